@@ -1,0 +1,105 @@
+//! Shows what a team has and what things cost: balance, history, catalogues.
+
+mod history;
+
+use axum::extract::{FromRef, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use shared::domain::Error;
+use shared::domain::catalogue::{PRICE_LISTS, PriceList, price_list};
+use shared::domain::cycle::Cycle;
+use shared::domain::ids::TeamId;
+use shared::domain::plans::{PLANS, PlanView};
+use shared::domain::pool::Pool;
+use shared::domain::purchase::{Amount, CENTS_PER_CREDIT, CURRENCY, Limits};
+use shared::http::{App, Caller, Path};
+
+#[derive(Clone, Debug, FromRef)]
+struct Window {
+    app: App,
+    limits: Limits,
+}
+
+/// The routes of this function.
+pub fn routes(app: App, limits: Limits) -> Router {
+    Router::new()
+        .route("/teams/{team}/credits", get(balance))
+        .route("/teams/{team}/history", get(history::history))
+        .route("/team/credits", get(own_credits))
+        .route("/prices", get(prices))
+        .route("/plans", get(plans))
+        .route("/purchase-options", get(purchase_options))
+        .with_state(Window { app, limits })
+}
+
+async fn balance(State(app): State<App>, caller: Caller, Path(team): Path<TeamId>) -> Result<Json<Value>, Error> {
+    caller.may_use(&team)?;
+    let pool = app.store.pool(&team, app.clock.now()).await?;
+    Ok(Json(balance_view(&pool)))
+}
+
+fn balance_view(pool: &Pool) -> Value {
+    let subscription = pool.terms.subscription.as_ref();
+    json!({
+        "team": pool.team,
+        "plan": subscription.map(|subscription| subscription.plan),
+        "seats": subscription.map(|subscription| subscription.seats),
+        "cancelled": subscription.is_some_and(|subscription| subscription.cancelled),
+        "credits": {
+            "total": pool.balance.credits,
+            "free": pool.balance.free(),
+            "purchased": pool.balance.purchased(),
+            "held": 0,
+        },
+        "cycle": pool.terms.cycle.map(|Cycle { start, end }| json!({ "start": start, "end": end })),
+        "next_refill": pool.next_refill(),
+        "enrichment": "running",
+        "account": pool.terms.account,
+    })
+}
+
+/// The caller's own team in the shape of lemlist's public API. Gifted credits count as paid ones.
+async fn own_credits(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Error> {
+    let pool = app.store.pool(caller.team()?, app.clock.now()).await?;
+    let plan = pool.terms.subscription.as_ref().map(|subscription| subscription.plan);
+    let is_trial = plan.is_some_and(|plan| plan.name == "free_trial");
+    let free = pool.balance.free();
+    Ok(Json(json!({
+        "credits": pool.balance.credits,
+        "details": {
+            "remaining": {
+                "total": pool.balance.credits,
+                "freemium": if is_trial { free.get() } else { 0 },
+                "subscription": if is_trial { 0 } else { free.get() },
+                "gifted": 0,
+                "paid": pool.balance.purchased(),
+            },
+        },
+    })))
+}
+
+async fn prices(State(app): State<App>, _: Caller) -> Result<Json<&'static PriceList>, Error> {
+    let list = price_list(PRICE_LISTS, app.clock.now().day());
+    list.map(Json).ok_or_else(|| Error::internal("the catalogue is empty"))
+}
+
+async fn plans(_: Caller) -> Json<Value> {
+    let plans: Vec<PlanView> = PLANS.iter().copied().map(PlanView::from).collect();
+    Json(json!({ "plans": plans }))
+}
+
+async fn purchase_options(State(limits): State<Limits>, _: Caller) -> Json<Value> {
+    let presets: Vec<Value> = limits
+        .presets
+        .iter()
+        .map(|credits| json!({ "credits": credits, "amount": Amount::of(*credits) }))
+        .collect();
+    Json(json!({
+        "cents_per_credit": CENTS_PER_CREDIT,
+        "currency": CURRENCY,
+        "minimum": limits.minimum,
+        "maximum": limits.maximum,
+        "presets": presets,
+    }))
+}

@@ -1,0 +1,11 @@
+//! The Lambda function `balance`.
+
+use lambda_http::{Error, tracing};
+use shared::http::{App, app::purchase_limits, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let routes = balance::routes(App::from_env()?, purchase_limits()?);
+    lambda_http::run(serve::outermost(routes)).await
+}

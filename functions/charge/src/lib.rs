@@ -1,0 +1,177 @@
+//! Charges a team's pool: one charge or a batch over HTTP, one by direct invocation.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::post;
+use axum::{Json, Router};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, LambdaEvent, Service};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use shared::domain::Error;
+use shared::domain::catalogue::{PRICE_LISTS, PriceList, price_list};
+use shared::domain::charge::{Charge, ChargeRequest, MAX_BATCH};
+use shared::domain::entry::Entry;
+use shared::domain::ids::TeamId;
+use shared::domain::time::Time;
+use shared::http::extract::parse;
+use shared::http::{App, Body, Caller, Path, Problem, answer, idempotency_key, serve};
+use shared::store::charge::Outcome;
+
+/// The routes of this function.
+pub fn routes(app: App) -> Router {
+    Router::new()
+        .route("/teams/{team}/charges", post(charge))
+        .route("/teams/{team}/charges/batch", post(charge_batch))
+        .with_state(app)
+}
+
+async fn charge(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<TeamId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    caller.may_use(&team)?;
+    let key = idempotency_key(&headers)?;
+    let request: ChargeRequest = body.parse()?;
+    request.check_address(false)?;
+    let user = caller.on_behalf_of(request.user.clone())?;
+    let now = app.clock.now();
+    let entry = request.price(&team, key, Some(user), prices(now)?, now)?;
+    let outcome = app.store.charge(&team, vec![entry], now).await.pop();
+    let outcome = outcome.ok_or_else(|| Error::internal("a charge has no outcome"))?;
+    answer::created(outcome, |entry| answer::one("charge", Charge::from(entry)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch {
+    charges: Vec<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct Results {
+    results: Vec<Answer>,
+}
+
+/// What came of one charge of a batch, or of a direct invocation.
+#[derive(Debug, Serialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum Answer {
+    /// It was charged now.
+    Charged {
+        /// As it stands in the ledger.
+        charge: Charge,
+    },
+    /// It was charged before.
+    Replayed {
+        /// As it stands in the ledger.
+        charge: Charge,
+    },
+    /// It was not charged.
+    Refused {
+        /// Why not.
+        problem: Problem,
+    },
+}
+
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Charged(entry) => Self::Charged { charge: entry.into() },
+            Outcome::Replayed(entry) => Self::Replayed { charge: entry.into() },
+            Outcome::Refused(error) => Self::Refused { problem: Problem::from(&error) },
+        }
+    }
+}
+
+/// Each charge of a batch is answered as if it were made on its own, in turn; one that is invalid
+/// does not keep the others from being made.
+async fn charge_batch(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<TeamId>,
+    body: Body,
+) -> Result<Json<Results>, Error> {
+    caller.may_use(&team)?;
+    let Batch { charges } = body.parse()?;
+    if !(1..=MAX_BATCH).contains(&charges.len()) {
+        return Err(Error::invalid("charges", format!("must be 1 to {MAX_BATCH} charges")));
+    }
+    let now = app.clock.now();
+    let list = prices(now)?;
+    let parsed: Vec<Result<Entry, Error>> =
+        charges.iter().map(|charge| batched(charge, &caller, &team, list, now)).collect();
+    let valid = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
+    let mut outcomes = app.store.charge(&team, valid, now).await.into_iter();
+    let results = parsed.into_iter().map(|entry| match entry {
+        Ok(_) => outcomes.next().unwrap_or_else(|| Outcome::Refused(Error::internal("a charge has no outcome"))),
+        Err(error) => Outcome::Refused(error),
+    });
+    Ok(Json(Results { results: results.map(Answer::from).collect() }))
+}
+
+fn batched(charge: &RawValue, caller: &Caller, team: &TeamId, list: &PriceList, now: Time) -> Result<Entry, Error> {
+    let mut request: ChargeRequest = parse(charge.get().as_bytes())?;
+    request.check_address(true)?;
+    let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
+    let user = caller.on_behalf_of(request.user.clone())?;
+    request.price(team, key, Some(user), list, now)
+}
+
+/// One charge from a caller that IAM lets invoke the function: the pipeline.
+///
+/// # Errors
+/// [`Error::Busy`] and [`Error::Internal`], so that an asynchronous invocation is tried again;
+/// any other refusal is an answer.
+pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
+    let now = app.clock.now();
+    let entry = match addressed(event, now) {
+        Ok(entry) => entry,
+        Err(error) => return Ok(Outcome::Refused(error).into()),
+    };
+    let team = entry.team.clone();
+    match app.store.charge(&team, vec![entry], now).await.pop() {
+        Some(Outcome::Refused(error)) if error.is_retryable() => Err(error),
+        Some(outcome) => Ok(outcome.into()),
+        None => Err(Error::internal("a charge has no outcome")),
+    }
+}
+
+fn addressed(event: &[u8], now: Time) -> Result<Entry, Error> {
+    let mut request: ChargeRequest = parse(event)?;
+    let team = request.team.take().ok_or_else(|| Error::invalid("team", "is missing"))?;
+    let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
+    let user = request.user.take();
+    request.price(&team, key, user, prices(now)?, now)
+}
+
+fn prices(now: Time) -> Result<&'static PriceList, Error> {
+    price_list(PRICE_LISTS, now.day()).ok_or_else(|| Error::internal("the catalogue is empty"))
+}
+
+/// Tells an HTTP event of the API from a direct invocation.
+#[derive(Deserialize)]
+struct Probe {
+    #[serde(rename = "requestContext")]
+    request_context: Option<serde::de::IgnoredAny>,
+}
+
+/// Answers whatever invokes the function.
+///
+/// # Errors
+/// Those of [`charge_directly`], and an event that cannot be read.
+pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, lambda_http::Error> {
+    let LambdaEvent { payload, context } = event;
+    let is_http = serde_json::from_str::<Probe>(payload.get()).is_ok_and(|probe| probe.request_context.is_some());
+    if is_http {
+        let request: LambdaRequest = serde_json::from_str(payload.get())?;
+        let mut api = Adapter::from(serve::outermost(routes(app.clone())));
+        Ok(to_raw_value(&api.call(LambdaEvent::new(request, context)).await?)?)
+    } else {
+        Ok(to_raw_value(&charge_directly(app, payload.get().as_bytes()).await?)?)
+    }
+}

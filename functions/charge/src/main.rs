@@ -1,0 +1,11 @@
+//! The Lambda function `charge`.
+
+use lambda_http::{Error, lambda_runtime, service_fn, tracing};
+use shared::http::App;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let app = App::from_env()?;
+    lambda_runtime::run(service_fn(|event| charge::handle(&app, event))).await
+}

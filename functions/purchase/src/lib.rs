@@ -1,0 +1,132 @@
+//! Buys credits: records the purchase, asks for the payment, adds the credits once it succeeded.
+
+pub mod payments;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::domain::ids::{Id, TeamId};
+use shared::domain::purchase::{Amount, Limits, Purchase, Status};
+use shared::domain::{Credits, Error};
+use shared::http::{App, Body, Caller, Path, answer, idempotency_key};
+
+use payments::{Payment, Payments};
+
+/// What the handlers share.
+#[derive(Clone, FromRef)]
+struct Till {
+    app: App,
+    limits: Limits,
+    payments: Arc<dyn Payments>,
+}
+
+impl fmt::Debug for Till {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Till").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// The routes of this function.
+pub fn routes(app: App, limits: Limits, payments: Arc<dyn Payments>) -> Router {
+    Router::new()
+        .route("/teams/{team}/purchases", post(buy))
+        .route("/teams/{team}/purchases/{id}", get(look).delete(refund))
+        .route("/teams/{team}/purchases/{id}/refund", post(refund))
+        .with_state(Till { app, limits, payments })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PurchaseRequest {
+    credits: Credits,
+}
+
+#[derive(Serialize)]
+struct PurchaseView {
+    id: Id,
+    credits: Credits,
+    amount: Amount,
+    status: Status,
+    at: shared::domain::time::Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_action: Option<Value>,
+}
+
+impl PurchaseView {
+    fn new(purchase: Purchase, next_action: Option<Value>) -> Self {
+        Self {
+            amount: purchase.amount(),
+            id: purchase.id,
+            credits: purchase.credits,
+            status: purchase.status,
+            at: purchase.at,
+            reason: purchase.reason,
+            next_action,
+        }
+    }
+}
+
+async fn buy(
+    State(till): State<Till>,
+    caller: Caller,
+    Path(team): Path<TeamId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    caller.may_buy(&team)?;
+    let key = idempotency_key(&headers)?;
+    let PurchaseRequest { credits } = body.parse()?;
+    till.limits.check(credits)?;
+    let store = &till.app.store;
+    let now = till.app.clock.now();
+    store.pool(&team, now).await?.check_open()?;
+    let (purchase, is_replay) = store.begin(&Purchase::new(&team, key, caller.sub, credits, now)).await?;
+    let (purchase, next_action) = till.drive(purchase).await?;
+    let status = match purchase.status {
+        Status::Failed => return Err(Error::PaymentFailed(purchase.reason.unwrap_or_default())),
+        Status::Pending => StatusCode::ACCEPTED,
+        Status::Paid if is_replay => StatusCode::OK,
+        Status::Paid => StatusCode::CREATED,
+    };
+    let body = Json(answer::one("purchase", PurchaseView::new(purchase, next_action)));
+    let response = (status, body).into_response();
+    Ok(if is_replay { answer::replayed(response) } else { response })
+}
+
+impl Till {
+    /// Brings a purchase as far as it goes now. Whatever crashed before, this goes on from there.
+    async fn drive(&self, purchase: Purchase) -> Result<(Purchase, Option<Value>), Error> {
+        if purchase.status != Status::Pending {
+            return Ok((purchase, None));
+        }
+        match self.payments.pay(&purchase).await? {
+            Payment::Succeeded => Ok((self.app.store.settle(&purchase, self.app.clock.now()).await?, None)),
+            Payment::ActionNeeded(step) => Ok((purchase, Some(step))),
+            Payment::Failed(reason) => Ok((self.app.store.fail(&purchase, &reason).await?, None)),
+        }
+    }
+}
+
+async fn look(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, id)): Path<(TeamId, Id)>,
+) -> Result<Json<Value>, Error> {
+    caller.is_of(&team)?;
+    let purchase = app.store.purchase(&team, &id).await?;
+    Ok(Json(answer::one("purchase", PurchaseView::new(purchase, None))))
+}
+
+async fn refund(caller: Caller, Path((team, _)): Path<(TeamId, Id)>) -> Result<(), Error> {
+    caller.is_of(&team)?;
+    Err(Error::Forbidden("Purchased credits are not refunded; they stay usable as long as the account exists."))
+}

@@ -1,0 +1,35 @@
+//! The seam to the payment provider.
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use shared::domain::Error;
+use shared::domain::purchase::Purchase;
+
+/// How a payment stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payment {
+    /// The money was taken.
+    Succeeded,
+    /// The customer has a step to take, which this describes.
+    ActionNeeded(Value),
+    /// The money was not taken and will not be, for this reason.
+    Failed(String),
+}
+
+/// Takes the money for purchases.
+pub trait Payments: Send + Sync {
+    /// Asks for the payment of a purchase. The purchase's id is the provider's idempotency key:
+    /// asked again, it tells how the one payment stands.
+    fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>>;
+}
+
+/// What a function has as long as it is connected to no provider: nothing can be bought.
+#[derive(Clone, Copy, Debug)]
+pub struct NotConnected;
+
+impl Payments for NotConnected {
+    fn pay<'a>(&'a self, _: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
+        let reason = "no payment provider is connected".to_owned();
+        Box::pin(std::future::ready(Ok(Payment::Failed(reason))))
+    }
+}

@@ -1,0 +1,82 @@
+//! What the product's billing and support do to a team: plans, seats, gifts, the end of it.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::{delete, post, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use shared::domain::Error;
+use shared::domain::ids::TeamId;
+use shared::domain::pool::Pool;
+use shared::domain::purchase::GiftRequest;
+use shared::domain::subscription::SubscriptionRequest;
+use shared::http::{App, Body, Caller, Path, answer, idempotency_key};
+
+/// The routes of this function.
+pub fn routes(app: App) -> Router {
+    Router::new()
+        .route("/teams/{team}/subscription", put(subscribe).delete(cancel))
+        .route("/teams/{team}/gifts", post(gift))
+        .route("/teams/{team}", delete(close))
+        .with_state(app)
+}
+
+async fn subscribe(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<TeamId>,
+    body: Body,
+) -> Result<Json<Value>, Error> {
+    caller.may_manage()?;
+    let request: SubscriptionRequest = body.parse()?;
+    let now = app.clock.now();
+    Pool::open(team.clone()).subscribe(&request, now)?;
+    app.store.open(&team).await?;
+    let pool = app.store.change(&team, now, |pool| pool.subscribe(&request, now)).await?;
+    Ok(Json(view(&pool)))
+}
+
+async fn cancel(State(app): State<App>, caller: Caller, Path(team): Path<TeamId>) -> Result<Json<Value>, Error> {
+    caller.may_manage()?;
+    let now = app.clock.now();
+    let pool = app.store.change(&team, now, |pool| pool.cancel(now)).await?;
+    Ok(Json(view(&pool)))
+}
+
+async fn close(State(app): State<App>, caller: Caller, Path(team): Path<TeamId>) -> Result<Json<Value>, Error> {
+    caller.may_manage()?;
+    let now = app.clock.now();
+    let pool = app.store.change(&team, now, |pool| Ok(pool.close(now))).await?;
+    Ok(Json(json!({ "team": pool.team, "account": pool.terms.account })))
+}
+
+async fn gift(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<TeamId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    caller.may_manage()?;
+    let key = idempotency_key(&headers)?;
+    let request: GiftRequest = body.parse()?;
+    let entry = request.entry(&team, key, caller.sub, app.clock.now())?;
+    answer::created(app.store.gift(entry).await?, |entry| answer::one("gift", entry))
+}
+
+fn view(pool: &Pool) -> Value {
+    let cycle = pool.terms.cycle;
+    json!({
+        "subscription": pool.terms.subscription.as_ref().map(|subscription| json!({
+            "plan": subscription.plan,
+            "seats": subscription.seats,
+            "started_at": subscription.started_at,
+            "account_created_at": pool.terms.account_created_at,
+            "included_credits": subscription.included_credits,
+            "cancelled": subscription.cancelled,
+            "cycle": cycle,
+            "next_refill": pool.next_refill(),
+        })),
+    })
+}

@@ -1,0 +1,304 @@
+//! What each action costs, and which outcomes cost it. Prices are data: a change of price is a
+//! further [`PriceList`] with its own effective date, never an edit of one that was in force.
+
+use jiff::civil::{Date, date};
+use serde::Serialize;
+
+use super::{Credits, Error};
+
+/// The largest quantity of one charge: over eleven days of calling, or a million leads.
+pub const MAX_QUANTITY: u64 = 1_000_000;
+
+/// All prices that were, are or will be in force, the oldest first.
+pub const PRICE_LISTS: &[PriceList] = &[PriceList {
+    version: "1",
+    effective: date(2020, 1, 1),
+    prices: &[
+        Price {
+            action: "email_finder",
+            unit: Unit::Lead,
+            credits: Credits::new(5),
+            charged: &["deliverable", "risky"],
+            free: &["undeliverable", "unverified", "not_found"],
+            own_key: false,
+        },
+        Price {
+            action: "linkedin_enrichment",
+            unit: Unit::Lead,
+            credits: Credits::new(1),
+            charged: &["found"],
+            free: &["not_found"],
+            own_key: false,
+        },
+        Price {
+            action: "phone_finder",
+            unit: Unit::Lead,
+            credits: Credits::new(20),
+            charged: &["valid"],
+            free: &["invalid", "inactive", "not_found"],
+            own_key: false,
+        },
+        Price {
+            action: "call",
+            unit: Unit::StartedMinute,
+            credits: Credits::new(4),
+            charged: &["answered"],
+            free: &["unanswered"],
+            own_key: false,
+        },
+        Price {
+            action: "sms",
+            unit: Unit::Message,
+            credits: Credits::new(6),
+            charged: &["sent"],
+            free: &[],
+            own_key: false,
+        },
+        Price {
+            action: "ai_variable",
+            unit: Unit::Request,
+            credits: Credits::new(1),
+            charged: &["valid"],
+            free: &["invalid"],
+            own_key: true,
+        },
+        signal("signal_website_visitor", Unit::Company, 20),
+        signal("signal_linkedin_people", Unit::Result, 50),
+        signal("signal_linkedin_company", Unit::Result, 50),
+        signal("signal_linkedin_keywords", Unit::Result, 50),
+        Price {
+            action: "signal_custom",
+            unit: Unit::AccountMonth,
+            credits: Credits::new(50),
+            charged: &["monitored"],
+            free: &[],
+            own_key: false,
+        },
+        signal("signal_competitor_connection", Unit::Signal, 100),
+        signal("signal_technology_change", Unit::Signal, 100),
+        signal("signal_job_change", Unit::Signal, 100),
+        signal("signal_new_hire", Unit::Signal, 100),
+        signal("signal_promotion", Unit::Signal, 100),
+        signal("signal_hiring", Unit::Signal, 100),
+        signal("signal_funding", Unit::Signal, 100),
+        signal("signal_merger", Unit::Signal, 100),
+        pushed_signal("signal_external_contact"),
+        pushed_signal("signal_external_company"),
+    ],
+}];
+
+/// A signal that is paid for when it identifies what it looks for.
+const fn signal(action: &'static str, unit: Unit, credits: u64) -> Price {
+    Price {
+        action,
+        unit,
+        credits: Credits::new(credits),
+        charged: &["identified"],
+        free: &["not_identified"],
+        own_key: false,
+    }
+}
+
+/// A signal that the team pushes through the API itself; it always costs.
+const fn pushed_signal(action: &'static str) -> Price {
+    Price {
+        action,
+        unit: Unit::Signal,
+        credits: Credits::new(1),
+        charged: &["pushed"],
+        free: &[],
+        own_key: false,
+    }
+}
+
+/// The prices that are in force from a date on.
+#[derive(Clone, Debug, Serialize)]
+pub struct PriceList {
+    /// What a charge records as its price version.
+    pub version: &'static str,
+    /// The first day (UTC) on which this list holds.
+    pub effective: Date,
+    /// One row for each action.
+    pub prices: &'static [Price],
+}
+
+/// What one action costs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Price {
+    /// The action's name.
+    pub action: &'static str,
+    /// What is counted.
+    pub unit: Unit,
+    /// Credits for each unit.
+    pub credits: Credits,
+    /// The outcomes that are charged.
+    #[serde(rename = "charged_outcomes")]
+    pub charged: &'static [&'static str],
+    /// The outcomes that are recorded at no cost.
+    #[serde(rename = "free_outcomes")]
+    pub free: &'static [&'static str],
+    /// Whether the action is free with the team's own key for the provider.
+    #[serde(rename = "free_with_own_key")]
+    pub own_key: bool,
+}
+
+/// What a price counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// A lead.
+    Lead,
+    /// Sixty seconds or the beginning of them; the quantity of such a charge is in seconds.
+    StartedMinute,
+    /// A message.
+    Message,
+    /// A request.
+    Request,
+    /// An identified company.
+    Company,
+    /// A result.
+    Result,
+    /// A monitored account and month.
+    AccountMonth,
+    /// A signal.
+    Signal,
+}
+
+impl Unit {
+    /// How many units a quantity is.
+    #[must_use]
+    pub const fn count(self, quantity: u64) -> u64 {
+        match self {
+            Self::StartedMinute => quantity.div_ceil(60),
+            Self::Lead
+            | Self::Message
+            | Self::Request
+            | Self::Company
+            | Self::Result
+            | Self::AccountMonth
+            | Self::Signal => quantity,
+        }
+    }
+}
+
+/// The list in force on a day; before the first list's date, the first.
+#[must_use]
+pub fn price_list<'a>(lists: &'a [PriceList], day: Date) -> Option<&'a PriceList> {
+    let in_force = |list: &&'a PriceList| list.effective <= day;
+    lists.iter().rev().find(in_force).or_else(|| lists.first())
+}
+
+impl PriceList {
+    /// The row of an action.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an action that the list does not have.
+    pub fn price(&self, action: &str) -> Result<&Price, Error> {
+        let row = self.prices.iter().find(|price| price.action == action);
+        row.ok_or_else(|| Error::invalid("action", format!("unknown action `{action}`")))
+    }
+}
+
+impl Price {
+    /// The outcome that a charge reports. Where the action has one outcome only, it need not be told.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an outcome that the action does not have, or for none where it matters.
+    pub fn outcome(&self, told: Option<&str>) -> Result<&'static str, Error> {
+        let mut all = self.charged.iter().chain(self.free).copied();
+        let found = match (told, self.charged, self.free) {
+            (Some(told), _, _) => all.find(|known| *known == told),
+            (None, [only], []) => Some(*only),
+            (None, _, _) => None,
+        };
+        found.ok_or_else(|| {
+            let known: Vec<&str> = self.charged.iter().chain(self.free).copied().collect();
+            let detail = format!("the outcome of {} must be one of: {}", self.action, known.join(", "));
+            Error::invalid("outcome", detail)
+        })
+    }
+
+    /// What `quantity` costs with this outcome.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a quantity outside 1 to [`MAX_QUANTITY`], or for `own_key` where
+    /// the action has no such thing.
+    pub fn cost(&self, quantity: u64, outcome: &str, own_key: bool) -> Result<Credits, Error> {
+        if !(1..=MAX_QUANTITY).contains(&quantity) {
+            return Err(Error::invalid("quantity", format!("must be 1 to {MAX_QUANTITY}")));
+        }
+        if own_key && !self.own_key {
+            return Err(Error::invalid("own_key", format!("{} has no use of an own key", self.action)));
+        }
+        if own_key || !self.charged.contains(&outcome) {
+            return Ok(Credits::ZERO);
+        }
+        let cost = self.credits.times(self.unit.count(quantity));
+        cost.ok_or_else(|| Error::invalid("quantity", "costs more credits than there can be"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(action: &str, quantity: u64, outcome: &str) -> u64 {
+        let price = PRICE_LISTS[0].price(action).unwrap();
+        price.cost(quantity, outcome, false).unwrap().get()
+    }
+
+    #[test]
+    fn a_started_minute_counts_as_one() {
+        let seconds = [(1, 4), (59, 4), (60, 4), (61, 8), (120, 8), (121, 12)];
+        for (quantity, credits) in seconds {
+            assert_eq!(cost("call", quantity, "answered"), credits, "{quantity} s");
+        }
+        assert_eq!(cost("call", 61, "unanswered"), 0);
+    }
+
+    #[test]
+    fn a_hundred_leads() {
+        let email = cost("email_finder", 100, "deliverable");
+        let phone = cost("phone_finder", 100, "valid");
+        assert_eq!((email, email + phone), (500, 2_500));
+    }
+
+    #[test]
+    fn an_own_key_is_free_where_there_is_one() {
+        let ai = PRICE_LISTS[0].price("ai_variable").unwrap();
+        assert_eq!(ai.cost(3, "valid", true).unwrap(), Credits::ZERO);
+        assert_eq!(ai.cost(3, "valid", false).unwrap(), Credits::new(3));
+        let email = PRICE_LISTS[0].price("email_finder").unwrap();
+        assert!(email.cost(1, "deliverable", true).is_err());
+    }
+
+    #[test]
+    fn an_outcome_may_be_left_out_only_where_there_is_one() {
+        let price = |action| PRICE_LISTS[0].price(action).unwrap();
+        assert_eq!(price("sms").outcome(None).unwrap(), "sent");
+        assert!(price("email_finder").outcome(None).is_err());
+        assert!(price("email_finder").outcome(Some("identified")).is_err());
+        assert!(PRICE_LISTS[0].price("teleport").is_err());
+    }
+
+    #[test]
+    fn a_list_holds_from_its_effective_date_on() {
+        let list = |version, year| PriceList { version, effective: date(year, 1, 1), prices: &[] };
+        let lists = [list("a", 2025), list("b", 2026)];
+        let version = |day| price_list(&lists, day).unwrap().version;
+        assert_eq!(version(date(2024, 6, 1)), "a");
+        assert_eq!(version(date(2025, 12, 31)), "a");
+        assert_eq!(version(date(2026, 1, 1)), "b");
+    }
+
+    #[test]
+    fn lists_are_in_order_and_name_an_action_once() {
+        assert!(PRICE_LISTS.is_sorted_by(|a, b| a.effective < b.effective));
+        for list in PRICE_LISTS {
+            let mut actions: Vec<&str> = list.prices.iter().map(|price| price.action).collect();
+            actions.sort_unstable();
+            actions.dedup();
+            assert_eq!(actions.len(), list.prices.len());
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Charges: from what a caller reports to the ledger entry that it costs.
+
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::PriceList;
+use super::entry::{Entry, Kind};
+use super::ids::{Id, Key, Reference, TeamId, UserId};
+use super::time::Time;
+use super::{Credits, Error};
+
+/// The most charges of one request.
+pub const MAX_BATCH: usize = 500;
+
+/// What a caller reports. On its own route a charge has neither `team` nor `key`, in a batch it
+/// has a `key`, and in a direct invocation both.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChargeRequest {
+    /// The team, in a direct invocation.
+    pub team: Option<TeamId>,
+    /// The idempotency key, in a batch and a direct invocation.
+    pub key: Option<Key>,
+    /// The action, as the catalogue names it.
+    pub action: String,
+    /// How much of it; for a call, in seconds.
+    #[serde(default = "one")]
+    pub quantity: u64,
+    /// How it came out; may be left out where the action knows one outcome only.
+    pub outcome: Option<String>,
+    /// For whom; the caller, unless a machine client names another.
+    pub user: Option<UserId>,
+    /// What the caller's own records call it.
+    pub reference: Option<Reference>,
+    /// Whether the team's own key for the provider was used.
+    #[serde(default)]
+    pub own_key: bool,
+    /// The hold that the charge is captured from.
+    pub hold: Option<Id>,
+}
+
+const fn one() -> u64 {
+    1
+}
+
+impl ChargeRequest {
+    /// Refuses an address where the route has given it already.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a team, or for a key unless it belongs here.
+    pub fn check_address(&self, has_key: bool) -> Result<(), Error> {
+        match (&self.team, &self.key) {
+            (Some(_), _) => Err(Error::invalid("team", "stands in the path")),
+            (None, Some(_)) if !has_key => Err(Error::invalid("key", "stands in the header Idempotency-Key")),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// The ledger entry of this charge at the prices of `list`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what the catalogue does not have or a quantity out of range;
+    /// [`Error::NotFound`] for a hold.
+    pub fn price(self, team: &TeamId, key: Key, user: Option<UserId>, list: &PriceList, at: Time) -> Result<Entry, Error> {
+        if self.hold.is_some() {
+            return Err(Error::NotFound("hold"));
+        }
+        let price = list.price(&self.action)?;
+        let outcome = price.outcome(self.outcome.as_deref())?;
+        let cost = price.cost(self.quantity, outcome, self.own_key)?;
+        Ok(Entry {
+            credits: cost.lost(),
+            action: Some(self.action),
+            quantity: Some(self.quantity),
+            outcome: Some(outcome.to_owned()),
+            own_key: Some(self.own_key),
+            price_version: Some(list.version.to_owned()),
+            user,
+            reference: self.reference,
+            ..Entry::of_key(team, key, Kind::Charge, at)
+        })
+    }
+}
+
+/// A charge as answers show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Charge {
+    id: Id,
+    key: Option<Key>,
+    team: TeamId,
+    action: Option<String>,
+    quantity: Option<u64>,
+    outcome: Option<String>,
+    own_key: Option<bool>,
+    credits: Credits,
+    price_version: Option<String>,
+    user: Option<UserId>,
+    reference: Option<Reference>,
+    hold: Option<Id>,
+    at: Time,
+}
+
+impl From<Entry> for Charge {
+    fn from(entry: Entry) -> Self {
+        Self {
+            id: entry.id,
+            key: entry.key,
+            team: entry.team,
+            action: entry.action,
+            quantity: entry.quantity,
+            outcome: entry.outcome,
+            own_key: entry.own_key,
+            credits: Credits::new(entry.credits.unsigned_abs()),
+            price_version: entry.price_version,
+            user: entry.user,
+            reference: entry.reference,
+            hold: None,
+            at: entry.at,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Monthly cycles in UTC, anchored on the day the subscription started.
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::time::Time;
+
+/// The days from `start` up to, and without, `end`. It ends with the first instant of `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cycle {
+    /// The first day.
+    pub start: Date,
+    /// The day after the last, on which the next cycle starts.
+    pub end: Date,
+}
+
+impl Cycle {
+    /// The cycle that holds `day`, or the first one if `day` is before the anchor.
+    ///
+    /// Each cycle starts on the anchor's day of the month, or on the month's last day where the
+    /// month is shorter. It is counted from the anchor each time, so it cannot drift.
+    #[must_use]
+    pub fn holding(anchor: Date, day: Date) -> Self {
+        let months = |date: Date| i32::from(date.year()).saturating_mul(12).saturating_add(date.month().into());
+        let between = months(day).saturating_sub(months(anchor)).max(0);
+        let in_month = nth(anchor, between);
+        let first = if in_month <= day || between == 0 { between } else { between.saturating_sub(1) };
+        Self { start: nth(anchor, first), end: nth(anchor, first.saturating_add(1)) }
+    }
+
+    /// The instant at which the cycle is over.
+    #[must_use]
+    pub fn over_at(self) -> Time {
+        Time::start_of(self.end)
+    }
+}
+
+/// The start of the cycle that is `months` after the anchor.
+fn nth(anchor: Date, months: i32) -> Date {
+    anchor.saturating_add(months.months())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn month_ends_are_clamped_without_drift() {
+        let starts: Vec<Date> = (0..5).map(|n| nth(date(2027, 1, 31), n)).collect();
+        let days = [(1, 31), (2, 28), (3, 31), (4, 30), (5, 31)];
+        assert_eq!(starts, days.map(|(month, day)| date(2027, month, day)));
+        assert_eq!(nth(date(2028, 1, 31), 1), date(2028, 2, 29));
+        assert_eq!(nth(date(2028, 2, 29), 12), date(2029, 2, 28));
+        assert_eq!(nth(date(2028, 2, 29), 48), date(2032, 2, 29));
+    }
+
+    #[test]
+    fn every_day_is_in_exactly_one_cycle() {
+        for anchor in [date(2027, 1, 1), date(2027, 1, 29), date(2027, 1, 30), date(2027, 1, 31), date(2028, 2, 29)] {
+            let mut day = anchor;
+            let mut current = Cycle::holding(anchor, anchor);
+            assert_eq!(current.start, anchor);
+            for _ in 0..1_500 {
+                if day == current.end {
+                    let next = Cycle::holding(anchor, day);
+                    assert_eq!(next.start, current.end, "no gap and no overlap");
+                    current = next;
+                }
+                assert_eq!(Cycle::holding(anchor, day), current, "{anchor} {day}");
+                assert!(current.start <= day && day < current.end);
+                day = day.tomorrow().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_cycle_is_over_at_the_first_instant_of_its_end() {
+        let cycle = Cycle::holding(date(2026, 11, 3), date(2026, 11, 22));
+        assert_eq!((cycle.start, cycle.end), (date(2026, 11, 3), date(2026, 12, 3)));
+        assert_eq!(cycle.over_at().to_string(), "2026-12-03T00:00:00.000Z");
+    }
+}

@@ -1,0 +1,148 @@
+//! The ledger: one entry for everything that a team gained or lost.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{Id, Key, Reference, TeamId, UserId};
+use super::time::Time;
+
+/// What an entry tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// An action was charged, perhaps with 0 credits.
+    Charge,
+    /// Credits were bought.
+    Purchase,
+    /// Support staff gave credits.
+    Gift,
+    /// The plan brought free credits.
+    Grant,
+    /// Free credits lapsed.
+    Expiry,
+}
+
+impl Kind {
+    /// The word that stands for it in an item and an answer.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::Purchase => "purchase",
+            Self::Gift => "gift",
+            Self::Grant => "grant",
+            Self::Expiry => "expiry",
+        }
+    }
+}
+
+/// One line of a team's ledger. For an operation with an idempotency key it is also the guard:
+/// where the entry is, the operation was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The entry's id, made from the team and the source.
+    pub id: Id,
+    /// The team.
+    pub team: TeamId,
+    /// What it tells of.
+    pub kind: Kind,
+    /// When it happened.
+    pub at: Time,
+    /// What the team gained, or lost if negative, in credits.
+    pub credits: i64,
+    /// The caller's idempotency key; entries of a cycle have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    /// The epoch that an entry of a cycle began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// The plan that granted the credits, or whose credits lapsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// The purchase that brought the credits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Id>,
+    /// The action of a charge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// The quantity of a charge, in what the action counts; for a call, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<u64>,
+    /// The outcome of a charge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Whether a charge used the team's own key for the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_key: Option<bool>,
+    /// The version of the prices that a charge used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_version: Option<String>,
+    /// For whom it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
+    /// What the caller's own records call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+}
+
+impl Entry {
+    /// An entry of 0 credits for a caller's key; what it tells of is left to fill in.
+    #[must_use]
+    pub fn of_key(team: &TeamId, key: Key, kind: Kind, at: Time) -> Self {
+        Self { key: Some(key), ..Self::empty(team, kind, at) }.named()
+    }
+
+    /// An entry of 0 credits for the change that began an epoch.
+    #[must_use]
+    pub fn of_epoch(team: &TeamId, kind: Kind, epoch: u64, at: Time) -> Self {
+        Self { epoch: Some(epoch), ..Self::empty(team, kind, at) }.named()
+    }
+
+    fn empty(team: &TeamId, kind: Kind, at: Time) -> Self {
+        Self {
+            id: Id::of("e", team, ""),
+            team: team.clone(),
+            kind,
+            at,
+            credits: 0,
+            key: None,
+            epoch: None,
+            plan: None,
+            purchase: None,
+            action: None,
+            quantity: None,
+            outcome: None,
+            own_key: None,
+            price_version: None,
+            user: None,
+            reference: None,
+        }
+    }
+
+    fn named(self) -> Self {
+        Self { id: Id::of("e", &self.team, &self.source()), ..self }
+    }
+
+    /// What the entry came from, unique within the team: a caller's key, or an epoch's change.
+    /// All operations share the callers' keys, so one key means one operation.
+    #[must_use]
+    pub fn source(&self) -> String {
+        match (&self.key, self.epoch) {
+            (Some(key), _) => format!("key#{key}"),
+            (None, epoch) => format!("{}#{}", self.kind.as_str(), epoch.unwrap_or_default()),
+        }
+    }
+
+    /// Whether this entry is the answer to the request that `asked` was made from: all is the same
+    /// but the time, and the price that was in force then.
+    #[must_use]
+    pub fn answers(&self, asked: &Self) -> bool {
+        let credits = if self.kind == Kind::Charge { self.credits } else { asked.credits };
+        let asked_then = Self {
+            at: self.at,
+            credits,
+            price_version: self.price_version.clone(),
+            ..asked.clone()
+        };
+        *self == asked_then
+    }
+}

@@ -1,0 +1,132 @@
+//! Names given by callers, and ids made from them. They are parsed at the edge and trusted within.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Why a text is no id of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be {0}")]
+pub struct InvalidText(&'static str);
+
+/// A text with a limit in characters and an alphabet.
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, 1..=$max:literal, $allowed:expr, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidText;
+
+            fn try_from(text: String) -> Result<Self, InvalidText> {
+                let fits = (1..=$max).contains(&text.chars().count());
+                if fits && text.chars().all($allowed) {
+                    Ok(Self(text))
+                } else {
+                    Err(InvalidText($rule))
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidText;
+
+            fn from_str(text: &str) -> Result<Self, InvalidText> {
+                text.to_owned().try_into()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+const fn is_id(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '@' | '-')
+}
+
+fn is_printable(c: char) -> bool {
+    !c.is_control()
+}
+
+text!(
+    /// A team: 1 to 64 letters, digits or `. _ : @ -`, so that it can stand in a key and a path.
+    TeamId, 1..=64, is_id, "1 to 64 letters, digits or . _ : @ -"
+);
+text!(
+    /// A person or a machine client, as its token's `sub` names it: 1 to 128 printable characters.
+    UserId, 1..=128, is_printable, "1 to 128 printable characters"
+);
+text!(
+    /// A caller's idempotency key: 1 to 255 printable characters.
+    Key, 1..=255, is_printable, "1 to 255 printable characters"
+);
+text!(
+    /// What the caller's own records call the thing that was charged: 1 to 255 printable characters.
+    Reference, 1..=255, is_printable, "1 to 255 printable characters"
+);
+text!(
+    /// The id of a ledger entry or of what an entry came from: 1 to 64 letters, digits or `_`.
+    Id, 1..=64, |c: char| c.is_ascii_alphanumeric() || c == '_', "1 to 64 letters, digits or _"
+);
+
+impl Id {
+    /// The id of what `source` names within the team, with a prefix that tells its kind.
+    ///
+    /// The same source always has the same id, so a retry needs no memory of its first try.
+    #[must_use]
+    pub fn of(prefix: &str, team: &TeamId, source: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(team.as_str());
+        hash.update([0]);
+        hash.update(source);
+        let mut digits = hex::encode(hash.finalize());
+        digits.truncate(32);
+        Self(format!("{prefix}_{digits}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_counts_characters_not_bytes() {
+        assert!("é".repeat(255).parse::<Key>().is_ok());
+        assert!("é".repeat(256).parse::<Key>().is_err());
+        assert!("".parse::<Key>().is_err());
+        assert!("line\nbreak".parse::<Key>().is_err());
+    }
+
+    #[test]
+    fn a_team_cannot_break_out_of_its_key() {
+        for bad in ["", "a#b", "a/b", "a b", &"x".repeat(65)] {
+            assert!(bad.parse::<TeamId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_depends_on_team_and_source() {
+        let team = |name: &str| name.parse::<TeamId>().unwrap();
+        let id = Id::of("e", &team("a"), "b");
+        assert_eq!(id, Id::of("e", &team("a"), "b"));
+        assert_ne!(id, Id::of("e", &team("ab"), ""));
+        assert_ne!(id, Id::of("e", &team("a"), "c"));
+        assert_eq!(id.as_str().parse::<Id>(), Ok(id));
+    }
+}

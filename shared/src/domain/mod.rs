@@ -1,0 +1,18 @@
+//! The rules of credits: pure functions over plain values. No I/O, no clock, no AWS type.
+//! Whatever depends on the time takes `now` as an argument.
+
+pub mod catalogue;
+pub mod charge;
+pub mod credits;
+pub mod cycle;
+pub mod entry;
+pub mod error;
+pub mod ids;
+pub mod plans;
+pub mod pool;
+pub mod purchase;
+pub mod subscription;
+pub mod time;
+
+pub use credits::Credits;
+pub use error::{Error, FieldError};

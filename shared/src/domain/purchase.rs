@@ -1,0 +1,153 @@
+//! Purchases and gifts: credits that roll over.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Credits, Error};
+use super::entry::{Entry, Kind};
+use super::ids::{Id, Key, Reference, TeamId, UserId};
+use super::time::Time;
+
+/// What a purchased credit costs. There are no tiers.
+pub const CENTS_PER_CREDIT: u64 = 1;
+
+/// The currency of all amounts.
+pub const CURRENCY: &str = "usd";
+
+/// The most credits of one gift.
+pub const MAX_GIFT: Credits = Credits::new(10_000_000);
+
+/// An amount of money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    /// Whole cents.
+    pub cents: u64,
+    /// Of this currency.
+    pub currency: &'static str,
+}
+
+impl Amount {
+    /// The price of so many credits.
+    #[must_use]
+    pub const fn of(credits: Credits) -> Self {
+        Self { cents: credits.get().saturating_mul(CENTS_PER_CREDIT), currency: CURRENCY }
+    }
+}
+
+/// What can be bought at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The fewest credits.
+    pub minimum: Credits,
+    /// The most credits.
+    pub maximum: Credits,
+    /// Amounts to offer.
+    pub presets: Vec<Credits>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let presets = [1_000, 5_000, 10_000, 50_000].map(Credits::new).to_vec();
+        Self { minimum: Credits::new(100), maximum: Credits::new(1_000_000), presets }
+    }
+}
+
+impl Limits {
+    /// Whether so many credits can be bought.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn check(&self, credits: Credits) -> Result<(), Error> {
+        if (self.minimum..=self.maximum).contains(&credits) {
+            return Ok(());
+        }
+        Err(Error::invalid("credits", format!("must be {} to {}", self.minimum, self.maximum)))
+    }
+}
+
+/// How a purchase stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The payment has not succeeded yet; the customer may have a step to take.
+    Pending,
+    /// The money was taken and the credits are in the pool.
+    Paid,
+    /// The money was not taken and will not be.
+    Failed,
+}
+
+/// One purchase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// Its id, made from the team and the key.
+    pub id: Id,
+    /// The team.
+    pub team: TeamId,
+    /// The caller's idempotency key.
+    pub key: Key,
+    /// The admin who bought.
+    pub user: UserId,
+    /// The credits bought.
+    pub credits: Credits,
+    /// How it stands.
+    pub status: Status,
+    /// When it was asked for.
+    pub at: Time,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Purchase {
+    /// A purchase that is yet to be paid.
+    #[must_use]
+    pub fn new(team: &TeamId, key: Key, user: UserId, credits: Credits, at: Time) -> Self {
+        let id = Id::of("p", team, key.as_str());
+        Self { id, team: team.clone(), key, user, credits, status: Status::Pending, at, reason: None }
+    }
+
+    /// The ledger entry of the purchase, if it was paid at that time.
+    #[must_use]
+    pub fn entry(&self, at: Time) -> Entry {
+        Entry {
+            credits: self.credits.gained(),
+            purchase: Some(self.id.clone()),
+            user: Some(self.user.clone()),
+            ..Entry::of_key(&self.team, self.key.clone(), Kind::Purchase, at)
+        }
+    }
+
+    /// What it costs.
+    #[must_use]
+    pub const fn amount(&self) -> Amount {
+        Amount::of(self.credits)
+    }
+}
+
+/// The body of `POST /teams/{team}/gifts`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GiftRequest {
+    /// The credits given, 1 to [`MAX_GIFT`].
+    pub credits: Credits,
+    /// Why, or for which ticket.
+    pub reference: Option<Reference>,
+}
+
+impl GiftRequest {
+    /// The ledger entry of the gift.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for no credits or too many.
+    pub fn entry(self, team: &TeamId, key: Key, by: UserId, at: Time) -> Result<Entry, Error> {
+        if self.credits.is_zero() || self.credits > MAX_GIFT {
+            return Err(Error::invalid("credits", format!("must be 1 to {MAX_GIFT}")));
+        }
+        Ok(Entry {
+            credits: self.credits.gained(),
+            user: Some(by),
+            reference: self.reference,
+            ..Entry::of_key(team, key, Kind::Gift, at)
+        })
+    }
+}

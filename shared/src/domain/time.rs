@@ -1,0 +1,89 @@
+//! Times as they stand in items and answers: RFC 3339 in UTC with three digits of a second.
+//! The width is fixed, so that times compare as texts do; that is what `DynamoDB` compares.
+
+use jiff::civil::Date;
+use jiff::{Timestamp, tz::TimeZone};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An instant, to the millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(Timestamp);
+
+impl Time {
+    /// The first instant of a day, in UTC.
+    #[must_use]
+    pub fn start_of(day: Date) -> Self {
+        Self(day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp()))
+    }
+
+    /// The day in UTC.
+    #[must_use]
+    pub fn day(self) -> Date {
+        TimeZone::UTC.to_datetime(self.0).date()
+    }
+
+    /// So many seconds later.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: u32) -> Self {
+        let later = self.0.saturating_add(jiff::SignedDuration::from_secs(seconds.into()));
+        Self(later.unwrap_or(Timestamp::MAX))
+    }
+
+    /// The instant as the `jiff` library has it.
+    #[must_use]
+    pub const fn timestamp(self) -> Timestamp {
+        self.0
+    }
+}
+
+impl From<Timestamp> for Time {
+    fn from(timestamp: Timestamp) -> Self {
+        let millisecond = timestamp.as_millisecond();
+        Self(Timestamp::from_millisecond(millisecond).unwrap_or(timestamp))
+    }
+}
+
+impl std::fmt::Display for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.3}", self.0)
+    }
+}
+
+impl std::str::FromStr for Time {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        text.parse::<Timestamp>().map(Self::from)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|_| serde::de::Error::custom("must be a time like 2026-11-03T00:00:00Z"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_compare_as_times_do() {
+        let texts: Vec<String> = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z", "2026-01-01T01:00:01+01:00"]
+            .iter()
+            .map(|text| text.parse::<Time>().unwrap().to_string())
+            .collect();
+        assert_eq!(texts[0], "2026-01-01T00:00:00.000Z");
+        assert_eq!(texts[1], "2026-01-01T00:00:00.500Z");
+        assert_eq!(texts[2], "2026-01-01T00:00:01.000Z");
+        assert!(texts.is_sorted());
+    }
+}

@@ -1,0 +1,84 @@
+//! What every function's handlers share.
+
+use std::env::var;
+use std::fmt;
+use std::num::ParseIntError;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+
+use crate::domain::Credits;
+use crate::domain::purchase::Limits;
+use crate::domain::time::Time;
+use crate::store::Store;
+
+/// The table and the time.
+#[derive(Clone, Debug, FromRef)]
+pub struct App {
+    /// The credits table.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl App {
+    /// A function's own: the table from its environment, the system's time.
+    ///
+    /// # Errors
+    /// [`crate::store::connect::Missing`] for a variable that is not set.
+    pub fn from_env() -> Result<Self, crate::store::connect::Missing> {
+        Ok(Self { store: Store::from_env()?, clock: Clock::system() })
+    }
+}
+
+/// What can be bought, as `PURCHASE_MINIMUM`, `PURCHASE_MAXIMUM` (credits) and `PURCHASE_PRESETS`
+/// (credits, separated by commas) say; what is not set has its default.
+///
+/// # Errors
+/// The variable that is no number.
+pub fn purchase_limits() -> Result<Limits, ParseIntError> {
+    let mut limits = Limits::default();
+    if let Ok(minimum) = var("PURCHASE_MINIMUM") {
+        limits.minimum = credits(&minimum)?;
+    }
+    if let Ok(maximum) = var("PURCHASE_MAXIMUM") {
+        limits.maximum = credits(&maximum)?;
+    }
+    if let Ok(presets) = var("PURCHASE_PRESETS") {
+        limits.presets = presets.split(',').map(credits).collect::<Result<_, _>>()?;
+    }
+    Ok(limits)
+}
+
+fn credits(text: &str) -> Result<Credits, ParseIntError> {
+    text.trim().parse().map(Credits::new)
+}
+
+/// Where the handlers get `now` from; everything below takes it as an argument.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Time + Send + Sync>);
+
+impl Clock {
+    /// The system's time.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(|| jiff::Timestamp::now().into())
+    }
+
+    /// A clock of another kind.
+    pub fn new(now: impl Fn() -> Time + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
+    }
+}

@@ -1,0 +1,108 @@
+//! Problem documents (RFC 9457): what a refusal looks like to a caller.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::domain::{Credits, Error};
+
+/// After how many seconds a caller may try again when we were too busy.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// A refusal as a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What kind of problem it is.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The kind in plain words.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// This occurrence in plain words.
+    pub detail: String,
+    /// Further fields of this kind.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let detail = error.to_string();
+        let (status, kind, title, more) = match error {
+            Error::Invalid(errors) => (400, "/problems/invalid-request", "Invalid request", json!({ "errors": errors })),
+            Error::Unauthenticated => (401, "/problems/unauthenticated", "Unauthenticated", json!({})),
+            Error::Forbidden(_) => (403, "/problems/forbidden", "Forbidden", json!({})),
+            Error::InsufficientCredits { balance, required } => {
+                return Self::insufficient_credits(*balance, *required);
+            }
+            Error::PaymentFailed(reason) => {
+                (402, "/problems/payment-failed", "Payment failed", json!({ "reason": reason }))
+            }
+            Error::NotFound(_) => (404, "/problems/not-found", "Not found", json!({})),
+            Error::MethodNotAllowed => (405, "/problems/not-found", "Method not allowed", json!({})),
+            Error::AccountClosed => (409, "/problems/account-closed", "Account closed", json!({})),
+            Error::TooLarge => (413, "/problems/too-large", "Too large", json!({})),
+            Error::UnsupportedMediaType => {
+                (415, "/problems/unsupported-media-type", "Unsupported media type", json!({}))
+            }
+            Error::KeyReused => {
+                (422, "/problems/idempotency-key-reused", "Idempotency key reused", json!({}))
+            }
+            Error::Busy => (503, "/problems/busy", "Busy", json!({})),
+            Error::Internal(source) => {
+                tracing::error!(error = source as &dyn std::error::Error, "internal error");
+                return Self::internal(None);
+            }
+        };
+        Self::new(status, kind, title, detail, more)
+    }
+}
+
+impl Problem {
+    fn new(status: u16, kind: &'static str, title: &'static str, detail: String, more: Value) -> Self {
+        let more = match more {
+            Value::Object(more) => more,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+        };
+        Self { kind, title, status, detail, more }
+    }
+
+    fn insufficient_credits(balance: Credits, required: Credits) -> Self {
+        let shortfall = required.above(balance);
+        let detail = format!(
+            "This costs {required} credits and the team has {balance}, so {shortfall} are missing. \
+             An admin of the team can buy more."
+        );
+        let more = json!({ "balance": balance, "required": required, "shortfall": shortfall });
+        Self::new(402, "/problems/insufficient-credits", "Insufficient credits", detail, more)
+    }
+
+    /// A fault of ours. What it was stays in the log, to be found by the request id.
+    #[must_use]
+    pub fn internal(request_id: Option<&str>) -> Self {
+        let detail = "Something went wrong on our side. The same request may be sent again.".to_owned();
+        let more = request_id.map_or_else(|| json!({}), |id| json!({ "request_id": id }));
+        Self::new(500, "about:blank", "Internal Server Error", detail, more)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let media_type = HeaderValue::from_static("application/problem+json");
+        let mut response = (status, [(header::CONTENT_TYPE, media_type)], body).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        Problem::from(&self).into_response()
+    }
+}

@@ -1,0 +1,41 @@
+//! What every router gets around it, once, on the outside.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use lambda_http::request::RequestContext;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::extract::MAX_BODY;
+use super::problem::Problem;
+use crate::domain::Error;
+
+/// The router as it is served: what it does not know is a problem document, bodies are limited,
+/// and a fault of ours tells its request id and nothing else.
+pub fn outermost(routes: Router) -> Router {
+    routes
+        .fallback(async || Error::NotFound("route"))
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn(hide_faults))
+}
+
+async fn hide_faults(request: Request, next: Next) -> Response {
+    let context = request.extensions().get::<RequestContext>().cloned();
+    let response = next.run(request).await;
+    if response.status() != StatusCode::INTERNAL_SERVER_ERROR {
+        return response;
+    }
+    let id = context.as_ref().and_then(request_id);
+    Problem::internal(id).into_response()
+}
+
+fn request_id(context: &RequestContext) -> Option<&str> {
+    match context {
+        RequestContext::ApiGatewayV2(context) => context.request_id.as_deref(),
+        _ => None,
+    }
+}

@@ -1,0 +1,11 @@
+//! Everything that the credits functions have in common, in floors that import downwards only:
+//! [`domain`] (pure rules) below [`store`] (DynamoDB) below [`http`] (identity, problems).
+
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, reason = "tests compute with small numbers")
+)]
+
+pub mod domain;
+pub mod http;
+pub mod store;

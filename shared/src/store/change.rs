@@ -1,0 +1,104 @@
+//! Changes of a pool's terms. A grant is a blind update in two variants, chosen by the side of the
+//! mark that the balance is on. The ledger entries are put in the same transaction.
+
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use serde::Serialize;
+
+use super::failure::Leg;
+use super::keys::Item;
+use super::{Store, keys};
+use crate::domain::Error;
+use crate::domain::ids::TeamId;
+use crate::domain::pool::{Effect, Pool};
+use crate::domain::subscription::Change;
+
+impl Store {
+    /// Opens an empty pool for a team that has none.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn open(&self, team: &TeamId) -> Result<(), Error> {
+        let put = self.put_new(&Pool::open(team.clone()), keys::pool(team))?;
+        match self.transact([TransactWriteItem::builder().put(put).build()]).await? {
+            None => Ok(()),
+            Some(legs) if legs.contains(&Leg::Contended) => Err(Error::Busy),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Applies a change that was decided on `seen`. `false` if the pool has moved on since, or is
+    /// contended; nothing is changed then.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn apply(&self, seen: &Pool, change: &Change) -> Result<bool, Error> {
+        let mut writes = vec![TransactWriteItem::builder().update(self.update(seen, change)?).build()];
+        for entry in &change.entries {
+            writes.push(TransactWriteItem::builder().put(self.put_entry(entry)?).build());
+        }
+        self.transact(writes).await.map(|cancelled| cancelled.is_none())
+    }
+
+    fn update(&self, seen: &Pool, change: &Change) -> Result<Update, Error> {
+        let (credits, condition) = arithmetic(seen, change.effect);
+        let after = Pool { terms: change.terms.clone(), ..seen.clone() };
+        let (due, no_longer_due) = match after.due_at() {
+            Some(_) => (", due = :due, due_at = :due_at", ""),
+            None => ("", " REMOVE due, due_at"),
+        };
+        let terms = serde_dynamo::to_attribute_value(&change.terms).map_err(Error::internal)?;
+        let mut update = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(&seen.team)))
+            .update_expression(format!("SET epoch = :next, terms = :terms{credits}{due}{no_longer_due}"))
+            .condition_expression(format!("epoch = :seen{condition}"))
+            .expression_attribute_values(":terms", terms)
+            .expression_attribute_values(":seen", keys::number(seen.epoch))
+            .expression_attribute_values(":next", keys::number(seen.epoch.saturating_add(1)));
+        if let Effect::Grant(more) | Effect::Reset(more) = change.effect {
+            update = update.expression_attribute_values(":grant", keys::number(more.get()));
+        }
+        if condition == PINNED {
+            let balance = seen.balance;
+            update = update
+                .expression_attribute_values(":credits", keys::number(balance.credits.get()))
+                .expression_attribute_values(":mark", keys::number(balance.mark.get()));
+        }
+        if let Some(at) = after.due_at() {
+            update = update
+                .expression_attribute_values(":due", keys::text(keys::due_shard_of(&seen.team)))
+                .expression_attribute_values(":due_at", keys::text(at));
+        }
+        update.build().map_err(Error::internal)
+    }
+
+    /// The put of a thing that must not exist yet; `keys` says where.
+    pub(super) fn put_new(&self, thing: &impl Serialize, keys: Item) -> Result<Put, Error> {
+        use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
+        let mut item: Item = serde_dynamo::to_item(thing).map_err(Error::internal)?;
+        item.extend(keys);
+        Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(AllOld)
+            .build()
+            .map_err(Error::internal)
+    }
+}
+
+/// Free credits lapse in the same write as the ledger tells how many, so their number is pinned.
+/// After the cycle's end no charge can move it, so this does not lose to a busy pool.
+const PINNED: &str = " AND credits = :credits AND mark = :mark";
+
+/// What an effect on the free credits adds to the update and to its condition.
+fn arithmetic(seen: &Pool, effect: Effect) -> (&'static str, &'static str) {
+    match effect {
+        Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) => ("", ""),
+        Effect::Grant(_) | Effect::Reset(_) if seen.balance.is_below_mark() => {
+            (", mark = credits, credits = credits + :grant", " AND credits < mark")
+        }
+        Effect::Grant(_) => (", credits = credits + :grant", " AND credits >= mark"),
+        Effect::Reset(_) => (", credits = mark + :grant", PINNED),
+    }
+}

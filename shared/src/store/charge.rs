@@ -1,0 +1,285 @@
+//! Charging: one transaction of an update of the pool by the sum and a put of each entry.
+//!
+//! An entry is both the line in the ledger and the guard for exactly once. When the transaction is
+//! cancelled, the images that come back say all there is to know in the same round trip.
+
+use std::collections::HashSet;
+
+use aws_sdk_dynamodb::types::{
+    Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+
+use super::failure::{Leg, legs};
+use super::patience::Patience;
+use super::{Store, keys};
+use crate::domain::entry::Entry;
+use crate::domain::ids::TeamId;
+use crate::domain::pool::{Account, Balance, Effect, Pool};
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
+
+/// The most charges of one transaction, which has a leg for the pool besides.
+pub const MAX_AT_ONCE: usize = 99;
+
+/// What came of a charge.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It was charged now.
+    Charged(Entry),
+    /// It was charged before, by the same request.
+    Replayed(Entry),
+    /// It was not charged.
+    Refused(Error),
+}
+
+impl Store {
+    /// Charges the team, as if each charge were made in turn. The outcomes are in the same order.
+    ///
+    /// Each refusal is one of [`Error::KeyReused`], [`Error::NotFound`] (the team),
+    /// [`Error::AccountClosed`], [`Error::InsufficientCredits`], [`Error::Busy`] or
+    /// [`Error::Internal`].
+    pub async fn charge(&self, team: &TeamId, charges: Vec<Entry>, now: Time) -> Vec<Outcome> {
+        let mut patience = self.patience();
+        let mut outcomes = Vec::with_capacity(charges.len());
+        for charges in in_writes(charges) {
+            outcomes.extend(self.charge_at_once(team, charges, now, &mut patience).await);
+        }
+        outcomes
+    }
+
+    async fn charge_at_once(
+        &self,
+        team: &TeamId,
+        charges: Vec<Entry>,
+        now: Time,
+        patience: &mut Patience,
+    ) -> Vec<Outcome> {
+        let mut batch = Batch::of(charges);
+        while !batch.admitted.is_empty() {
+            let step = match self.write_charges(team, batch.admitted(), now).await {
+                Ok(None) => {
+                    batch.charge_admitted();
+                    break;
+                }
+                Ok(Some(legs)) => self.learn(team, &mut batch, legs, now, patience).await,
+                Err(Error::Busy) => patience.pause().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = step {
+                batch.refuse_open(&error);
+            }
+        }
+        batch.finish()
+    }
+
+    /// One try to charge all of `entries`. `None` if it went through.
+    async fn write_charges(
+        &self,
+        team: &TeamId,
+        entries: impl Iterator<Item = &Entry>,
+        now: Time,
+    ) -> Result<Option<Vec<Leg>>, Error> {
+        let mut cost = Credits::ZERO;
+        let mut puts = Vec::new();
+        for entry in entries {
+            cost = cost.plus(spent(entry)).unwrap_or(Credits::MAX);
+            puts.push(TransactWriteItem::builder().put(self.put_entry(entry)?).build());
+        }
+        let pool = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(team)))
+            .update_expression("SET credits = credits - :cost")
+            .condition_expression(
+                "credits >= :cost AND terms.account = :active \
+                 AND (attribute_not_exists(due_at) OR due_at > :now)",
+            )
+            .expression_attribute_values(":cost", keys::number(cost.get()))
+            .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
+            .expression_attribute_values(":now", keys::text(now))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(Error::internal)?;
+        self.transact(std::iter::once(TransactWriteItem::builder().update(pool).build()).chain(puts))
+            .await
+    }
+
+    /// One transaction. `None` if it went through, else how each leg fared.
+    pub(super) async fn transact(
+        &self,
+        writes: impl IntoIterator<Item = TransactWriteItem>,
+    ) -> Result<Option<Vec<Leg>>, Error> {
+        let writes = writes.into_iter().collect();
+        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        match sent {
+            Ok(_) => Ok(None),
+            Err(error) => legs(error).map(Some),
+        }
+    }
+
+    /// The put of an entry that must not exist yet, into the table and the history.
+    pub(super) fn put_entry(&self, entry: &Entry) -> Result<Put, Error> {
+        let mut item = keys::in_history(entry);
+        item.extend(keys::entry(entry));
+        self.put_new(entry, item)
+    }
+
+    /// Takes in what a cancelled try told: replays are answered, a cycle that is over is turned,
+    /// and what the balance does not cover is no longer tried.
+    async fn learn(
+        &self,
+        team: &TeamId,
+        batch: &mut Batch,
+        legs: Vec<Leg>,
+        now: Time,
+        patience: &mut Patience,
+    ) -> Result<(), Error> {
+        let contended = legs.contains(&Leg::Contended);
+        let mut legs = legs.into_iter();
+        let pool = legs.next();
+        batch.answer_replays(legs)?;
+        match pool {
+            Some(Leg::Failed(None)) => return Err(Error::NotFound("team")),
+            Some(Leg::Failed(Some(image))) => {
+                let pool: Pool = serde_dynamo::from_item(image).map_err(Error::internal)?;
+                debug_assert_eq!(&pool.team, team);
+                pool.check_open()?;
+                match pool.turn(now) {
+                    Some(change) => {
+                        self.apply(&pool, &change).await?;
+                        batch.admit_all();
+                    }
+                    None => batch.admit(pool.balance),
+                }
+            }
+            Some(Leg::Passed | Leg::Contended) | None => {}
+        }
+        if contended { patience.pause().await } else { patience.check() }
+    }
+}
+
+/// What an entry costs the pool.
+fn spent(entry: &Entry) -> Credits {
+    Credits::new(entry.credits.unsigned_abs())
+}
+
+/// Cuts charges into writes: in order, at most [`MAX_AT_ONCE`] each, and no key twice in one, so
+/// that a repeated key meets the entry of its first charge.
+fn in_writes(charges: Vec<Entry>) -> Vec<Vec<Entry>> {
+    let mut writes: Vec<Vec<Entry>> = Vec::new();
+    let mut keys = HashSet::new();
+    for charge in charges {
+        let fresh = keys.insert(charge.key.clone());
+        match writes.last_mut() {
+            Some(write) if fresh && write.len() < MAX_AT_ONCE => write.push(charge),
+            Some(_) | None => {
+                keys = HashSet::from([charge.key.clone()]);
+                writes.push(vec![charge]);
+            }
+        }
+    }
+    writes
+}
+
+/// Charges on their way through one write.
+struct Batch {
+    charges: Vec<Entry>,
+    outcomes: Vec<Option<Outcome>>,
+    /// The charges that the next try is for.
+    admitted: Vec<usize>,
+    /// The refusals that hold if that try goes through.
+    short: Vec<(usize, Error)>,
+}
+
+impl Batch {
+    fn of(charges: Vec<Entry>) -> Self {
+        let outcomes = vec![None; charges.len()];
+        let mut batch = Self { outcomes, charges, admitted: Vec::new(), short: Vec::new() };
+        batch.admit_all();
+        batch
+    }
+
+    /// Admits whatever has no outcome yet.
+    fn admit_all(&mut self) {
+        self.short.clear();
+        self.admitted = self.open().collect();
+    }
+
+    fn open(&self) -> impl Iterator<Item = usize> {
+        let outcomes = self.outcomes.iter().enumerate();
+        outcomes.filter(|(_, outcome)| outcome.is_none()).map(|(index, _)| index)
+    }
+
+    fn admitted(&self) -> impl Iterator<Item = &Entry> {
+        self.admitted.iter().filter_map(|index| self.charges.get(*index))
+    }
+
+    /// Admits in order what `balance` covers.
+    fn admit(&mut self, balance: Balance) {
+        self.admit_all();
+        let mut left = balance;
+        let charges = &self.charges;
+        let short = &mut self.short;
+        self.admitted.retain(|index| {
+            let required = charges.get(*index).map_or(Credits::ZERO, spent);
+            let after = left.after(Effect::Charge(required));
+            if after.is_none() {
+                short.push((*index, Error::InsufficientCredits { balance: left.credits, required }));
+            }
+            left = after.unwrap_or(left);
+            after.is_some()
+        });
+    }
+
+    /// Answers the admitted charges whose entries are there already.
+    fn answer_replays(&mut self, legs: impl Iterator<Item = Leg>) -> Result<(), Error> {
+        let tried = std::mem::take(&mut self.admitted);
+        for (index, leg) in tried.into_iter().zip(legs) {
+            let outcome = match (leg, self.charges.get(index)) {
+                (Leg::Failed(Some(image)), Some(asked)) => {
+                    let entry: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
+                    if entry.answers(asked) {
+                        Outcome::Replayed(entry)
+                    } else {
+                        Outcome::Refused(Error::KeyReused)
+                    }
+                }
+                _ => {
+                    self.admitted.push(index);
+                    continue;
+                }
+            };
+            self.set(index, outcome);
+        }
+        Ok(())
+    }
+
+    fn charge_admitted(&mut self) {
+        for index in std::mem::take(&mut self.admitted) {
+            if let Some(entry) = self.charges.get(index).cloned() {
+                self.set(index, Outcome::Charged(entry));
+            }
+        }
+    }
+
+    /// Refuses all that have no outcome yet.
+    fn refuse_open(&mut self, error: &Error) {
+        self.admitted.clear();
+        self.short.clear();
+        for outcome in &mut self.outcomes {
+            outcome.get_or_insert_with(|| Outcome::Refused(error.clone()));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Outcome> {
+        for (index, refusal) in std::mem::take(&mut self.short) {
+            self.set(index, Outcome::Refused(refusal));
+        }
+        self.outcomes.into_iter().flatten().collect()
+    }
+
+    fn set(&mut self, index: usize, outcome: Outcome) {
+        if let Some(slot) = self.outcomes.get_mut(index) {
+            *slot = Some(outcome);
+        }
+    }
+}

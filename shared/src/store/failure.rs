@@ -1,0 +1,94 @@
+//! What the SDK's failures mean to us; the one place that reads cancellation reasons.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::CancellationReason;
+
+use super::keys::Item;
+use crate::domain::Error;
+
+/// How one part of a cancelled transaction fared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Leg {
+    /// It would have gone through.
+    Passed,
+    /// Its condition did not hold; the item as it was, or nothing if there was none.
+    Failed(Option<Item>),
+    /// Another write was in the way. It may go through later.
+    Contended,
+}
+
+/// The legs of a cancelled transaction, in its order.
+///
+/// # Errors
+/// [`Error::Busy`] if the transaction was not even tried, or its answer got lost;
+/// [`Error::Internal`] if it never can succeed.
+pub fn legs(error: SdkError<TransactWriteItemsError>) -> Result<Vec<Leg>, Error> {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().iter().map(leg).collect()
+        }
+        Some(_) | None => Err(failure(error)),
+    }
+}
+
+fn leg(reason: &CancellationReason) -> Result<Leg, Error> {
+    match reason.code() {
+        None | Some("None") => Ok(Leg::Passed),
+        Some("ConditionalCheckFailed") => {
+            Ok(Leg::Failed(reason.item().filter(|item| !item.is_empty()).cloned()))
+        }
+        Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => {
+            Ok(Leg::Contended)
+        }
+        Some(_) => Err(Error::internal(format!("transaction cancelled: {reason:?}"))),
+    }
+}
+
+/// Whether a failed call may succeed later.
+#[must_use]
+pub fn failure<E>(error: SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let passing = match &error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        SdkError::ServiceError(answer) => matches!(
+            answer.err().code(),
+            Some(
+                "TransactionInProgressException"
+                    | "TransactionConflictException"
+                    | "ProvisionedThroughputExceededException"
+                    | "RequestLimitExceeded"
+                    | "ThrottlingException"
+                    | "InternalServerError"
+            )
+        ),
+        SdkError::ConstructionFailure(_) | _ => false,
+    };
+    if passing {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the table is busy");
+        Error::Busy
+    } else {
+        Error::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(code: &str) -> CancellationReason {
+        CancellationReason::builder().code(code).build()
+    }
+
+    #[test]
+    fn reasons_are_told_apart() {
+        assert_eq!(leg(&reason("None")).unwrap(), Leg::Passed);
+        assert_eq!(leg(&reason("ConditionalCheckFailed")).unwrap(), Leg::Failed(None));
+        for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
+            assert_eq!(leg(&reason(code)).unwrap(), Leg::Contended, "{code}");
+        }
+        assert!(matches!(leg(&reason("ValidationError")), Err(Error::Internal(_))));
+    }
+}

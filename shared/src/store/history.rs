@@ -1,0 +1,227 @@
+//! The ledger of a team, newest first: a merge of the index's shards.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+
+use futures_util::future::try_join_all;
+
+use super::failure::failure;
+use super::keys::{self, Item, SHARDS};
+use super::Store;
+use crate::domain::Error;
+use crate::domain::entry::{Entry, Kind};
+use crate::domain::ids::{Id, TeamId, UserId};
+use crate::domain::time::Time;
+
+/// A page ends after so many rounds of fetching, full or not, so that a rare filter over a long
+/// history answers in time. Its cursor goes on from there.
+const MAX_ROUNDS: usize = 20;
+
+/// Which entries are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Of this kind only.
+    pub kind: Option<Kind>,
+    /// Of this action only.
+    pub action: Option<String>,
+    /// Of this user only.
+    pub user: Option<UserId>,
+    /// From this instant on.
+    pub from: Option<Time>,
+    /// Before this instant.
+    pub to: Option<Time>,
+}
+
+/// A place in the history, just after an entry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(String);
+
+/// Some entries, newest first.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// Where the next page starts; `None` when there is none.
+    pub next: Option<Position>,
+}
+
+/// The text is no position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a cursor of this history")]
+pub struct InvalidPosition;
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Position {
+    type Err = InvalidPosition;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
+        let (at, id) = text.split_once('#').ok_or(InvalidPosition)?;
+        let at: Time = at.parse().map_err(|_| InvalidPosition)?;
+        let id: Id = id.parse().map_err(|_| InvalidPosition)?;
+        Ok(Self(keys::position(at, &id)))
+    }
+}
+
+impl Selection {
+    fn range(&self, after: Option<&Position>) -> (String, String) {
+        // '0' sorts below all times and '~' above them.
+        let low = self.from.map_or("0".to_owned(), |from| from.to_string());
+        let end = self.to.map_or("~".to_owned(), |to| to.to_string());
+        let high = after.map_or(end.clone(), |Position(after)| after.clone().min(end));
+        (low, high)
+    }
+
+    fn filters(&self) -> Vec<(&'static str, String)> {
+        [
+            ("kind", self.kind.map(|kind| kind.as_str().to_owned())),
+            ("action", self.action.clone()),
+            ("user", self.user.as_ref().map(ToString::to_string)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
+}
+
+/// How far one shard has been read. All that is newer than `read_to` has been fetched.
+struct Shard {
+    digit: char,
+    fetched: VecDeque<(Position, Entry)>,
+    read_to: ReadTo,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum ReadTo {
+    End,
+    Position(Position),
+    Start,
+}
+
+impl Store {
+    /// The next `limit` entries of the selection after a position.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn history(
+        &self,
+        team: &TeamId,
+        selection: &Selection,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        let mut shards = SHARDS.map(|digit| Shard { digit, fetched: VecDeque::new(), read_to: ReadTo::Start });
+        let chunk = chunk(selection, limit);
+        let mut entries: Vec<(Position, Entry)> = Vec::new();
+        let mut rounds = 0;
+        let reached = loop {
+            let frontier = shards.iter().map(|shard| &shard.read_to).max().cloned().unwrap_or(ReadTo::End);
+            while entries.len() <= limit
+                && let Some(entry) = pop_newest(&mut shards, &frontier)
+            {
+                entries.push(entry);
+            }
+            if entries.len() > limit || frontier == ReadTo::End {
+                break ReadTo::End;
+            }
+            if rounds == MAX_ROUNDS {
+                break frontier;
+            }
+            rounds = rounds.saturating_add(1);
+            let behind = shards.iter_mut().filter(|shard| shard.read_to != ReadTo::End && shard.fetched.is_empty());
+            try_join_all(behind.map(|shard| self.fetch(team, selection, after, chunk, shard))).await?;
+        };
+        let next = if entries.len() > limit {
+            entries.truncate(limit);
+            entries.last().map(|(position, _)| position.clone())
+        } else {
+            match reached {
+                ReadTo::Position(position) => Some(position),
+                ReadTo::Start | ReadTo::End => None,
+            }
+        };
+        Ok(Page { entries: entries.into_iter().map(|(_, entry)| entry).collect(), next })
+    }
+
+    /// Fetches the next chunk of a shard.
+    async fn fetch(
+        &self,
+        team: &TeamId,
+        selection: &Selection,
+        after: Option<&Position>,
+        chunk: i32,
+        shard: &mut Shard,
+    ) -> Result<(), Error> {
+        let after = match &shard.read_to {
+            ReadTo::Position(position) => Some(position),
+            ReadTo::Start | ReadTo::End => after,
+        };
+        let (low, high) = selection.range(after);
+        if low > high {
+            shard.read_to = ReadTo::End;
+            return Ok(());
+        }
+        let after = after.cloned();
+        let mut query = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .index_name(keys::HISTORY_INDEX)
+            .key_condition_expression("history = :shard AND #position BETWEEN :low AND :high")
+            .expression_attribute_names("#position", "position")
+            .expression_attribute_values(":shard", keys::text(keys::history_shard(team, shard.digit)))
+            .expression_attribute_values(":low", keys::text(low))
+            .expression_attribute_values(":high", keys::text(high))
+            .scan_index_forward(false)
+            .limit(chunk);
+        let filters = selection.filters();
+        if !filters.is_empty() {
+            let terms: Vec<String> = filters.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+            query = query.filter_expression(terms.join(" AND "));
+            for (name, value) in filters {
+                query = query
+                    .expression_attribute_names(format!("#{name}"), name)
+                    .expression_attribute_values(format!(":{name}"), keys::text(value));
+            }
+        }
+        let found = query.send().await.map_err(failure)?;
+        for item in found.items.unwrap_or_default() {
+            let position = position_of(&item)?;
+            // The range includes its upper end, which the page before has delivered.
+            if Some(&position) != after.as_ref() {
+                let entry = serde_dynamo::from_item(item).map_err(Error::internal)?;
+                shard.fetched.push_back((position, entry));
+            }
+        }
+        shard.read_to = match found.last_evaluated_key {
+            Some(key) => ReadTo::Position(position_of(&key)?),
+            None => ReadTo::End,
+        };
+        Ok(())
+    }
+}
+
+/// How many entries of a shard are fetched at a time.
+fn chunk(selection: &Selection, limit: usize) -> i32 {
+    let even_share = limit.div_ceil(SHARDS.len());
+    let wanted = if selection.filters().is_empty() { even_share.saturating_mul(2).saturating_add(4) } else { 200 };
+    i32::try_from(wanted).unwrap_or(i32::MAX)
+}
+
+/// The newest fetched entry, unless a shard that is not read so far may hold a newer one.
+fn pop_newest(shards: &mut [Shard], frontier: &ReadTo) -> Option<(Position, Entry)> {
+    let newest = |shard: &Shard| shard.fetched.front().map(|(position, _)| ReadTo::Position(position.clone()));
+    let shard = shards.iter_mut().max_by_key(|shard| newest(shard))?;
+    let front = newest(shard)?;
+    if front >= *frontier { shard.fetched.pop_front() } else { None }
+}
+
+fn position_of(item: &Item) -> Result<Position, Error> {
+    let text = item.get("position").and_then(|value| value.as_s().ok());
+    text.map(|text| Position(text.clone())).ok_or_else(|| Error::internal("an entry has no position"))
+}

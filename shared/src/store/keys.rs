@@ -1,0 +1,101 @@
+//! Where everything is in the table: keys, index attributes and their names.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+
+use crate::domain::entry::Entry;
+use crate::domain::ids::{Id, TeamId};
+use crate::domain::time::Time;
+
+/// An item as the SDK has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The index that lists entries by team and time.
+pub const HISTORY_INDEX: &str = "history";
+/// The index of all that is due at some time.
+pub const DUE_INDEX: &str = "due";
+/// The digits that number the shards of both indexes. An index partition takes a thousand writes
+/// a second, as a table partition does; sixteen of them keep up with a busy team.
+pub const SHARDS: [char; 16] =
+    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+
+/// The key of a team's pool.
+#[must_use]
+pub fn pool(team: &TeamId) -> Item {
+    key(format!("TEAM#{team}"), "POOL")
+}
+
+/// The team whose pool has this key.
+#[must_use]
+pub fn team_of_pool(key: &Item) -> Option<TeamId> {
+    let sort = key.get("sk")?.as_s().ok()?;
+    let team = key.get("pk")?.as_s().ok()?.strip_prefix("TEAM#")?;
+    (sort == "POOL").then(|| team.parse().ok())?
+}
+
+/// The key of a ledger entry. Each has a partition of its own, so that a busy team's ledger
+/// spreads over the table.
+#[must_use]
+pub fn entry(entry: &Entry) -> Item {
+    key(format!("ENTRY#{}#{}", entry.team, entry.source()), "ENTRY")
+}
+
+/// What puts an entry into the history.
+#[must_use]
+pub fn in_history(entry: &Entry) -> Item {
+    let shard = entry.id.as_str().chars().next_back().unwrap_or('0');
+    let position = position(entry.at, &entry.id);
+    texts([("history", history_shard(&entry.team, shard)), ("position", position)])
+}
+
+/// One shard of a team's history.
+#[must_use]
+pub fn history_shard(team: &TeamId, shard: char) -> String {
+    format!("{team}#{shard}")
+}
+
+/// The place of an entry in its team's history: by time, then by id.
+#[must_use]
+pub fn position(at: Time, id: &Id) -> String {
+    format!("{at}#{id}")
+}
+
+/// The key of a purchase.
+#[must_use]
+pub fn purchase(team: &TeamId, id: &Id) -> Item {
+    key(format!("PURCHASE#{team}#{id}"), "PURCHASE")
+}
+
+/// One shard of what is due.
+#[must_use]
+pub fn due_shard(shard: char) -> String {
+    format!("DUE#{shard}")
+}
+
+/// The shard in which a team's affairs are due.
+#[must_use]
+pub fn due_shard_of(team: &TeamId) -> String {
+    let sum = team.as_str().bytes().fold(0_u8, u8::wrapping_add);
+    let shard = SHARDS.get(usize::from(sum & 15)).copied().unwrap_or('0');
+    due_shard(shard)
+}
+
+/// A text as an attribute.
+#[must_use]
+pub fn text(text: impl ToString) -> AttributeValue {
+    AttributeValue::S(text.to_string())
+}
+
+/// A number as an attribute.
+#[must_use]
+pub fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn key(partition: String, sort: &str) -> Item {
+    texts([("pk", partition), ("sk", sort.to_owned())])
+}
+
+fn texts<const N: usize>(attributes: [(&str, String); N]) -> Item {
+    attributes.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect()
+}

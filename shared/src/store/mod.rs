@@ -1,0 +1,48 @@
+//! The table: one method per access pattern, its expressions as visible strings.
+
+pub mod change;
+pub mod charge;
+pub mod connect;
+pub mod due;
+pub mod failure;
+pub mod history;
+pub mod keys;
+pub mod patience;
+pub mod pool;
+pub mod purchase;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+
+use patience::Patience;
+
+/// How long an operation tries against contention and throttling before it gives up as busy.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The credits table, through one SDK client.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    table: Arc<str>,
+    patience: Duration,
+}
+
+impl Store {
+    /// The table of that name.
+    #[must_use]
+    pub fn new(client: Client, table: &str) -> Self {
+        Self { client, table: table.into(), patience: PATIENCE }
+    }
+
+    /// The same table, given up on after `patience`.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::until(self.patience)
+    }
+}
