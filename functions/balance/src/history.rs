@@ -83,13 +83,21 @@ impl HistoryQuery {
         if from.zip(to).is_some_and(|(from, to)| from > to) {
             return Err(Error::invalid("to", "must not be before `from`"));
         }
-        Ok(Selection { kind: self.kind, action: self.action.clone(), user: self.user.clone(), from, to })
+        Ok(Selection {
+            kind: self.kind,
+            action: self.action.clone(),
+            user: self.user.clone(),
+            from,
+            to,
+        })
     }
 }
 
 /// A time as it is; a date as its first instant, or as the end of the day.
 fn instant(field: &str, text: &str, is_end: bool) -> Result<Time, Error> {
-    let invalid = || Error::invalid(field, "must be a date like 2026-11-03 or a time like 2026-11-03T00:00:00Z");
+    let invalid = || {
+        Error::invalid(field, "must be a date like 2026-11-03 or a time like 2026-11-03T00:00:00Z")
+    };
     if let Ok(time) = text.parse::<Time>() {
         return Ok(time);
     }
@@ -112,7 +120,9 @@ fn decode(cursor: &str) -> Result<Position, Error> {
 fn wants_csv(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| {
-        accept.split(',').any(|range| range.split(';').next().is_some_and(|range| range.trim() == "text/csv"))
+        accept
+            .split(',')
+            .any(|range| range.split(';').next().is_some_and(|range| range.trim() == "text/csv"))
     })
 }
 

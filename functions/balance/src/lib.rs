@@ -33,7 +33,11 @@ pub fn routes(app: App, limits: Limits) -> Router {
         .with_state(Window { app, limits })
 }
 
-async fn balance(State(app): State<App>, caller: Caller, Path(team): Path<TeamId>) -> Result<Json<Value>, Error> {
+async fn balance(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<TeamId>,
+) -> Result<Json<Value>, Error> {
     caller.may_use(&team)?;
     let pool = app.store.pool(&team, app.clock.now()).await?;
     Ok(Json(balance_view(&pool)))

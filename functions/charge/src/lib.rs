@@ -108,13 +108,21 @@ async fn charge_batch(
     let valid = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let mut outcomes = app.store.charge(&team, valid, now).await.into_iter();
     let results = parsed.into_iter().map(|entry| match entry {
-        Ok(_) => outcomes.next().unwrap_or_else(|| Outcome::Refused(Error::internal("a charge has no outcome"))),
+        Ok(_) => outcomes
+            .next()
+            .unwrap_or_else(|| Outcome::Refused(Error::internal("a charge has no outcome"))),
         Err(error) => Outcome::Refused(error),
     });
     Ok(Json(Results { results: results.map(Answer::from).collect() }))
 }
 
-fn batched(charge: &RawValue, caller: &Caller, team: &TeamId, list: &PriceList, now: Time) -> Result<Entry, Error> {
+fn batched(
+    charge: &RawValue,
+    caller: &Caller,
+    team: &TeamId,
+    list: &PriceList,
+    now: Time,
+) -> Result<Entry, Error> {
     let mut request: ChargeRequest = parse(charge.get().as_bytes())?;
     request.check_address(true)?;
     let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
@@ -164,9 +172,13 @@ struct Probe {
 ///
 /// # Errors
 /// Those of [`charge_directly`], and an event that cannot be read.
-pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, lambda_http::Error> {
+pub async fn handle(
+    app: &App,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Box<RawValue>, lambda_http::Error> {
     let LambdaEvent { payload, context } = event;
-    let is_http = serde_json::from_str::<Probe>(payload.get()).is_ok_and(|probe| probe.request_context.is_some());
+    let is_http = serde_json::from_str::<Probe>(payload.get())
+        .is_ok_and(|probe| probe.request_context.is_some());
     if is_http {
         let request: LambdaRequest = serde_json::from_str(payload.get())?;
         let mut api = Adapter::from(serve::outermost(routes(app.clone())));

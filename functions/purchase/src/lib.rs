@@ -89,7 +89,8 @@ async fn buy(
     let store = &till.app.store;
     let now = till.app.clock.now();
     store.pool(&team, now).await?.check_open()?;
-    let (purchase, is_replay) = store.begin(&Purchase::new(&team, key, caller.sub, credits, now)).await?;
+    let (purchase, is_replay) =
+        store.begin(&Purchase::new(&team, key, caller.sub, credits, now)).await?;
     let (purchase, next_action) = till.drive(purchase).await?;
     let status = match purchase.status {
         Status::Failed => return Err(Error::PaymentFailed(purchase.reason.unwrap_or_default())),
@@ -109,7 +110,9 @@ impl Till {
             return Ok((purchase, None));
         }
         match self.payments.pay(&purchase).await? {
-            Payment::Succeeded => Ok((self.app.store.settle(&purchase, self.app.clock.now()).await?, None)),
+            Payment::Succeeded => {
+                Ok((self.app.store.settle(&purchase, self.app.clock.now()).await?, None))
+            }
             Payment::ActionNeeded(step) => Ok((purchase, Some(step))),
             Payment::Failed(reason) => Ok((self.app.store.fail(&purchase, &reason).await?, None)),
         }
@@ -128,5 +131,7 @@ async fn look(
 
 async fn refund(caller: Caller, Path((team, _)): Path<(TeamId, Id)>) -> Result<(), Error> {
     caller.is_of(&team)?;
-    Err(Error::Forbidden("Purchased credits are not refunded; they stay usable as long as the account exists."))
+    Err(Error::Forbidden(
+        "Purchased credits are not refunded; they stay usable as long as the account exists.",
+    ))
 }

@@ -46,7 +46,9 @@ pub async fn run(app: &App) -> Result<Summary, Error> {
 async fn turn(app: &App, teams: Vec<TeamId>, summary: Summary) -> Summary {
     let turns = stream::iter(teams).map(async |team| {
         let turned = app.store.pool(&team, app.clock.now()).await;
-        turned.inspect_err(|error| tracing::error!(%team, %error, "the cycle was not turned")).is_ok()
+        turned
+            .inspect_err(|error| tracing::error!(%team, %error, "the cycle was not turned"))
+            .is_ok()
     });
     let turns = turns.buffer_unordered(AT_ONCE);
     turns
@@ -61,7 +63,10 @@ async fn turn(app: &App, teams: Vec<TeamId>, summary: Summary) -> Summary {
 ///
 /// # Errors
 /// Those of [`run`]; and a failure of any team, so that the schedule tries again.
-pub async fn handle(app: &App, _: LambdaEvent<EventBridgeEvent<Value>>) -> Result<Summary, lambda_runtime::Error> {
+pub async fn handle(
+    app: &App,
+    _: LambdaEvent<EventBridgeEvent<Value>>,
+) -> Result<Summary, lambda_runtime::Error> {
     let summary = run(app).await?;
     tracing::info!(refilled = summary.refilled, failed = summary.failed, "refill");
     if summary.failed > 0 {

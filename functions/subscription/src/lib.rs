@@ -37,14 +37,22 @@ async fn subscribe(
     Ok(Json(view(&pool)))
 }
 
-async fn cancel(State(app): State<App>, caller: Caller, Path(team): Path<TeamId>) -> Result<Json<Value>, Error> {
+async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<TeamId>,
+) -> Result<Json<Value>, Error> {
     caller.may_manage()?;
     let now = app.clock.now();
     let pool = app.store.change(&team, now, |pool| pool.cancel(now)).await?;
     Ok(Json(view(&pool)))
 }
 
-async fn close(State(app): State<App>, caller: Caller, Path(team): Path<TeamId>) -> Result<Json<Value>, Error> {
+async fn close(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<TeamId>,
+) -> Result<Json<Value>, Error> {
     caller.may_manage()?;
     let now = app.clock.now();
     let pool = app.store.change(&team, now, |pool| Ok(pool.close(now))).await?;

@@ -213,7 +213,8 @@ impl Price {
         };
         found.ok_or_else(|| {
             let known: Vec<&str> = self.charged.iter().chain(self.free).copied().collect();
-            let detail = format!("the outcome of {} must be one of: {}", self.action, known.join(", "));
+            let detail =
+                format!("the outcome of {} must be one of: {}", self.action, known.join(", "));
             Error::invalid("outcome", detail)
         })
     }
@@ -228,7 +229,10 @@ impl Price {
             return Err(Error::invalid("quantity", format!("must be 1 to {MAX_QUANTITY}")));
         }
         if own_key && !self.own_key {
-            return Err(Error::invalid("own_key", format!("{} has no use of an own key", self.action)));
+            return Err(Error::invalid(
+                "own_key",
+                format!("{} has no use of an own key", self.action),
+            ));
         }
         if own_key || !self.charged.contains(&outcome) {
             return Ok(Credits::ZERO);

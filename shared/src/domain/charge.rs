@@ -50,7 +50,9 @@ impl ChargeRequest {
     pub fn check_address(&self, has_key: bool) -> Result<(), Error> {
         match (&self.team, &self.key) {
             (Some(_), _) => Err(Error::invalid("team", "stands in the path")),
-            (None, Some(_)) if !has_key => Err(Error::invalid("key", "stands in the header Idempotency-Key")),
+            (None, Some(_)) if !has_key => {
+                Err(Error::invalid("key", "stands in the header Idempotency-Key"))
+            }
             (None, _) => Ok(()),
         }
     }
@@ -60,7 +62,14 @@ impl ChargeRequest {
     /// # Errors
     /// [`Error::Invalid`] for what the catalogue does not have or a quantity out of range;
     /// [`Error::NotFound`] for a hold.
-    pub fn price(self, team: &TeamId, key: Key, user: Option<UserId>, list: &PriceList, at: Time) -> Result<Entry, Error> {
+    pub fn price(
+        self,
+        team: &TeamId,
+        key: Key,
+        user: Option<UserId>,
+        list: &PriceList,
+        at: Time,
+    ) -> Result<Entry, Error> {
         if self.hold.is_some() {
             return Err(Error::NotFound("hold"));
         }

@@ -22,10 +22,13 @@ impl Cycle {
     /// month is shorter. It is counted from the anchor each time, so it cannot drift.
     #[must_use]
     pub fn holding(anchor: Date, day: Date) -> Self {
-        let months = |date: Date| i32::from(date.year()).saturating_mul(12).saturating_add(date.month().into());
+        let months = |date: Date| {
+            i32::from(date.year()).saturating_mul(12).saturating_add(date.month().into())
+        };
         let between = months(day).saturating_sub(months(anchor)).max(0);
         let in_month = nth(anchor, between);
-        let first = if in_month <= day || between == 0 { between } else { between.saturating_sub(1) };
+        let first =
+            if in_month <= day || between == 0 { between } else { between.saturating_sub(1) };
         Self { start: nth(anchor, first), end: nth(anchor, first.saturating_add(1)) }
     }
 
@@ -58,7 +61,13 @@ mod tests {
 
     #[test]
     fn every_day_is_in_exactly_one_cycle() {
-        for anchor in [date(2027, 1, 1), date(2027, 1, 29), date(2027, 1, 30), date(2027, 1, 31), date(2028, 2, 29)] {
+        for anchor in [
+            date(2027, 1, 1),
+            date(2027, 1, 29),
+            date(2027, 1, 30),
+            date(2027, 1, 31),
+            date(2028, 2, 29),
+        ] {
             let mut day = anchor;
             let mut current = Cycle::holding(anchor, anchor);
             assert_eq!(current.start, anchor);

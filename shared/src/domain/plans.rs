@@ -23,11 +23,7 @@ pub const PLANS: &[Plan] = &[
         grant: Grant::PerSeat(Credits::new(400)),
         cadence: Cadence::Monthly,
     },
-    Plan {
-        name: "enterprise",
-        grant: Grant::AsAgreed(Credits::new(400)),
-        cadence: Cadence::Once,
-    },
+    Plan { name: "enterprise", grant: Grant::AsAgreed(Credits::new(400)), cadence: Cadence::Once },
 ];
 
 /// One plan. It is written as its name.
@@ -113,7 +109,11 @@ impl Plan {
             Grant::PerTeam(credits) => credits,
             Grant::PerSeat(credits) => per_seat(credits),
             Grant::PerSeatIfCreatedBefore(credits, day) => {
-                if terms.account_created_at.day() < day { per_seat(credits) } else { Credits::ZERO }
+                if terms.account_created_at.day() < day {
+                    per_seat(credits)
+                } else {
+                    Credits::ZERO
+                }
             }
             Grant::AsAgreed(standard) => terms.included_credits.unwrap_or(standard),
         }

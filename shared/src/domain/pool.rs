@@ -186,7 +186,8 @@ mod tests {
     fn free_credits_are_spent_first_and_only_they_are_reset() {
         use Effect::{Charge, Purchase, Reset};
         let c = Credits::new;
-        let story = [Reset(c(500)), Purchase(c(200)), Charge(c(400)), Charge(c(200)), Reset(c(500))];
+        let story =
+            [Reset(c(500)), Purchase(c(200)), Charge(c(400)), Charge(c(200)), Reset(c(500))];
         let expected = [(500, 0), (500, 200), (100, 200), (0, 100), (500, 100)];
         for (steps, split) in expected.into_iter().enumerate() {
             assert_eq!(play(&story[..=steps]), split, "after {:?}", story[steps]);
@@ -206,8 +207,14 @@ mod tests {
     fn an_added_seat_tops_up_free_credits_only() {
         use Effect::{Charge, Grant, Purchase, Reset};
         let c = Credits::new;
-        assert_eq!(play(&[Reset(c(400)), Purchase(c(50)), Charge(c(420)), Grant(c(400))]), (400, 30));
-        assert_eq!(play(&[Reset(c(400)), Purchase(c(50)), Charge(c(100)), Grant(c(400))]), (700, 50));
+        assert_eq!(
+            play(&[Reset(c(400)), Purchase(c(50)), Charge(c(420)), Grant(c(400))]),
+            (400, 30)
+        );
+        assert_eq!(
+            play(&[Reset(c(400)), Purchase(c(50)), Charge(c(100)), Grant(c(400))]),
+            (700, 50)
+        );
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Credits, Error};
 use super::entry::{Entry, Kind};
 use super::ids::{Id, Key, Reference, TeamId, UserId};
 use super::time::Time;
+use super::{Credits, Error};
 
 /// What a purchased credit costs. There are no tiers.
 pub const CENTS_PER_CREDIT: u64 = 1;
@@ -103,7 +103,16 @@ impl Purchase {
     #[must_use]
     pub fn new(team: &TeamId, key: Key, user: UserId, credits: Credits, at: Time) -> Self {
         let id = Id::of("p", team, key.as_str());
-        Self { id, team: team.clone(), key, user, credits, status: Status::Pending, at, reason: None }
+        Self {
+            id,
+            team: team.clone(),
+            key,
+            user,
+            credits,
+            status: Status::Pending,
+            at,
+            reason: None,
+        }
     }
 
     /// The ledger entry of the purchase, if it was paid at that time.

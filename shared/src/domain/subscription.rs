@@ -128,7 +128,11 @@ impl Pool {
     ///
     /// # Errors
     /// [`Error::Invalid`] for terms that the plan cannot have, [`Error::AccountClosed`].
-    pub fn subscribe(&self, request: &SubscriptionRequest, now: Time) -> Result<Option<Change>, Error> {
+    pub fn subscribe(
+        &self,
+        request: &SubscriptionRequest,
+        now: Time,
+    ) -> Result<Option<Change>, Error> {
         request.check(now)?;
         self.check_open()?;
         let change = match &self.terms.subscription {
@@ -206,9 +210,13 @@ impl Pool {
         let (lapsed, grant) = match effect {
             Effect::Reset(grant) => (self.balance.free(), grant),
             Effect::Grant(grant) => (Credits::ZERO, grant),
-            Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) => (Credits::ZERO, Credits::ZERO),
+            Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) => {
+                (Credits::ZERO, Credits::ZERO)
+            }
         };
-        let plan = |terms: &Terms| terms.subscription.as_ref().map(|subscription| subscription.plan.name.to_owned());
+        let plan = |terms: &Terms| {
+            terms.subscription.as_ref().map(|subscription| subscription.plan.name.to_owned())
+        };
         let rows = [
             (Kind::Expiry, lapsed.lost(), lapsed_at, plan(&self.terms)),
             (Kind::Grant, grant.gained(), granted_at, plan(&terms)),
@@ -340,7 +348,11 @@ mod tests {
     #[test]
     fn a_one_time_grant_outlives_its_cycles_and_is_not_repeated() {
         let mut pool = Pool::open("t".parse().unwrap());
-        subscribe(&mut pool, r#"{"plan":"enterprise","included_credits":900}"#, "2027-01-20T09:00:00Z");
+        subscribe(
+            &mut pool,
+            r#"{"plan":"enterprise","included_credits":900}"#,
+            "2027-01-20T09:00:00Z",
+        );
         spend(&mut pool, 100);
         turn(&mut pool, "2027-02-20T00:00:00Z");
         assert_eq!(split(&pool), (800, 0));
@@ -378,7 +390,8 @@ mod tests {
     fn grandfathered_email_pro_depends_on_the_account() {
         for (created, granted) in [("2025-12-17T00:00:00Z", 3_000), ("2025-12-18T00:00:00Z", 0)] {
             let mut pool = Pool::open("t".parse().unwrap());
-            let body = format!(r#"{{"plan":"email_pro","seats":3,"account_created_at":"{created}"}}"#);
+            let body =
+                format!(r#"{{"plan":"email_pro","seats":3,"account_created_at":"{created}"}}"#);
             subscribe(&mut pool, &body, "2027-01-10T00:00:00Z");
             assert_eq!(split(&pool).0, granted);
             assert_eq!(pool.next_refill().is_some(), granted > 0);
@@ -394,7 +407,10 @@ mod tests {
         assert_eq!(pool.close(at("2027-01-12T00:00:00Z")), None);
         assert!(matches!(pool.cancel(at("2027-01-12T00:00:00Z")), Err(Error::AccountClosed)));
         let again = request(r#"{"plan":"email"}"#);
-        assert!(matches!(pool.subscribe(&again, at("2027-01-12T00:00:00Z")), Err(Error::AccountClosed)));
+        assert!(matches!(
+            pool.subscribe(&again, at("2027-01-12T00:00:00Z")),
+            Err(Error::AccountClosed)
+        ));
     }
 
     #[test]

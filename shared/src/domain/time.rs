@@ -77,10 +77,11 @@ mod tests {
 
     #[test]
     fn texts_compare_as_times_do() {
-        let texts: Vec<String> = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z", "2026-01-01T01:00:01+01:00"]
-            .iter()
-            .map(|text| text.parse::<Time>().unwrap().to_string())
-            .collect();
+        let texts: Vec<String> =
+            ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z", "2026-01-01T01:00:01+01:00"]
+                .iter()
+                .map(|text| text.parse::<Time>().unwrap().to_string())
+                .collect();
         assert_eq!(texts[0], "2026-01-01T00:00:00.000Z");
         assert_eq!(texts[1], "2026-01-01T00:00:00.500Z");
         assert_eq!(texts[2], "2026-01-01T00:00:01.000Z");

@@ -132,7 +132,9 @@ mod tests {
 
     #[test]
     fn what_is_no_object_of_ours() {
-        for json in ["", "{", "[]", "null", r#"{"action":"sms"} x"#, r#"{"action":"sms","quantity":NaN}"#] {
+        for json in
+            ["", "{", "[]", "null", r#"{"action":"sms"} x"#, r#"{"action":"sms","quantity":NaN}"#]
+        {
             refused(json);
         }
         let twice = refused(r#"{"action":"sms","action":"sms"}"#);

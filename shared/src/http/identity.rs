@@ -106,7 +106,9 @@ impl Caller {
     pub fn team(&self) -> Result<&TeamId, Error> {
         match &self.who {
             Who::Person { team, .. } => Ok(team),
-            Who::Machine { .. } => Err(Error::Forbidden("This is for people; a machine client has no team.")),
+            Who::Machine { .. } => {
+                Err(Error::Forbidden("This is for people; a machine client has no team."))
+            }
         }
     }
 
@@ -170,7 +172,12 @@ mod tests {
 
     #[test]
     fn a_scope_gives_a_person_nothing() {
-        let claims = [("sub", "u"), ("team", "t"), ("role", "member"), ("scope", "credits:manage credits:charge")];
+        let claims = [
+            ("sub", "u"),
+            ("team", "t"),
+            ("role", "member"),
+            ("scope", "credits:manage credits:charge"),
+        ];
         let person = caller(&claims).unwrap();
         assert!(person.may_manage().is_err());
         assert!(person.may_use(&team("other")).is_err());
@@ -200,8 +207,14 @@ mod tests {
     #[test]
     fn claims_that_identify_nobody() {
         assert!(matches!(caller(&[]), Err(Error::Unauthenticated)));
-        assert!(matches!(caller(&[("sub", ""), ("scope", "credits:charge")]), Err(Error::Unauthenticated)));
-        assert!(matches!(caller(&[("sub", "u"), ("role", "owner"), ("team", "t")]), Err(Error::Forbidden(_))));
+        assert!(matches!(
+            caller(&[("sub", ""), ("scope", "credits:charge")]),
+            Err(Error::Unauthenticated)
+        ));
+        assert!(matches!(
+            caller(&[("sub", "u"), ("role", "owner"), ("team", "t")]),
+            Err(Error::Forbidden(_))
+        ));
         assert!(matches!(caller(&[("sub", "u"), ("role", "admin")]), Err(Error::Forbidden(_))));
     }
 }

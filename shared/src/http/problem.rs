@@ -31,8 +31,12 @@ impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
         let detail = error.to_string();
         let (status, kind, title, more) = match error {
-            Error::Invalid(errors) => (400, "/problems/invalid-request", "Invalid request", json!({ "errors": errors })),
-            Error::Unauthenticated => (401, "/problems/unauthenticated", "Unauthenticated", json!({})),
+            Error::Invalid(errors) => {
+                (400, "/problems/invalid-request", "Invalid request", json!({ "errors": errors }))
+            }
+            Error::Unauthenticated => {
+                (401, "/problems/unauthenticated", "Unauthenticated", json!({}))
+            }
             Error::Forbidden(_) => (403, "/problems/forbidden", "Forbidden", json!({})),
             Error::InsufficientCredits { balance, required } => {
                 return Self::insufficient_credits(*balance, *required);
@@ -41,7 +45,9 @@ impl From<&Error> for Problem {
                 (402, "/problems/payment-failed", "Payment failed", json!({ "reason": reason }))
             }
             Error::NotFound(_) => (404, "/problems/not-found", "Not found", json!({})),
-            Error::MethodNotAllowed => (405, "/problems/not-found", "Method not allowed", json!({})),
+            Error::MethodNotAllowed => {
+                (405, "/problems/not-found", "Method not allowed", json!({}))
+            }
             Error::AccountClosed => (409, "/problems/account-closed", "Account closed", json!({})),
             Error::TooLarge => (413, "/problems/too-large", "Too large", json!({})),
             Error::UnsupportedMediaType => {
@@ -61,10 +67,20 @@ impl From<&Error> for Problem {
 }
 
 impl Problem {
-    fn new(status: u16, kind: &'static str, title: &'static str, detail: String, more: Value) -> Self {
+    fn new(
+        status: u16,
+        kind: &'static str,
+        title: &'static str,
+        detail: String,
+        more: Value,
+    ) -> Self {
         let more = match more {
             Value::Object(more) => more,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Map::new(),
         };
         Self { kind, title, status, detail, more }
     }
@@ -82,7 +98,8 @@ impl Problem {
     /// A fault of ours. What it was stays in the log, to be found by the request id.
     #[must_use]
     pub fn internal(request_id: Option<&str>) -> Self {
-        let detail = "Something went wrong on our side. The same request may be sent again.".to_owned();
+        let detail =
+            "Something went wrong on our side. The same request may be sent again.".to_owned();
         let more = request_id.map_or_else(|| json!({}), |id| json!({ "request_id": id }));
         Self::new(500, "about:blank", "Internal Server Error", detail, more)
     }

@@ -32,7 +32,8 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn apply(&self, seen: &Pool, change: &Change) -> Result<bool, Error> {
-        let mut writes = vec![TransactWriteItem::builder().update(self.update(seen, change)?).build()];
+        let mut writes =
+            vec![TransactWriteItem::builder().update(self.update(seen, change)?).build()];
         for entry in &change.entries {
             writes.push(TransactWriteItem::builder().put(self.put_entry(entry)?).build());
         }
@@ -50,7 +51,9 @@ impl Store {
         let mut update = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&seen.team)))
-            .update_expression(format!("SET epoch = :next, terms = :terms{credits}{due}{no_longer_due}"))
+            .update_expression(format!(
+                "SET epoch = :next, terms = :terms{credits}{due}{no_longer_due}"
+            ))
             .condition_expression(format!("epoch = :seen{condition}"))
             .expression_attribute_values(":terms", terms)
             .expression_attribute_values(":seen", keys::number(seen.epoch))

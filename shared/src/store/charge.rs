@@ -99,8 +99,10 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(Error::internal)?;
-        self.transact(std::iter::once(TransactWriteItem::builder().update(pool).build()).chain(puts))
-            .await
+        self.transact(
+            std::iter::once(TransactWriteItem::builder().update(pool).build()).chain(puts),
+        )
+        .await
     }
 
     /// One transaction. `None` if it went through, else how each leg fared.
@@ -223,7 +225,8 @@ impl Batch {
             let required = charges.get(*index).map_or(Credits::ZERO, spent);
             let after = left.after(Effect::Charge(required));
             if after.is_none() {
-                short.push((*index, Error::InsufficientCredits { balance: left.credits, required }));
+                short
+                    .push((*index, Error::InsufficientCredits { balance: left.credits, required }));
             }
             left = after.unwrap_or(left);
             after.is_some()

@@ -35,9 +35,8 @@ impl Store {
     /// # Errors
     /// [`Missing`] for a variable that is not set.
     pub fn from_env() -> Result<Self, Missing> {
-        let mut config = config()
-            .region(Region::new(need("AWS_REGION")?))
-            .credentials_provider(credentials()?);
+        let mut config =
+            config().region(Region::new(need("AWS_REGION")?)).credentials_provider(credentials()?);
         config.set_endpoint_url(var("AWS_ENDPOINT_URL_DYNAMODB").ok());
         Ok(Self::new(Client::from_conf(config.build()), &need("TABLE_NAME")?))
     }

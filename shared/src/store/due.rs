@@ -1,8 +1,8 @@
 //! What is due: read through a sparse index, so the cost follows what is due and not the teams.
 
+use super::Store;
 use super::failure::failure;
 use super::keys::{self, Item};
-use super::Store;
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
 use crate::domain::time::Time;

@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use futures_util::future::try_join_all;
 
+use super::Store;
 use super::failure::failure;
 use super::keys::{self, Item, SHARDS};
-use super::Store;
 use crate::domain::Error;
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::ids::{Id, TeamId, UserId};
@@ -115,12 +115,14 @@ impl Store {
         after: Option<&Position>,
         limit: usize,
     ) -> Result<Page, Error> {
-        let mut shards = SHARDS.map(|digit| Shard { digit, fetched: VecDeque::new(), read_to: ReadTo::Start });
+        let mut shards =
+            SHARDS.map(|digit| Shard { digit, fetched: VecDeque::new(), read_to: ReadTo::Start });
         let chunk = chunk(selection, limit);
         let mut entries: Vec<(Position, Entry)> = Vec::new();
         let mut rounds = 0;
         let reached = loop {
-            let frontier = shards.iter().map(|shard| &shard.read_to).max().cloned().unwrap_or(ReadTo::End);
+            let frontier =
+                shards.iter().map(|shard| &shard.read_to).max().cloned().unwrap_or(ReadTo::End);
             while entries.len() <= limit
                 && let Some(entry) = pop_newest(&mut shards, &frontier)
             {
@@ -133,8 +135,11 @@ impl Store {
                 break frontier;
             }
             rounds = rounds.saturating_add(1);
-            let behind = shards.iter_mut().filter(|shard| shard.read_to != ReadTo::End && shard.fetched.is_empty());
-            try_join_all(behind.map(|shard| self.fetch(team, selection, after, chunk, shard))).await?;
+            let behind = shards
+                .iter_mut()
+                .filter(|shard| shard.read_to != ReadTo::End && shard.fetched.is_empty());
+            try_join_all(behind.map(|shard| self.fetch(team, selection, after, chunk, shard)))
+                .await?;
         };
         let next = if entries.len() > limit {
             entries.truncate(limit);
@@ -174,14 +179,18 @@ impl Store {
             .index_name(keys::HISTORY_INDEX)
             .key_condition_expression("history = :shard AND #position BETWEEN :low AND :high")
             .expression_attribute_names("#position", "position")
-            .expression_attribute_values(":shard", keys::text(keys::history_shard(team, shard.digit)))
+            .expression_attribute_values(
+                ":shard",
+                keys::text(keys::history_shard(team, shard.digit)),
+            )
             .expression_attribute_values(":low", keys::text(low))
             .expression_attribute_values(":high", keys::text(high))
             .scan_index_forward(false)
             .limit(chunk);
         let filters = selection.filters();
         if !filters.is_empty() {
-            let terms: Vec<String> = filters.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+            let terms: Vec<String> =
+                filters.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
             query = query.filter_expression(terms.join(" AND "));
             for (name, value) in filters {
                 query = query
@@ -209,13 +218,19 @@ impl Store {
 /// How many entries of a shard are fetched at a time.
 fn chunk(selection: &Selection, limit: usize) -> i32 {
     let even_share = limit.div_ceil(SHARDS.len());
-    let wanted = if selection.filters().is_empty() { even_share.saturating_mul(2).saturating_add(4) } else { 200 };
+    let wanted = if selection.filters().is_empty() {
+        even_share.saturating_mul(2).saturating_add(4)
+    } else {
+        200
+    };
     i32::try_from(wanted).unwrap_or(i32::MAX)
 }
 
 /// The newest fetched entry, unless a shard that is not read so far may hold a newer one.
 fn pop_newest(shards: &mut [Shard], frontier: &ReadTo) -> Option<(Position, Entry)> {
-    let newest = |shard: &Shard| shard.fetched.front().map(|(position, _)| ReadTo::Position(position.clone()));
+    let newest = |shard: &Shard| {
+        shard.fetched.front().map(|(position, _)| ReadTo::Position(position.clone()))
+    };
     let shard = shards.iter_mut().max_by_key(|shard| newest(shard))?;
     let front = newest(shard)?;
     if front >= *frontier { shard.fetched.pop_front() } else { None }
@@ -223,5 +238,6 @@ fn pop_newest(shards: &mut [Shard], frontier: &ReadTo) -> Option<(Position, Entr
 
 fn position_of(item: &Item) -> Result<Position, Error> {
     let text = item.get("position").and_then(|value| value.as_s().ok());
-    text.map(|text| Position(text.clone())).ok_or_else(|| Error::internal("an entry has no position"))
+    text.map(|text| Position(text.clone()))
+        .ok_or_else(|| Error::internal("an entry has no position"))
 }

@@ -66,7 +66,11 @@ impl Store {
             let paid = self.conclude(purchase, Status::Paid, None)?;
             let listed = self.list(&entry)?;
             let writes = [
-                TransactWriteItem::builder().update(self.add(&purchase.team, purchase.credits, "attribute_exists(pk)")?),
+                TransactWriteItem::builder().update(self.add(
+                    &purchase.team,
+                    purchase.credits,
+                    "attribute_exists(pk)",
+                )?),
                 TransactWriteItem::builder().update(paid),
                 TransactWriteItem::builder().put(listed),
             ];
@@ -108,7 +112,11 @@ impl Store {
         let mut patience = self.patience();
         loop {
             let writes = [
-                TransactWriteItem::builder().update(self.add(&gift.team, credits, "terms.account = :active")?),
+                TransactWriteItem::builder().update(self.add(
+                    &gift.team,
+                    credits,
+                    "terms.account = :active",
+                )?),
                 TransactWriteItem::builder().put(self.put_entry(&gift)?),
             ];
             let Some(legs) = self.transact(writes.map(|write| write.build())).await? else {
@@ -116,7 +124,8 @@ impl Store {
             };
             match legs.as_slice() {
                 [_, Leg::Failed(Some(image))] => {
-                    let entry: Entry = serde_dynamo::from_item(image.clone()).map_err(Error::internal)?;
+                    let entry: Entry =
+                        serde_dynamo::from_item(image.clone()).map_err(Error::internal)?;
                     return Ok(if entry.answers(&gift) {
                         Outcome::Replayed(entry)
                     } else {
@@ -150,7 +159,12 @@ impl Store {
     }
 
     /// The update that ends a pending purchase.
-    fn conclude(&self, purchase: &Purchase, status: Status, reason: Option<&str>) -> Result<Update, Error> {
+    fn conclude(
+        &self,
+        purchase: &Purchase,
+        status: Status,
+        reason: Option<&str>,
+    ) -> Result<Update, Error> {
         let set = match reason {
             Some(_) => "SET #status = :status, reason = :reason",
             None => "SET #status = :status",
@@ -176,6 +190,10 @@ impl Store {
         let mut item: keys::Item = serde_dynamo::to_item(entry).map_err(Error::internal)?;
         item.extend(keys::entry(entry));
         item.extend(keys::in_history(entry));
-        Put::builder().table_name(&*self.table).set_item(Some(item)).build().map_err(Error::internal)
+        Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .build()
+            .map_err(Error::internal)
     }
 }

@@ -1,0 +1,131 @@
+//! A DynamoDB engine in this process, with the credits table as `template.yaml` describes it.
+//! The local stack and the tests stand on it; no function does.
+
+mod table;
+mod wire;
+
+use std::io;
+use std::path::Path;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Region;
+use shared::store::{Store, connect};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub use wire::{Meter, Reading};
+
+/// The table's name on this machine.
+pub const TABLE: &str = "credits";
+
+/// The region that local clients name; the engine does not mind.
+pub const REGION: &str = "eu-west-1";
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The engine could not open its database or create the table.
+    #[error("the database: {0}")]
+    Database(String),
+    /// No address to listen on.
+    #[error("the engine cannot listen: {0}")]
+    Listen(#[from] io::Error),
+    /// `template.yaml` does not describe the table.
+    #[error("template.yaml: {0}")]
+    Template(String),
+}
+
+/// A running engine. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Engine {
+    endpoint: String,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Engine {
+    /// An engine that keeps the table in memory.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn in_memory() -> Result<Self, Failure> {
+        Self::start(dynoxide::Database::memory()).await
+    }
+
+    /// An engine that keeps the table in a directory. What was acknowledged survives a kill.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn on_disk(directory: &Path) -> Result<Self, Failure> {
+        std::fs::create_dir_all(directory)?;
+        let file = directory.join("credits.db");
+        let file =
+            file.to_str().ok_or_else(|| Failure::Database("its path is no text".to_owned()))?;
+        Self::start(dynoxide::Database::new(file)).await
+    }
+
+    async fn start(database: dynoxide::Result<dynoxide::Database>) -> Result<Self, Failure> {
+        let database = database.map_err(|error| Failure::Database(error.to_string()))?;
+        table::create(&database)?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let stopped = async move {
+                // An error means that the engine was dropped, which stops it as well.
+                let _ = stopped.await;
+            };
+            // An accepting listener does not fail.
+            let _ = dynoxide::server::serve_with_shutdown(listener, database, stopped).await;
+        });
+        Ok(Self { endpoint, stop: Some(stop), serving })
+    }
+
+    /// Where the engine answers.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// A client of the engine.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client_with(&Meter::default())
+    }
+
+    /// A client of the engine whose calls `meter` counts.
+    #[must_use]
+    pub fn client_with(&self, meter: &Meter) -> Client {
+        Client::from_conf(config(&self.endpoint).interceptor(meter.clone()).build())
+    }
+
+    /// The credits table.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store::new(self.client(), TABLE)
+    }
+
+    /// The credits table, with its calls counted by `meter`.
+    #[must_use]
+    pub fn store_with(&self, meter: &Meter) -> Store {
+        Store::new(self.client_with(meter), TABLE)
+    }
+
+    /// Lets running requests finish and stops.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        // A panic of the server has been printed already.
+        let _ = (&mut self.serving).await;
+    }
+}
+
+/// What a client of anything on this machine that speaks DynamoDB needs.
+#[must_use]
+pub fn config(endpoint: &str) -> aws_sdk_dynamodb::config::Builder {
+    connect::config()
+        .endpoint_url(endpoint)
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+}

@@ -1,0 +1,105 @@
+//! What goes over the wire between the SDK and the engine: counted, and without request tokens.
+//!
+//! The SDK sends a token with every transaction, and the engine scans all tokens of the last ten
+//! minutes each time, so that a long run slows down by itself. No code of ours depends on them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+};
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Value, json};
+
+/// Counts the calls of one client and what they consumed.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<Mutex<Reading>>);
+
+/// What a [`Meter`] shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Round trips, tries of the SDK's own included.
+    pub round_trips: u64,
+    /// Tenths of write units, indexes included, of the calls that went through.
+    pub write_tenths: u64,
+}
+
+impl Meter {
+    /// What was counted since the last time, which starts the count anew.
+    #[must_use]
+    pub fn take(&self) -> Reading {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn count(&self, round_trips: u64, write_tenths: u64) {
+        let mut reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.round_trips = reading.round_trips.saturating_add(round_trips);
+        reading.write_tenths = reading.write_tenths.saturating_add(write_tenths);
+    }
+}
+
+impl Intercept for Meter {
+    fn name(&self) -> &'static str {
+        "Meter"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.count(1, 0);
+        let request = context.request_mut();
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let writes = ["TransactWriteItems", "PutItem", "UpdateItem"]
+            .iter()
+            .any(|write| target.ends_with(write));
+        if let Some(bytes) = request.body().bytes().filter(|_| writes) {
+            let mut body: Value = serde_json::from_slice(bytes)?;
+            if let Some(fields) = body.as_object_mut() {
+                fields.remove("ClientRequestToken");
+                fields.insert("ReturnConsumedCapacity".to_owned(), json!("TOTAL"));
+            }
+            let body = serde_json::to_vec(&body)?;
+            request.headers_mut().insert("content-length", body.len().to_string());
+            *request.body_mut() = SdkBody::from(body);
+        }
+        Ok(())
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(bytes) = context.response().body().bytes() {
+            let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
+            self.count(0, write_tenths(&body["ConsumedCapacity"]));
+        }
+        Ok(())
+    }
+}
+
+/// The capacity of one table or of several.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::float_arithmetic,
+    reason = "a count of tenths"
+)]
+fn write_tenths(capacity: &Value) -> u64 {
+    let tables: &[Value] = match capacity {
+        Value::Array(tables) => tables,
+        Value::Object(_) => std::slice::from_ref(capacity),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => &[],
+    };
+    tables
+        .iter()
+        .filter_map(|table| table["CapacityUnits"].as_f64())
+        .map(|units| (units * 10.0).round() as u64)
+        .sum()
+}

@@ -1,0 +1,79 @@
+//! What operations cost, in round trips and write units. The figures are promises of the README.
+
+use engine::{Engine, Meter, Reading};
+use shared::domain::Error;
+use shared::domain::ids::TeamId;
+use shared::store::Store;
+use shared::store::charge::Outcome;
+
+use crate::concurrency::{charge, now, team_with};
+
+struct Bench {
+    _engine: Engine,
+    store: Store,
+    meter: Meter,
+    team: TeamId,
+}
+
+impl Bench {
+    async fn new(rolling: u64) -> Self {
+        let engine = Engine::in_memory().await.unwrap();
+        let meter = Meter::default();
+        let store = engine.store_with(&meter);
+        let team = team_with(&store, "a-team-with-a-name-of-usual-length", rolling).await;
+        let _ = meter.take();
+        Self { _engine: engine, store, meter, team }
+    }
+
+    async fn charge(&self, keys: std::ops::Range<u32>) -> (Vec<Outcome>, Reading) {
+        let entries = keys.map(|n| {
+            charge(&self.team, &format!("campaign-77/lead-{n:06}"), "email_finder", "deliverable")
+        });
+        let outcomes = self.store.charge(&self.team, entries.collect(), now()).await;
+        (outcomes, self.meter.take())
+    }
+}
+
+#[tokio::test]
+async fn a_charge_is_one_round_trip_and_five_write_units() {
+    let bench = Bench::new(0).await;
+    let (outcomes, reading) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]));
+    assert_eq!(reading.round_trips, 1);
+    assert!((1..=50).contains(&reading.write_tenths), "{reading:?}");
+}
+
+#[tokio::test]
+async fn a_duplicate_is_one_round_trip() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..1).await;
+    let (outcomes, reading) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Replayed(_)]));
+    assert_eq!(reading.round_trips, 1);
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_round_trip() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..80).await;
+    let (outcomes, reading) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Refused(Error::InsufficientCredits { .. })]));
+    assert_eq!(reading.round_trips, 1);
+}
+
+#[tokio::test]
+async fn a_batch_shares_the_pool_write() {
+    let bench = Bench::new(1_000).await;
+    let (outcomes, reading) = bench.charge(0..99).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Charged(_))));
+    assert_eq!(reading.round_trips, 1);
+    assert!((99..=99 * 31).contains(&reading.write_tenths), "{reading:?}");
+}
+
+#[tokio::test]
+async fn a_batch_that_runs_short_takes_two_round_trips() {
+    let bench = Bench::new(0).await;
+    let (outcomes, reading) = bench.charge(0..99).await;
+    let charged = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Charged(_))).count();
+    assert_eq!((charged, reading.round_trips), (80, 2));
+}

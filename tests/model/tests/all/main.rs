@@ -1,0 +1,20 @@
+//! One binary for all of them, because linking is what takes long.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod architecture;
+mod concurrency;
+mod cost;
+mod domain;
+mod history;
+mod operation;
+mod reference;
+mod store;
+mod turn;

@@ -1,0 +1,107 @@
+//! Random operations on one team, and what can come of them. Keys are few, so that they collide.
+
+use proptest::prelude::*;
+use shared::domain::ids::Key;
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    Charge(Vec<Charge>),
+    Purchase {
+        key: u8,
+        credits: u16,
+    },
+    Gift {
+        key: u8,
+        credits: u16,
+    },
+    Subscribe {
+        plan: &'static str,
+        seats: u8,
+        restart: bool,
+    },
+    Cancel,
+    Close,
+    /// Time passes, in days.
+    Wait(u8),
+    /// The schedule runs.
+    Refill,
+}
+
+/// One charge, of what the catalogue has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    pub key: u8,
+    pub action: &'static str,
+    pub outcome: &'static str,
+    pub quantity: u16,
+}
+
+/// What came of a charge, a purchase or a gift.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Came {
+    Done(u64),
+    Replayed(u64),
+    Short { balance: u64, required: u64 },
+    KeyReused,
+    Closed,
+    NoTeam,
+}
+
+/// What can be seen of a team after an operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    pub free: u64,
+    pub purchased: u64,
+    pub plan: Option<String>,
+    pub cycle_end: Option<String>,
+    pub closed: bool,
+    /// The ledger's kinds and credits, sorted.
+    pub ledger: Vec<(String, i64)>,
+}
+
+pub fn key(number: u8) -> Key {
+    format!("k{number}").parse().unwrap()
+}
+
+fn charge() -> impl Strategy<Value = Charge> {
+    let kinds = prop::sample::select(vec![
+        ("email_finder", "deliverable"),
+        ("email_finder", "not_found"),
+        ("phone_finder", "valid"),
+        ("call", "answered"),
+        ("call", "unanswered"),
+        ("sms", "sent"),
+        ("signal_merger", "identified"),
+    ]);
+    (0..40_u8, kinds, 1..150_u16).prop_map(|(key, (action, outcome), quantity)| Charge {
+        key,
+        action,
+        outcome,
+        quantity,
+    })
+}
+
+/// A life: mostly charges, in a plan that is there from the start more often than not.
+pub fn life() -> impl Strategy<Value = Vec<Operation>> {
+    let plan = prop::sample::select(vec![
+        "free_trial",
+        "email",
+        "email_pro",
+        "multichannel_expert",
+        "enterprise",
+    ]);
+    let subscribe = (plan, 1..5_u8, any::<bool>());
+    let operation = prop_oneof![
+        8 => prop::collection::vec(charge(), 1..2).prop_map(Operation::Charge),
+        4 => prop::collection::vec(charge(), 2..120).prop_map(Operation::Charge),
+        3 => (0..60_u8, 1..900_u16).prop_map(|(key, credits)| Operation::Purchase { key, credits }),
+        2 => (0..60_u8, 1..300_u16).prop_map(|(key, credits)| Operation::Gift { key, credits }),
+        4 => subscribe.prop_map(|(plan, seats, restart)| Operation::Subscribe { plan, seats, restart }),
+        1 => Just(Operation::Cancel),
+        5 => (1..50_u8).prop_map(Operation::Wait),
+        2 => Just(Operation::Refill),
+        1 => prop::bool::weighted(0.1).prop_map(|close| if close { Operation::Close } else { Operation::Wait(90) }),
+    ];
+    prop::collection::vec(operation, 1..60)
+}

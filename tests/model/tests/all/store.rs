@@ -1,0 +1,153 @@
+//! The store, through the real SDK on the embedded engine, against the same reference.
+
+use engine::Engine;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use shared::domain::ids::TeamId;
+use shared::domain::pool::Pool;
+use shared::domain::purchase::{GiftRequest, Purchase};
+use shared::domain::time::Time;
+use shared::domain::{Credits, Error};
+use shared::store::Store;
+use shared::store::charge::Outcome;
+use shared::store::history::Selection;
+
+use crate::domain::{BEGIN, priced, see, subscription};
+use crate::operation::{Came, Operation, Sight, key, life};
+use crate::reference::Reference;
+
+fn refusal(error: &Error) -> Came {
+    match error {
+        Error::InsufficientCredits { balance, required } => {
+            Came::Short { balance: balance.get(), required: required.get() }
+        }
+        Error::KeyReused => Came::KeyReused,
+        Error::AccountClosed => Came::Closed,
+        Error::NotFound(_) => Came::NoTeam,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn came(outcome: Outcome) -> Came {
+    match outcome {
+        Outcome::Charged(entry) => Came::Done(entry.credits.unsigned_abs()),
+        Outcome::Replayed(entry) => Came::Replayed(entry.credits.unsigned_abs()),
+        Outcome::Refused(error) => refusal(&error),
+    }
+}
+
+async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Came, Error> {
+    store.pool(&purchase.team, now).await?.check_open()?;
+    let (begun, is_replay) = store.begin(purchase).await?;
+    let credits = begun.credits.get();
+    if is_replay {
+        return Ok(Came::Replayed(credits));
+    }
+    // Whoever settles twice must add once.
+    store.settle(&begun, now).await?;
+    store.settle(&begun, now).await?;
+    Ok(Came::Done(credits))
+}
+
+async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -> Vec<Came> {
+    let pool = Pool::open(team.clone());
+    match operation {
+        Operation::Charge(charges) => {
+            let entries = charges.iter().map(|charge| priced(charge, &pool, now)).collect();
+            store.charge(team, entries, now).await.into_iter().map(came).collect()
+        }
+        Operation::Purchase { key: number, credits } => {
+            let credits = Credits::new((*credits).into());
+            let purchase = Purchase::new(team, key(*number), "u".parse().unwrap(), credits, now);
+            vec![buy(store, &purchase, now).await.unwrap_or_else(|error| refusal(&error))]
+        }
+        Operation::Gift { key: number, credits } => {
+            let gift = GiftRequest { credits: Credits::new((*credits).into()), reference: None };
+            let entry = gift.entry(team, key(*number), "u".parse().unwrap(), now).unwrap();
+            vec![came(store.gift(entry).await.unwrap())]
+        }
+        Operation::Subscribe { plan, seats, restart } => {
+            store.open(team).await.unwrap();
+            let request = subscription(plan, *seats, *restart, now);
+            let changed = store.change(team, now, |pool| pool.subscribe(&request, now)).await;
+            assert!(matches!(changed, Ok(_) | Err(Error::AccountClosed)), "{changed:?}");
+            Vec::new()
+        }
+        Operation::Cancel => {
+            let changed = store.change(team, now, |pool| pool.cancel(now)).await;
+            assert!(
+                matches!(changed, Ok(_) | Err(Error::AccountClosed | Error::NotFound(_))),
+                "{changed:?}"
+            );
+            Vec::new()
+        }
+        Operation::Close => {
+            let changed = store.change(team, now, |pool| Ok(pool.close(now))).await;
+            assert!(matches!(changed, Ok(_) | Err(Error::NotFound(_))), "{changed:?}");
+            Vec::new()
+        }
+        // What the schedule does for a team that is due, and nobody else does while it waits.
+        Operation::Refill => {
+            let _ = store.pool(team, now).await;
+            Vec::new()
+        }
+        Operation::Wait(_) => Vec::new(),
+    }
+}
+
+async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
+    let pool = match store.pool(team, now).await {
+        Ok(pool) => pool,
+        Err(Error::NotFound(_)) => return Sight::default(),
+        Err(error) => panic!("{error:?}"),
+    };
+    let mut entries = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.history(team, &Selection::default(), after.as_ref(), 50).await.unwrap();
+        entries.extend(page.entries);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)), "newest first, none twice");
+    see(&pool, entries.iter())
+}
+
+#[test]
+fn the_store_agrees_with_the_reference() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let engine = runtime.block_on(Engine::in_memory()).unwrap();
+    let store = engine.store();
+    let teams = std::cell::Cell::new(0_u32);
+    let config =
+        ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() };
+    let tested = TestRunner::new(config).run(&life(), |life| {
+        teams.set(teams.get() + 1);
+        let team: TeamId = format!("t{}", teams.get()).parse().unwrap();
+        let mut reference = Reference::new(BEGIN);
+        runtime.block_on(async {
+            for (step, operation) in life.iter().enumerate() {
+                let expected = reference.apply(operation);
+                let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
+                prop_assert_eq!(
+                    apply(&store, &team, operation, now).await,
+                    expected,
+                    "{:?}",
+                    operation
+                );
+                if step % 7 == 0 || step + 1 == life.len() {
+                    prop_assert_eq!(
+                        sight(&store, &team, now).await,
+                        reference.see(),
+                        "after {:?}",
+                        operation
+                    );
+                }
+            }
+            Ok(())
+        })
+    });
+    tested.unwrap();
+}

@@ -1,0 +1,85 @@
+//! The turn of a cycle: by whom ever, once.
+
+use engine::Engine;
+use futures_util::future::join_all;
+use shared::domain::entry::Kind;
+use shared::domain::ids::TeamId;
+use shared::domain::time::Time;
+use shared::store::charge::Outcome;
+use shared::store::history::Selection;
+use shared::store::keys::SHARDS;
+
+use crate::concurrency::{charge, now, team_with};
+
+fn boundary() -> Time {
+    "2027-02-10T00:00:00Z".parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_charge_that_meets_it_turns_it() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 0).await;
+    let spent: Vec<_> =
+        (0..80).map(|n| charge(&team, &n.to_string(), "email_finder", "risky")).collect();
+    store.charge(&team, spent, now()).await;
+    let just_before: Time = "2027-02-09T23:59:59.999Z".parse().unwrap();
+    let refused =
+        store.charge(&team, vec![charge(&team, "more", "sms", "sent")], just_before).await;
+    assert!(matches!(refused[..], [Outcome::Refused(_)]));
+    let charged = store.charge(&team, vec![charge(&team, "more", "sms", "sent")], boundary()).await;
+    assert!(matches!(charged[..], [Outcome::Charged(_)]));
+    assert_eq!(store.pool(&team, boundary()).await.unwrap().balance.free().get(), 394);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_at_once_turn_it_once() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 50).await;
+    let all = (0..40).map(|n| {
+        let (store, team) = (engine.store(), team.clone());
+        tokio::spawn(async move {
+            if n % 2 == 0 {
+                store.pool(&team, boundary()).await.unwrap();
+            } else {
+                let entry = charge(&team, &n.to_string(), "linkedin_enrichment", "found");
+                let outcomes = store.charge(&team, vec![entry], boundary()).await;
+                assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "{outcomes:?}");
+            }
+        })
+    });
+    join_all(all).await.into_iter().for_each(Result::unwrap);
+    let pool = store.pool(&team, boundary()).await.unwrap();
+    assert_eq!((pool.balance.free().get(), pool.balance.purchased().get()), (380, 50));
+    let history = store.history(&team, &Selection::default(), None, 1_000).await.unwrap().entries;
+    let of = |kind: Kind| history.iter().filter(|entry| entry.kind == kind).count();
+    assert_eq!((of(Kind::Grant), of(Kind::Expiry)), (2, 1));
+}
+
+#[tokio::test]
+async fn only_what_is_due_is_listed() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let mut teams: Vec<TeamId> = Vec::new();
+    for n in 0..40 {
+        teams.push(team_with(&store, &format!("team-{n}"), 0).await);
+    }
+    let due = async |now: Time| {
+        let mut teams = Vec::new();
+        for shard in SHARDS {
+            teams.extend(store.due(shard, now, None).await.unwrap().teams);
+        }
+        teams.sort();
+        teams
+    };
+    assert_eq!(due("2027-02-09T23:59:59Z".parse().unwrap()).await, []);
+    teams.sort();
+    assert_eq!(due(boundary()).await, teams);
+    for team in teams.iter().skip(1) {
+        store.pool(team, boundary()).await.unwrap();
+    }
+    assert_eq!(due(boundary()).await, teams[..1]);
+    store.change(&teams[0], now(), |pool| Ok(pool.close(now()))).await.unwrap();
+    assert_eq!(due(boundary()).await, [], "a closed account is never due");
+}
