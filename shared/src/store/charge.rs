@@ -139,6 +139,9 @@ impl Store {
         let mut legs = legs.into_iter();
         let pool = legs.next();
         batch.answer_replays(legs)?;
+        if batch.admitted.is_empty() {
+            return Ok(());
+        }
         match pool {
             Some(Leg::Failed(None)) => return Err(Error::NotFound("team")),
             Some(Leg::Failed(Some(image))) => {

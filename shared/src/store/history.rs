@@ -16,7 +16,7 @@ use crate::domain::time::Time;
 
 /// A page ends after so many rounds of fetching, full or not, so that a rare filter over a long
 /// history answers in time. Its cursor goes on from there.
-const MAX_ROUNDS: usize = 20;
+const MAX_ROUNDS: usize = 10;
 
 /// Which entries are wanted.
 #[derive(Clone, Debug, Default)]
@@ -221,7 +221,7 @@ fn chunk(selection: &Selection, limit: usize) -> i32 {
     let wanted = if selection.filters().is_empty() {
         even_share.saturating_mul(2).saturating_add(4)
     } else {
-        200
+        100
     };
     i32::try_from(wanted).unwrap_or(i32::MAX)
 }

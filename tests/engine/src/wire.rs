@@ -6,10 +6,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::config::interceptors::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
+use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
@@ -70,36 +72,27 @@ impl Intercept for Meter {
         Ok(())
     }
 
-    fn modify_before_deserialization(
+    fn read_after_deserialization(
         &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(bytes) = context.response().body().bytes() {
-            let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
-            self.count(0, write_tenths(&body["ConsumedCapacity"]));
+        if let Ok(output) = context.output_or_error()
+            && let Some(written) = output.downcast_ref::<TransactWriteItemsOutput>()
+        {
+            self.count(0, written.consumed_capacity().iter().map(write_tenths).sum());
         }
         Ok(())
     }
 }
 
-/// The capacity of one table or of several.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::float_arithmetic,
     reason = "a count of tenths"
 )]
-fn write_tenths(capacity: &Value) -> u64 {
-    let tables: &[Value] = match capacity {
-        Value::Array(tables) => tables,
-        Value::Object(_) => std::slice::from_ref(capacity),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => &[],
-    };
-    tables
-        .iter()
-        .filter_map(|table| table["CapacityUnits"].as_f64())
-        .map(|units| (units * 10.0).round() as u64)
-        .sum()
+fn write_tenths(capacity: &ConsumedCapacity) -> u64 {
+    (capacity.capacity_units().unwrap_or_default() * 10.0).round() as u64
 }

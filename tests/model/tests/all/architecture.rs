@@ -76,6 +76,7 @@ fn the_top_level_holds_what_was_agreed() {
         "Cargo.toml",
         "Cargo.lock",
         "clippy.toml",
+        "rustfmt.toml",
         "functions",
         "shared",
         "template.yaml",
