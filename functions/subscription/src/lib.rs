@@ -34,7 +34,7 @@ async fn subscribe(
     Pool::open(team.clone()).subscribe(&request, now)?;
     app.store.open(&team).await?;
     let pool = app.store.change(&team, now, |pool| pool.subscribe(&request, now)).await?;
-    Ok(Json(view(&pool)))
+    view(&pool)
 }
 
 async fn cancel(
@@ -45,7 +45,7 @@ async fn cancel(
     caller.may_manage()?;
     let now = app.clock.now();
     let pool = app.store.change(&team, now, |pool| pool.cancel(now)).await?;
-    Ok(Json(view(&pool)))
+    view(&pool)
 }
 
 async fn close(
@@ -73,18 +73,16 @@ async fn gift(
     answer::created(app.store.gift(entry).await?, |entry| answer::one("gift", entry))
 }
 
-fn view(pool: &Pool) -> Value {
-    let cycle = pool.terms.cycle;
-    json!({
-        "subscription": pool.terms.subscription.as_ref().map(|subscription| json!({
-            "plan": subscription.plan,
-            "seats": subscription.seats,
-            "started_at": subscription.started_at,
-            "account_created_at": pool.terms.account_created_at,
-            "included_credits": subscription.included_credits,
-            "cancelled": subscription.cancelled,
-            "cycle": cycle,
-            "next_refill": pool.next_refill(),
-        })),
-    })
+fn view(pool: &Pool) -> Result<Json<Value>, Error> {
+    let subscription = pool.terms.subscription.as_ref().ok_or(Error::NotFound("subscription"))?;
+    Ok(Json(json!({
+        "plan": subscription.plan,
+        "seats": subscription.seats,
+        "started_at": subscription.started_at,
+        "account_created_at": pool.terms.account_created_at,
+        "included_credits": subscription.included_credits,
+        "cancelled": subscription.cancelled,
+        "cycle": pool.terms.cycle,
+        "next_refill": pool.next_refill(),
+    })))
 }

@@ -16,7 +16,7 @@ use crate::domain::time::Time;
 
 /// A page ends after so many rounds of fetching, full or not, so that a rare filter over a long
 /// history answers in time. Its cursor goes on from there.
-const MAX_ROUNDS: usize = 10;
+const MAX_ROUNDS: usize = 5;
 
 /// Which entries are wanted.
 #[derive(Clone, Debug, Default)]

@@ -10,10 +10,10 @@ use std::path::Path;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Region;
+use dynoxide::{Database, server};
 use shared::store::{Store, connect};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 pub use wire::{Meter, Reading};
 
@@ -29,6 +29,12 @@ pub enum Failure {
     /// The engine could not open its database or create the table.
     #[error("the database: {0}")]
     Database(String),
+    /// The directory of the database cannot be made.
+    #[error("the database's directory: {0}")]
+    Directory(#[source] io::Error),
+    /// The path of the database is no text.
+    #[error("the database's path is not UTF-8")]
+    Path,
     /// No address to listen on.
     #[error("the engine cannot listen: {0}")]
     Listen(#[from] io::Error),
@@ -41,46 +47,46 @@ pub enum Failure {
 #[derive(Debug)]
 pub struct Engine {
     endpoint: String,
-    stop: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<()>,
+    _stop: oneshot::Sender<()>,
 }
 
 impl Engine {
-    /// An engine that keeps the table in memory.
+    /// An engine that keeps the table in memory and answers on any port.
     ///
     /// # Errors
     /// [`Failure`].
     pub async fn in_memory() -> Result<Self, Failure> {
-        Self::start(dynoxide::Database::memory()).await
+        Self::start(None, 0).await
     }
 
-    /// An engine that keeps the table in a directory. What was acknowledged survives a kill.
+    /// An engine that keeps the table in memory, or in a directory, where whatever was acknowledged
+    /// survives a kill. Port 0 is any that is free.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn on_disk(directory: &Path) -> Result<Self, Failure> {
-        std::fs::create_dir_all(directory)?;
-        let file = directory.join("credits.db");
-        let file =
-            file.to_str().ok_or_else(|| Failure::Database("its path is no text".to_owned()))?;
-        Self::start(dynoxide::Database::new(file)).await
-    }
-
-    async fn start(database: dynoxide::Result<dynoxide::Database>) -> Result<Self, Failure> {
+    pub async fn start(directory: Option<&Path>, port: u16) -> Result<Self, Failure> {
+        let database = match directory {
+            None => Database::memory(),
+            Some(directory) => {
+                std::fs::create_dir_all(directory).map_err(Failure::Directory)?;
+                let file = directory.join("credits.db");
+                Database::new(file.to_str().ok_or(Failure::Path)?)
+            }
+        };
         let database = database.map_err(|error| Failure::Database(error.to_string()))?;
         table::create(&database)?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(async move {
+        tokio::spawn(async move {
             let stopped = async move {
                 // An error means that the engine was dropped, which stops it as well.
                 let _ = stopped.await;
             };
             // An accepting listener does not fail.
-            let _ = dynoxide::server::serve_with_shutdown(listener, database, stopped).await;
+            let _ = server::serve_with_shutdown(listener, database, stopped).await;
         });
-        Ok(Self { endpoint, stop: Some(stop), serving })
+        Ok(Self { endpoint, _stop: stop })
     }
 
     /// Where the engine answers.
@@ -111,13 +117,6 @@ impl Engine {
     #[must_use]
     pub fn store_with(&self, meter: &Meter) -> Store {
         Store::new(self.client_with(meter), TABLE)
-    }
-
-    /// Lets running requests finish and stops.
-    pub async fn stop(mut self) {
-        drop(self.stop.take());
-        // A panic of the server has been printed already.
-        let _ = (&mut self.serving).await;
     }
 }
 

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
-use shared::domain::entry::Entry;
+use shared::domain::entry::{Entry, Kind};
 use shared::domain::pool::{Effect, Pool};
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::subscription::{Change, SubscriptionRequest};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 
-use crate::operation::{Came, Charge, Operation, Sight, key, life};
+use crate::operation::{Came, Charge, Operation, Sight, key, life, runner};
 use crate::reference::Reference;
 
 /// A team as the domain has it, with a map for a table.
@@ -65,6 +65,7 @@ impl Team {
                 if !self.exists || self.pool.check_open().is_err() {
                     return vec![if self.exists { Came::Closed } else { Came::NoTeam }];
                 }
+                self.turn(now);
                 let purchase = Purchase::new(
                     &self.pool.team,
                     key(*number),
@@ -127,7 +128,10 @@ impl Team {
         if matches!(self.pool.check_open(), Err(Error::AccountClosed)) {
             return Came::Closed;
         }
-        self.turn(now);
+        // A gift adds the same before and after a reset, so it leaves a cycle that is over alone.
+        if entry.kind != Kind::Gift {
+            self.turn(now);
+        }
         let required = entry.credits.unsigned_abs();
         match self.pool.balance.after(effect) {
             Some(after) => {
@@ -187,11 +191,9 @@ pub fn see<'a>(pool: &Pool, entries: impl Iterator<Item = &'a Entry>) -> Sight {
 /// Where all lives begin: two days before the end of a January, so that month ends matter.
 pub const BEGIN: (i64, i64, i64) = (2027, 1, 29);
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_domain_agrees_with_the_reference(life in life()) {
+#[test]
+fn the_domain_agrees_with_the_reference() {
+    let tested = runner(64).run(&life(), |life| {
         let mut reference = Reference::new(BEGIN);
         let mut team = Team::new();
         for operation in &life {
@@ -200,5 +202,7 @@ proptest! {
             prop_assert_eq!(team.apply(operation, now), expected, "{:?}", operation);
             prop_assert_eq!(team.see(now), reference.see(), "after {:?}", operation);
         }
-    }
+        Ok(())
+    });
+    tested.unwrap();
 }

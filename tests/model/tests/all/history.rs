@@ -67,7 +67,7 @@ async fn a_page_may_be_short_but_the_cursor_goes_on() {
     let store = engine.store();
     let team = team_with(&store, "t", 1_000_000).await;
     let oldest = Entry { at: at(0), ..charge(&team, "oldest", "sms", "sent") };
-    let mut entries: Vec<Entry> = (0..20_000_u32)
+    let mut entries: Vec<Entry> = (0..9_000_u32)
         .map(|n| Entry {
             at: at(1 + n),
             ..charge(&team, &n.to_string(), "email_finder", "not_found")

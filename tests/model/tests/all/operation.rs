@@ -1,6 +1,7 @@
 //! Random operations on one team, and what can come of them. Keys are few, so that they collide.
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use shared::domain::ids::Key;
 
 /// One operation.
@@ -80,6 +81,13 @@ fn charge() -> impl Strategy<Value = Charge> {
         outcome,
         quantity,
     })
+}
+
+/// Runs 32 times `factor` random lives; `PROPTEST_CASES` asks for more or fewer than its 256.
+pub fn runner(factor: u32) -> TestRunner {
+    let default = ProptestConfig::default();
+    let cases = default.cases * factor / 8;
+    TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..default })
 }
 
 /// A life: mostly charges, in a plan that is there from the start more often than not.

@@ -152,9 +152,12 @@ impl Reference {
 
     fn add(&mut self, key: u8, credits: u16, asked: Asked) -> Came {
         let name = if matches!(asked, Asked::Gift(_)) { "gift" } else { "purchase" };
-        // A purchase asks for the team before it looks at the key, a gift after.
-        if name == "purchase" && (!self.exists || self.closed) {
-            return if self.exists { Came::Closed } else { Came::NoTeam };
+        // A purchase looks at the team before it looks at the key, a gift after.
+        if name == "purchase" {
+            if !self.exists || self.closed {
+                return if self.exists { Came::Closed } else { Came::NoTeam };
+            }
+            self.lapse();
         }
         if let Some(came) = self.repeated(key, &asked) {
             return came;
@@ -165,7 +168,6 @@ impl Reference {
         if self.closed {
             return Came::Closed;
         }
-        self.lapse();
         self.purchased += u64::from(credits);
         self.write(name, i64::from(credits));
         self.done.insert(key, (asked, u64::from(credits)));
@@ -178,24 +180,14 @@ impl Reference {
     }
 
     fn subscribe(&mut self, name: &'static str, seats: u64, restart: bool) {
-        if let Some(plan) = self.plan.as_mut().filter(|plan| plan.name == name && !restart) {
+        // The very same start is the very same subscription.
+        let today = self.today;
+        let same = |plan: &&mut Plan| plan.name == name && (!restart || plan.anchor == today);
+        if let Some(plan) = self.plan.as_mut().filter(same) {
             let more = seats.saturating_sub(plan.most_seats);
             plan.seats = seats;
             plan.most_seats = plan.most_seats.max(seats);
             plan.cancelled = false;
-            let granted = if name == "multichannel_expert" { 400 * more } else { 0 };
-            self.free += granted;
-            self.write("grant", i64::try_from(granted).unwrap());
-            return;
-        }
-        if let Some(plan) =
-            self.plan.as_mut().filter(|plan| plan.name == name && plan.anchor == self.today)
-        {
-            // The very same start is the very same subscription.
-            plan.cancelled = false;
-            let more = seats.saturating_sub(plan.most_seats);
-            plan.seats = seats;
-            plan.most_seats = plan.most_seats.max(seats);
             let granted = if name == "multichannel_expert" { 400 * more } else { 0 };
             self.free += granted;
             self.write("grant", i64::try_from(granted).unwrap());

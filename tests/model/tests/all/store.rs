@@ -2,7 +2,6 @@
 
 use engine::Engine;
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use shared::domain::ids::TeamId;
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{GiftRequest, Purchase};
@@ -13,7 +12,7 @@ use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 
 use crate::domain::{BEGIN, priced, see, subscription};
-use crate::operation::{Came, Operation, Sight, key, life};
+use crate::operation::{Came, Operation, Sight, key, life, runner};
 use crate::reference::Reference;
 
 fn refusal(error: &Error) -> Came {
@@ -104,7 +103,7 @@ async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
     let mut entries = Vec::new();
     let mut after = None;
     loop {
-        let page = store.history(team, &Selection::default(), after.as_ref(), 50).await.unwrap();
+        let page = store.history(team, &Selection::default(), after.as_ref(), 200).await.unwrap();
         entries.extend(page.entries);
         after = page.next;
         if after.is_none() {
@@ -121,9 +120,7 @@ fn the_store_agrees_with_the_reference() {
     let engine = runtime.block_on(Engine::in_memory()).unwrap();
     let store = engine.store();
     let teams = std::cell::Cell::new(0_u32);
-    let config =
-        ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() };
-    let tested = TestRunner::new(config).run(&life(), |life| {
+    let tested = runner(1).run(&life(), |life| {
         teams.set(teams.get() + 1);
         let team: TeamId = format!("t{}", teams.get()).parse().unwrap();
         let mut reference = Reference::new(BEGIN);
@@ -137,7 +134,7 @@ fn the_store_agrees_with_the_reference() {
                     "{:?}",
                     operation
                 );
-                if step % 7 == 0 || step + 1 == life.len() {
+                if step % 15 == 0 || step + 1 == life.len() {
                     prop_assert_eq!(
                         sight(&store, &team, now).await,
                         reference.see(),

@@ -1,0 +1,24 @@
+//! A crowd on one small budget.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::api::Api;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_charges_on_a_budget_for_fifty() {
+    let api = Api::start().await;
+    api.team_with("t", 250).await;
+    let body = json!({ "action": "email_finder", "outcome": "deliverable" });
+    let keys: Vec<String> = (0..1_000).map(|n| format!("lead {n}")).collect();
+    let answers = join_all(keys.iter().map(|key| api.charge("t", key, &body))).await;
+    let charged = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(charged, 50);
+    for refused in answers.iter().filter(|answer| answer.status != 201) {
+        let problem = refused.problem(402, "/problems/insufficient-credits");
+        assert_eq!(problem["required"], 5);
+    }
+    assert_eq!(api.split("t").await, (0, 0));
+    api.settles("t").await;
+    assert_eq!(api.history("t").await.len(), 51, "the grant and fifty charges");
+}

@@ -1,0 +1,145 @@
+//! The sample events, through the handlers of the functions that they are for.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Context, LambdaEvent, Service};
+use purchase::payments::NotConnected;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use shared::domain::purchase::Limits;
+use shared::http::{App, serve};
+
+use crate::api::Api;
+
+fn directory() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events"))
+}
+
+fn event(name: &str) -> String {
+    std::fs::read_to_string(directory().join(format!("{name}.json"))).unwrap()
+}
+
+/// The answer of a function to a payload-v2 event, status and body.
+async fn http(app: &App, name: &str) -> (u64, Value) {
+    let (app, limits) = (app.clone(), Limits::default());
+    let routes = match name {
+        "purchase" => purchase::routes(app, limits, Arc::new(NotConnected)),
+        "balance" | "history" | "prices" => balance::routes(app, limits),
+        _ => subscription::routes(app),
+    };
+    let request: LambdaRequest = serde_json::from_str(&event(name)).unwrap();
+    let mut function = Adapter::from(serve::outermost(routes));
+    let answer = function.call(LambdaEvent::new(request, Context::default())).await.unwrap();
+    unpacked(&serde_json::to_value(answer).unwrap())
+}
+
+fn unpacked(answer: &Value) -> (u64, Value) {
+    let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    (answer["statusCode"].as_u64().unwrap(), body)
+}
+
+async fn to_charge(app: &App, name: &str) -> Value {
+    let payload = RawValue::from_string(event(name)).unwrap();
+    let answer = charge::handle(app, LambdaEvent::new(payload, Context::default())).await.unwrap();
+    serde_json::from_str(answer.get()).unwrap()
+}
+
+#[tokio::test]
+async fn every_sample_event_is_answered() {
+    let api = Api::start().await;
+    let app = api.stack.app();
+    let (status, body) = unpacked(&to_charge(app, "charge").await);
+    assert_eq!((status, &body["charge"]["credits"]), (201, &json!(5)));
+    let (status, body) = unpacked(&to_charge(app, "charge-batch").await);
+    let charged: Vec<_> = (0..3).map(|n| body["results"][n]["charge"]["credits"].clone()).collect();
+    assert_eq!((status, charged), (200, vec![json!(5), json!(0), json!(8)]));
+    let direct = to_charge(app, "charge-direct").await;
+    assert_eq!((&direct["status"], &direct["charge"]["credits"]), (&json!("charged"), &json!(1)));
+    assert_eq!(to_charge(app, "charge-direct").await["status"], "replayed");
+
+    let (status, body) = http(app, "balance").await;
+    assert_eq!((status, &body["credits"]["total"]), (200, &json!(400 - 5 - 5 - 8 - 1)));
+    let (status, body) = http(app, "history").await;
+    assert_eq!((status, body["entries"].as_array().unwrap().len()), (200, 5));
+    assert_eq!(http(app, "prices").await.0, 200);
+    let (status, body) = http(app, "purchase").await;
+    assert_eq!((status, &body["type"]), (402, &json!("/problems/payment-failed")));
+    let (status, body) = http(app, "subscription").await;
+    assert_eq!((status, &body["seats"]), (200, &json!(2)));
+    let (status, body) = http(app, "gift").await;
+    assert_eq!((status, &body["gift"]["credits"]), (201, &json!(100)));
+    let (status, body) = http(app, "subscription-cancel").await;
+    assert_eq!((status, &body["cancelled"]), (200, &json!(true)));
+
+    api.travel("2027-02-28T00:00:00Z").await;
+    let schedule = serde_json::from_str(&event("refill")).unwrap();
+    let summary =
+        refill::handle(app, LambdaEvent::new(schedule, Context::default())).await.unwrap();
+    assert_eq!((summary.refilled, summary.failed), (1, 0));
+    assert_eq!(api.split("demo").await, (0, 100));
+}
+
+#[test]
+fn no_sample_is_left_out() {
+    let there: BTreeSet<String> = std::fs::read_dir(directory())
+        .unwrap()
+        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let here = include_str!("events.rs");
+    let left_out: Vec<_> =
+        there.iter().filter(|name| !here.contains(&format!("\"{name}\""))).collect();
+    assert!(left_out.is_empty(), "{left_out:?}");
+}
+
+#[tokio::test]
+async fn a_direct_invocation_is_as_strict() {
+    let api = Api::start().await;
+    let app = api.stack.app();
+    let charge = async |event: Value| {
+        let payload = serde_json::value::to_raw_value(&event).unwrap();
+        let answer =
+            charge::handle(app, LambdaEvent::new(payload, Context::default())).await.unwrap();
+        serde_json::from_str::<Value>(answer.get()).unwrap()
+    };
+    for (event, kind) in [
+        (json!({ "key": "k", "action": "sms" }), "/problems/invalid-request"),
+        (json!({ "team": "demo", "action": "sms" }), "/problems/invalid-request"),
+        (
+            json!({ "team": "demo", "key": "k", "action": "sms", "colour": 1 }),
+            "/problems/invalid-request",
+        ),
+        (
+            json!({ "team": "demo", "key": "k", "action": "sms", "quantity": -1 }),
+            "/problems/invalid-request",
+        ),
+        (json!({ "team": "nobody", "key": "k", "action": "sms" }), "/problems/not-found"),
+        (
+            json!({ "team": "demo", "key": "k", "action": "sms", "quantity": 100 }),
+            "/problems/insufficient-credits",
+        ),
+        (json!(["sms"]), "/problems/invalid-request"),
+    ] {
+        let answer = charge(event.clone()).await;
+        assert_eq!(answer["status"], "refused", "{event}");
+        assert_eq!(answer["problem"]["type"], kind, "{event}");
+    }
+    assert_eq!(api.split("demo").await, (400, 0));
+}
+
+/// An HTTP event whose claims are missing is refused by the function itself.
+#[tokio::test]
+async fn an_event_without_claims() {
+    let api = Api::start().await;
+    let mut bare: Value = serde_json::from_str(&event("charge")).unwrap();
+    bare["requestContext"].as_object_mut().unwrap().remove("authorizer");
+    let payload = serde_json::value::to_raw_value(&bare).unwrap();
+    let answer =
+        charge::handle(api.stack.app(), LambdaEvent::new(payload, Context::default())).await;
+    let answer: Value = serde_json::from_str(answer.unwrap().get()).unwrap();
+    let (status, body) = unpacked(&answer);
+    assert_eq!((status, &body["type"]), (401, &json!("/problems/unauthenticated")));
+    assert_eq!(api.split("demo").await, (400, 0));
+}

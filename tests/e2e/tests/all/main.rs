@@ -1,0 +1,20 @@
+//! The whole over HTTP: the routers that the Lambda binaries serve, on the local stack.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at what it did not expect"
+)]
+
+mod api;
+mod bad_input;
+mod budget;
+mod catalogue;
+mod events;
+mod identity;
+mod problems;
+mod reading;
+mod rules;
+mod verbs;

@@ -1,0 +1,213 @@
+//! What each verb answers, and that it does so once.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::api::{Api, admin, billing, member, pipeline};
+
+#[tokio::test]
+async fn a_charge_and_its_replay() {
+    let api = Api::start().await;
+    api.team_with("t", 10).await;
+    let body =
+        json!({ "action": "email_finder", "outcome": "deliverable", "reference": "lead_42" });
+    let first = api.charge("t", "k", &body).await;
+    assert_eq!((first.status, first.is_replayed()), (201, false));
+    let charge = &first.json()["charge"];
+    let id = charge["id"].as_str().unwrap();
+    let expected = json!({
+        "id": id, "key": "k", "team": "t", "action": "email_finder", "quantity": 1,
+        "outcome": "deliverable", "own_key": false, "credits": 5, "price_version": "1",
+        "user": "max", "reference": "lead_42", "hold": null, "at": "2027-01-31T10:00:00.000Z",
+    });
+    assert_eq!(*charge, expected);
+
+    // For ever: after the month, after the money, after a plan is gone.
+    api.charge("t", "rest", &body).await.ok();
+    api.delete(&billing(), "/teams/t/subscription").await.ok();
+    api.travel("2027-03-15T00:00:00Z").await;
+    let again = api.charge("t", "k", &body).await;
+    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
+    api.delete(&billing(), "/teams/t").await.ok();
+    assert_eq!(api.charge("t", "k", &body).await.json(), first.json());
+}
+
+#[tokio::test]
+async fn a_key_means_one_operation() {
+    let api = Api::start().await;
+    api.team_with("t", 100).await;
+    let body = json!({ "action": "sms" });
+    api.charge("t", "k", &body).await.ok();
+    let differing = [
+        json!({ "action": "sms", "quantity": 2 }),
+        json!({ "action": "linkedin_enrichment", "outcome": "found" }),
+        json!({ "action": "sms", "reference": "lead_1" }),
+    ];
+    for other in &differing {
+        api.charge("t", "k", other).await.problem(422, "/problems/idempotency-key-reused");
+    }
+    let by_other = api.post(&admin("t"), "/teams/t/charges", "k", &body).await;
+    by_other.problem(422, "/problems/idempotency-key-reused");
+    api.buy("t", "k", 100).await.problem(422, "/problems/idempotency-key-reused");
+    let gift = api.post(&billing(), "/teams/t/gifts", "k", &json!({ "credits": 1 })).await;
+    gift.problem(422, "/problems/idempotency-key-reused");
+    assert_eq!(api.split("t").await, (94, 0));
+
+    // Another team's key is another key, and a refused charge leaves its key free.
+    api.team_with("t2", 5).await;
+    api.charge("t2", "k", &body).await.problem(402, "/problems/insufficient-credits");
+    api.buy("t2", "order", 100).await.ok();
+    assert_eq!(api.charge("t2", "k", &body).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_batch_is_as_if_each_were_made_in_turn() {
+    let api = Api::start().await;
+    api.team_with("t", 31).await;
+    api.charge("t", "earlier", &json!({ "action": "sms" })).await.ok();
+    let phone = |key: &str| json!({ "key": key, "action": "phone_finder", "outcome": "valid" });
+    let charges = [
+        phone("a"),
+        json!({ "key": "earlier", "action": "sms" }),
+        phone("too much"),
+        json!({ "key": "b", "action": "email_finder", "outcome": "risky" }),
+        phone("a"),
+        json!({ "key": "earlier", "action": "sms", "quantity": 7 }),
+        json!({ "key": "c", "action": "email_finder", "outcome": "no such" }),
+        json!({ "key": "d", "action": "email_finder", "outcome": "not_found" }),
+    ];
+    let body = json!({ "charges": charges });
+    let batch =
+        api.send(Method::POST, "/teams/t/charges/batch", &member("t"), None, Some(&body)).await;
+    assert_eq!(batch.status, 200, "{batch:?}");
+    let results = batch.json()["results"].clone();
+    let told: Vec<(&str, &Value)> = results
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| {
+            let problem = &result["problem"]["type"];
+            let credits = &result["charge"]["credits"];
+            (result["status"].as_str().unwrap(), if problem.is_null() { credits } else { problem })
+        })
+        .collect();
+    let (short, reused, invalid) = (
+        json!("/problems/insufficient-credits"),
+        json!("/problems/idempotency-key-reused"),
+        json!("/problems/invalid-request"),
+    );
+    assert_eq!(
+        told,
+        [
+            ("charged", &json!(20)),
+            ("replayed", &json!(6)),
+            ("refused", &short),
+            ("charged", &json!(5)),
+            ("replayed", &json!(20)),
+            ("refused", &reused),
+            ("refused", &invalid),
+            ("charged", &json!(0)),
+        ]
+    );
+    assert_eq!(results[2]["problem"]["balance"], 5);
+    assert_eq!(results[2]["problem"]["shortfall"], 15);
+    assert_eq!(api.split("t").await, (0, 0));
+    api.settles("t").await;
+}
+
+#[tokio::test]
+async fn the_largest_batch() {
+    let api = Api::start().await;
+    api.team_with("t", 2_000).await;
+    let batch = |count: usize| {
+        let charges: Vec<Value> = (0..count)
+            .map(|n| json!({ "key": n.to_string(), "action": "email_finder", "outcome": "risky", "user": "u_7" }))
+            .collect();
+        json!({ "charges": charges })
+    };
+    let path = "/teams/t/charges/batch";
+    for wrong in [0, 501] {
+        let refused = api.send(Method::POST, path, &pipeline(), None, Some(&batch(wrong))).await;
+        let problem = refused.problem(400, "/problems/invalid-request");
+        assert_eq!(problem["errors"][0]["field"], "charges");
+    }
+    let done = api.send(Method::POST, path, &pipeline(), None, Some(&batch(500))).await.ok();
+    let statuses = done["results"].as_array().unwrap().iter().map(|result| &result["status"]);
+    assert_eq!(statuses.filter(|status| **status == "charged").count(), 400);
+    assert_eq!(done["results"][0]["charge"]["user"], "u_7");
+    assert_eq!(api.split("t").await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_purchase_from_the_order_to_the_credits() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let first = api.buy("t", "order", 5_000).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    let purchase = first.json()["purchase"].clone();
+    assert_eq!(purchase["status"], "paid");
+    assert_eq!(purchase["amount"], json!({ "cents": 5_000, "currency": "usd" }));
+    let again = api.buy("t", "order", 5_000).await;
+    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
+    api.buy("t", "order", 5_001).await.problem(422, "/problems/idempotency-key-reused");
+    let path = format!("/teams/t/purchases/{}", purchase["id"].as_str().unwrap());
+    assert_eq!(api.get(&member("t"), &path).await.ok()["purchase"], purchase);
+    assert_eq!(api.split("t").await, (0, 5_000));
+
+    let declined = api.buy("t", "declined", 402).await.problem(402, "/problems/payment-failed");
+    assert_eq!(declined["reason"], "the card was declined");
+    api.buy("t", "declined", 402).await.problem(402, "/problems/payment-failed");
+    assert_eq!(api.split("t").await, (0, 5_000));
+
+    let pending = api.buy("t", "with a step", 202).await;
+    assert_eq!(pending.status, 202, "{pending:?}");
+    let pending = pending.json()["purchase"].clone();
+    assert_eq!(pending["status"], "pending");
+    assert!(pending["next_action"].is_object());
+    let path = format!("/teams/t/purchases/{}", pending["id"].as_str().unwrap());
+    assert_eq!(api.get(&admin("t"), &path).await.ok()["purchase"]["status"], "pending");
+    assert_eq!(api.split("t").await, (0, 5_000));
+    let confirmed = api.buy("t", "with a step", 202).await;
+    assert_eq!(confirmed.ok()["purchase"]["status"], "paid");
+    api.buy("t", "with a step", 202).await.ok();
+    assert_eq!(api.split("t").await, (0, 5_202));
+    let kinds: Vec<_> =
+        api.history("t").await.iter().map(|entry| entry["credits"].clone()).collect();
+    assert_eq!(kinds, [json!(202), json!(5_000)].map(|credits| credits), "newest first, paid only");
+}
+
+#[tokio::test]
+async fn a_gift_rolls_over() {
+    let api = Api::start().await;
+    api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
+    let body = json!({ "credits": 70, "reference": "ticket_7" });
+    let first = api.post(&billing(), "/teams/t/gifts", "g", &body).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    assert_eq!(first.json()["gift"]["credits"], 70);
+    let again = api.post(&billing(), "/teams/t/gifts", "g", &body).await;
+    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
+    api.travel("2027-03-01T00:00:00Z").await;
+    assert_eq!(api.split("t").await, (400, 70));
+    api.settles("t").await;
+}
+
+#[tokio::test]
+async fn a_subscription_is_put() {
+    let api = Api::start().await;
+    let body = json!({
+        "plan": "multichannel_expert", "seats": 3, "started_at": "2027-01-03T00:00:00Z",
+        "account_created_at": "2024-02-01T00:00:00Z", "included_credits": null,
+    });
+    let first = api.subscribe("t", &body).await;
+    assert_eq!(first["plan"], "multichannel_expert");
+    assert_eq!(first["seats"], 3);
+    assert_eq!(first["started_at"], "2027-01-03T00:00:00.000Z");
+    assert_eq!(first["cycle"], json!({ "start": "2027-01-03", "end": "2027-02-03" }));
+    assert_eq!(first["next_refill"], "2027-02-03");
+    assert_eq!(api.subscribe("t", &body).await, first, "the same again changes nothing");
+    assert_eq!(api.history("t").await.len(), 1);
+    let cancelled = api.delete(&billing(), "/teams/t/subscription").await.ok();
+    assert_eq!((&cancelled["cancelled"], &cancelled["next_refill"]), (&json!(true), &json!(null)));
+    assert_eq!(api.subscribe("t", &body).await, first, "a cancellation can be taken back");
+    assert_eq!(api.history("t").await.len(), 1);
+}

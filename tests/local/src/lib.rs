@@ -1,0 +1,164 @@
+//! The local stack: an embedded engine, every function's own router on one port, and stand-ins for
+//! what surrounds them on AWS. For an engineer's machine and for tests; nothing of it is deployed.
+
+mod clock;
+mod demo;
+mod dev;
+mod payments;
+mod token;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::{Router, middleware};
+use engine::Engine;
+use purchase::payments::Payments;
+use shared::domain::Error;
+use shared::domain::purchase::Limits;
+use shared::domain::time::Time;
+use shared::http::app::purchase_limits;
+use shared::http::{App, serve};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval_at};
+
+pub use clock::StackClock;
+pub use demo::first_steps;
+pub use payments::{DECLINED, NEEDS_A_STEP, Simulated};
+pub use token::{Claims, authorize, sign};
+
+/// How often the schedule runs by itself, as in `template.yaml`.
+const SCHEDULE: Duration = Duration::from_secs(60 * 60);
+
+/// How the stack is to run.
+#[derive(Clone, Debug, Default, clap::Parser)]
+#[command(version, about = "The credits service on one machine")]
+pub struct Options {
+    /// Port of the HTTP API; 0 picks one that is free
+    #[arg(long, default_value_t = 3000)]
+    pub port: u16,
+    /// Port of the DynamoDB engine; 0 picks one that is free
+    #[arg(long, default_value_t = 0)]
+    pub dynamodb_port: u16,
+    /// Directory to keep the database in; without it all is in memory
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Start the stack's clock at this time, such as 2026-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<Time>,
+    /// Let the stack's clock stand still until it is moved
+    #[arg(long)]
+    pub frozen: bool,
+}
+
+/// Why the stack did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The engine did not.
+    #[error(transparent)]
+    Engine(#[from] engine::Failure),
+    /// The API's port is not to be had.
+    #[error("port {port}: {source}")]
+    Port {
+        /// The port.
+        port: u16,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The limits of purchases are no numbers.
+    #[error("PURCHASE_MINIMUM, PURCHASE_MAXIMUM, PURCHASE_PRESETS: {0}")]
+    Limits(#[from] std::num::ParseIntError),
+    /// The demo team could not be set up.
+    #[error("the demo team: {0}")]
+    Demo(#[from] Error),
+}
+
+/// A running stack. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    url: String,
+    app: App,
+    engine: Engine,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+    schedule: JoinHandle<()>,
+}
+
+impl Stack {
+    /// Starts everything; when this returns, the API answers.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn start(options: &Options) -> Result<Self, Failure> {
+        let engine = Engine::start(options.data.as_deref(), options.dynamodb_port).await?;
+        let clock = StackClock::new(options.now, options.frozen);
+        let app = App { store: engine.store(), clock: clock.clone().into() };
+        demo::open(&app).await?;
+        let functions = functions(&app, &purchase_limits()?, Arc::new(Simulated::default()));
+        let dev = dev::routes(app.clone(), clock, engine.endpoint());
+        let router = serve::outermost(functions.merge(dev)).layer(middleware::from_fn(authorize));
+
+        let port = |source| Failure::Port { port: options.port, source };
+        let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(port)?;
+        let url = format!("http://{}", listener.local_addr().map_err(port)?);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            // An error means that the stack was dropped, which stops it as well.
+            let _ = stopped.await;
+        });
+        let serving = tokio::spawn(async move {
+            // An accepting listener does not fail.
+            let _ = serving.await;
+        });
+        let schedule = tokio::spawn(run_schedule(app.clone()));
+        Ok(Self { url, app, engine, stop, serving, schedule })
+    }
+
+    /// Where the API answers.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The table and the time of the stack.
+    #[must_use]
+    pub const fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The engine.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Lets running requests finish and stops.
+    pub async fn stop(self) {
+        self.schedule.abort();
+        drop(self.stop);
+        // A panic of the server has been printed already.
+        let _ = self.serving.await;
+    }
+}
+
+/// All functions' routes, as the API has them.
+pub fn functions(app: &App, limits: &Limits, payments: Arc<dyn Payments>) -> Router {
+    charge::routes(app.clone())
+        .merge(purchase::routes(app.clone(), limits.clone(), payments))
+        .merge(balance::routes(app.clone(), limits.clone()))
+        .merge(subscription::routes(app.clone()))
+}
+
+async fn run_schedule(app: App) {
+    let start = Instant::now().checked_add(SCHEDULE).unwrap_or_else(Instant::now);
+    let mut ticks = interval_at(start, SCHEDULE);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = refill::run(&app).await {
+            lambda_http::tracing::error!(%error, "the schedule");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A simulated payment provider. Two amounts are special; everything else is paid at once.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::future::{BoxFuture, ready};
+use purchase::payments::{Payment, Payments};
+use serde_json::json;
+use shared::domain::ids::Id;
+use shared::domain::purchase::Purchase;
+use shared::domain::{Credits, Error};
+
+/// The purchase of so many credits is declined.
+pub const DECLINED: Credits = Credits::new(402);
+
+/// The purchase of so many credits needs a step by the customer, who has taken it when the same
+/// purchase is asked for again.
+pub const NEEDS_A_STEP: Credits = Credits::new(202);
+
+/// Takes no money.
+#[derive(Debug, Default)]
+pub struct Simulated {
+    waiting: Mutex<HashSet<Id>>,
+}
+
+impl Payments for Simulated {
+    fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
+        Box::pin(ready(Ok(self.outcome(purchase))))
+    }
+}
+
+impl Simulated {
+    fn outcome(&self, purchase: &Purchase) -> Payment {
+        match purchase.credits {
+            DECLINED => Payment::Failed("the card was declined".to_owned()),
+            NEEDS_A_STEP if self.is_new(purchase) => Payment::ActionNeeded(json!({
+                "type": "simulated",
+                "detail": "Send the same request again to confirm the payment.",
+            })),
+            _ => Payment::Succeeded,
+        }
+    }
+
+    fn is_new(&self, purchase: &Purchase) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.insert(purchase.id.clone())
+    }
+}
