@@ -1,5 +1,7 @@
 //! `GET /teams/{team}/history`: pages of JSON, or the whole selection as CSV.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -13,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use shared::domain::Error;
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::entry::{Entry, Kind};
-use shared::domain::ids::{Id, Reference, TeamId, UserId};
+use shared::domain::ids::{Id, TeamId, UserId};
 use shared::domain::time::Time;
 use shared::http::{App, Caller, Path, Query};
 use shared::store::Store;
@@ -136,8 +138,8 @@ struct Row<'a> {
     action: Option<&'a str>,
     quantity: Option<u64>,
     outcome: Option<&'a str>,
-    user: Option<&'a UserId>,
-    reference: Option<&'a Reference>,
+    user: Option<Cow<'a, str>>,
+    reference: Option<Cow<'a, str>>,
     price_version: Option<&'a str>,
 }
 
@@ -151,11 +153,16 @@ impl<'a> From<&'a Entry> for Row<'a> {
             action: entry.action.as_deref(),
             quantity: entry.quantity,
             outcome: entry.outcome.as_deref(),
-            user: entry.user.as_ref(),
-            reference: entry.reference.as_ref(),
+            user: entry.user.as_ref().map(|user| inert(user.as_str())),
+            reference: entry.reference.as_ref().map(|reference| inert(reference.as_str())),
             price_version: entry.price_version.as_deref(),
         }
     }
+}
+
+/// A caller's text, quoted where a spreadsheet would take it for a formula.
+fn inert(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}").into() } else { text.into() }
 }
 
 const HEADER: &str = "at,id,kind,credits,action,quantity,outcome,user,reference,price_version\n";

@@ -1,5 +1,7 @@
 //! Charges a team's pool: one charge or a batch over HTTP, one by direct invocation.
 
+use std::collections::HashMap;
+
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -161,13 +163,6 @@ fn prices(now: Time) -> Result<&'static PriceList, Error> {
     price_list(PRICE_LISTS, now.day()).ok_or_else(|| Error::internal("the catalogue is empty"))
 }
 
-/// Tells an HTTP event of the API from a direct invocation.
-#[derive(Deserialize)]
-struct Probe {
-    #[serde(rename = "requestContext")]
-    request_context: Option<serde::de::IgnoredAny>,
-}
-
 /// Answers whatever invokes the function.
 ///
 /// # Errors
@@ -177,8 +172,8 @@ pub async fn handle(
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
     let LambdaEvent { payload, context } = event;
-    let is_http = serde_json::from_str::<Probe>(payload.get())
-        .is_ok_and(|probe| probe.request_context.is_some());
+    let is_http = serde_json::from_str::<HashMap<String, &RawValue>>(payload.get())
+        .is_ok_and(|event| event.contains_key("requestContext"));
     if is_http {
         let request: LambdaRequest = serde_json::from_str(payload.get())?;
         let mut api = Adapter::from(serve::outermost(routes(app.clone())));

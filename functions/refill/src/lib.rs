@@ -50,13 +50,14 @@ async fn turn(app: &App, teams: Vec<TeamId>, summary: Summary) -> Summary {
             .inspect_err(|error| tracing::error!(%team, %error, "the cycle was not turned"))
             .is_ok()
     });
-    let turns = turns.buffer_unordered(AT_ONCE);
-    turns
-        .fold(summary, async |Summary { refilled, failed }, turned| match turned {
-            true => Summary { refilled: refilled.saturating_add(1), failed },
-            false => Summary { refilled, failed: failed.saturating_add(1) },
-        })
-        .await
+    let count = async |Summary { refilled, failed }, is_turned: bool| {
+        if is_turned {
+            Summary { refilled: refilled.saturating_add(1), failed }
+        } else {
+            Summary { refilled, failed: failed.saturating_add(1) }
+        }
+    };
+    turns.buffer_unordered(AT_ONCE).fold(summary, count).await
 }
 
 /// Answers the schedule.

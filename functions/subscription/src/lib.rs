@@ -31,9 +31,16 @@ async fn subscribe(
     caller.may_manage()?;
     let request: SubscriptionRequest = body.parse()?;
     let now = app.clock.now();
+    // Terms that cannot be must not open an account either.
     Pool::open(team.clone()).subscribe(&request, now)?;
-    app.store.open(&team).await?;
-    let pool = app.store.change(&team, now, |pool| pool.subscribe(&request, now)).await?;
+    let decide = |pool: &Pool| pool.subscribe(&request, now);
+    let pool = match app.store.change(&team, now, decide).await {
+        Err(Error::NotFound(_)) => {
+            app.store.open(&team).await?;
+            app.store.change(&team, now, decide).await?
+        }
+        changed => changed?,
+    };
     view(&pool)
 }
 

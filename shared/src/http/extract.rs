@@ -48,18 +48,29 @@ impl Body {
     }
 }
 
-/// Strict JSON as a `T`.
+/// A strict JSON object as a `T`.
 ///
 /// # Errors
 /// [`Error::Invalid`] with the path of the field that does not fit.
 pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
+    // serde would take an array for a struct's fields in their order.
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return Err(Error::invalid("body", "must be a JSON object"));
+    }
     let mut input = serde_json::Deserializer::from_slice(json);
-    let parsed = serde_path_to_error::deserialize(&mut input).map_err(|error| {
-        let field = error.path().to_string();
-        Error::invalid(if field == "." { "body" } else { &field }, error.inner().to_string())
-    })?;
+    let parsed = serde_path_to_error::deserialize(&mut input)
+        .map_err(|error| Error::invalid(field(error.path()), error.inner().to_string()))?;
     input.end().map_err(|error| Error::invalid("body", error.to_string()))?;
     Ok(parsed)
+}
+
+/// The name of the field, as far as it is known.
+fn field(path: &serde_path_to_error::Path) -> String {
+    let path = path.to_string();
+    match path.trim_end_matches(['?', '.']) {
+        "" => "body".to_owned(),
+        known => known.to_owned(),
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Body {
@@ -132,9 +143,15 @@ mod tests {
 
     #[test]
     fn what_is_no_object_of_ours() {
-        for json in
-            ["", "{", "[]", "null", r#"{"action":"sms"} x"#, r#"{"action":"sms","quantity":NaN}"#]
-        {
+        for json in [
+            "",
+            "{",
+            "[]",
+            r#"[null,null,"sms"]"#,
+            "null",
+            r#"{"action":"sms"} x"#,
+            r#"{"action":"sms","quantity":NaN}"#,
+        ] {
             refused(json);
         }
         let twice = refused(r#"{"action":"sms","action":"sms"}"#);

@@ -18,11 +18,13 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn open(&self, team: &TeamId) -> Result<(), Error> {
-        let put = self.put_new(&Pool::open(team.clone()), keys::pool(team))?;
-        match self.transact([TransactWriteItem::builder().put(put).build()]).await? {
-            None => Ok(()),
-            Some(legs) if legs.contains(&Leg::Contended) => Err(Error::Busy),
-            Some(_) => Ok(()),
+        let mut patience = self.patience();
+        loop {
+            let put = self.put_new(&Pool::open(team.clone()), keys::pool(team))?;
+            match self.transact([TransactWriteItem::builder().put(put).build()]).await? {
+                Some(legs) if legs.contains(&Leg::Contended) => patience.pause().await?,
+                None | Some(_) => return Ok(()),
+            }
         }
     }
 
@@ -70,7 +72,7 @@ impl Store {
         if let Some(at) = after.due_at() {
             update = update
                 .expression_attribute_values(":due", keys::text(keys::due_shard_of(&seen.team)))
-                .expression_attribute_values(":due_at", keys::text(at));
+                .expression_attribute_values(":due_at", keys::text(at.to_string()));
         }
         update.build().map_err(Error::internal)
     }

@@ -32,6 +32,15 @@ pub enum Outcome {
     Refused(Error),
 }
 
+impl Outcome {
+    /// What comes of a request whose key has an entry already, of which this is the image.
+    pub(super) fn earlier(image: keys::Item, asked: &Entry) -> Result<Self, Error> {
+        let entry: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
+        let is_same = entry.answers(asked);
+        Ok(if is_same { Self::Replayed(entry) } else { Self::Refused(Error::KeyReused) })
+    }
+}
+
 impl Store {
     /// Charges the team, as if each charge were made in turn. The outcomes are in the same order.
     ///
@@ -95,7 +104,7 @@ impl Store {
             )
             .expression_attribute_values(":cost", keys::number(cost.get()))
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
-            .expression_attribute_values(":now", keys::text(now))
+            .expression_attribute_values(":now", keys::text(now.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(Error::internal)?;
@@ -240,21 +249,12 @@ impl Batch {
     fn answer_replays(&mut self, legs: impl Iterator<Item = Leg>) -> Result<(), Error> {
         let tried = std::mem::take(&mut self.admitted);
         for (index, leg) in tried.into_iter().zip(legs) {
-            let outcome = match (leg, self.charges.get(index)) {
-                (Leg::Failed(Some(image)), Some(asked)) => {
-                    let entry: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
-                    if entry.answers(asked) {
-                        Outcome::Replayed(entry)
-                    } else {
-                        Outcome::Refused(Error::KeyReused)
-                    }
-                }
-                _ => {
-                    self.admitted.push(index);
-                    continue;
-                }
-            };
-            self.set(index, outcome);
+            if let (Leg::Failed(Some(image)), Some(asked)) = (leg, self.charges.get(index)) {
+                let outcome = Outcome::earlier(image, asked)?;
+                self.set(index, outcome);
+            } else {
+                self.admitted.push(index);
+            }
         }
         Ok(())
     }

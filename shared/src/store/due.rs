@@ -29,7 +29,7 @@ impl Store {
             .index_name(keys::DUE_INDEX)
             .key_condition_expression("due = :shard AND due_at <= :now")
             .expression_attribute_values(":shard", keys::text(keys::due_shard(shard)))
-            .expression_attribute_values(":now", keys::text(now))
+            .expression_attribute_values(":now", keys::text(now.to_string()))
             .set_exclusive_start_key(start);
         let found = query.send().await.map_err(failure)?;
         let teams = found.items.iter().flatten().filter_map(keys::team_of_pool).collect();

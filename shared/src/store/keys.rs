@@ -82,8 +82,8 @@ pub fn due_shard_of(team: &TeamId) -> String {
 
 /// A text as an attribute.
 #[must_use]
-pub fn text(text: impl ToString) -> AttributeValue {
-    AttributeValue::S(text.to_string())
+pub fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
 }
 
 /// A number as an attribute.

@@ -3,6 +3,7 @@
 //! A purchase is begun before the payment and settled after it. Its entry claims the caller's key
 //! from the beginning, but enters the history only when the money was taken.
 
+use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 
 use super::charge::Outcome;
@@ -74,7 +75,7 @@ impl Store {
                 TransactWriteItem::builder().update(paid),
                 TransactWriteItem::builder().put(listed),
             ];
-            let cancelled = self.transact(writes.map(|write| write.build())).await?;
+            let cancelled = self.transact(writes.map(TransactWriteItemBuilder::build)).await?;
             match cancelled.as_deref() {
                 None | Some([_, Leg::Failed(_), _]) => {
                     return self.purchase(&purchase.team, &purchase.id).await;
@@ -119,22 +120,17 @@ impl Store {
                 )?),
                 TransactWriteItem::builder().put(self.put_entry(&gift)?),
             ];
-            let Some(legs) = self.transact(writes.map(|write| write.build())).await? else {
+            let Some(legs) = self.transact(writes.map(TransactWriteItemBuilder::build)).await?
+            else {
                 return Ok(Outcome::Charged(gift));
             };
-            match legs.as_slice() {
-                [_, Leg::Failed(Some(image))] => {
-                    let entry: Entry =
-                        serde_dynamo::from_item(image.clone()).map_err(Error::internal)?;
-                    return Ok(if entry.answers(&gift) {
-                        Outcome::Replayed(entry)
-                    } else {
-                        Outcome::Refused(Error::KeyReused)
-                    });
+            match <[Leg; 2]>::try_from(legs) {
+                Ok([_, Leg::Failed(Some(image))]) => return Outcome::earlier(image, &gift),
+                Ok([Leg::Failed(None), _]) => {
+                    return Ok(Outcome::Refused(Error::NotFound("team")));
                 }
-                [Leg::Failed(None), _] => return Ok(Outcome::Refused(Error::NotFound("team"))),
-                [Leg::Failed(Some(_)), _] => return Ok(Outcome::Refused(Error::AccountClosed)),
-                _ => patience.pause().await?,
+                Ok([Leg::Failed(Some(_)), _]) => return Ok(Outcome::Refused(Error::AccountClosed)),
+                Ok(_) | Err(_) => patience.pause().await?,
             }
         }
     }

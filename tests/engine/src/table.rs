@@ -3,7 +3,7 @@
 use dynoxide::Database;
 use dynoxide::actions::create_table::CreateTableRequest;
 use dynoxide::errors::DynoxideError;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use crate::{Failure, TABLE};
 
@@ -25,18 +25,17 @@ fn schema() -> Result<CreateTableRequest, Failure> {
     let invalid = |error: &dyn std::error::Error| Failure::Template(error.to_string());
     let template: serde_norway::Value =
         serde_norway::from_str(TEMPLATE).map_err(|error| invalid(&error))?;
-    let table = ["Resources", "Table", "Properties"]
-        .iter()
-        .try_fold(&template, |value, name| value.get(name));
-    let table = table.ok_or_else(|| Failure::Template("there is no Resources.Table".to_owned()))?;
-    let table = serde_json::to_value(table).map_err(|error| invalid(&error))?;
-    let mut create: Map<String, Value> =
-        COMMON.iter().map(|name| ((*name).to_owned(), table[name].clone())).collect();
-    create.insert("TableName".to_owned(), json!(TABLE));
-    let view = &table["StreamSpecification"]["StreamViewType"];
-    create.insert(
-        "StreamSpecification".to_owned(),
-        json!({ "StreamEnabled": true, "StreamViewType": view }),
-    );
+    let template = serde_json::to_value(template).map_err(|error| invalid(&error))?;
+    let missing = |what: &str| Failure::Template(format!("there is no {what} of the table"));
+    let table = template.pointer("/Resources/Table/Properties").ok_or_else(|| missing("schema"))?;
+    let mut create = Map::from_iter([("TableName".to_owned(), json!(TABLE))]);
+    for name in COMMON {
+        let property = table.get(name).ok_or_else(|| missing(name))?;
+        create.insert(name.to_owned(), property.clone());
+    }
+    let view = table.pointer("/StreamSpecification/StreamViewType");
+    let view = view.ok_or_else(|| missing("StreamViewType"))?;
+    let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
+    create.insert("StreamSpecification".to_owned(), stream);
     serde_json::from_value(create.into()).map_err(|error| invalid(&error))
 }

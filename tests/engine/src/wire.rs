@@ -10,7 +10,9 @@ use aws_sdk_dynamodb::config::interceptors::{
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::operation::put_item::PutItemOutput;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
@@ -78,11 +80,17 @@ impl Intercept for Meter {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Ok(output) = context.output_or_error()
-            && let Some(written) = output.downcast_ref::<TransactWriteItemsOutput>()
-        {
-            self.count(0, written.consumed_capacity().iter().map(write_tenths).sum());
-        }
+        let Ok(output) = context.output_or_error() else { return Ok(()) };
+        let consumed = if let Some(written) = output.downcast_ref::<TransactWriteItemsOutput>() {
+            written.consumed_capacity()
+        } else if let Some(written) = output.downcast_ref::<PutItemOutput>() {
+            written.consumed_capacity.as_slice()
+        } else if let Some(written) = output.downcast_ref::<UpdateItemOutput>() {
+            written.consumed_capacity.as_slice()
+        } else {
+            &[]
+        };
+        self.count(0, consumed.iter().map(write_tenths).sum());
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ pub use payments::{DECLINED, NEEDS_A_STEP, Simulated};
 pub use token::{Claims, authorize, sign};
 
 /// How often the schedule runs by itself, as in `template.yaml`.
-const SCHEDULE: Duration = Duration::from_secs(60 * 60);
+const SCHEDULE: Duration = Duration::from_hours(1);
 
 /// How the stack is to run.
 #[derive(Clone, Debug, Default, clap::Parser)]

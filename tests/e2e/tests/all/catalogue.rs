@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::api::{Api, member};
 
 /// Action, unit, credits, outcomes that cost them, outcomes that are free.
-const PRICES: &[(&str, &str, u64, &[&str], &[&str])] = &[
+type Row = (&'static str, &'static str, u64, &'static [&'static str], &'static [&'static str]);
+
+const PRICES: &[Row] = &[
     (
         "email_finder",
         "lead",
@@ -88,8 +90,8 @@ async fn the_price_list_says_the_same() {
         assert_eq!(told["action"], *action);
         assert_eq!(told["unit"], *unit, "{action}");
         assert_eq!(told["credits"], *credits, "{action}");
-        assert_eq!(told["charged"], json!(charged), "{action}");
-        assert_eq!(told["free"], json!(free), "{action}");
+        assert_eq!(told["charged_outcomes"], json!(charged), "{action}");
+        assert_eq!(told["free_outcomes"], json!(free), "{action}");
     }
 }
 

@@ -35,7 +35,8 @@ fn routes() -> Vec<(Method, &'static str, Option<Value>)> {
 async fn statuses(api: &Api, token: &str, key: &str) -> Vec<u16> {
     let mut statuses = Vec::new();
     for (method, path, body) in routes() {
-        let answer = api.send(method, path, token, Some(key), body.as_ref()).await;
+        let answer =
+            api.send(method, path, token, Some(&format!("{key} {path}")), body.as_ref()).await;
         if answer.status == 403 {
             answer.problem(FORBIDDEN.0, FORBIDDEN.1);
         }

@@ -56,6 +56,8 @@ async fn story(api: &Api) -> Vec<Value> {
     api.history("t").await
 }
 
+type Wanted = fn(&Value) -> bool;
+
 #[tokio::test]
 async fn the_history_by_every_filter() {
     let api = Api::start().await;
@@ -63,7 +65,6 @@ async fn the_history_by_every_filter() {
     assert_eq!(entries.len(), 11);
     let times: Vec<&str> = entries.iter().map(|entry| entry["at"].as_str().unwrap()).collect();
     assert!(times.is_sorted_by(|newer, older| newer >= older));
-    type Wanted = fn(&Value) -> bool;
     let filters: [(&str, Wanted, usize); 9] = [
         ("kind=purchase", |e| e["kind"] == "purchase", 1),
         ("kind=grant", |e| e["kind"] == "grant", 1),

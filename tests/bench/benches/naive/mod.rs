@@ -1,0 +1,75 @@
+//! How a charge is often written, on the same table and with the same entry.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use engine::TABLE;
+use shared::domain::entry::Entry;
+use shared::store::keys;
+
+struct Seen {
+    credits: u64,
+    version: u64,
+}
+
+async fn read(client: &Client, entry: &Entry) -> Seen {
+    let read = client.get_item().table_name(TABLE).set_key(Some(keys::pool(&entry.team)));
+    let item = read.consistent_read(true).send().await.unwrap().item.unwrap();
+    let number = |name: &str| match item.get(name) {
+        Some(AttributeValue::N(number)) => number.parse().unwrap(),
+        _ => 0,
+    };
+    Seen { credits: number("credits"), version: number("version") }
+}
+
+fn item(entry: &Entry) -> keys::Item {
+    let mut item: keys::Item = serde_dynamo::to_item(entry).unwrap();
+    item.extend(keys::entry(entry));
+    item.extend(keys::in_history(entry));
+    item
+}
+
+/// Whether it was charged. Exact, but whoever comes second has to start from the beginning.
+pub async fn versioned(client: &Client, entry: &Entry) -> bool {
+    let cost = entry.credits.unsigned_abs();
+    loop {
+        let seen = read(client, entry).await;
+        let Some(left) = seen.credits.checked_sub(cost) else { return false };
+        let pool = Update::builder()
+            .table_name(TABLE)
+            .set_key(Some(keys::pool(&entry.team)))
+            .update_expression("SET credits = :left, version = :next")
+            .condition_expression("attribute_not_exists(version) OR version = :seen")
+            .expression_attribute_values(":left", keys::number(left))
+            .expression_attribute_values(":seen", keys::number(seen.version))
+            .expression_attribute_values(":next", keys::number(seen.version + 1))
+            .build()
+            .unwrap();
+        let put = Put::builder().table_name(TABLE).set_item(Some(item(entry))).build().unwrap();
+        let written = client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(pool).build())
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .send()
+            .await;
+        if written.is_ok() {
+            return true;
+        }
+    }
+}
+
+/// Whether it was charged. Between the read and the write anything can happen.
+pub async fn plain(client: &Client, entry: &Entry) -> bool {
+    let seen = read(client, entry).await;
+    let Some(left) = seen.credits.checked_sub(entry.credits.unsigned_abs()) else { return false };
+    client
+        .update_item()
+        .table_name(TABLE)
+        .set_key(Some(keys::pool(&entry.team)))
+        .update_expression("SET credits = :left")
+        .expression_attribute_values(":left", keys::number(left))
+        .send()
+        .await
+        .unwrap();
+    client.put_item().table_name(TABLE).set_item(Some(item(entry))).send().await.unwrap();
+    true
+}

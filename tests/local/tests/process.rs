@@ -1,0 +1,150 @@
+//! The stack as a process: what it prints, that Ctrl-C ends it, that a kill loses nothing.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at what it did not expect"
+)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+
+use reqwest::blocking::Client;
+use serde_json::{Value, json};
+
+struct Process {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    url: String,
+    token: String,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Process {
+    fn start(options: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_local"))
+            .args(["--port", "0"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let url = line.trim_end().strip_prefix("ready ").unwrap_or_else(|| panic!("{line:?}"));
+        let mut process = Self { child, output, url: url.to_owned(), token: String::new() };
+        process.token = process.line_with("export MEMBER=");
+        process
+    }
+
+    /// The rest of the next line that starts so.
+    fn line_with(&mut self, start: &str) -> String {
+        let mut lines = self.output.by_ref().lines().map(Result::unwrap);
+        lines.find_map(|line| line.strip_prefix(start).map(str::to_owned)).unwrap()
+    }
+
+    fn client(&self) -> Member {
+        Member { http: Client::new(), url: self.url.clone(), token: self.token.clone() }
+    }
+
+    fn total(&self) -> u64 {
+        let request = Client::new().get(format!("{}/teams/demo/credits", self.url));
+        let balance: Value = request.bearer_auth(&self.token).send().unwrap().json().unwrap();
+        balance["credits"]["total"].as_u64().unwrap()
+    }
+}
+
+#[derive(Clone)]
+struct Member {
+    http: Client,
+    url: String,
+    token: String,
+}
+
+impl Member {
+    /// Charges one credit. The status, if there was an answer.
+    fn charge(&self, key: u32) -> Option<u16> {
+        let request = self
+            .http
+            .post(format!("{}/teams/demo/charges", self.url))
+            .bearer_auth(&self.token)
+            .header("idempotency-key", key.to_string())
+            .json(&json!({ "action": "linkedin_enrichment", "outcome": "found" }));
+        request.send().ok().map(|answer| answer.status().as_u16())
+    }
+}
+
+#[test]
+fn it_tells_what_to_do_next_and_ctrl_c_ends_it() {
+    let mut process = Process::start(&["--now", "2026-01-31T00:00:00Z", "--frozen"]);
+    assert_eq!(process.client().charge(1), Some(201));
+    assert!(process.line_with("curl ").contains("$URL/teams/demo/charges"));
+    assert!(process.line_with("curl -i -X PUT ").contains("2026-02-28T00:00:00"));
+    let interrupt = format!("kill -INT {}", process.child.id());
+    let interrupted = Command::new("sh").args(["-c", &interrupt]).status();
+    assert!(interrupted.unwrap().success());
+    assert!(process.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let process = Process::start(&[]);
+    let port = process.url.rsplit(':').next().unwrap();
+    let second = Command::new(env!("CARGO_BIN_EXE_local")).args(["--port", port]).output().unwrap();
+    assert!(!second.status.success());
+    assert!(String::from_utf8(second.stderr).unwrap().contains(port));
+}
+
+/// Four clients charge until the process dies under them. What was answered is there afterwards,
+/// and beyond it at most what was on its way.
+#[test]
+fn whatever_was_acknowledged_survives_a_kill() {
+    const CLIENTS: u32 = 4;
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("survives");
+    let _ = std::fs::remove_dir_all(&directory);
+    let data = ["--data", directory.to_str().unwrap()];
+    let mut acknowledged: Vec<u32> = Vec::new();
+    let mut total = 400;
+    for round in 0..3 {
+        let mut process = Process::start(&data);
+        assert_eq!(process.total(), total, "round {round}");
+        let (answered, answers) = mpsc::channel();
+        let client = process.client();
+        std::thread::scope(|scope| {
+            for number in 0..CLIENTS {
+                let (client, answered) = (client.clone(), answered.clone());
+                scope.spawn(move || {
+                    let mut keys = (1_000 * round + number..).step_by(CLIENTS as usize);
+                    while let Some(key) = keys.next().filter(|key| client.charge(*key) == Some(201))
+                    {
+                        answered.send(key).unwrap();
+                    }
+                });
+            }
+            drop(answered);
+            acknowledged.extend(answers.iter().take(20));
+            process.child.kill().unwrap();
+            acknowledged.extend(answers);
+        });
+        let process = Process::start(&data);
+        let client = process.client();
+        for key in &acknowledged {
+            assert_eq!(client.charge(*key), Some(200), "a replay");
+        }
+        total = process.total();
+        let spent = usize::try_from(400 - total).unwrap();
+        let on_their_way = CLIENTS as usize * (round as usize + 1);
+        assert!((acknowledged.len()..=acknowledged.len() + on_their_way).contains(&spent));
+    }
+}
