@@ -64,22 +64,22 @@ export PIPELINE={pipeline}
 export BILLING={billing}
 
 # Charge 5 credits for an email that was found; the same again is a replay and costs nothing.
-curl -i $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: first' -d '{"action":"email_finder","outcome":"deliverable"}'
-curl -i $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: first' -d '{"action":"email_finder","outcome":"deliverable"}'
+curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: first' -d '{"action":"email_finder","outcome":"deliverable"}'
+curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: first' -d '{"action":"email_finder","outcome":"deliverable"}'
 
 # More than the team has: 402, and nothing is taken.
-curl -i $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: phones' -d '{"action":"phone_finder","outcome":"valid","quantity":100}'
+curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: phones' -d '{"action":"phone_finder","outcome":"valid","quantity":100}'
 
 # Only an admin can buy.
-curl -i $URL/teams/demo/purchases -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: order' -d '{"credits":5000}'
-curl -i $URL/teams/demo/purchases -H "authorization: Bearer $ADMIN" -H 'content-type: application/json' -H 'idempotency-key: order' -d '{"credits":5000}'
+curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: order' -d '{"credits":5000}'
+curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $ADMIN" -H 'content-type: application/json' -H 'idempotency-key: order' -d '{"credits":5000}'
 
 # What the team has, and how it came to that.
-curl -i $URL/teams/demo/credits -H "authorization: Bearer $MEMBER"
-curl -i $URL/teams/demo/history -H "authorization: Bearer $MEMBER"
+curl -iw '\n' $URL/teams/demo/credits -H "authorization: Bearer $MEMBER"
+curl -iw '\n' $URL/teams/demo/history -H "authorization: Bearer $MEMBER"
 
 # A month later: the free credits are reset, the purchased ones stay.
-curl -i -X PUT $URL/dev/clock -H 'content-type: application/json' -d '{"now":"{refill}"}'
-curl -i -X POST $URL/dev/schedule
-curl -i $URL/teams/demo/credits -H "authorization: Bearer $MEMBER"
+curl -iw '\n' -X PUT $URL/dev/clock -H 'content-type: application/json' -d '{"now":"{refill}"}'
+curl -iw '\n' -X POST $URL/dev/schedule
+curl -iw '\n' $URL/teams/demo/credits -H "authorization: Bearer $MEMBER"
 "#;

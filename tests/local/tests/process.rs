@@ -90,7 +90,7 @@ fn it_tells_what_to_do_next_and_ctrl_c_ends_it() {
     let mut process = Process::start(&["--now", "2026-01-31T00:00:00Z", "--frozen"]);
     assert_eq!(process.client().charge(1), Some(201));
     assert!(process.line_with("curl ").contains("$URL/teams/demo/charges"));
-    assert!(process.line_with("curl -i -X PUT ").contains("2026-02-28T00:00:00"));
+    assert!(process.line_with("curl -iw '\\n' -X PUT ").contains("2026-02-28T00:00:00"));
     let interrupt = format!("kill -INT {}", process.child.id());
     let interrupted = Command::new("sh").args(["-c", &interrupt]).status();
     assert!(interrupted.unwrap().success());
