@@ -83,3 +83,18 @@ async fn only_what_is_due_is_listed() {
     store.change(&teams[0], now(), |pool| Ok(pool.close(now()))).await.unwrap();
     assert_eq!(due(boundary()).await, [], "a closed account is never due");
 }
+
+/// Whatever was decided on terms that are no longer those of the pool must not land.
+#[tokio::test]
+async fn a_change_of_older_terms_does_not_land() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 0).await;
+    let seen = store.pool(&team, now()).await.unwrap();
+    let seats = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
+    let cancel = seen.cancel(now()).unwrap().unwrap();
+    store.change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
+    assert!(!store.apply(&seen, &cancel).await.unwrap());
+    let subscription = store.pool(&team, now()).await.unwrap().terms.subscription.unwrap();
+    assert_eq!((subscription.seats, subscription.cancelled), (2, false));
+}
