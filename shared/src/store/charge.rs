@@ -167,7 +167,11 @@ impl Store {
             }
             Some(Leg::Passed | Leg::Contended) | None => {}
         }
-        if contended { patience.pause().await } else { patience.check() }
+        match (batch.admitted.is_empty(), contended) {
+            (true, _) => Ok(()),
+            (false, true) => patience.pause().await,
+            (false, false) => patience.check(),
+        }
     }
 }
 

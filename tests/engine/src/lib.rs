@@ -6,10 +6,12 @@ mod wire;
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Region;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use dynoxide::{Database, server};
 use shared::store::{Store, connect};
 use tokio::net::TcpListener;
@@ -120,10 +122,15 @@ impl Engine {
     }
 }
 
+/// The engine shares this machine with all its clients, so a call may take longer than on AWS.
+const PATIENT: Duration = Duration::from_mins(1);
+
 /// What a client of anything on this machine that speaks DynamoDB needs.
 #[must_use]
 pub fn config(endpoint: &str) -> aws_sdk_dynamodb::config::Builder {
+    let timeouts = TimeoutConfig::builder().operation_timeout(PATIENT).build();
     connect::config()
+        .timeout_config(timeouts)
         .endpoint_url(endpoint)
         .region(Region::new(REGION))
         .credentials_provider(Credentials::new("local", "local", None, None, "local"))
