@@ -135,11 +135,13 @@ struct Row<'a> {
     id: &'a Id,
     kind: Kind,
     credits: i64,
+    held: i64,
     action: Option<&'a str>,
     quantity: Option<u64>,
     outcome: Option<&'a str>,
     user: Option<Cow<'a, str>>,
     reference: Option<Cow<'a, str>>,
+    hold: Option<&'a Id>,
     price_version: Option<&'a str>,
 }
 
@@ -150,11 +152,13 @@ impl<'a> From<&'a Entry> for Row<'a> {
             id: &entry.id,
             kind: entry.kind,
             credits: entry.credits,
+            held: entry.held,
             action: entry.action.as_deref(),
             quantity: entry.quantity,
             outcome: entry.outcome.as_deref(),
             user: entry.user.as_ref().map(|user| inert(user.as_str())),
             reference: entry.reference.as_ref().map(|reference| inert(reference.as_str())),
+            hold: entry.hold.as_ref(),
             price_version: entry.price_version.as_deref(),
         }
     }
@@ -165,7 +169,8 @@ fn inert(text: &str) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@']) { format!("'{text}").into() } else { text.into() }
 }
 
-const HEADER: &str = "at,id,kind,credits,action,quantity,outcome,user,reference,price_version\n";
+const HEADER: &str =
+    "at,id,kind,credits,held,action,quantity,outcome,user,reference,hold,price_version\n";
 
 /// The whole selection, page by page as the client reads it.
 async fn csv(store: Store, team: TeamId, selection: Selection) -> Result<Response, Error> {

@@ -6,13 +6,13 @@ use axum::extract::{FromRef, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use shared::domain::Error;
 use shared::domain::catalogue::{PRICE_LISTS, PriceList, price_list};
 use shared::domain::cycle::Cycle;
 use shared::domain::ids::TeamId;
 use shared::domain::plans::{PLANS, PlanView};
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{Amount, CENTS_PER_CREDIT, CURRENCY, Limits};
+use shared::domain::{Credits, Error};
 use shared::http::{App, Caller, Path};
 
 #[derive(Clone, Debug, FromRef)]
@@ -40,10 +40,11 @@ async fn balance(
 ) -> Result<Json<Value>, Error> {
     caller.may_use(&team)?;
     let pool = app.store.pool(&team, app.clock.now()).await?;
-    Ok(Json(balance_view(&pool)))
+    let held = app.store.held(&pool).await?;
+    Ok(Json(balance_view(&pool, held)))
 }
 
-fn balance_view(pool: &Pool) -> Value {
+fn balance_view(pool: &Pool, held: Credits) -> Value {
     let subscription = pool.terms.subscription.as_ref();
     json!({
         "team": pool.team,
@@ -54,7 +55,7 @@ fn balance_view(pool: &Pool) -> Value {
             "total": pool.balance.credits,
             "free": pool.balance.free(),
             "purchased": pool.balance.purchased(),
-            "held": 0,
+            "held": held,
         },
         "cycle": pool.terms.cycle.map(|Cycle { start, end }| json!({ "start": start, "end": end })),
         "next_refill": pool.next_refill(),

@@ -1,4 +1,5 @@
-//! Turns the cycles that are over, for the teams that nobody touches. It reads only what is due.
+//! Turns the cycles and gives back the holds that are over, for the teams that nobody touches. It
+//! reads only what is due.
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use futures_util::{StreamExt, stream};
@@ -7,8 +8,10 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
+use shared::domain::pool::Pool;
 use shared::http::App;
 use shared::store::keys::SHARDS;
+use shared::store::pool::Upkeep;
 
 /// How many teams are worked on at a time.
 const AT_ONCE: usize = 16;
@@ -18,11 +21,13 @@ const AT_ONCE: usize = 16;
 pub struct Summary {
     /// Teams whose cycle was turned.
     pub refilled: u64,
+    /// Holds that were given back because their time was over.
+    pub expired: u64,
     /// Teams that it failed for; they stay due.
     pub failed: u64,
 }
 
-/// Turns all cycles that are over.
+/// Does all that is due.
 ///
 /// # Errors
 /// [`Error::Busy`], [`Error::Internal`] if what is due cannot be read.
@@ -33,7 +38,7 @@ pub async fn run(app: &App) -> Result<Summary, Error> {
         let mut start = None;
         loop {
             let due = app.store.due(shard, now, start).await?;
-            summary = turn(app, due.teams, summary).await;
+            summary = keep_up(app, due.teams, summary).await;
             start = due.next;
             if start.is_none() {
                 break;
@@ -43,21 +48,20 @@ pub async fn run(app: &App) -> Result<Summary, Error> {
     Ok(summary)
 }
 
-async fn turn(app: &App, teams: Vec<TeamId>, summary: Summary) -> Summary {
-    let turns = stream::iter(teams).map(async |team| {
-        let turned = app.store.pool(&team, app.clock.now()).await;
-        turned
-            .inspect_err(|error| tracing::error!(%team, %error, "the cycle was not turned"))
-            .is_ok()
+async fn keep_up(app: &App, teams: Vec<TeamId>, summary: Summary) -> Summary {
+    let done = stream::iter(teams).map(async |team| {
+        let done = app.store.kept_up(&team, app.clock.now()).await;
+        done.inspect_err(|error| tracing::error!(%team, %error, "something due was not done"))
     });
-    let count = async |Summary { refilled, failed }, is_turned: bool| {
-        if is_turned {
-            Summary { refilled: refilled.saturating_add(1), failed }
-        } else {
-            Summary { refilled, failed: failed.saturating_add(1) }
-        }
+    let count = async |summary: Summary, done: Result<(Pool, Upkeep), Error>| match done {
+        Ok((_, Upkeep { turned, expired })) => Summary {
+            refilled: summary.refilled.saturating_add(turned.into()),
+            expired: summary.expired.saturating_add(expired),
+            ..summary
+        },
+        Err(_) => Summary { failed: summary.failed.saturating_add(1), ..summary },
     };
-    turns.buffer_unordered(AT_ONCE).fold(summary, count).await
+    done.buffer_unordered(AT_ONCE).fold(summary, count).await
 }
 
 /// Answers the schedule.
@@ -69,9 +73,14 @@ pub async fn handle(
     _: LambdaEvent<EventBridgeEvent<Value>>,
 ) -> Result<Summary, lambda_runtime::Error> {
     let summary = run(app).await?;
-    tracing::info!(refilled = summary.refilled, failed = summary.failed, "refill");
+    tracing::info!(
+        refilled = summary.refilled,
+        expired = summary.expired,
+        failed = summary.failed,
+        "refill"
+    );
     if summary.failed > 0 {
-        return Err(format!("{} teams were not refilled", summary.failed).into());
+        return Err(format!("{} teams still have something due", summary.failed).into());
     }
     Ok(summary)
 }

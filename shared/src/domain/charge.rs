@@ -60,8 +60,7 @@ impl ChargeRequest {
     /// The ledger entry of this charge at the prices of `list`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what the catalogue does not have or a quantity out of range;
-    /// [`Error::NotFound`] for a hold.
+    /// [`Error::Invalid`] for what the catalogue does not have or a quantity out of range.
     pub fn price(
         self,
         team: &TeamId,
@@ -70,14 +69,17 @@ impl ChargeRequest {
         list: &PriceList,
         at: Time,
     ) -> Result<Entry, Error> {
-        if self.hold.is_some() {
-            return Err(Error::NotFound("hold"));
-        }
         let price = list.price(&self.action)?;
         let outcome = price.outcome(self.outcome.as_deref())?;
         let cost = price.cost(self.quantity, outcome, self.own_key)?;
+        let (kind, held) = match self.hold {
+            Some(_) => (Kind::Capture, cost.lost()),
+            None => (Kind::Charge, 0),
+        };
         Ok(Entry {
             credits: cost.lost(),
+            held,
+            hold: self.hold,
             action: Some(self.action),
             quantity: Some(self.quantity),
             outcome: Some(outcome.to_owned()),
@@ -85,7 +87,7 @@ impl ChargeRequest {
             price_version: Some(list.version.to_owned()),
             user,
             reference: self.reference,
-            ..Entry::of_key(team, key, Kind::Charge, at)
+            ..Entry::of_key(team, key, kind, at)
         })
     }
 }
@@ -122,7 +124,7 @@ impl From<Entry> for Charge {
             price_version: entry.price_version,
             user: entry.user,
             reference: entry.reference,
-            hold: None,
+            hold: entry.hold,
             at: entry.at,
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hold::Work;
 use super::ids::{Id, Key, Reference, TeamId, UserId};
 use super::time::Time;
 
@@ -11,6 +12,12 @@ use super::time::Time;
 pub enum Kind {
     /// An action was charged, perhaps with 0 credits.
     Charge,
+    /// An action was charged to a hold.
+    Capture,
+    /// Credits were reserved.
+    Hold,
+    /// What was left of a hold was given back, by its owner or because its time was over.
+    Release,
     /// Credits were bought.
     Purchase,
     /// Support staff gave credits.
@@ -27,6 +34,9 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Charge => "charge",
+            Self::Capture => "capture",
+            Self::Hold => "hold",
+            Self::Release => "release",
             Self::Purchase => "purchase",
             Self::Gift => "gift",
             Self::Grant => "grant",
@@ -49,7 +59,10 @@ pub struct Entry {
     pub at: Time,
     /// What the team gained, or lost if negative, in credits.
     pub credits: i64,
-    /// The caller's idempotency key; entries of a cycle have none.
+    /// What moved into holds, or out of them if negative, in credits.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held: i64,
+    /// The caller's idempotency key; entries of a cycle, and of a hold that expired, have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
     /// The epoch that an entry of a cycle began.
@@ -61,6 +74,15 @@ pub struct Entry {
     /// The purchase that brought the credits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purchase: Option<Id>,
+    /// The hold that was taken, captured from, or given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Id>,
+    /// What a hold is for, where it was sized by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
+    /// After how many seconds a hold expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u32>,
     /// The action of a charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
@@ -84,6 +106,12 @@ pub struct Entry {
     pub reference: Option<Reference>,
 }
 
+/// As serde wants it.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(held: &i64) -> bool {
+    *held == 0
+}
+
 impl Entry {
     /// An entry of 0 credits for a caller's key; what it tells of is left to fill in.
     #[must_use]
@@ -97,6 +125,12 @@ impl Entry {
         Self { epoch: Some(epoch), ..Self::empty(team, kind, at) }.named()
     }
 
+    /// An entry of 0 credits for the end of a hold that nobody asked for by a key.
+    #[must_use]
+    pub fn of_hold(team: &TeamId, kind: Kind, hold: Id, at: Time) -> Self {
+        Self { hold: Some(hold), ..Self::empty(team, kind, at) }.named()
+    }
+
     fn empty(team: &TeamId, kind: Kind, at: Time) -> Self {
         Self {
             id: Id::of("e", team, ""),
@@ -104,10 +138,14 @@ impl Entry {
             kind,
             at,
             credits: 0,
+            held: 0,
             key: None,
             epoch: None,
             plan: None,
             purchase: None,
+            hold: None,
+            work: None,
+            expires_in: None,
             action: None,
             quantity: None,
             outcome: None,
@@ -122,13 +160,15 @@ impl Entry {
         Self { id: Id::of("e", &self.team, &self.source()), ..self }
     }
 
-    /// What the entry came from, unique within the team: a caller's key, or an epoch's change.
+    /// What the entry came from, unique within the team: a caller's key, an epoch's change, or the end of a hold.
     /// All operations share the callers' keys, so one key means one operation.
     #[must_use]
     pub fn source(&self) -> String {
-        match (&self.key, self.epoch) {
+        let kind = self.kind.as_str();
+        match (&self.key, &self.hold) {
             (Some(key), _) => format!("key#{key}"),
-            (None, epoch) => format!("{}#{}", self.kind.as_str(), epoch.unwrap_or_default()),
+            (None, Some(hold)) => format!("{kind}#{hold}"),
+            (None, None) => format!("{kind}#{}", self.epoch.unwrap_or_default()),
         }
     }
 
@@ -136,10 +176,13 @@ impl Entry {
     /// but the time, and the price that was in force then.
     #[must_use]
     pub fn answers(&self, asked: &Self) -> bool {
-        let credits = if self.kind == Kind::Charge { self.credits } else { asked.credits };
+        let by_price = matches!(self.kind, Kind::Charge | Kind::Capture) || self.work.is_some();
+        let (credits, held) =
+            if by_price { (self.credits, self.held) } else { (asked.credits, asked.held) };
         let asked_then = Self {
             at: self.at,
             credits,
+            held,
             price_version: self.price_version.clone(),
             ..asked.clone()
         };

@@ -47,6 +47,9 @@ pub enum Error {
     /// The team's account is closed for good.
     #[error("the account is closed")]
     AccountClosed,
+    /// The hold was released, or its time is over.
+    #[error("the hold is closed; the charge may be made without it")]
+    HoldClosed,
     /// The idempotency key belongs to another request already.
     #[error("this idempotency key was used for another request")]
     KeyReused,
@@ -88,6 +91,7 @@ impl Error {
             | Self::NotFound(_)
             | Self::MethodNotAllowed
             | Self::AccountClosed
+            | Self::HoldClosed
             | Self::KeyReused
             | Self::TooLarge
             | Self::UnsupportedMediaType => false,

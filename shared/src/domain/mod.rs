@@ -7,6 +7,7 @@ pub mod credits;
 pub mod cycle;
 pub mod entry;
 pub mod error;
+pub mod hold;
 pub mod ids;
 pub mod plans;
 pub mod pool;

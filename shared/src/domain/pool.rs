@@ -3,6 +3,8 @@
 //! Free credits are what lies above the purchased watermark. Because they are always spent first,
 //! no operation has to know the split: each is one conditional write without a read before it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Credits;
@@ -34,6 +36,17 @@ pub enum Effect {
     Grant(Credits),
     /// The free credits that are left lapse, and so many new ones take their place.
     Reset(Credits),
+}
+
+impl Effect {
+    /// Whether it begins an epoch.
+    #[must_use]
+    pub const fn is_grant(self) -> bool {
+        match self {
+            Self::Grant(_) | Self::Reset(_) => true,
+            Self::Keep | Self::Charge(_) | Self::Purchase(_) => false,
+        }
+    }
 }
 
 impl Balance {
@@ -80,8 +93,17 @@ pub struct Pool {
     /// What it holds.
     #[serde(flatten)]
     pub balance: Balance,
-    /// Counts the changes of the terms. A write that was decided on older terms must not land.
+    /// What the open holds were taken for, captured or not.
+    #[serde(default)]
+    pub held: Credits,
+    /// Counts the grants. What a hold gives back depends on the epoch in which it was taken.
+    #[serde(default)]
     pub epoch: u64,
+    /// The purchased credits that earlier epochs used and that holds of theirs may still bring back.
+    #[serde(default)]
+    pub owed: BTreeMap<String, Credits>,
+    /// Counts the changes of the terms. A write that was decided on older terms must not land.
+    pub version: u64,
     /// All that charges and purchases do not touch.
     pub terms: Terms,
 }
@@ -97,9 +119,35 @@ pub struct Terms {
     /// The plan and its seats, while there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<Subscription>,
+    /// The epoch that the last reset began; the free credits of earlier ones have lapsed.
+    #[serde(default)]
+    pub reset_epoch: u64,
+    /// The epochs in [`Pool::owed`], and when each ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owing: Vec<Owing>,
     /// The current cycle, while there is a subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle: Option<Cycle>,
+}
+
+/// An epoch that used purchased credits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owing {
+    /// The epoch.
+    pub epoch: u64,
+    /// When it ended.
+    pub ended_at: Time,
+}
+
+/// What a hold gives back to its pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Return {
+    /// What can be spent again.
+    pub credits: Credits,
+    /// So many of them raise the mark: they are purchased ones of an earlier epoch.
+    pub purchased: Credits,
+    /// Free credits whose cycle is over.
+    pub lapsed: Credits,
 }
 
 /// Whether a team's account is in use.
@@ -130,11 +178,16 @@ impl Pool {
         Self {
             team,
             balance: Balance::default(),
+            held: Credits::ZERO,
             epoch: 0,
+            owed: BTreeMap::new(),
+            version: 0,
             terms: Terms {
                 account: Account::Active,
                 account_created_at: None,
                 subscription: None,
+                reset_epoch: 0,
+                owing: Vec::new(),
                 cycle: None,
             },
         }
@@ -153,6 +206,34 @@ impl Pool {
     #[must_use]
     pub fn is_due(&self, now: Time) -> bool {
         self.due_at().is_some_and(|due| due <= now)
+    }
+
+    /// The purchased credits that an epoch used and that may still come back.
+    #[must_use]
+    pub fn owed_to(&self, epoch: u64) -> Credits {
+        self.owed.get(&epoch.to_string()).copied().unwrap_or_default()
+    }
+
+    /// The epochs that nothing is owed to any more, because all holds of theirs have expired.
+    pub fn settled_epochs(&self) -> impl Iterator<Item = &String> {
+        let is_open =
+            |key: &str| self.terms.owing.iter().any(|owing| owing.epoch.to_string() == key);
+        self.owed.keys().filter(move |key| !is_open(key))
+    }
+
+    /// What comes back when `rest` credits of a hold of `epoch` are given back. Its free credits
+    /// come back in the cycle that they were taken in and lapse after it.
+    #[must_use]
+    pub fn take_back(&self, epoch: u64, rest: Credits) -> Return {
+        if epoch == self.epoch {
+            return Return { credits: rest, ..Return::default() };
+        }
+        let purchased = rest.min(self.owed_to(epoch));
+        if epoch >= self.terms.reset_epoch {
+            Return { credits: rest, purchased, lapsed: Credits::ZERO }
+        } else {
+            Return { credits: purchased, purchased, lapsed: rest.above(purchased) }
+        }
     }
 
     /// The day of the next grant; `None` where nothing is granted again.

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cycle::Cycle;
 use super::entry::{Entry, Kind};
+use super::hold::MAX_SECONDS;
 use super::plans::{Cadence, Grant, GrantTerms, Plan};
-use super::pool::{Account, Effect, Pool, Terms};
+use super::pool::{Account, Effect, Owing, Pool, Terms};
 use super::time::Time;
 use super::{Credits, Error};
 
@@ -168,6 +169,7 @@ impl Pool {
             account_created_at: Some(account_created_at.unwrap_or(now)),
             cycle: Some(Cycle::holding(started_at.day(), now.day())),
             subscription: Some(subscription.clone()),
+            ..self.terms.clone()
         };
         let grant = granted(&terms, &subscription, subscription.seats);
         self.change(Effect::Reset(grant), terms, now, now)
@@ -206,7 +208,23 @@ impl Pool {
         }
     }
 
-    fn change(&self, effect: Effect, terms: Terms, lapsed_at: Time, granted_at: Time) -> Change {
+    fn change(
+        &self,
+        effect: Effect,
+        mut terms: Terms,
+        lapsed_at: Time,
+        granted_at: Time,
+    ) -> Change {
+        let epoch = self.epoch.saturating_add(1);
+        if effect.is_grant() {
+            terms.owing.retain(|owing| owing.ended_at.plus_seconds(MAX_SECONDS) > granted_at);
+            if self.balance.is_below_mark() {
+                terms.owing.push(Owing { epoch: self.epoch, ended_at: granted_at });
+            }
+        }
+        if matches!(effect, Effect::Reset(_)) {
+            terms.reset_epoch = epoch;
+        }
         let (lapsed, grant) = match effect {
             Effect::Reset(grant) => (self.balance.free(), grant),
             Effect::Grant(grant) => (Credits::ZERO, grant),
@@ -225,7 +243,7 @@ impl Pool {
             .into_iter()
             .filter(|(_, credits, _, _)| *credits != 0)
             .map(|(kind, credits, at, plan)| {
-                let entry = Entry::of_epoch(&self.team, kind, self.epoch.saturating_add(1), at);
+                let entry = Entry::of_epoch(&self.team, kind, epoch, at);
                 Entry { credits, plan, ..entry }
             })
             .collect();
@@ -263,7 +281,7 @@ mod tests {
     fn apply(pool: &mut Pool, change: Change) {
         pool.balance = pool.balance.after(change.effect).unwrap();
         pool.terms = change.terms;
-        pool.epoch += 1;
+        pool.epoch += u64::from(change.effect.is_grant());
     }
 
     fn subscribe(pool: &mut Pool, body: &str, now: &str) {

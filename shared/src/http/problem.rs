@@ -49,6 +49,7 @@ impl From<&Error> for Problem {
                 (405, "/problems/not-found", "Method not allowed", json!({}))
             }
             Error::AccountClosed => (409, "/problems/account-closed", "Account closed", json!({})),
+            Error::HoldClosed => (409, "/problems/hold-closed", "Hold closed", json!({})),
             Error::TooLarge => (413, "/problems/too-large", "Too large", json!({})),
             Error::UnsupportedMediaType => {
                 (415, "/problems/unsupported-media-type", "Unsupported media type", json!({}))

@@ -45,23 +45,24 @@ impl Store {
     fn update(&self, seen: &Pool, change: &Change) -> Result<Update, Error> {
         let (credits, condition) = arithmetic(seen, change.effect);
         let after = Pool { terms: change.terms.clone(), ..seen.clone() };
-        let (due, no_longer_due) = match after.due_at() {
-            Some(_) => (", due = :due, due_at = :due_at", ""),
-            None => ("", " REMOVE due, due_at"),
-        };
         let terms = serde_dynamo::to_attribute_value(&change.terms).map_err(Error::internal)?;
+        let mut set = format!("SET version = :next, terms = :terms{credits}");
+        let mut remove = Vec::new();
         let mut update = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&seen.team)))
-            .update_expression(format!(
-                "SET epoch = :next, terms = :terms{credits}{due}{no_longer_due}"
-            ))
-            .condition_expression(format!("epoch = :seen{condition}"))
+            .condition_expression(format!("version = :seen{condition}"))
             .expression_attribute_values(":terms", terms)
-            .expression_attribute_values(":seen", keys::number(seen.epoch))
-            .expression_attribute_values(":next", keys::number(seen.epoch.saturating_add(1)));
+            .expression_attribute_values(":seen", keys::number(seen.version))
+            .expression_attribute_values(":next", keys::number(seen.version.saturating_add(1)));
         if let Effect::Grant(more) | Effect::Reset(more) = change.effect {
-            update = update.expression_attribute_values(":grant", keys::number(more.get()));
+            set.push_str(", epoch = :epoch");
+            update = update
+                .expression_attribute_values(":epoch", keys::number(seen.epoch.saturating_add(1)))
+                .expression_attribute_values(":grant", keys::number(more.get()));
+        }
+        if credits == BELOW_MARK {
+            update = update.expression_attribute_names("#epoch", seen.epoch.to_string());
         }
         if condition == PINNED {
             let balance = seen.balance;
@@ -70,11 +71,21 @@ impl Store {
                 .expression_attribute_values(":mark", keys::number(balance.mark.get()));
         }
         if let Some(at) = after.due_at() {
+            set.push_str(", due = :due, due_at = :due_at");
             update = update
                 .expression_attribute_values(":due", keys::text(keys::due_shard_of(&seen.team)))
                 .expression_attribute_values(":due_at", keys::text(at.to_string()));
+        } else {
+            remove.extend(["due".to_owned(), "due_at".to_owned()]);
         }
-        update.build().map_err(Error::internal)
+        for (number, epoch) in after.settled_epochs().enumerate() {
+            remove.push(format!("owed.#settled{number}"));
+            update = update.expression_attribute_names(format!("#settled{number}"), epoch);
+        }
+        if !remove.is_empty() {
+            set = format!("{set} REMOVE {}", remove.join(", "));
+        }
+        update.update_expression(set).build().map_err(Error::internal)
     }
 
     /// The put of a thing that must not exist yet; `keys` says where.
@@ -96,12 +107,17 @@ impl Store {
 /// After the cycle's end no charge can move it, so this does not lose to a busy pool.
 const PINNED: &str = " AND credits = :credits AND mark = :mark";
 
+/// A grant to a pool below its mark: the mark comes down to what is left, and what is owed to the
+/// epoch that ends is kept.
+const BELOW_MARK: &str =
+    ", owed.#epoch = mark - credits, mark = credits, credits = credits + :grant";
+
 /// What an effect on the free credits adds to the update and to its condition.
 fn arithmetic(seen: &Pool, effect: Effect) -> (&'static str, &'static str) {
     match effect {
         Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) => ("", ""),
         Effect::Grant(_) | Effect::Reset(_) if seen.balance.is_below_mark() => {
-            (", mark = credits, credits = credits + :grant", " AND credits < mark")
+            (BELOW_MARK, " AND credits < mark")
         }
         Effect::Grant(_) => (", credits = credits + :grant", " AND credits >= mark"),
         Effect::Reset(_) => (", credits = mark + :grant", PINNED),

@@ -1,4 +1,5 @@
-//! Charging: one transaction of an update of the pool by the sum and a put of each entry.
+//! Charging: one transaction of an update of the pool, or of a hold, by the sum and a put of each
+//! entry.
 //!
 //! An entry is both the line in the ledger and the guard for exactly once. When the transaction is
 //! cancelled, the images that come back say all there is to know in the same round trip.
@@ -13,7 +14,8 @@ use super::failure::{Leg, legs};
 use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::entry::Entry;
-use crate::domain::ids::TeamId;
+use crate::domain::hold::{Hold, Status};
+use crate::domain::ids::{Id, TeamId};
 use crate::domain::pool::{Account, Balance, Effect, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
@@ -46,12 +48,12 @@ impl Store {
     ///
     /// Each refusal is one of [`Error::KeyReused`], [`Error::NotFound`] (the team),
     /// [`Error::AccountClosed`], [`Error::InsufficientCredits`], [`Error::Busy`] or
-    /// [`Error::Internal`].
+    /// [`Error::Internal`]; for a charge to a hold, [`Error::NotFound`] and [`Error::HoldClosed`].
     pub async fn charge(&self, team: &TeamId, charges: Vec<Entry>, now: Time) -> Vec<Outcome> {
         let mut patience = self.patience();
         let mut outcomes = Vec::with_capacity(charges.len());
-        for charges in in_writes(charges) {
-            outcomes.extend(self.charge_at_once(team, charges, now, &mut patience).await);
+        for write in in_writes(charges) {
+            outcomes.extend(self.charge_at_once(team, write, now, &mut patience).await);
         }
         outcomes
     }
@@ -59,18 +61,22 @@ impl Store {
     async fn charge_at_once(
         &self,
         team: &TeamId,
-        charges: Vec<Entry>,
+        write: Write,
         now: Time,
         patience: &mut Patience,
     ) -> Vec<Outcome> {
+        let Write { hold, charges } = write;
         let mut batch = Batch::of(charges);
         while !batch.admitted.is_empty() {
-            let step = match self.write_charges(team, batch.admitted(), now).await {
+            let written = self.write_charges(team, hold.as_ref(), batch.admitted(), now).await;
+            let step = match written {
                 Ok(None) => {
                     batch.charge_admitted();
                     break;
                 }
-                Ok(Some(legs)) => self.learn(team, &mut batch, legs, now, patience).await,
+                Ok(Some(legs)) => {
+                    self.learn(team, hold.as_ref(), &mut batch, legs, now, patience).await
+                }
                 Err(Error::Busy) => patience.pause().await,
                 Err(error) => Err(error),
             };
@@ -85,6 +91,7 @@ impl Store {
     async fn write_charges(
         &self,
         team: &TeamId,
+        hold: Option<&Id>,
         entries: impl Iterator<Item = &Entry>,
         now: Time,
     ) -> Result<Option<Vec<Leg>>, Error> {
@@ -94,9 +101,18 @@ impl Store {
             cost = cost.plus(spent(entry)).unwrap_or(Credits::MAX);
             puts.push(TransactWriteItem::builder().put(self.put_entry(entry)?).build());
         }
-        let pool = Update::builder()
+        let payer = match hold {
+            Some(hold) => self.capture_from(keys::hold(team, hold), cost, now),
+            None => self.take_from(keys::pool(team), cost, now),
+        };
+        let payer = TransactWriteItem::builder().update(payer?).build();
+        self.transact(std::iter::once(payer).chain(puts)).await
+    }
+
+    fn take_from(&self, pool: keys::Item, cost: Credits, now: Time) -> Result<Update, Error> {
+        Update::builder()
             .table_name(&*self.table)
-            .set_key(Some(keys::pool(team)))
+            .set_key(Some(pool))
             .update_expression("SET credits = credits - :cost")
             .condition_expression(
                 "credits >= :cost AND terms.account = :active \
@@ -107,11 +123,22 @@ impl Store {
             .expression_attribute_values(":now", keys::text(now.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(Error::internal)?;
-        self.transact(
-            std::iter::once(TransactWriteItem::builder().update(pool).build()).chain(puts),
-        )
-        .await
+            .map_err(Error::internal)
+    }
+
+    fn capture_from(&self, hold: keys::Item, cost: Credits, now: Time) -> Result<Update, Error> {
+        Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(hold))
+            .update_expression("SET remaining = remaining - :cost, captured = captured + :cost")
+            .condition_expression("remaining >= :cost AND #status = :open AND expires_at > :now")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":cost", keys::number(cost.get()))
+            .expression_attribute_values(":open", keys::text(Status::Open.as_str()))
+            .expression_attribute_values(":now", keys::text(now.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(Error::internal)
     }
 
     /// One transaction. `None` if it went through, else how each leg fared.
@@ -135,10 +162,11 @@ impl Store {
     }
 
     /// Takes in what a cancelled try told: replays are answered, a cycle that is over is turned,
-    /// and what the balance does not cover is no longer tried.
+    /// and what is not covered is no longer tried.
     async fn learn(
         &self,
         team: &TeamId,
+        hold: Option<&Id>,
         batch: &mut Batch,
         legs: Vec<Leg>,
         now: Time,
@@ -146,26 +174,30 @@ impl Store {
     ) -> Result<(), Error> {
         let contended = legs.contains(&Leg::Contended);
         let mut legs = legs.into_iter();
-        let pool = legs.next();
+        let payer = legs.next();
         batch.answer_replays(legs)?;
         if batch.admitted.is_empty() {
             return Ok(());
         }
-        match pool {
-            Some(Leg::Failed(None)) => return Err(Error::NotFound("team")),
-            Some(Leg::Failed(Some(image))) => {
+        match (payer, hold) {
+            (Some(Leg::Failed(None)), None) => return Err(Error::NotFound("team")),
+            (Some(Leg::Failed(None)), Some(_)) => return Err(Error::NotFound("hold")),
+            (Some(Leg::Failed(Some(image))), None) => {
                 let pool: Pool = serde_dynamo::from_item(image).map_err(Error::internal)?;
                 debug_assert_eq!(&pool.team, team);
                 pool.check_open()?;
-                match pool.turn(now) {
-                    Some(change) => {
-                        self.apply(&pool, &change).await?;
-                        batch.admit_all();
-                    }
-                    None => batch.admit(pool.balance),
+                if self.keep_up(&pool, now).await?.is_some() {
+                    batch.admit_all();
+                } else {
+                    batch.admit(pool.balance);
                 }
             }
-            Some(Leg::Passed | Leg::Contended) | None => {}
+            (Some(Leg::Failed(Some(image))), Some(_)) => {
+                let hold: Hold = serde_dynamo::from_item(image).map_err(Error::internal)?;
+                hold.check_open(now)?;
+                batch.admit(Balance { credits: hold.remaining, mark: Credits::ZERO });
+            }
+            (Some(Leg::Passed | Leg::Contended) | None, _) => {}
         }
         match (batch.admitted.is_empty(), contended) {
             (true, _) => Ok(()),
@@ -180,18 +212,28 @@ fn spent(entry: &Entry) -> Credits {
     Credits::new(entry.credits.unsigned_abs())
 }
 
+/// Charges that are made in one write: all to the pool, or all to one hold.
+struct Write {
+    hold: Option<Id>,
+    charges: Vec<Entry>,
+}
+
 /// Cuts charges into writes: in order, at most [`MAX_AT_ONCE`] each, and no key twice in one, so
 /// that a repeated key meets the entry of its first charge.
-fn in_writes(charges: Vec<Entry>) -> Vec<Vec<Entry>> {
-    let mut writes: Vec<Vec<Entry>> = Vec::new();
+fn in_writes(charges: Vec<Entry>) -> Vec<Write> {
+    let mut writes: Vec<Write> = Vec::new();
     let mut keys = HashSet::new();
     for charge in charges {
         let fresh = keys.insert(charge.key.clone());
         match writes.last_mut() {
-            Some(write) if fresh && write.len() < MAX_AT_ONCE => write.push(charge),
+            Some(write)
+                if fresh && write.charges.len() < MAX_AT_ONCE && write.hold == charge.hold =>
+            {
+                write.charges.push(charge);
+            }
             Some(_) | None => {
                 keys = HashSet::from([charge.key.clone()]);
-                writes.push(vec![charge]);
+                writes.push(Write { hold: charge.hold.clone(), charges: vec![charge] });
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 /// Some of what is due.
 #[derive(Clone, Debug)]
 pub struct Due {
-    /// The teams whose cycles are over, the longest first.
+    /// The teams that have something due: a cycle or a hold that is over.
     pub teams: Vec<TeamId>,
     /// Where the next page starts; `None` when there is none.
     pub next: Option<Item>,
@@ -32,7 +32,10 @@ impl Store {
             .expression_attribute_values(":now", keys::text(now.to_string()))
             .set_exclusive_start_key(start);
         let found = query.send().await.map_err(failure)?;
-        let teams = found.items.iter().flatten().filter_map(keys::team_of_pool).collect();
+        let mut teams: Vec<TeamId> =
+            found.items.iter().flatten().filter_map(keys::team_of_due).collect();
+        teams.sort_unstable();
+        teams.dedup();
         Ok(Due { teams, next: found.last_evaluated_key })
     }
 }

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
 use crate::domain::entry::Entry;
+use crate::domain::hold::Hold;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::time::Time;
 
@@ -22,15 +23,57 @@ pub const SHARDS: [char; 16] =
 /// The key of a team's pool.
 #[must_use]
 pub fn pool(team: &TeamId) -> Item {
-    key(format!("TEAM#{team}"), "POOL")
+    key(self::team(team), "POOL")
 }
 
-/// The team whose pool has this key.
+/// The partition of a team's pool and of the markers of its open holds.
 #[must_use]
-pub fn team_of_pool(key: &Item) -> Option<TeamId> {
-    let sort = key.get("sk")?.as_s().ok()?;
-    let team = key.get("pk")?.as_s().ok()?.strip_prefix("TEAM#")?;
-    (sort == "POOL").then(|| team.parse().ok())?
+pub fn team(team: &TeamId) -> String {
+    format!("TEAM#{team}")
+}
+
+/// The key of a hold. Each has a partition of its own, so that captures leave the pool's alone.
+#[must_use]
+pub fn hold(team: &TeamId, id: &Id) -> Item {
+    key(format!("HOLD#{team}#{id}"), "HOLD")
+}
+
+/// What the sort keys of markers begin with.
+pub const MARKERS: &str = "HOLD#";
+
+/// The key of the marker of an open hold, in the order in which they expire.
+#[must_use]
+pub fn marker_key(hold: &Hold) -> Item {
+    key(team(&hold.team), &format!("{MARKERS}{}#{}", hold.expires_at, hold.id))
+}
+
+/// The marker of an open hold, which is due when it expires.
+#[must_use]
+pub fn marker(hold: &Hold) -> Item {
+    let mut item = marker_key(hold);
+    let due = [("due", due_shard_of(&hold.team)), ("due_at", hold.expires_at.to_string())];
+    item.extend(texts(due));
+    item
+}
+
+/// Where the markers end that expire by a time, or all of them.
+#[must_use]
+pub fn markers_until(by: Option<Time>) -> String {
+    // `$` comes just after the `#` that follows a time in these keys, `I` after all digits.
+    by.map_or_else(|| "HOLD#I".to_owned(), |by| format!("{MARKERS}{by}$"))
+}
+
+/// The hold that a marker stands for.
+#[must_use]
+pub fn hold_of_marker(marker: &Item) -> Option<Id> {
+    let sort = marker.get("sk")?.as_s().ok()?.strip_prefix(MARKERS)?;
+    sort.rsplit_once('#')?.1.parse().ok()
+}
+
+/// The team that something due belongs to.
+#[must_use]
+pub fn team_of_due(key: &Item) -> Option<TeamId> {
+    key.get("pk")?.as_s().ok()?.strip_prefix("TEAM#")?.parse().ok()
 }
 
 /// The key of a ledger entry. Each has a partition of its own, so that a busy team's ledger

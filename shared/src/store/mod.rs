@@ -6,6 +6,7 @@ pub mod connect;
 pub mod due;
 pub mod failure;
 pub mod history;
+pub mod hold;
 pub mod keys;
 pub mod patience;
 pub mod pool;

@@ -8,21 +8,59 @@ use crate::domain::pool::Pool;
 use crate::domain::subscription::Change;
 use crate::domain::time::Time;
 
+/// What was due and is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Whether a cycle was turned.
+    pub turned: bool,
+    /// How many holds have expired.
+    pub expired: u64,
+}
+
+impl Upkeep {
+    fn add(&mut self, more: Self) {
+        self.turned |= more.turned;
+        self.expired = self.expired.saturating_add(more.expired);
+    }
+}
+
 impl Store {
-    /// The team's pool, its cycle turned if that was due.
+    /// The team's pool, with everything done that was due.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
     pub async fn pool(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
+        self.kept_up(team, now).await.map(|(pool, _)| pool)
+    }
+
+    /// The team's pool, and what was due and is done now.
+    ///
+    /// # Errors
+    /// Those of [`Store::pool`].
+    pub async fn kept_up(&self, team: &TeamId, now: Time) -> Result<(Pool, Upkeep), Error> {
         let patience = self.patience();
+        let mut done = Upkeep::default();
         loop {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            match pool.turn(now) {
-                None => return Ok(pool),
-                Some(change) => self.apply(&pool, &change).await?,
-            };
+            match self.keep_up(&pool, now).await? {
+                None => return Ok((pool, done)),
+                Some(upkeep) => done.add(upkeep),
+            }
             patience.check()?;
         }
+    }
+
+    /// Does what is due for a pool as it was seen. `None` if nothing was.
+    pub(super) async fn keep_up(&self, pool: &Pool, now: Time) -> Result<Option<Upkeep>, Error> {
+        if let Some(change) = pool.turn(now) {
+            let turned = self.apply(pool, &change).await?;
+            return Ok(Some(Upkeep { turned, expired: 0 }));
+        }
+        if pool.held.is_zero() {
+            return Ok(None);
+        }
+        let expired = self.expire(&pool.team, now).await?;
+        Ok((expired > 0).then_some(Upkeep { turned: false, expired }))
     }
 
     /// Changes the terms as `decide` wants it for the pool as it is; `None` leaves all as it is.
@@ -47,7 +85,7 @@ impl Store {
         }
     }
 
-    async fn read_pool(&self, team: &TeamId) -> Result<Option<Pool>, Error> {
+    pub(super) async fn read_pool(&self, team: &TeamId) -> Result<Option<Pool>, Error> {
         let read = self.client.get_item().table_name(&*self.table).set_key(Some(keys::pool(team)));
         let found = read.consistent_read(true).send().await.map_err(super::failure::failure)?;
         found.item.map(serde_dynamo::from_item).transpose().map_err(Error::internal)

@@ -149,6 +149,7 @@ pub fn functions(app: &App, limits: &Limits, payments: Arc<dyn Payments>) -> Rou
     charge::routes(app.clone())
         .merge(purchase::routes(app.clone(), limits.clone(), payments))
         .merge(balance::routes(app.clone(), limits.clone()))
+        .merge(hold::routes(app.clone()))
         .merge(subscription::routes(app.clone()))
 }
 

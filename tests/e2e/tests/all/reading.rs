@@ -120,11 +120,14 @@ async fn the_history_as_a_file() {
     let file = csv("?limit=1").await;
     assert_eq!(file.headers["content-type"], "text/csv; charset=utf-8");
     let lines: Vec<&str> = file.text.lines().collect();
-    assert_eq!(lines[0], "at,id,kind,credits,action,quantity,outcome,user,reference,price_version");
+    assert_eq!(
+        lines[0],
+        "at,id,kind,credits,held,action,quantity,outcome,user,reference,hold,price_version"
+    );
     assert_eq!(lines.len(), 1 + entries.len(), "the whole selection, whatever the limit");
     for (line, entry) in lines[1..].iter().zip(&entries) {
         let start = format!(
-            "{},{},{},{},",
+            "{},{},{},{},0,",
             entry["at"].as_str().unwrap(),
             entry["id"].as_str().unwrap(),
             entry["kind"].as_str().unwrap(),

@@ -16,6 +16,15 @@ pub enum Operation {
         key: u8,
         credits: u16,
     },
+    Hold {
+        key: u8,
+        credits: u16,
+        days: u8,
+    },
+    Release {
+        key: u8,
+        hold: u8,
+    },
     Subscribe {
         plan: &'static str,
         seats: u8,
@@ -36,6 +45,8 @@ pub struct Charge {
     pub action: &'static str,
     pub outcome: &'static str,
     pub quantity: u16,
+    /// The key of the hold that it is captured from.
+    pub hold: Option<u8>,
 }
 
 /// What came of a charge, a purchase or a gift.
@@ -47,6 +58,8 @@ pub enum Came {
     KeyReused,
     Closed,
     NoTeam,
+    NoHold,
+    HoldClosed,
 }
 
 /// What can be seen of a team after an operation.
@@ -54,11 +67,22 @@ pub enum Came {
 pub struct Sight {
     pub free: u64,
     pub purchased: u64,
+    pub held: u64,
     pub plan: Option<String>,
     pub cycle_end: Option<String>,
     pub closed: bool,
-    /// The ledger's kinds and credits, sorted.
+    /// The ledger's kinds and credits, sorted; what lapsed is summed up, because a hold that is given
+    /// back late splits it.
     pub ledger: Vec<(String, i64)>,
+}
+
+/// A ledger as [`Sight`] has it.
+pub fn ledger(entries: impl Iterator<Item = (String, i64)>) -> Vec<(String, i64)> {
+    let (expiries, mut ledger): (Vec<_>, Vec<_>) =
+        entries.partition(|(kind, _)| kind == "expiry");
+    ledger.push(("expiry".to_owned(), expiries.iter().map(|(_, credits)| credits).sum()));
+    ledger.sort();
+    ledger
 }
 
 pub fn key(number: u8) -> Key {
@@ -75,11 +99,9 @@ fn charge() -> impl Strategy<Value = Charge> {
         ("sms", "sent"),
         ("signal_merger", "identified"),
     ]);
-    (0..40_u8, kinds, 1..150_u16).prop_map(|(key, (action, outcome), quantity)| Charge {
-        key,
-        action,
-        outcome,
-        quantity,
+    let hold = prop::option::weighted(0.4, 60..70_u8);
+    (0..40_u8, kinds, 1..150_u16, hold).prop_map(|(key, (action, outcome), quantity, hold)| {
+        Charge { key, action, outcome, quantity, hold }
     })
 }
 
@@ -106,6 +128,9 @@ pub fn life() -> impl Strategy<Value = Vec<Operation>> {
         3 => (0..60_u8, 1..900_u16).prop_map(|(key, credits)| Operation::Purchase { key, credits }),
         2 => (0..60_u8, 1..300_u16).prop_map(|(key, credits)| Operation::Gift { key, credits }),
         4 => subscribe.prop_map(|(plan, seats, restart)| Operation::Subscribe { plan, seats, restart }),
+        4 => (60..70_u8, 1..400_u16, 1..40_u8)
+            .prop_map(|(key, credits, days)| Operation::Hold { key, credits, days }),
+        3 => (58..80_u8, 60..70_u8).prop_map(|(key, hold)| Operation::Release { key, hold }),
         1 => Just(Operation::Cancel),
         5 => (1..50_u8).prop_map(Operation::Wait),
         2 => Just(Operation::Refill),

@@ -1,9 +1,10 @@
-//! What a team's credits should be, told naively: two buckets, one ledger, one operation at a time.
+//! What a team's credits should be, told naively: two buckets, which are filled anew from all that
+//! happened whenever they are asked for, one ledger, one operation at a time.
 //! It shares no code with what it judges; prices, plans and calendars are written down again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::operation::{Came, Charge, Operation, Sight};
+use crate::operation::{Came, Charge, Operation, Sight, ledger};
 
 /// A calendar day as (year, month, day).
 type Day = (i64, i64, i64);
@@ -13,6 +14,26 @@ enum Asked {
     Charge(Charge),
     Purchase(u16),
     Gift(u16),
+    Hold(u16, u8),
+    Release(u8),
+}
+
+/// What moved the two buckets. A hold stands where it was taken, whatever became of it later.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Reset(u64),
+    Grant(u64),
+    Add(u64),
+    Spend(u64),
+    Hold(u8),
+}
+
+#[derive(Clone, Debug)]
+struct Hold {
+    credits: u64,
+    captured: u64,
+    is_open: bool,
+    expires: Day,
 }
 
 #[derive(Clone, Debug)]
@@ -31,8 +52,8 @@ pub struct Reference {
     today: Day,
     exists: bool,
     closed: bool,
-    free: u64,
-    purchased: u64,
+    events: Vec<Event>,
+    holds: BTreeMap<u8, Hold>,
     plan: Option<Plan>,
     done: HashMap<u8, (Asked, u64)>,
     ledger: Vec<(String, i64)>,
@@ -44,8 +65,8 @@ impl Reference {
             today,
             exists: false,
             closed: false,
-            free: 0,
-            purchased: 0,
+            events: Vec::new(),
+            holds: BTreeMap::new(),
             plan: None,
             done: HashMap::new(),
             ledger: Vec::new(),
@@ -59,18 +80,49 @@ impl Reference {
 
     pub fn see(&mut self) -> Sight {
         self.lapse();
-        let mut ledger = self.ledger.clone();
-        ledger.sort();
+        let (free, purchased) = self.buckets();
+        let open = self.holds.values().filter(|hold| hold.is_open);
         Sight {
-            free: self.free,
-            purchased: self.purchased,
+            free,
+            purchased,
+            held: open.map(|hold| hold.credits - hold.captured).sum(),
             plan: self.plan.as_ref().map(|plan| plan.name.to_owned()),
             cycle_end: self.plan.as_ref().map(|plan| {
                 format!("{:04}-{:02}-{:02}", plan.cycle_end.0, plan.cycle_end.1, plan.cycle_end.2)
             }),
             closed: self.closed,
-            ledger,
+            ledger: ledger(self.ledger.iter().cloned()),
         }
+    }
+
+    /// The two buckets: all that happened, gone through once more. A hold has taken what it still
+    /// keeps, or what was captured, as if what was given back had never been taken.
+    fn buckets(&self) -> (u64, u64) {
+        let (mut free, mut purchased) = (0, 0);
+        let mut spend = |free: &mut u64, purchased: &mut u64, credits: u64| {
+            let from_free = credits.min(*free);
+            *free -= from_free;
+            *purchased -= credits - from_free;
+        };
+        for event in &self.events {
+            match event {
+                Event::Reset(granted) => free = *granted,
+                Event::Grant(granted) => free += granted,
+                Event::Add(credits) => purchased += credits,
+                Event::Spend(credits) => spend(&mut free, &mut purchased, *credits),
+                Event::Hold(key) => {
+                    let hold = &self.holds[key];
+                    let taken = if hold.is_open { hold.credits } else { hold.captured };
+                    spend(&mut free, &mut purchased, taken);
+                }
+            }
+        }
+        (free, purchased)
+    }
+
+    fn balance(&self) -> u64 {
+        let (free, purchased) = self.buckets();
+        free + purchased
     }
 
     /// Does one operation; what came of its charges, its purchase or its gift.
@@ -85,6 +137,8 @@ impl Reference {
             Operation::Gift { key, credits } => {
                 vec![self.add(*key, *credits, Asked::Gift(*credits))]
             }
+            Operation::Hold { key, credits, days } => vec![self.hold(*key, *credits, *days)],
+            Operation::Release { key, hold } => vec![self.release(*key, *hold)],
             Operation::Subscribe { plan, seats, restart } => {
                 self.lapse();
                 if !self.closed {
@@ -131,21 +185,34 @@ impl Reference {
         if let Some(came) = self.repeated(charge.key, &Asked::Charge(charge.clone())) {
             return came;
         }
-        if !self.exists {
-            return Came::NoTeam;
-        }
-        if self.closed {
-            return Came::Closed;
-        }
-        self.lapse();
-        let balance = self.free + self.purchased;
-        if cost > balance {
-            return Came::Short { balance, required: cost };
-        }
-        let from_free = cost.min(self.free);
-        self.free -= from_free;
-        self.purchased -= cost - from_free;
-        self.write("charge", -i64::try_from(cost).unwrap());
+        let kind = if let Some(key) = charge.hold {
+            let today = self.today;
+            let Some(hold) = self.holds.get_mut(&key) else { return Came::NoHold };
+            if !hold.is_open || hold.expires <= today {
+                return Came::HoldClosed;
+            }
+            let balance = hold.credits - hold.captured;
+            if cost > balance {
+                return Came::Short { balance, required: cost };
+            }
+            hold.captured += cost;
+            "capture"
+        } else {
+            if !self.exists {
+                return Came::NoTeam;
+            }
+            if self.closed {
+                return Came::Closed;
+            }
+            self.lapse();
+            let balance = self.balance();
+            if cost > balance {
+                return Came::Short { balance, required: cost };
+            }
+            self.events.push(Event::Spend(cost));
+            "charge"
+        };
+        self.write(kind, -i64::try_from(cost).unwrap());
         self.done.insert(charge.key, (Asked::Charge(charge.clone()), cost));
         Came::Done(cost)
     }
@@ -168,10 +235,63 @@ impl Reference {
         if self.closed {
             return Came::Closed;
         }
-        self.purchased += u64::from(credits);
+        self.events.push(Event::Add(credits.into()));
         self.write(name, i64::from(credits));
         self.done.insert(key, (asked, u64::from(credits)));
         Came::Done(u64::from(credits))
+    }
+
+    fn hold(&mut self, key: u8, credits: u16, days: u8) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        self.lapse();
+        let asked = Asked::Hold(credits, days);
+        if let Some(came) = self.repeated(key, &asked) {
+            return came;
+        }
+        if self.closed {
+            return Came::Closed;
+        }
+        let (balance, credits) = (self.balance(), u64::from(credits));
+        if credits > balance {
+            return Came::Short { balance, required: credits };
+        }
+        let mut expires = self.today;
+        for _ in 0..days {
+            expires = tomorrow(expires);
+        }
+        self.holds.insert(key, Hold { credits, captured: 0, is_open: true, expires });
+        self.events.push(Event::Hold(key));
+        self.write("hold", 0);
+        self.done.insert(key, (asked, credits));
+        Came::Done(credits)
+    }
+
+    fn release(&mut self, key: u8, hold: u8) -> Came {
+        let Some(found) = self.holds.get(&hold) else { return Came::NoHold };
+        let is_open = found.is_open && found.expires > self.today;
+        if let Some(came) = self.repeated(key, &Asked::Release(hold)) {
+            return came;
+        }
+        if !is_open {
+            return Came::HoldClosed;
+        }
+        self.give_back(hold);
+        let captured = self.holds[&hold].captured;
+        self.done.insert(key, (Asked::Release(hold), captured));
+        Came::Done(captured)
+    }
+
+    /// Closes a hold. What came back to neither bucket has lapsed.
+    fn give_back(&mut self, key: u8) {
+        let before = self.balance();
+        let hold = self.holds.get_mut(&key).unwrap();
+        hold.is_open = false;
+        let rest = hold.credits - hold.captured;
+        let lapsed = rest - (self.balance() - before);
+        self.write("release", 0);
+        self.write("expiry", -i64::try_from(lapsed).unwrap());
     }
 
     fn repeated(&self, key: u8, asked: &Asked) -> Option<Came> {
@@ -189,7 +309,9 @@ impl Reference {
             plan.most_seats = plan.most_seats.max(seats);
             plan.cancelled = false;
             let granted = if name == "multichannel_expert" { 400 * more } else { 0 };
-            self.free += granted;
+            if granted > 0 {
+                self.events.push(Event::Grant(granted));
+            }
             self.write("grant", i64::try_from(granted).unwrap());
             return;
         }
@@ -212,7 +334,18 @@ impl Reference {
         self.reset(granted);
     }
 
+    /// Whatever is due: the turn of the cycle, then the holds whose time is over.
     fn lapse(&mut self) {
+        self.turn();
+        let due = |hold: &Hold| hold.is_open && hold.expires <= self.today;
+        let due: Vec<u8> =
+            self.holds.iter().filter(|(_, hold)| due(hold)).map(|(key, _)| *key).collect();
+        for key in due {
+            self.give_back(key);
+        }
+    }
+
+    fn turn(&mut self) {
         let today = self.today;
         let Some(plan) = self.plan.as_mut().filter(|plan| plan.cycle_end <= today && !self.closed)
         else {
@@ -238,13 +371,14 @@ impl Reference {
     }
 
     fn reset(&mut self, granted: u64) {
-        self.write("expiry", -i64::try_from(self.free).unwrap());
-        self.free = granted;
+        let (free, _) = self.buckets();
+        self.write("expiry", -i64::try_from(free).unwrap());
+        self.events.push(Event::Reset(granted));
         self.write("grant", i64::try_from(granted).unwrap());
     }
 
     fn write(&mut self, kind: &str, credits: i64) {
-        if credits != 0 || kind == "charge" {
+        if credits != 0 || !matches!(kind, "expiry" | "grant") {
             self.ledger.push((kind.to_owned(), credits));
         }
     }

@@ -1,0 +1,72 @@
+//! Reserves credits for a job before it is paid for, and gives back what it did not need. The
+//! captures in between are charges.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::Value;
+use shared::domain::Error;
+use shared::domain::catalogue::{PRICE_LISTS, price_list};
+use shared::domain::entry::Entry;
+use shared::domain::hold::{Hold, HoldRequest, HoldView};
+use shared::domain::ids::{Id, TeamId};
+use shared::http::{App, Body, Caller, Path, answer, idempotency_key};
+use shared::store::hold::Release;
+
+/// The routes of this function.
+pub fn routes(app: App) -> Router {
+    Router::new()
+        .route("/teams/{team}/holds", post(reserve))
+        .route("/teams/{team}/holds/{hold}", get(look))
+        .route("/teams/{team}/holds/{hold}/release", post(release))
+        .with_state(app)
+}
+
+async fn reserve(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<TeamId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    caller.may_use(&team)?;
+    let key = idempotency_key(&headers)?;
+    let request: HoldRequest = body.parse()?;
+    let now = app.clock.now();
+    let prices = price_list(PRICE_LISTS, now.day());
+    let prices = prices.ok_or_else(|| Error::internal("the catalogue is empty"))?;
+    let entry = request.entry(&team, key, caller.sub, prices, now)?;
+    answer::created(app.store.hold(entry, now).await?, |entry| in_the_beginning(&entry))
+}
+
+/// The hold that an entry tells of, as it was when the entry was written.
+fn in_the_beginning(entry: &Entry) -> Value {
+    let hold = Hold::of(entry, 0).map(|hold| HoldView::at(hold, entry.at));
+    answer::one("hold", hold)
+}
+
+async fn look(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, id)): Path<(TeamId, Id)>,
+) -> Result<Json<Value>, Error> {
+    caller.may_use(&team)?;
+    let hold = app.store.look_at_hold(&team, &id).await?;
+    Ok(Json(answer::one("hold", HoldView::at(hold, app.clock.now()))))
+}
+
+async fn release(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, id)): Path<(TeamId, Id)>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    caller.may_use(&team)?;
+    let by = Release::ByOwner(idempotency_key(&headers)?, caller.sub);
+    let now = app.clock.now();
+    let (hold, was_before) = app.store.release(&team, &id, &by, now).await?;
+    let body = Json(answer::one("hold", HoldView::at(hold, now)));
+    Ok(if was_before { answer::replayed(body) } else { body.into_response() })
+}

@@ -1,0 +1,249 @@
+//! Holds: credits that are out of the balance, so that what they are for will be paid.
+//!
+//! A hold needs no split into free and purchased credits. It remembers the epoch in which it was
+//! taken; the pool remembers how many purchased credits each earlier epoch used. What comes back
+//! of an earlier epoch's holds is purchased up to that, and free beyond it.
+
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::PriceList;
+use super::entry::{Entry, Kind};
+use super::ids::{Id, Key, Reference, TeamId, UserId};
+use super::time::Time;
+use super::{Credits, Error};
+
+/// The longest that a hold can last, in seconds: 45 days.
+pub const MAX_SECONDS: u32 = 45 * 24 * 60 * 60;
+
+/// The most credits of one hold.
+pub const MAX_HOLD: Credits = Credits::new(1_000_000_000);
+
+/// The most leads that a hold can be sized for.
+const MAX_LEADS: u64 = 1_000_000;
+
+/// How a hold stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Charges can be captured from it.
+    Open,
+    /// It was given back by its owner.
+    Released,
+    /// Its time is over.
+    Expired,
+}
+
+impl Status {
+    /// The word that stands for it in an item and an answer.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Released => "released",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Credits that are reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Its id, made from the team and the key.
+    pub id: Id,
+    /// The team.
+    pub team: TeamId,
+    /// The credits that were reserved.
+    pub credits: Credits,
+    /// The credits that can still be captured.
+    pub remaining: Credits,
+    /// The credits that were captured.
+    pub captured: Credits,
+    /// How it stands, as far as anybody has seen to it.
+    pub status: Status,
+    /// The pool's epoch in which it was taken.
+    pub epoch: u64,
+    /// From this instant on nothing is captured from it.
+    pub expires_at: Time,
+    /// What the caller's own records call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+}
+
+/// What a hold is sized for: so many leads, each action on each of them, all of them successful.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Work {
+    /// How many leads, 1 to a million.
+    pub leads: u64,
+    /// The actions, as the catalogue names them.
+    pub actions: Vec<String>,
+}
+
+impl Work {
+    /// What it costs at most.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an action that the list does not have, for none, and for too many leads.
+    pub fn maximum(&self, list: &PriceList) -> Result<Credits, Error> {
+        if !(1..=MAX_LEADS).contains(&self.leads) {
+            return Err(Error::invalid("leads", format!("must be 1 to {MAX_LEADS}")));
+        }
+        if self.actions.is_empty() {
+            return Err(Error::invalid("actions", "must name at least one action"));
+        }
+        let mut maximum = Credits::ZERO;
+        for (index, action) in self.actions.iter().enumerate() {
+            let field = || format!("actions[{index}]");
+            let price = list
+                .price(action)
+                .map_err(|_| Error::invalid(field(), format!("unknown action `{action}`")))?;
+            let cost = price.credits.times(self.leads).and_then(|cost| maximum.plus(cost));
+            maximum = cost.ok_or_else(|| Error::invalid(field(), "costs too much"))?;
+        }
+        Ok(maximum)
+    }
+}
+
+/// The body of `POST /teams/{team}/holds`: either an amount of credits, or what they are for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRequest {
+    /// The credits to reserve, 1 to [`MAX_HOLD`].
+    pub credits: Option<Credits>,
+    /// The leads to reserve for; 1 if they are left out.
+    pub leads: Option<u64>,
+    /// The actions to reserve for.
+    pub actions: Option<Vec<String>>,
+    /// After how many seconds it expires, 1 to [`MAX_SECONDS`]; an hour if it is left out.
+    #[serde(default = "an_hour")]
+    pub expires_in: u32,
+    /// What the caller's own records call it.
+    pub reference: Option<Reference>,
+}
+
+const fn an_hour() -> u32 {
+    60 * 60
+}
+
+impl HoldRequest {
+    /// The ledger entry of the hold, sized at the prices of `list`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is out of range, or if both an amount and work are given.
+    pub fn entry(
+        self,
+        team: &TeamId,
+        key: Key,
+        user: UserId,
+        list: &PriceList,
+        at: Time,
+    ) -> Result<Entry, Error> {
+        if !(1..=MAX_SECONDS).contains(&self.expires_in) {
+            return Err(Error::invalid(
+                "expires_in",
+                format!("must be 1 to {MAX_SECONDS} seconds"),
+            ));
+        }
+        let work = match (self.credits, self.leads, self.actions) {
+            (Some(_), None, None) => None,
+            (None, leads, Some(actions)) => Some(Work { leads: leads.unwrap_or(1), actions }),
+            (None, _, None) => {
+                return Err(Error::invalid("credits", "give either credits or actions"));
+            }
+            (Some(_), _, _) => {
+                return Err(Error::invalid("credits", "give either credits or actions, not both"));
+            }
+        };
+        let credits = match &work {
+            Some(work) => work.maximum(list)?,
+            None => self.credits.unwrap_or_default(),
+        };
+        if credits.is_zero() || credits > MAX_HOLD {
+            return Err(Error::invalid("credits", format!("must be 1 to {MAX_HOLD}")));
+        }
+        let id = Id::of("h", team, key.as_str());
+        Ok(Entry {
+            held: credits.gained(),
+            hold: Some(id),
+            work,
+            expires_in: Some(self.expires_in),
+            user: Some(user),
+            reference: self.reference,
+            ..Entry::of_key(team, key, Kind::Hold, at)
+        })
+    }
+}
+
+impl Hold {
+    /// The hold that an entry tells of, as it was in the beginning. `None` for other entries.
+    #[must_use]
+    pub fn of(entry: &Entry, epoch: u64) -> Option<Self> {
+        let credits = Credits::new(entry.held.unsigned_abs());
+        Some(Self {
+            id: entry.hold.clone()?,
+            team: entry.team.clone(),
+            credits,
+            remaining: credits,
+            captured: Credits::ZERO,
+            status: Status::Open,
+            epoch,
+            expires_at: entry.at.plus_seconds(entry.expires_in?),
+            reference: entry.reference.clone(),
+        })
+    }
+
+    /// How it stands now, whether or not anybody has seen to its expiry.
+    #[must_use]
+    pub fn status_at(&self, now: Time) -> Status {
+        match self.status {
+            Status::Open if self.expires_at <= now => Status::Expired,
+            status @ (Status::Open | Status::Released | Status::Expired) => status,
+        }
+    }
+
+    /// Whether charges can be captured.
+    ///
+    /// # Errors
+    /// [`Error::HoldClosed`].
+    pub fn check_open(&self, now: Time) -> Result<(), Error> {
+        match self.status_at(now) {
+            Status::Open => Ok(()),
+            Status::Released | Status::Expired => Err(Error::HoldClosed),
+        }
+    }
+}
+
+/// A hold as answers show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HoldView {
+    id: Id,
+    team: TeamId,
+    credits: Credits,
+    captured: Credits,
+    remaining: Credits,
+    status: Status,
+    expires_at: Time,
+    reference: Option<Reference>,
+}
+
+impl HoldView {
+    /// The hold at that time.
+    #[must_use]
+    pub fn at(hold: Hold, now: Time) -> Self {
+        let status = hold.status_at(now);
+        let remaining = match status {
+            Status::Open => hold.remaining,
+            Status::Released | Status::Expired => Credits::ZERO,
+        };
+        Self {
+            id: hold.id,
+            team: hold.team,
+            credits: hold.credits,
+            captured: hold.captured,
+            remaining,
+            status,
+            expires_at: hold.expires_at,
+            reference: hold.reference,
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Holds: taken from the pool, captured from without it, given back to it.
+//!
+//! A marker in the team's own partition stands for each open hold, so that they can be listed with
+//! certainty; captures do not touch it.
+
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::charge::Outcome;
+use super::failure::{Leg, failure};
+use super::keys::{self, Item};
+use super::{Store, patience::Patience};
+use crate::domain::entry::{Entry, Kind};
+use crate::domain::hold::{Hold, Status};
+use crate::domain::ids::{Id, Key, TeamId, UserId};
+use crate::domain::pool::{Account, Pool};
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
+
+/// How many holds are read at a time.
+const AT_ONCE: usize = 16;
+
+/// Who gives a hold back.
+#[derive(Clone, Debug)]
+pub enum Release {
+    /// Its owner, by a request with a key.
+    ByOwner(Key, UserId),
+    /// Its time is over.
+    ByTime,
+}
+
+impl Store {
+    /// Reserves credits. The outcome's entry tells of the hold.
+    ///
+    /// Its refusals are those of [`Store::charge`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn hold(&self, entry: Entry, now: Time) -> Result<Outcome, Error> {
+        let team = entry.team.clone();
+        let mut patience = self.patience();
+        loop {
+            let pool = match self.pool(&team, now).await {
+                Ok(pool) => pool,
+                Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
+                Err(error) => return Err(error),
+            };
+            let hold = Hold::of(&entry, pool.epoch);
+            let hold = hold.ok_or_else(|| Error::internal("this entry tells of no hold"))?;
+            let legs = self.transact(self.take(&pool, &hold, &entry, now)?).await?;
+            match legs.as_deref() {
+                None => return Ok(Outcome::Charged(entry)),
+                Some([.., Leg::Failed(Some(image))]) => {
+                    return Outcome::earlier(image.clone(), &entry);
+                }
+                Some([Leg::Failed(_), ..]) => {
+                    if let Err(error) = pool.check_open() {
+                        return Ok(Outcome::Refused(error));
+                    }
+                    if pool.balance.credits < hold.credits {
+                        return Ok(Outcome::Refused(Error::InsufficientCredits {
+                            balance: pool.balance.credits,
+                            required: hold.credits,
+                        }));
+                    }
+                    patience.check()?;
+                }
+                Some(_) => patience.pause().await?,
+            }
+        }
+    }
+
+    fn take(
+        &self,
+        pool: &Pool,
+        hold: &Hold,
+        entry: &Entry,
+        now: Time,
+    ) -> Result<Vec<TransactWriteItem>, Error> {
+        let update = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(&pool.team)))
+            .update_expression("SET credits = credits - :hold, held = held + :hold")
+            .condition_expression(
+                "credits >= :hold AND epoch = :epoch AND terms.account = :active \
+                 AND (attribute_not_exists(due_at) OR due_at > :now)",
+            )
+            .expression_attribute_values(":hold", keys::number(hold.credits.get()))
+            .expression_attribute_values(":epoch", keys::number(hold.epoch))
+            .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
+            .expression_attribute_values(":now", keys::text(now.to_string()))
+            .build()
+            .map_err(Error::internal)?;
+        let marker = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(keys::marker(hold)))
+            .build()
+            .map_err(Error::internal)?;
+        let record = self.put_new(hold, keys::hold(&hold.team, &hold.id))?;
+        Ok(vec![
+            TransactWriteItem::builder().update(update).build(),
+            TransactWriteItem::builder().put(marker).build(),
+            TransactWriteItem::builder().put(record).build(),
+            TransactWriteItem::builder().put(self.put_entry(entry)?).build(),
+        ])
+    }
+
+    /// Looks a hold up.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
+    pub async fn look_at_hold(&self, team: &TeamId, id: &Id) -> Result<Hold, Error> {
+        let key = keys::hold(team, id);
+        let read = self.client.get_item().table_name(&*self.table).set_key(Some(key));
+        let found = read.consistent_read(true).send().await.map_err(failure)?;
+        let item = found.item.ok_or(Error::NotFound("hold"))?;
+        serde_dynamo::from_item(item).map_err(Error::internal)
+    }
+
+    /// What can still be captured from the open holds of a team.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn held(&self, pool: &Pool) -> Result<Credits, Error> {
+        if pool.held.is_zero() {
+            return Ok(Credits::ZERO);
+        }
+        let ids = self.open_holds(&pool.team, None).await?;
+        let holds = stream::iter(ids).map(async |id| self.look_at_hold(&pool.team, &id).await);
+        holds
+            .buffer_unordered(AT_ONCE)
+            .try_fold(Credits::ZERO, async |sum, hold| {
+                let rest = if hold.status == Status::Open { hold.remaining } else { Credits::ZERO };
+                Ok(sum.plus(rest).unwrap_or(Credits::MAX))
+            })
+            .await
+    }
+
+    /// Gives back what is left of a hold. The hold after it, and whether that was so before.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::HoldClosed`], [`Error::KeyReused`]; [`Error::Busy`],
+    /// [`Error::Internal`].
+    pub async fn release(
+        &self,
+        team: &TeamId,
+        id: &Id,
+        by: &Release,
+        now: Time,
+    ) -> Result<(Hold, bool), Error> {
+        let mut patience = self.patience();
+        loop {
+            let hold = self.look_at_hold(team, id).await?;
+            let entry = release_entry(&hold, by, now);
+            let status = match by {
+                Release::ByOwner(..) if hold.status_at(now) != Status::Open => {
+                    return self.released_before(hold, &entry).await;
+                }
+                Release::ByOwner(..) => Status::Released,
+                Release::ByTime if hold.status != Status::Open => return Ok((hold, true)),
+                Release::ByTime => Status::Expired,
+            };
+            let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            let legs = self.transact(self.give_back(&pool, &hold, status, &entry)?).await?;
+            match legs.as_deref() {
+                None => {
+                    let remaining = Credits::ZERO;
+                    return Ok((Hold { status, remaining, ..hold }, false));
+                }
+                Some([.., Leg::Failed(Some(image))]) => {
+                    let earlier = Outcome::earlier(image.clone(), &entry)?;
+                    if let Outcome::Refused(error) = earlier {
+                        return Err(error);
+                    }
+                    patience.check()?;
+                }
+                Some(legs) => self.after_lost_race(legs, &mut patience).await?,
+            }
+        }
+    }
+
+    async fn after_lost_race(&self, legs: &[Leg], patience: &mut Patience) -> Result<(), Error> {
+        if legs.contains(&Leg::Contended) { patience.pause().await } else { patience.check() }
+    }
+
+    /// Whether a hold that is closed was closed by this very request.
+    async fn released_before(&self, hold: Hold, asked: &Entry) -> Result<(Hold, bool), Error> {
+        let read = self.client.get_item().table_name(&*self.table);
+        let read = read.set_key(Some(keys::entry(asked))).consistent_read(true);
+        let Some(image) = read.send().await.map_err(failure)?.item else {
+            return Err(Error::HoldClosed);
+        };
+        let found: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
+        let asked = Entry { held: found.held, ..asked.clone() };
+        if found.answers(&asked) { Ok((hold, true)) } else { Err(Error::KeyReused) }
+    }
+
+    fn give_back(
+        &self,
+        pool: &Pool,
+        hold: &Hold,
+        status: Status,
+        entry: &Entry,
+    ) -> Result<Vec<TransactWriteItem>, Error> {
+        let back = pool.take_back(hold.epoch, hold.remaining);
+        let close = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::hold(&hold.team, &hold.id)))
+            .update_expression("SET #status = :status, remaining = :none")
+            .condition_expression("#status = :open AND remaining = :rest")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":status", keys::text(status.as_str()))
+            .expression_attribute_values(":none", keys::number(0))
+            .expression_attribute_values(":open", keys::text(Status::Open.as_str()))
+            .expression_attribute_values(":rest", keys::number(hold.remaining.get()))
+            .build()
+            .map_err(Error::internal)?;
+        let mut set =
+            "SET credits = credits + :back, mark = mark + :purchased, held = held - :hold"
+                .to_owned();
+        let mut condition = "epoch = :epoch".to_owned();
+        let mut update = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(&hold.team)))
+            .expression_attribute_values(":back", keys::number(back.credits.get()))
+            .expression_attribute_values(":purchased", keys::number(back.purchased.get()))
+            .expression_attribute_values(":hold", keys::number(hold.credits.get()))
+            .expression_attribute_values(":epoch", keys::number(pool.epoch));
+        if !back.purchased.is_zero() {
+            set.push_str(", owed.#of = owed.#of - :purchased");
+            condition.push_str(" AND owed.#of = :owed");
+            update = update
+                .expression_attribute_names("#of", hold.epoch.to_string())
+                .expression_attribute_values(":owed", keys::number(pool.owed_to(hold.epoch).get()));
+        }
+        let update = update
+            .update_expression(set)
+            .condition_expression(condition)
+            .build()
+            .map_err(Error::internal)?;
+        let marker = Delete::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::marker_key(hold)))
+            .build()
+            .map_err(Error::internal)?;
+        let mut writes = vec![
+            TransactWriteItem::builder().update(close).build(),
+            TransactWriteItem::builder().update(update).build(),
+            TransactWriteItem::builder().delete(marker).build(),
+        ];
+        if !back.lapsed.is_zero() {
+            let lapsed = Entry {
+                credits: back.lapsed.lost(),
+                ..Entry::of_hold(&hold.team, Kind::Expiry, hold.id.clone(), entry.at)
+            };
+            writes.push(TransactWriteItem::builder().put(self.put_entry(&lapsed)?).build());
+        }
+        writes.push(TransactWriteItem::builder().put(self.put_entry(entry)?).build());
+        Ok(writes)
+    }
+
+    /// Gives back all holds of a team whose time is over. How many there were.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn expire(&self, team: &TeamId, now: Time) -> Result<u64, Error> {
+        let mut expired = 0_u64;
+        for id in self.open_holds(team, Some(now)).await? {
+            let (_, was_before) = self.release(team, &id, &Release::ByTime, now).await?;
+            expired = expired.saturating_add(u64::from(!was_before));
+        }
+        Ok(expired)
+    }
+
+    /// The open holds of a team, or those that have expired by some time.
+    async fn open_holds(&self, team: &TeamId, by: Option<Time>) -> Result<Vec<Id>, Error> {
+        let mut ids = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&*self.table)
+                .consistent_read(true)
+                .key_condition_expression("pk = :team AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":team", keys::text(keys::team(team)))
+                .expression_attribute_values(":first", keys::text(keys::MARKERS))
+                .expression_attribute_values(":last", keys::text(keys::markers_until(by)))
+                .set_exclusive_start_key(start);
+            let found = query.send().await.map_err(failure)?;
+            ids.extend(found.items.iter().flatten().filter_map(keys::hold_of_marker));
+            start = found.last_evaluated_key;
+            if start.is_none() {
+                return Ok(ids);
+            }
+        }
+    }
+}
+
+fn release_entry(hold: &Hold, by: &Release, now: Time) -> Entry {
+    let held = hold.remaining.lost();
+    match by {
+        Release::ByOwner(key, user) => Entry {
+            held,
+            hold: Some(hold.id.clone()),
+            user: Some(user.clone()),
+            reference: hold.reference.clone(),
+            ..Entry::of_key(&hold.team, key.clone(), Kind::Release, now)
+        },
+        Release::ByTime => Entry {
+            held,
+            reference: hold.reference.clone(),
+            ..Entry::of_hold(&hold.team, Kind::Release, hold.id.clone(), hold.expires_at)
+        },
+    }
+}
