@@ -52,15 +52,16 @@ impl Store {
 
     /// Does what is due for a pool as it was seen. `None` if nothing was.
     pub(super) async fn keep_up(&self, pool: &Pool, now: Time) -> Result<Option<Upkeep>, Error> {
-        if let Some(change) = pool.turn(now) {
-            let turned = self.apply(pool, &change).await?;
-            return Ok(Some(Upkeep { turned, expired: 0 }));
+        // Holds come first: a grant forgets what is owed to epochs whose holds have all expired.
+        if !pool.held.is_zero() {
+            let expired = self.expire(&pool.team, now).await?;
+            if expired > 0 {
+                return Ok(Some(Upkeep { turned: false, expired }));
+            }
         }
-        if pool.held.is_zero() {
-            return Ok(None);
-        }
-        let expired = self.expire(&pool.team, now).await?;
-        Ok((expired > 0).then_some(Upkeep { turned: false, expired }))
+        let Some(change) = pool.turn(now) else { return Ok(None) };
+        let turned = self.apply(pool, &change).await?;
+        Ok(Some(Upkeep { turned, expired: 0 }))
     }
 
     /// Changes the terms as `decide` wants it for the pool as it is; `None` leaves all as it is.

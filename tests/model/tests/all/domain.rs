@@ -1,29 +1,36 @@
 //! The pure domain against the reference: no store, so that many lives fit into a second.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::entry::{Entry, Kind};
+use shared::domain::hold::{Hold, HoldRequest, Status};
+use shared::domain::ids::{Id, TeamId};
 use shared::domain::pool::{Effect, Pool};
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::subscription::{Change, SubscriptionRequest};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 
-use crate::operation::{Came, Charge, Operation, Sight, key, life, runner};
+use crate::operation::{Came, Charge, Operation, Sight, key, ledger, life, runner};
 use crate::reference::Reference;
 
-/// A team as the domain has it, with a map for a table.
+/// A team as the domain has it, with maps for a table.
 struct Team {
     pool: Pool,
     exists: bool,
     entries: HashMap<String, Entry>,
+    holds: BTreeMap<Id, Hold>,
 }
 
-pub fn request(charge: &Charge) -> ChargeRequest {
-    ChargeRequest {
+pub fn hold_id(team: &TeamId, number: u8) -> Id {
+    Id::of("h", team, key(number).as_str())
+}
+
+pub fn priced(charge: &Charge, team: &TeamId, now: Time) -> Entry {
+    let request = ChargeRequest {
         team: None,
         key: None,
         action: charge.action.to_owned(),
@@ -32,12 +39,20 @@ pub fn request(charge: &Charge) -> ChargeRequest {
         user: None,
         reference: None,
         own_key: false,
-        hold: None,
-    }
+        hold: charge.hold.map(|hold| hold_id(team, hold)),
+    };
+    request.price(team, key(charge.key), None, &PRICE_LISTS[0], now).unwrap()
 }
 
-pub fn priced(charge: &Charge, pool: &Pool, now: Time) -> Entry {
-    request(charge).price(&pool.team, key(charge.key), None, &PRICE_LISTS[0], now).unwrap()
+pub fn hold_entry(team: &TeamId, number: u8, credits: u16, days: u8, now: Time) -> Entry {
+    let request = HoldRequest {
+        credits: Some(Credits::new(credits.into())),
+        leads: None,
+        actions: None,
+        expires_in: u32::from(days) * 24 * 60 * 60,
+        reference: None,
+    };
+    request.entry(team, key(number), "u".parse().unwrap(), &PRICE_LISTS[0], now).unwrap()
 }
 
 pub fn subscription(plan: &str, seats: u8, restart: bool, now: Time) -> SubscriptionRequest {
@@ -47,7 +62,12 @@ pub fn subscription(plan: &str, seats: u8, restart: bool, now: Time) -> Subscrip
 
 impl Team {
     fn new() -> Self {
-        Self { pool: Pool::open("t".parse().unwrap()), exists: false, entries: HashMap::new() }
+        Self {
+            pool: Pool::open("t".parse().unwrap()),
+            exists: false,
+            entries: HashMap::new(),
+            holds: BTreeMap::new(),
+        }
     }
 
     fn apply(&mut self, operation: &Operation, now: Time) -> Vec<Came> {
@@ -55,9 +75,12 @@ impl Team {
             Operation::Charge(charges) => charges
                 .iter()
                 .map(|charge| {
-                    let entry = priced(charge, &self.pool, now);
+                    let entry = priced(charge, &self.pool.team, now);
                     let cost = Credits::new(entry.credits.unsigned_abs());
-                    self.post(&entry, Effect::Charge(cost), now)
+                    match entry.hold.clone() {
+                        Some(hold) => self.capture(&entry, &hold, cost, now),
+                        None => self.post(&entry, Effect::Charge(cost), now),
+                    }
                 })
                 .collect(),
             Operation::Purchase { key: number, credits } => {
@@ -65,7 +88,7 @@ impl Team {
                 if !self.exists || self.pool.check_open().is_err() {
                     return vec![if self.exists { Came::Closed } else { Came::NoTeam }];
                 }
-                self.turn(now);
+                self.keep_up(now);
                 let purchase = Purchase::new(
                     &self.pool.team,
                     key(*number),
@@ -82,8 +105,12 @@ impl Team {
                     gift.entry(&self.pool.team, key(*number), "u".parse().unwrap(), now).unwrap();
                 vec![self.post(&entry, Effect::Purchase(credits), now)]
             }
+            Operation::Hold { key: number, credits, days } => {
+                vec![self.hold(&hold_entry(&self.pool.team, *number, *credits, *days, now), now)]
+            }
+            Operation::Release { key: number, hold } => vec![self.release(*number, *hold, now)],
             Operation::Subscribe { plan, seats, restart } => {
-                self.turn(now);
+                self.keep_up(now);
                 if let Ok(Some(change)) =
                     self.pool.subscribe(&subscription(plan, *seats, *restart, now), now)
                 {
@@ -93,14 +120,14 @@ impl Team {
                 Vec::new()
             }
             Operation::Cancel => {
-                self.turn(now);
+                self.keep_up(now);
                 if let Ok(Some(change)) = self.pool.cancel(now) {
                     self.change(change);
                 }
                 Vec::new()
             }
             Operation::Close => {
-                self.turn(now);
+                self.keep_up(now);
                 if let (true, Some(change)) = (self.exists, self.pool.close(now)) {
                     self.change(change);
                 }
@@ -108,19 +135,15 @@ impl Team {
             }
             Operation::Wait(_) => Vec::new(),
             Operation::Refill => {
-                self.turn(now);
+                self.keep_up(now);
                 Vec::new()
             }
         }
     }
 
     fn post(&mut self, entry: &Entry, effect: Effect, now: Time) -> Came {
-        if let Some(first) = self.entries.get(&entry.source()) {
-            return if first.answers(entry) {
-                Came::Replayed(first.credits.unsigned_abs())
-            } else {
-                Came::KeyReused
-            };
+        if let Some(came) = self.repeated(entry) {
+            return came;
         }
         if !self.exists {
             return Came::NoTeam;
@@ -128,19 +151,122 @@ impl Team {
         if matches!(self.pool.check_open(), Err(Error::AccountClosed)) {
             return Came::Closed;
         }
-        // A gift adds the same before and after a reset, so it leaves a cycle that is over alone.
+        // A gift adds the same before and after a reset, so it leaves what is due alone.
         if entry.kind != Kind::Gift {
-            self.turn(now);
+            self.keep_up(now);
         }
         let required = entry.credits.unsigned_abs();
         match self.pool.balance.after(effect) {
             Some(after) => {
                 self.pool.balance = after;
-                self.entries.insert(entry.source(), entry.clone());
+                self.write(entry.clone());
                 Came::Done(required)
             }
             None => Came::Short { balance: self.pool.balance.credits.get(), required },
         }
+    }
+
+    fn repeated(&self, entry: &Entry) -> Option<Came> {
+        let first = self.entries.get(&entry.source())?;
+        let credits = if entry.kind == Kind::Hold { first.held } else { first.credits };
+        let is_same = first.answers(entry);
+        Some(if is_same { Came::Replayed(credits.unsigned_abs()) } else { Came::KeyReused })
+    }
+
+    fn write(&mut self, entry: Entry) {
+        assert!(self.entries.insert(entry.source(), entry).is_none(), "an entry is written once");
+    }
+
+    fn capture(&mut self, entry: &Entry, hold: &Id, cost: Credits, now: Time) -> Came {
+        if let Some(came) = self.repeated(entry) {
+            return came;
+        }
+        let Some(hold) = self.holds.get_mut(hold) else { return Came::NoHold };
+        if hold.check_open(now).is_err() {
+            return Came::HoldClosed;
+        }
+        let Some(remaining) = hold.remaining.minus(cost) else {
+            return Came::Short { balance: hold.remaining.get(), required: cost.get() };
+        };
+        hold.remaining = remaining;
+        hold.captured = hold.captured.plus(cost).unwrap();
+        self.write(entry.clone());
+        Came::Done(cost.get())
+    }
+
+    fn hold(&mut self, entry: &Entry, now: Time) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        self.keep_up(now);
+        if let Some(came) = self.repeated(entry) {
+            return came;
+        }
+        if self.pool.check_open().is_err() {
+            return Came::Closed;
+        }
+        let hold = Hold::of(entry, self.pool.epoch).unwrap();
+        let required = hold.credits;
+        let Some(after) = self.pool.balance.after(Effect::Charge(required)) else {
+            let balance = self.pool.balance.credits.get();
+            return Came::Short { balance, required: required.get() };
+        };
+        self.pool.balance = after;
+        self.pool.held = self.pool.held.plus(required).unwrap();
+        self.holds.insert(hold.id.clone(), hold);
+        self.write(entry.clone());
+        Came::Done(required.get())
+    }
+
+    fn release(&mut self, number: u8, hold: u8, now: Time) -> Came {
+        let id = hold_id(&self.pool.team, hold);
+        let Some(hold) = self.holds.get(&id) else { return Came::NoHold };
+        let captured = hold.captured.get();
+        let source = Entry::of_key(&self.pool.team, key(number), Kind::Release, now).source();
+        if let Some(first) = self.entries.get(&source) {
+            let is_same = first.kind == Kind::Release && first.hold.as_ref() == Some(&id);
+            return if is_same { Came::Replayed(captured) } else { Came::KeyReused };
+        }
+        if hold.check_open(now).is_err() {
+            return Came::HoldClosed;
+        }
+        let entry = Entry {
+            hold: Some(id.clone()),
+            ..Entry::of_key(&self.pool.team, key(number), Kind::Release, now)
+        };
+        self.give_back(&id, entry, Status::Released);
+        Came::Done(captured)
+    }
+
+    fn give_back(&mut self, id: &Id, entry: Entry, status: Status) {
+        let hold = self.holds.get_mut(id).unwrap();
+        let rest = std::mem::take(&mut hold.remaining);
+        hold.status = status;
+        let back = self.pool.take_back(hold.epoch, rest);
+        let balance = &mut self.pool.balance;
+        balance.credits = balance.credits.plus(back.credits).unwrap();
+        balance.mark = balance.mark.plus(back.purchased).unwrap();
+        self.pool.held = self.pool.held.minus(hold.credits).unwrap();
+        if !back.purchased.is_zero() {
+            let owed = self.pool.owed.get_mut(&hold.epoch.to_string()).unwrap();
+            *owed = owed.minus(back.purchased).unwrap();
+        }
+        if !back.lapsed.is_zero() {
+            let lapsed = Entry::of_hold(&self.pool.team, Kind::Expiry, id.clone(), entry.at);
+            self.write(Entry { credits: back.lapsed.lost(), ..lapsed });
+        }
+        self.write(Entry { held: rest.lost(), ..entry });
+    }
+
+    fn keep_up(&mut self, now: Time) {
+        let due = |hold: &&Hold| hold.status == Status::Open && hold.expires_at <= now;
+        let due: Vec<Hold> = self.holds.values().filter(due).cloned().collect();
+        for hold in due {
+            let (id, at) = (hold.id, hold.expires_at);
+            let entry = Entry::of_hold(&self.pool.team, Kind::Release, id.clone(), at);
+            self.give_back(&id, entry, Status::Expired);
+        }
+        self.turn(now);
     }
 
     fn turn(&mut self, now: Time) {
@@ -150,33 +276,45 @@ impl Team {
     }
 
     fn change(&mut self, change: Change) {
-        self.pool.balance = self.pool.balance.after(change.effect).unwrap();
-        self.pool.terms = change.terms;
-        self.pool.epoch += 1;
+        let (before, pool) = (self.pool.balance, &mut self.pool);
+        if change.effect.is_grant() {
+            if before.is_below_mark() {
+                pool.owed.insert(pool.epoch.to_string(), before.mark.above(before.credits));
+            }
+            pool.epoch += 1;
+        }
+        pool.balance = before.after(change.effect).unwrap();
+        pool.terms = change.terms;
+        let settled: Vec<String> = pool.settled_epochs().cloned().collect();
+        pool.owed.retain(|epoch, _| !settled.contains(epoch));
         for entry in change.entries {
-            assert!(
-                self.entries.insert(entry.source(), entry).is_none(),
-                "an entry is written once"
-            );
+            self.write(entry);
         }
     }
 
     fn see(&mut self, now: Time) -> Sight {
-        self.turn(now);
-        see(&self.pool, self.entries.values())
+        self.keep_up(now);
+        let open = self.holds.values().filter(|hold| hold.status == Status::Open);
+        let held = open.map(|hold| hold.remaining.get()).sum();
+        see(&self.pool, held, self.entries.values())
     }
 }
 
-/// What can be seen of a pool and its ledger. The ledger must add up to the balance.
-pub fn see<'a>(pool: &Pool, entries: impl Iterator<Item = &'a Entry>) -> Sight {
-    let mut ledger: Vec<(String, i64)> =
-        entries.map(|entry| (entry.kind.as_str().to_owned(), entry.credits)).collect();
-    ledger.sort();
-    let sum: i64 = ledger.iter().map(|(_, credits)| credits).sum();
-    assert_eq!(sum, pool.balance.credits.gained(), "the ledger adds up to the balance");
+/// What can be seen of a pool and its ledger. The ledger must add up to what there is.
+pub fn see<'a>(pool: &Pool, held: u64, entries: impl Iterator<Item = &'a Entry>) -> Sight {
+    let (mut credits, mut moved, mut rows) = (0, 0, Vec::new());
+    for entry in entries {
+        credits += entry.credits;
+        moved += entry.held;
+        rows.push((entry.kind.as_str().to_owned(), entry.credits));
+    }
+    assert_eq!(moved, i64::try_from(held).unwrap(), "what moved into holds is in them");
+    let total = pool.balance.credits.gained();
+    assert_eq!(credits, total + moved, "the ledger adds up to the balance and what is held");
     Sight {
         free: pool.balance.free().get(),
         purchased: pool.balance.purchased().get(),
+        held,
         plan: pool
             .terms
             .subscription
@@ -184,7 +322,7 @@ pub fn see<'a>(pool: &Pool, entries: impl Iterator<Item = &'a Entry>) -> Sight {
             .map(|subscription| subscription.plan.name.to_owned()),
         cycle_end: pool.terms.cycle.map(|cycle| cycle.end.to_string()),
         closed: pool.check_open().is_err(),
-        ledger,
+        ledger: ledger(rows.into_iter()),
     }
 }
 

@@ -78,9 +78,11 @@ pub struct Sight {
 
 /// A ledger as [`Sight`] has it.
 pub fn ledger(entries: impl Iterator<Item = (String, i64)>) -> Vec<(String, i64)> {
-    let (expiries, mut ledger): (Vec<_>, Vec<_>) =
-        entries.partition(|(kind, _)| kind == "expiry");
-    ledger.push(("expiry".to_owned(), expiries.iter().map(|(_, credits)| credits).sum()));
+    let (expiries, mut ledger): (Vec<_>, Vec<_>) = entries.partition(|(kind, _)| kind == "expiry");
+    let lapsed: i64 = expiries.iter().map(|(_, credits)| credits).sum();
+    if lapsed != 0 {
+        ledger.push(("expiry".to_owned(), lapsed));
+    }
     ledger.sort();
     ledger
 }

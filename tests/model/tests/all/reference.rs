@@ -99,7 +99,7 @@ impl Reference {
     /// keeps, or what was captured, as if what was given back had never been taken.
     fn buckets(&self) -> (u64, u64) {
         let (mut free, mut purchased) = (0, 0);
-        let mut spend = |free: &mut u64, purchased: &mut u64, credits: u64| {
+        let spend = |free: &mut u64, purchased: &mut u64, credits: u64| {
             let from_free = credits.min(*free);
             *free -= from_free;
             *purchased -= credits - from_free;
@@ -334,15 +334,15 @@ impl Reference {
         self.reset(granted);
     }
 
-    /// Whatever is due: the turn of the cycle, then the holds whose time is over.
+    /// Whatever is due: the end of holds whose time is over, then the turn of the cycle.
     fn lapse(&mut self) {
-        self.turn();
         let due = |hold: &Hold| hold.is_open && hold.expires <= self.today;
         let due: Vec<u8> =
             self.holds.iter().filter(|(_, hold)| due(hold)).map(|(key, _)| *key).collect();
         for key in due {
             self.give_back(key);
         }
+        self.turn();
     }
 
     fn turn(&mut self) {

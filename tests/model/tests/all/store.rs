@@ -3,15 +3,15 @@
 use engine::Engine;
 use proptest::prelude::*;
 use shared::domain::ids::TeamId;
-use shared::domain::pool::Pool;
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::charge::Outcome;
 use shared::store::history::Selection;
+use shared::store::hold::Release;
 
-use crate::domain::{BEGIN, priced, see, subscription};
+use crate::domain::{BEGIN, hold_entry, hold_id, priced, see, subscription};
 use crate::operation::{Came, Operation, Sight, key, life, runner};
 use crate::reference::Reference;
 
@@ -22,7 +22,9 @@ fn refusal(error: &Error) -> Came {
         }
         Error::KeyReused => Came::KeyReused,
         Error::AccountClosed => Came::Closed,
+        Error::NotFound("hold") => Came::NoHold,
         Error::NotFound(_) => Came::NoTeam,
+        Error::HoldClosed => Came::HoldClosed,
         other => panic!("{other:?}"),
     }
 }
@@ -49,10 +51,9 @@ async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Came, Erro
 }
 
 async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -> Vec<Came> {
-    let pool = Pool::open(team.clone());
     match operation {
         Operation::Charge(charges) => {
-            let entries = charges.iter().map(|charge| priced(charge, &pool, now)).collect();
+            let entries = charges.iter().map(|charge| priced(charge, team, now)).collect();
             store.charge(team, entries, now).await.into_iter().map(came).collect()
         }
         Operation::Purchase { key: number, credits } => {
@@ -64,6 +65,22 @@ async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -
             let gift = GiftRequest { credits: Credits::new((*credits).into()), reference: None };
             let entry = gift.entry(team, key(*number), "u".parse().unwrap(), now).unwrap();
             vec![came(store.gift(entry).await.unwrap())]
+        }
+        Operation::Hold { key: number, credits, days } => {
+            let entry = hold_entry(team, *number, *credits, *days, now);
+            vec![match store.hold(entry, now).await.unwrap() {
+                Outcome::Charged(entry) => Came::Done(entry.held.unsigned_abs()),
+                Outcome::Replayed(entry) => Came::Replayed(entry.held.unsigned_abs()),
+                Outcome::Refused(error) => refusal(&error),
+            }]
+        }
+        Operation::Release { key: number, hold } => {
+            let by = Release::ByOwner(key(*number), "u".parse().unwrap());
+            vec![match store.release(team, &hold_id(team, *hold), &by, now).await {
+                Ok((hold, false)) => Came::Done(hold.captured.get()),
+                Ok((hold, true)) => Came::Replayed(hold.captured.get()),
+                Err(error) => refusal(&error),
+            }]
         }
         Operation::Subscribe { plan, seats, restart } => {
             store.open(team).await.unwrap();
@@ -85,7 +102,7 @@ async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -
             assert!(matches!(changed, Ok(_) | Err(Error::NotFound(_))), "{changed:?}");
             Vec::new()
         }
-        // What the schedule does for a team that is due, and nobody else does while it waits.
+        // What the schedule does for a team that has something due.
         Operation::Refill => {
             let _ = store.pool(team, now).await;
             Vec::new()
@@ -111,7 +128,7 @@ async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
         }
     }
     assert!(entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)), "newest first, none twice");
-    see(&pool, entries.iter())
+    see(&pool, store.held(&pool).await.unwrap().get(), entries.iter())
 }
 
 #[test]
