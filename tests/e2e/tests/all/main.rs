@@ -13,6 +13,7 @@ mod bad_input;
 mod budget;
 mod catalogue;
 mod events;
+mod holds;
 mod identity;
 mod problems;
 mod reading;

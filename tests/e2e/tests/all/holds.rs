@@ -1,0 +1,266 @@
+//! Holds: reserve, capture, give back. And what other systems got wrong about them.
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::api::{Answer, Api, admin, billing, member, pipeline};
+
+const DAY: u32 = 24 * 60 * 60;
+
+impl Api {
+    async fn hold(&self, team: &str, key: &str, body: &Value) -> Answer {
+        self.post(&pipeline(), &format!("/teams/{team}/holds"), key, body).await
+    }
+
+    /// The id of a hold of so many credits.
+    async fn held(&self, team: &str, credits: u64, expires_in: u32) -> String {
+        let body = json!({ "credits": credits, "expires_in": expires_in });
+        let hold = self.hold(team, &format!("hold {credits} {expires_in}"), &body).await.ok();
+        hold["hold"]["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn look(&self, team: &str, hold: &str) -> Value {
+        self.get(&pipeline(), &format!("/teams/{team}/holds/{hold}")).await.ok()["hold"].clone()
+    }
+
+    async fn release(&self, team: &str, hold: &str, key: &str) -> Answer {
+        let path = format!("/teams/{team}/holds/{hold}/release");
+        self.send(Method::POST, &path, &pipeline(), Some(key), None).await
+    }
+
+    async fn capture(&self, team: &str, hold: &str, key: &str) -> Answer {
+        let body = json!({ "action": "email_finder", "outcome": "risky", "hold": hold });
+        self.post(&pipeline(), &format!("/teams/{team}/charges"), key, &body).await
+    }
+
+    /// Free, purchased and held credits.
+    async fn all_credits(&self, team: &str) -> (u64, u64, u64) {
+        let credits = &self.balance(team).await["credits"];
+        let [free, purchased, held] =
+            ["free", "purchased", "held"].map(|name| credits[name].as_u64().unwrap());
+        (free, purchased, held)
+    }
+
+    /// Checks that the ledger explains what there is and what is held.
+    async fn adds_up(&self, team: &str) {
+        let (free, purchased, held) = self.all_credits(team).await;
+        let entries = self.history(team).await;
+        let sum = |field: &str| -> i64 {
+            entries.iter().map(|entry| entry[field].as_i64().unwrap_or_default()).sum()
+        };
+        assert_eq!(sum("held"), i64::try_from(held).unwrap());
+        assert_eq!(sum("credits"), i64::try_from(free + purchased + held).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn from_the_reservation_to_the_release() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    let body = json!({ "credits": 500, "expires_in": 3_600, "reference": "job_9" });
+    let first = api.hold("t", "job", &body).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    let id = first.json()["hold"]["id"].as_str().unwrap().to_owned();
+    let expected = json!({ "hold": {
+        "id": id, "team": "t", "credits": 500, "captured": 0, "remaining": 500, "status": "open",
+        "expires_at": "2027-01-31T11:00:00.000Z", "reference": "job_9",
+    } });
+    assert_eq!(first.json(), expected);
+    assert_eq!(api.all_credits("t").await, (500, 0, 500));
+
+    let captured = api.capture("t", &id, "lead 1").await;
+    assert_eq!((captured.status, &captured.json()["charge"]["hold"]), (201, &json!(id)));
+    assert!(api.capture("t", &id, "lead 1").await.is_replayed());
+    assert_eq!(api.look("t", &id).await["remaining"], 495);
+    assert_eq!(api.all_credits("t").await, (500, 0, 495), "a capture leaves the pool alone");
+    api.adds_up("t").await;
+
+    let again = api.hold("t", "job", &body).await;
+    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
+    let released = api.release("t", &id, "done").await;
+    assert_eq!((released.status, released.is_replayed()), (200, false), "{released:?}");
+    let hold = &released.json()["hold"];
+    assert_eq!((&hold["status"], &hold["captured"]), (&json!("released"), &json!(5)));
+    let again = api.release("t", &id, "done").await;
+    assert_eq!((again.is_replayed(), again.json()), (true, released.json()));
+    assert_eq!(api.all_credits("t").await, (995, 0, 0));
+    api.adds_up("t").await;
+    let told: Vec<_> = api
+        .history("t")
+        .await
+        .iter()
+        .map(|entry| (entry["kind"].clone(), entry["credits"].clone(), entry["held"].clone()))
+        .collect();
+    for row in [("hold", 0, json!(500)), ("capture", -5, json!(-5)), ("release", 0, json!(-495))] {
+        assert!(told.contains(&(json!(row.0), json!(row.1), row.2.clone())), "{row:?}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hold_is_sized_by_what_it_is_for() {
+    let api = Api::start().await;
+    api.team_with("t", 3_000).await;
+    let work = json!({ "leads": 100, "actions": ["email_finder", "phone_finder"] });
+    assert_eq!(api.hold("t", "job", &work).await.ok()["hold"]["credits"], 2_500);
+    assert_eq!(
+        api.hold("t", "one", &json!({ "actions": ["sms"] })).await.ok()["hold"]["credits"],
+        6
+    );
+    let more = api.hold("t", "more", &work).await.problem(402, "/problems/insufficient-credits");
+    assert_eq!((&more["balance"], &more["required"]), (&json!(494), &json!(2_500)));
+    assert_eq!(api.all_credits("t").await, (494, 0, 2_506), "what is held cannot be held again");
+}
+
+#[tokio::test]
+async fn bad_holds_change_nothing() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    for body in [
+        json!({}),
+        json!({ "credits": 0 }),
+        json!({ "credits": -5 }),
+        json!({ "credits": 1.5 }),
+        json!({ "credits": 1_000_000_001 }),
+        json!({ "credits": 5, "actions": ["sms"] }),
+        json!({ "leads": 5 }),
+        json!({ "actions": [] }),
+        json!({ "actions": ["wallet"] }),
+        json!({ "leads": 0, "actions": ["sms"] }),
+        json!({ "leads": 1_000_001, "actions": ["sms"] }),
+        json!({ "credits": 5, "expires_in": 0 }),
+        json!({ "credits": 5, "expires_in": 45 * DAY + 1 }),
+        json!({ "credits": 5, "colour": "red" }),
+    ] {
+        api.hold("t", "k", &body).await.problem(400, "/problems/invalid-request");
+    }
+    let id = api.held("t", 5, 45 * DAY).await;
+    let keyless = format!("/teams/t/holds/{id}/release");
+    let keyless = api.send(Method::POST, &keyless, &pipeline(), None, None).await;
+    keyless.problem(400, "/problems/invalid-request");
+    api.release("t", "h_none", "k").await.problem(404, "/problems/not-found");
+    api.capture("t", "h_none", "k").await.problem(404, "/problems/not-found");
+    api.get(&pipeline(), "/teams/t/holds/h_none").await.problem(404, "/problems/not-found");
+    api.hold("nobody", "k", &json!({ "credits": 5 })).await.problem(404, "/problems/not-found");
+    for token in [member("other"), billing()] {
+        let refused = api.post(&token, "/teams/t/holds", "k", &json!({ "credits": 5 })).await;
+        refused.problem(403, "/problems/forbidden");
+    }
+    assert_eq!(api.all_credits("t").await, (995, 0, 5));
+    let by_admin = api.post(&admin("t"), "/teams/t/holds", "own", &json!({ "credits": 5 })).await;
+    assert_eq!(by_admin.status, 201);
+    // A hold of one team is none of another's.
+    api.team_with("t2", 10).await;
+    api.capture("t2", &id, "k").await.problem(404, "/problems/not-found");
+}
+
+#[tokio::test]
+async fn captures_never_exceed_the_hold() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    let id = api.held("t", 252, DAY).await;
+    let keys: Vec<String> = (0..100).map(|n| format!("lead {n}")).collect();
+    let answers = join_all(keys.iter().map(|key| api.capture("t", &id, key))).await;
+    let captured = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(captured, 50);
+    for refused in answers.iter().filter(|answer| answer.status != 201) {
+        let problem = refused.problem(402, "/problems/insufficient-credits");
+        assert_eq!((&problem["balance"], &problem["required"]), (&json!(2), &json!(5)));
+    }
+    assert_eq!(api.look("t", &id).await["captured"], 250);
+    assert_eq!(api.all_credits("t").await, (748, 0, 2));
+    api.adds_up("t").await;
+}
+
+/// Not swept and never refunded; captured after the end for free; captured after a refusal.
+#[tokio::test]
+async fn an_expired_hold_never_captures_and_gives_back() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    let id = api.held("t", 600, 60).await;
+    api.capture("t", &id, "in time").await.ok();
+    api.travel("2027-01-31T10:01:00Z").await;
+    api.capture("t", &id, "late").await.problem(409, "/problems/hold-closed");
+    api.release("t", &id, "late release").await.problem(409, "/problems/hold-closed");
+    assert_eq!(api.look("t", &id).await["status"], "expired");
+    assert!(api.capture("t", &id, "in time").await.is_replayed(), "for ever");
+
+    // Nobody has looked at the pool yet: the charge that needs the credits gets them back.
+    let big = json!({ "action": "linkedin_enrichment", "outcome": "found", "quantity": 990 });
+    api.charge("t", "big", &big).await.ok();
+    assert_eq!(api.all_credits("t").await, (5, 0, 0));
+    api.adds_up("t").await;
+    // The very same charge may be made without the hold.
+    let plain = json!({ "action": "email_finder", "outcome": "risky" });
+    assert_eq!(api.charge("t", "late", &plain).await.status, 201);
+}
+
+#[tokio::test]
+async fn the_schedule_gives_back_what_nobody_looks_at() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    for seconds in [60, 120, 7_200] {
+        api.held("t", 100, seconds).await;
+    }
+    api.travel("2027-01-31T10:02:00Z").await;
+    let run = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    assert_eq!(run, json!({ "refilled": 0, "expired": 2, "failed": 0 }));
+    let again = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    assert_eq!(again, json!({ "refilled": 0, "expired": 0, "failed": 0 }));
+    assert_eq!(api.all_credits("t").await, (900, 0, 100));
+    api.adds_up("t").await;
+}
+
+#[tokio::test]
+async fn a_hold_is_given_back_once() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    let id = api.held("t", 600, DAY).await;
+    let keys: Vec<String> = (0..20).map(|n| format!("release {n}")).collect();
+    let answers = join_all(keys.iter().map(|key| api.release("t", &id, key))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    for refused in answers.iter().filter(|answer| answer.status != 200) {
+        refused.problem(409, "/problems/hold-closed");
+    }
+    assert_eq!(api.all_credits("t").await, (1_000, 0, 0));
+    api.adds_up("t").await;
+}
+
+/// Free credits come back while their cycle runs; after it only the purchased part does.
+#[tokio::test]
+async fn a_release_after_the_reset_brings_purchased_credits_only() {
+    for (released_at, expected) in
+        [("2027-02-27T00:00:00Z", (400, 100, 0)), ("2027-02-28T00:00:00Z", (400, 100, 0))]
+    {
+        let api = Api::start().await;
+        api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
+        api.buy("t", "order", 100).await.ok();
+        let id = api.held("t", 450, 40 * DAY).await;
+        assert_eq!(api.all_credits("t").await, (0, 50, 450));
+        api.travel(released_at).await;
+        api.release("t", &id, "release").await.ok();
+        assert_eq!(api.all_credits("t").await, expected, "at {released_at}");
+        api.adds_up("t").await;
+        api.travel("2027-02-28T00:00:00Z").await;
+        assert_eq!(api.all_credits("t").await, (400, 100, 0));
+        api.adds_up("t").await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_may_mix_holds_and_the_pool() {
+    let api = Api::start().await;
+    api.team_with("t", 100).await;
+    let id = api.held("t", 30, DAY).await;
+    let find = |key: &str, hold: Option<&str>| json!({ "key": key, "action": "phone_finder", "outcome": "valid", "hold": hold });
+    let charges =
+        [find("a", Some(&id)), find("b", None), find("c", Some(&id)), find("a", Some(&id))];
+    let body = json!({ "charges": charges });
+    let path = "/teams/t/charges/batch";
+    let results = api.send(Method::POST, path, &pipeline(), None, Some(&body)).await.ok();
+    let statuses: Vec<_> = (0..4).map(|n| results["results"][n]["status"].clone()).collect();
+    assert_eq!(statuses, ["charged", "charged", "refused", "replayed"]);
+    assert_eq!(results["results"][2]["problem"]["balance"], 10, "of the hold");
+    assert_eq!(api.all_credits("t").await, (50, 0, 10));
+    api.adds_up("t").await;
+}
