@@ -103,7 +103,9 @@ fn instant(field: &str, text: &str, is_end: bool) -> Result<Time, Error> {
     if let Ok(time) = text.parse::<Time>() {
         return Ok(time);
     }
-    let day: Date = text.parse().map_err(|_| invalid())?;
+    // A date only: without a zone, a time of day says nothing.
+    let day = Some(text).filter(|text| text.len() == "2026-11-03".len());
+    let day: Date = day.and_then(|day| day.parse().ok()).ok_or_else(invalid)?;
     let day = if is_end { day.tomorrow().map_err(|_| invalid())? } else { day };
     Ok(Time::start_of(day))
 }

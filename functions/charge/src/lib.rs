@@ -105,8 +105,14 @@ async fn charge_batch(
     }
     let now = app.clock.now();
     let list = prices(now)?;
-    let parsed: Vec<Result<Entry, Error>> =
-        charges.iter().map(|charge| batched(charge, &caller, &team, list, now)).collect();
+    let parsed: Vec<Result<Entry, Error>> = charges
+        .iter()
+        .enumerate()
+        .map(|(index, charge)| {
+            let entry = batched(charge, &caller, &team, list, now);
+            entry.map_err(|error| error.within(&format!("charges[{index}]")))
+        })
+        .collect();
     let valid = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let mut outcomes = app.store.charge(&team, valid, now).await.into_iter();
     let results = parsed.into_iter().map(|entry| match entry {

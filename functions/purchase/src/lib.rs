@@ -85,22 +85,27 @@ async fn buy(
     caller.may_buy(&team)?;
     let key = idempotency_key(&headers)?;
     let PurchaseRequest { credits } = body.parse()?;
-    till.limits.check(credits)?;
-    let store = &till.app.store;
-    let now = till.app.clock.now();
-    store.pool(&team, now).await?.check_open()?;
-    let (purchase, is_replay) =
-        store.begin(&Purchase::new(&team, key, caller.sub, credits, now)).await?;
-    let (purchase, next_action) = till.drive(purchase).await?;
-    let status = match purchase.status {
-        Status::Failed => return Err(Error::PaymentFailed(purchase.reason.unwrap_or_default())),
-        Status::Pending => StatusCode::ACCEPTED,
-        Status::Paid if is_replay => StatusCode::OK,
-        Status::Paid => StatusCode::CREATED,
+    let asked = Purchase::new(&team, key, caller.sub, credits, till.app.clock.now());
+    let (purchase, is_replay) = match till.limits.check(credits) {
+        Ok(()) => till.app.store.begin(&asked).await?,
+        // What was bought within the limits of then is answered for ever.
+        Err(error) => (till.app.store.begun(&asked).await?.ok_or(error)?, true),
     };
-    let body = Json(answer::one("purchase", PurchaseView::new(purchase, next_action)));
-    let response = (status, body).into_response();
+    let (purchase, next_action) = till.drive(purchase).await?;
+    let response = match (purchase.status, is_replay) {
+        (Status::Failed, _) => {
+            Error::PaymentFailed(purchase.reason.unwrap_or_default()).into_response()
+        }
+        (Status::Pending, _) => view(StatusCode::ACCEPTED, purchase, next_action),
+        (Status::Paid, true) => view(StatusCode::OK, purchase, next_action),
+        (Status::Paid, false) => view(StatusCode::CREATED, purchase, next_action),
+    };
     Ok(if is_replay { answer::replayed(response) } else { response })
+}
+
+fn view(status: StatusCode, purchase: Purchase, next_action: Option<Value>) -> Response {
+    let view = PurchaseView::new(purchase, next_action);
+    (status, Json(answer::one("purchase", view))).into_response()
 }
 
 impl Till {

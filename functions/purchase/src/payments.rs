@@ -23,13 +23,14 @@ pub trait Payments: Send + Sync {
     fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>>;
 }
 
-/// What a function has as long as it is connected to no provider: nothing can be bought.
+/// What a function has as long as it is connected to no provider: nothing can be bought, and what
+/// was ordered stays pending.
 #[derive(Clone, Copy, Debug)]
 pub struct NotConnected;
 
 impl Payments for NotConnected {
     fn pay<'a>(&'a self, _: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
         let reason = "no payment provider is connected".to_owned();
-        Box::pin(std::future::ready(Ok(Payment::Failed(reason))))
+        Box::pin(std::future::ready(Err(Error::PaymentFailed(reason))))
     }
 }

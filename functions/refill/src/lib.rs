@@ -19,8 +19,8 @@ const AT_ONCE: usize = 16;
 /// What one run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Teams whose cycle was turned.
-    pub refilled: u64,
+    /// Cycles that were turned, and subscriptions that were begun.
+    pub turned: u64,
     /// Holds that were given back because their time was over.
     pub expired: u64,
     /// Teams that it failed for; they stay due.
@@ -55,7 +55,7 @@ async fn keep_up(app: &App, teams: Vec<TeamId>, summary: Summary) -> Summary {
     });
     let count = async |summary: Summary, done: Result<(Pool, Upkeep), Error>| match done {
         Ok((_, Upkeep { turned, expired })) => Summary {
-            refilled: summary.refilled.saturating_add(turned.into()),
+            turned: summary.turned.saturating_add(turned.into()),
             expired: summary.expired.saturating_add(expired),
             ..summary
         },
@@ -74,7 +74,7 @@ pub async fn handle(
 ) -> Result<Summary, lambda_runtime::Error> {
     let summary = run(app).await?;
     tracing::info!(
-        refilled = summary.refilled,
+        turned = summary.turned,
         expired = summary.expired,
         failed = summary.failed,
         "refill"

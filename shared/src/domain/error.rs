@@ -73,6 +73,17 @@ impl Error {
         Self::Invalid(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
+    /// The same error of a part of a request: its fields are told as parts of `whole`.
+    #[must_use]
+    pub fn within(self, whole: &str) -> Self {
+        let Self::Invalid(errors) = self else { return self };
+        let inner = |error: FieldError| match error.field.as_str() {
+            "body" => FieldError { field: whole.to_owned(), ..error },
+            field => FieldError { field: format!("{whole}.{field}"), ..error },
+        };
+        Self::Invalid(errors.into_iter().map(inner).collect())
+    }
+
     /// A fault whose source goes to the log.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(Arc::from(source.into()))

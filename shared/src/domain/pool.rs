@@ -113,7 +113,7 @@ pub struct Pool {
 pub struct Terms {
     /// Whether the account is in use.
     pub account: Account,
-    /// When the account was created, once a subscription has told.
+    /// When the account was created, once that was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_created_at: Option<Time>,
     /// The plan and its seats, while there is one.
@@ -128,6 +128,19 @@ pub struct Terms {
     /// The current cycle, while there is a subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle: Option<Cycle>,
+    /// A subscription that takes the place of the current one as soon as somebody sees to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+}
+
+/// A subscription that is to begin. Until it has, nothing can be charged, so that the free credits
+/// that lapse with the old one stand still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// The subscription.
+    pub subscription: Subscription,
+    /// When it was asked for.
+    pub since: Time,
 }
 
 /// An epoch that used purchased credits.
@@ -189,16 +202,19 @@ impl Pool {
                 reset_epoch: 0,
                 owing: Vec::new(),
                 cycle: None,
+                next: None,
             },
         }
     }
 
-    /// The instant from which on the pool must not be used before its cycle has turned.
+    /// The instant from which on the pool must not be used before its cycle has turned, or before the
+    /// next subscription has begun.
     #[must_use]
     pub fn due_at(&self) -> Option<Time> {
-        match self.terms.account {
-            Account::Active => self.terms.cycle.map(Cycle::over_at),
-            Account::Closed => None,
+        match (self.terms.account, &self.terms.next) {
+            (Account::Active, Some(next)) => Some(next.since),
+            (Account::Active, None) => self.terms.cycle.map(Cycle::over_at),
+            (Account::Closed, _) => None,
         }
     }
 

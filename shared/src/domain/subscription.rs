@@ -8,7 +8,7 @@ use super::cycle::Cycle;
 use super::entry::{Entry, Kind};
 use super::hold::MAX_SECONDS;
 use super::plans::{Cadence, Grant, GrantTerms, Plan};
-use super::pool::{Account, Effect, Owing, Pool, Terms};
+use super::pool::{Account, Effect, Next, Owing, Pool, Terms};
 use super::time::Time;
 use super::{Credits, Error};
 
@@ -50,7 +50,8 @@ pub struct SubscriptionRequest {
     pub seats: u32,
     /// When the subscription started. Left out, it is the one that runs, or else it starts now.
     pub started_at: Option<Time>,
-    /// When the account was created; kept once told.
+    /// When the account was created: told once and kept. An account of which nothing was told is as
+    /// old as its subscription.
     pub account_created_at: Option<Time>,
     /// The free credits agreed with an existing customer, for a plan that knows such an amount.
     pub included_credits: Option<Credits>,
@@ -77,8 +78,12 @@ impl SubscriptionRequest {
         if !(1..=MAX_SEATS).contains(&self.seats) {
             return Err(Error::invalid("seats", format!("must be 1 to {MAX_SEATS}")));
         }
-        if self.started_at.is_some_and(|start| start > now.plus_seconds(CLOCK_SKEW)) {
-            return Err(Error::invalid("started_at", "must not lie in the future"));
+        for (field, time) in
+            [("started_at", self.started_at), ("account_created_at", self.account_created_at)]
+        {
+            if time.is_some_and(|time| time > now.plus_seconds(CLOCK_SKEW)) {
+                return Err(Error::invalid(field, "must not lie in the future"));
+            }
         }
         match self.included_credits {
             Some(_) if !matches!(self.plan.grant, Grant::AsAgreed(_)) => {
@@ -107,6 +112,9 @@ impl Pool {
         if !self.is_due(now) {
             return None;
         }
+        if let Some(next) = self.terms.next.clone() {
+            return Some(self.begin(next, now));
+        }
         let old = self.terms.cycle?;
         let subscription = self.terms.subscription.clone()?;
         if subscription.cancelled {
@@ -124,11 +132,12 @@ impl Pool {
     }
 
     /// A subscription as the billing system wants it from now on: the one that runs, with other
-    /// seats or no longer cancelled; or a new one, with a grant and a cycle of its own.
-    /// `None` if all is so already.
+    /// seats or no longer cancelled; or a new one, which [`Pool::turn`] begins with a grant and a
+    /// cycle of its own. `None` if all is so already.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for terms that the plan cannot have, [`Error::AccountClosed`].
+    /// [`Error::Invalid`] for terms that the plan or the account cannot have,
+    /// [`Error::AccountClosed`].
     pub fn subscribe(
         &self,
         request: &SubscriptionRequest,
@@ -136,43 +145,48 @@ impl Pool {
     ) -> Result<Option<Change>, Error> {
         request.check(now)?;
         self.check_open()?;
+        let told = self.terms.account_created_at;
+        if told.zip(request.account_created_at).is_some_and(|(told, again)| told != again) {
+            return Err(Error::invalid("account_created_at", "was told otherwise before"));
+        }
+        let account_created_at = told.or(request.account_created_at);
+        let terms = Terms { account_created_at, ..self.terms.clone() };
         let change = match &self.terms.subscription {
-            Some(current) if request.is_for(current) => self.adjust(current, request.seats, now),
-            Some(_) | None => self.start(request, now),
+            Some(current) if request.is_for(current) => {
+                let agreed = request.included_credits;
+                if agreed.is_some() && agreed != current.included_credits {
+                    let detail = "was agreed otherwise when the team subscribed";
+                    return Err(Error::invalid("included_credits", detail));
+                }
+                self.adjust(current, request.seats, terms, now)
+            }
+            Some(_) | None => {
+                let next = Some(Next { subscription: request.subscription(now), since: now });
+                self.change(Effect::Keep, Terms { next, ..terms }, now, now)
+            }
         };
         Ok((change.terms != self.terms).then_some(change))
     }
 
-    fn adjust(&self, current: &Subscription, seats: u32, now: Time) -> Change {
+    fn adjust(&self, current: &Subscription, seats: u32, terms: Terms, now: Time) -> Change {
         let granted_seats = current.granted_seats.max(seats);
         let adjusted = Subscription { seats, granted_seats, cancelled: false, ..current.clone() };
         let before = granted(&self.terms, current, current.granted_seats);
-        let more = granted(&self.terms, &adjusted, granted_seats).above(before);
+        let more = granted(&terms, &adjusted, granted_seats).above(before);
         let effect = if more.is_zero() { Effect::Keep } else { Effect::Grant(more) };
-        let terms = Terms { subscription: Some(adjusted), ..self.terms.clone() };
-        self.change(effect, terms, now, now)
+        self.change(effect, Terms { subscription: Some(adjusted), ..terms }, now, now)
     }
 
-    fn start(&self, request: &SubscriptionRequest, now: Time) -> Change {
-        let started_at = request.started_at.unwrap_or(now);
-        let subscription = Subscription {
-            plan: request.plan,
-            seats: request.seats,
-            granted_seats: request.seats,
-            started_at,
-            included_credits: request.included_credits,
-            cancelled: false,
-        };
-        let account_created_at = request.account_created_at.or(self.terms.account_created_at);
+    fn begin(&self, next: Next, now: Time) -> Change {
+        let Next { subscription, since } = next;
         let terms = Terms {
-            account: Account::Active,
-            account_created_at: Some(account_created_at.unwrap_or(now)),
-            cycle: Some(Cycle::holding(started_at.day(), now.day())),
+            cycle: Some(Cycle::holding(subscription.started_at.day(), now.day())),
             subscription: Some(subscription.clone()),
+            next: None,
             ..self.terms.clone()
         };
         let grant = granted(&terms, &subscription, subscription.seats);
-        self.change(Effect::Reset(grant), terms, now, now)
+        self.change(Effect::Reset(grant), terms, since, since)
     }
 
     /// The subscription ends with its cycle. `None` if it does so already.
@@ -252,9 +266,22 @@ impl Pool {
 }
 
 impl SubscriptionRequest {
-    /// Whether this means the subscription that runs, rather than a new one.
+    /// Whether this means the subscription that runs, rather than a new one. Cycles are anchored on
+    /// a day, so one that started on the same day is the same.
     fn is_for(&self, current: &Subscription) -> bool {
-        self.plan == current.plan && self.started_at.is_none_or(|start| start == current.started_at)
+        let same_day = |start: Time| start.day() == current.started_at.day();
+        self.plan == current.plan && self.started_at.is_none_or(same_day)
+    }
+
+    fn subscription(&self, now: Time) -> Subscription {
+        Subscription {
+            plan: self.plan,
+            seats: self.seats,
+            granted_seats: self.seats,
+            started_at: self.started_at.unwrap_or(now),
+            included_credits: self.included_credits,
+            cancelled: false,
+        }
     }
 }
 
@@ -286,7 +313,11 @@ mod tests {
 
     fn subscribe(pool: &mut Pool, body: &str, now: &str) {
         if let Some(change) = pool.subscribe(&request(body), at(now)).unwrap() {
+            let begins = change.terms.next.is_some();
             apply(pool, change);
+            if begins {
+                turn(pool, now);
+            }
         }
     }
 
@@ -349,8 +380,46 @@ mod tests {
     #[test]
     fn a_repeated_request_changes_nothing() {
         let pool = expert(2, "2027-01-10T00:00:00Z");
-        let same = request(r#"{"plan":"multichannel_expert","seats":2}"#);
-        assert_eq!(pool.subscribe(&same, at("2027-01-11T00:00:00Z")).unwrap(), None);
+        for same in [
+            r#"{"plan":"multichannel_expert","seats":2}"#,
+            r#"{"plan":"multichannel_expert","seats":2,"started_at":"2027-01-10T09:30:00Z"}"#,
+        ] {
+            let again = pool.subscribe(&request(same), at("2027-01-11T00:00:00Z"));
+            assert_eq!(again.unwrap(), None, "{same}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_charged_until_the_next_subscription_has_begun() {
+        let mut pool = expert(1, "2027-01-10T00:00:00Z");
+        let now = at("2027-01-20T09:00:00Z");
+        let change = pool.subscribe(&request(r#"{"plan":"enterprise"}"#), now).unwrap().unwrap();
+        assert_eq!((change.effect, change.entries.len()), (Effect::Keep, 0));
+        apply(&mut pool, change);
+        assert!(pool.is_due(now));
+        turn(&mut pool, "2027-01-20T09:00:01Z");
+        assert!(!pool.is_due(now));
+        assert_eq!(pool.terms.next, None);
+    }
+
+    #[test]
+    fn the_age_of_an_account_may_be_told_later_but_once() {
+        let mut pool = Pool::open("t".parse().unwrap());
+        subscribe(&mut pool, r#"{"plan":"email_pro","seats":3}"#, "2027-01-10T00:00:00Z");
+        assert_eq!(split(&pool), (0, 0));
+        let told = |year| {
+            let created = format!("{year}-02-01T00:00:00Z");
+            format!(r#"{{"plan":"email_pro","seats":3,"account_created_at":"{created}"}}"#)
+        };
+        subscribe(&mut pool, &told(2024), "2027-01-11T00:00:00Z");
+        assert_eq!(split(&pool), (3_000, 0));
+        let otherwise = pool.subscribe(&request(&told(2023)), at("2027-01-12T00:00:00Z"));
+        assert!(matches!(otherwise, Err(Error::Invalid(_))));
+
+        let mut pool = Pool::open("t".parse().unwrap());
+        let old = r#"{"plan":"email_pro","started_at":"2024-02-10T00:00:00Z"}"#;
+        subscribe(&mut pool, old, "2027-01-10T00:00:00Z");
+        assert_eq!(split(&pool), (1_000, 0), "an account is as old as its subscription");
     }
 
     #[test]

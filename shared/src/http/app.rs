@@ -35,8 +35,8 @@ impl App {
 /// (credits, separated by commas) say; what is not set has its default.
 ///
 /// # Errors
-/// The variable that is no number.
-pub fn purchase_limits() -> Result<Limits, ParseIntError> {
+/// [`InvalidLimits`].
+pub fn purchase_limits() -> Result<Limits, InvalidLimits> {
     let mut limits = Limits::default();
     if let Ok(minimum) = var("PURCHASE_MINIMUM") {
         limits.minimum = credits(&minimum)?;
@@ -47,7 +47,21 @@ pub fn purchase_limits() -> Result<Limits, ParseIntError> {
     if let Ok(presets) = var("PURCHASE_PRESETS") {
         limits.presets = presets.split(',').map(credits).collect::<Result<_, _>>()?;
     }
+    if limits.minimum.is_zero() || limits.minimum > limits.maximum {
+        return Err(InvalidLimits::Range);
+    }
     Ok(limits)
+}
+
+/// The limits of purchases are not as they must be.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidLimits {
+    /// One of them is no number.
+    #[error("PURCHASE_MINIMUM, PURCHASE_MAXIMUM and PURCHASE_PRESETS must be numbers: {0}")]
+    Number(#[from] ParseIntError),
+    /// They let nothing be bought, or nothing at all.
+    #[error("PURCHASE_MINIMUM must be 1 to PURCHASE_MAXIMUM")]
+    Range,
 }
 
 fn credits(text: &str) -> Result<Credits, ParseIntError> {

@@ -7,6 +7,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use lambda_http::request::RequestContext;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
 
 use super::extract::MAX_BODY;
 use super::problem::Problem;
@@ -24,13 +25,15 @@ pub fn outermost(routes: Router) -> Router {
 }
 
 async fn hide_faults(request: Request, next: Next) -> Response {
-    let context = request.extensions().get::<RequestContext>().cloned();
-    let response = next.run(request).await;
-    if response.status() != StatusCode::INTERNAL_SERVER_ERROR {
-        return response;
+    let id = request.extensions().get::<RequestContext>().and_then(request_id);
+    let id = id.unwrap_or("none").to_owned();
+    // Whatever is logged on the way carries the id that the answer tells.
+    let span = tracing::info_span!("request", id);
+    let response = next.run(request).instrument(span).await;
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        return Problem::internal(Some(&id)).into_response();
     }
-    let id = context.as_ref().and_then(request_id);
-    Problem::internal(id).into_response()
+    response
 }
 
 fn request_id(context: &RequestContext) -> Option<&str> {

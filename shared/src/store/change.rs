@@ -1,11 +1,12 @@
 //! Changes of a pool's terms. A grant is a blind update in two variants, chosen by the side of the
 //! mark that the balance is on. The ledger entries are put in the same transaction.
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Put, Update};
 use serde::Serialize;
 
-use super::failure::Leg;
 use super::keys::Item;
+use super::patience::Patience;
+use super::transact::{put, update};
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
@@ -18,28 +19,26 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn open(&self, team: &TeamId) -> Result<(), Error> {
-        let mut patience = self.patience();
-        loop {
-            let put = self.put_new(&Pool::open(team.clone()), keys::pool(team))?;
-            match self.transact([TransactWriteItem::builder().put(put).build()]).await? {
-                Some(legs) if legs.contains(&Leg::Contended) => patience.pause().await?,
-                None | Some(_) => return Ok(()),
-            }
-        }
+        let pool = self.put_new(&Pool::open(team.clone()), keys::pool(team))?;
+        self.transact(vec![put(pool)], &mut self.patience()).await.map(drop)
     }
 
-    /// Applies a change that was decided on `seen`. `false` if the pool has moved on since, or is
-    /// contended; nothing is changed then.
+    /// Applies a change that was decided on `seen`. `false` if the pool has moved on since; nothing is
+    /// changed then.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn apply(&self, seen: &Pool, change: &Change) -> Result<bool, Error> {
-        let mut writes =
-            vec![TransactWriteItem::builder().update(self.update(seen, change)?).build()];
+    pub async fn apply(
+        &self,
+        seen: &Pool,
+        change: &Change,
+        patience: &mut Patience,
+    ) -> Result<bool, Error> {
+        let mut writes = vec![update(self.update(seen, change)?)];
         for entry in &change.entries {
-            writes.push(TransactWriteItem::builder().put(self.put_entry(entry)?).build());
+            writes.push(put(self.put_entry(entry)?));
         }
-        self.transact(writes).await.map(|cancelled| cancelled.is_none())
+        self.transact(writes, patience).await.map(|cancelled| cancelled.is_none())
     }
 
     fn update(&self, seen: &Pool, change: &Change) -> Result<Update, Error> {
@@ -104,7 +103,8 @@ impl Store {
 }
 
 /// Free credits lapse in the same write as the ledger tells how many, so their number is pinned.
-/// After the cycle's end no charge can move it, so this does not lose to a busy pool.
+/// No charge can move it after the cycle's end or while a next subscription waits, so this does not
+/// lose to a busy pool.
 const PINNED: &str = " AND credits = :credits AND mark = :mark";
 
 /// A grant to a pool below its mark: the mark comes down to what is left, and what is owed to the

@@ -6,12 +6,11 @@
 
 use std::collections::HashSet;
 
-use aws_sdk_dynamodb::types::{
-    Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, Update};
 
-use super::failure::{Leg, legs};
+use super::failure::Leg;
 use super::patience::Patience;
+use super::transact::{put, update};
 use super::{Store, keys};
 use crate::domain::entry::Entry;
 use crate::domain::hold::{Hold, Status};
@@ -52,39 +51,38 @@ impl Store {
     pub async fn charge(&self, team: &TeamId, charges: Vec<Entry>, now: Time) -> Vec<Outcome> {
         let mut patience = self.patience();
         let mut outcomes = Vec::with_capacity(charges.len());
-        for write in in_writes(charges) {
-            outcomes.extend(self.charge_at_once(team, write, now, &mut patience).await);
+        for Write { hold, charges } in in_writes(charges) {
+            let mut batch = Batch::of(charges);
+            if !outcomes.is_empty() && patience.is_over() {
+                batch.refuse_open(&Error::Busy);
+            }
+            while !batch.admitted.is_empty() {
+                let step = self.step(team, hold.as_ref(), &mut batch, now, &mut patience).await;
+                if let Err(error) = step {
+                    batch.refuse_open(&error);
+                }
+            }
+            outcomes.extend(batch.finish());
         }
         outcomes
     }
 
-    async fn charge_at_once(
+    /// Tries to charge all that is admitted, and learns from it if that cannot be.
+    async fn step(
         &self,
         team: &TeamId,
-        write: Write,
+        hold: Option<&Id>,
+        batch: &mut Batch,
         now: Time,
         patience: &mut Patience,
-    ) -> Vec<Outcome> {
-        let Write { hold, charges } = write;
-        let mut batch = Batch::of(charges);
-        while !batch.admitted.is_empty() {
-            let written = self.write_charges(team, hold.as_ref(), batch.admitted(), now).await;
-            let step = match written {
-                Ok(None) => {
-                    batch.charge_admitted();
-                    break;
-                }
-                Ok(Some(legs)) => {
-                    self.learn(team, hold.as_ref(), &mut batch, legs, now, patience).await
-                }
-                Err(Error::Busy) => patience.pause().await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = step {
-                batch.refuse_open(&error);
+    ) -> Result<(), Error> {
+        match self.write_charges(team, hold, batch.admitted(), now, patience).await? {
+            None => {
+                batch.charge_admitted();
+                Ok(())
             }
+            Some(legs) => self.learn(hold, batch, legs, now, patience).await,
         }
-        batch.finish()
     }
 
     /// One try to charge all of `entries`. `None` if it went through.
@@ -94,19 +92,20 @@ impl Store {
         hold: Option<&Id>,
         entries: impl Iterator<Item = &Entry>,
         now: Time,
+        patience: &mut Patience,
     ) -> Result<Option<Vec<Leg>>, Error> {
         let mut cost = Credits::ZERO;
         let mut puts = Vec::new();
         for entry in entries {
             cost = cost.plus(spent(entry)).unwrap_or(Credits::MAX);
-            puts.push(TransactWriteItem::builder().put(self.put_entry(entry)?).build());
+            puts.push(put(self.put_entry(entry)?));
         }
         let payer = match hold {
-            Some(hold) => self.capture_from(keys::hold(team, hold), cost, now),
-            None => self.take_from(keys::pool(team), cost, now),
+            Some(hold) => self.capture_from(keys::hold(team, hold), cost, now)?,
+            None => self.take_from(keys::pool(team), cost, now)?,
         };
-        let payer = TransactWriteItem::builder().update(payer?).build();
-        self.transact(std::iter::once(payer).chain(puts)).await
+        let writes = std::iter::once(update(payer)).chain(puts).collect();
+        self.transact(writes, patience).await
     }
 
     fn take_from(&self, pool: keys::Item, cost: Credits, now: Time) -> Result<Update, Error> {
@@ -141,19 +140,6 @@ impl Store {
             .map_err(Error::internal)
     }
 
-    /// One transaction. `None` if it went through, else how each leg fared.
-    pub(super) async fn transact(
-        &self,
-        writes: impl IntoIterator<Item = TransactWriteItem>,
-    ) -> Result<Option<Vec<Leg>>, Error> {
-        let writes = writes.into_iter().collect();
-        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        match sent {
-            Ok(_) => Ok(None),
-            Err(error) => legs(error).map(Some),
-        }
-    }
-
     /// The put of an entry that must not exist yet, into the table and the history.
     pub(super) fn put_entry(&self, entry: &Entry) -> Result<Put, Error> {
         let mut item = keys::in_history(entry);
@@ -161,22 +147,20 @@ impl Store {
         self.put_new(entry, item)
     }
 
-    /// Takes in what a cancelled try told: replays are answered, a cycle that is over is turned,
-    /// and what is not covered is no longer tried.
+    /// Takes in what a cancelled try told: replays are answered, what is due is done, and what is
+    /// not covered is no longer tried.
     async fn learn(
         &self,
-        team: &TeamId,
         hold: Option<&Id>,
         batch: &mut Batch,
         legs: Vec<Leg>,
         now: Time,
         patience: &mut Patience,
     ) -> Result<(), Error> {
-        let contended = legs.contains(&Leg::Contended);
         let mut legs = legs.into_iter();
         let payer = legs.next();
         batch.answer_replays(legs)?;
-        if batch.admitted.is_empty() {
+        if batch.admitted.is_empty() && batch.short.is_empty() {
             return Ok(());
         }
         match (payer, hold) {
@@ -184,9 +168,8 @@ impl Store {
             (Some(Leg::Failed(None)), Some(_)) => return Err(Error::NotFound("hold")),
             (Some(Leg::Failed(Some(image))), None) => {
                 let pool: Pool = serde_dynamo::from_item(image).map_err(Error::internal)?;
-                debug_assert_eq!(&pool.team, team);
                 pool.check_open()?;
-                if self.keep_up(&pool, now).await?.is_some() {
+                if self.keep_up(&pool, now, patience).await?.is_some() {
                     batch.admit_all();
                 } else {
                     batch.admit(pool.balance);
@@ -197,13 +180,10 @@ impl Store {
                 hold.check_open(now)?;
                 batch.admit(Balance { credits: hold.remaining, mark: Credits::ZERO });
             }
-            (Some(Leg::Passed | Leg::Contended) | None, _) => {}
+            // What turned out to be a replay leaves room for what seemed too much before.
+            (Some(Leg::Passed) | None, _) => batch.admit_all(),
         }
-        match (batch.admitted.is_empty(), contended) {
-            (true, _) => Ok(()),
-            (false, true) => patience.pause().await,
-            (false, false) => patience.check(),
-        }
+        if batch.admitted.is_empty() { Ok(()) } else { patience.check() }
     }
 }
 

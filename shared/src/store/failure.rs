@@ -14,15 +14,13 @@ pub enum Leg {
     Passed,
     /// Its condition did not hold; the item as it was, or nothing if there was none.
     Failed(Option<Item>),
-    /// Another write was in the way. It may go through later.
-    Contended,
 }
 
 /// The legs of a cancelled transaction, in its order.
 ///
 /// # Errors
-/// [`Error::Busy`] if the transaction was not even tried, or its answer got lost;
-/// [`Error::Internal`] if it never can succeed.
+/// [`Error::Busy`] if another write was in the way, if the transaction was not even tried, or if its
+/// answer got lost; [`Error::Internal`] if it never can succeed.
 pub fn legs(error: SdkError<TransactWriteItemsError>) -> Result<Vec<Leg>, Error> {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
@@ -39,7 +37,7 @@ fn leg(reason: &CancellationReason) -> Result<Leg, Error> {
             Ok(Leg::Failed(reason.item().filter(|item| !item.is_empty()).cloned()))
         }
         Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => {
-            Ok(Leg::Contended)
+            Err(Error::Busy)
         }
         Some(_) => Err(Error::internal(format!("transaction cancelled: {reason:?}"))),
     }
@@ -89,7 +87,7 @@ mod tests {
         assert_eq!(leg(&reason("None")).unwrap(), Leg::Passed);
         assert_eq!(leg(&reason("ConditionalCheckFailed")).unwrap(), Leg::Failed(None));
         for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
-            assert_eq!(leg(&reason(code)).unwrap(), Leg::Contended, "{code}");
+            assert!(matches!(leg(&reason(code)), Err(Error::Busy)), "{code}");
         }
         assert!(matches!(leg(&reason("ValidationError")), Err(Error::Internal(_))));
     }

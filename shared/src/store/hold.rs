@@ -6,10 +6,11 @@
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::Store;
 use super::charge::Outcome;
 use super::failure::{Leg, failure};
 use super::keys::{self, Item};
-use super::{Store, patience::Patience};
+use super::transact::{delete, put, update};
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, Key, TeamId, UserId};
@@ -47,13 +48,14 @@ impl Store {
             };
             let hold = Hold::of(&entry, pool.epoch);
             let hold = hold.ok_or_else(|| Error::internal("this entry tells of no hold"))?;
-            let legs = self.transact(self.take(&pool, &hold, &entry, now)?).await?;
+            let writes = self.take(&pool, &hold, &entry, now)?;
+            let legs = self.transact(writes, &mut patience).await?;
             match legs.as_deref() {
                 None => return Ok(Outcome::Charged(entry)),
                 Some([.., Leg::Failed(Some(image))]) => {
                     return Outcome::earlier(image.clone(), &entry);
                 }
-                Some([Leg::Failed(_), ..]) => {
+                Some(_) => {
                     if let Err(error) = pool.check_open() {
                         return Ok(Outcome::Refused(error));
                     }
@@ -65,7 +67,6 @@ impl Store {
                     }
                     patience.check()?;
                 }
-                Some(_) => patience.pause().await?,
             }
         }
     }
@@ -77,7 +78,7 @@ impl Store {
         entry: &Entry,
         now: Time,
     ) -> Result<Vec<TransactWriteItem>, Error> {
-        let update = Update::builder()
+        let pool = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&pool.team)))
             .update_expression("SET credits = credits - :hold, held = held + :hold")
@@ -96,12 +97,11 @@ impl Store {
             .set_item(Some(keys::marker(hold)))
             .build()
             .map_err(Error::internal)?;
-        let record = self.put_new(hold, keys::hold(&hold.team, &hold.id))?;
         Ok(vec![
-            TransactWriteItem::builder().update(update).build(),
-            TransactWriteItem::builder().put(marker).build(),
-            TransactWriteItem::builder().put(record).build(),
-            TransactWriteItem::builder().put(self.put_entry(entry)?).build(),
+            update(pool),
+            put(marker),
+            put(self.put_new(hold, keys::hold(&hold.team, &hold.id))?),
+            put(self.put_entry(entry)?),
         ])
     }
 
@@ -161,7 +161,8 @@ impl Store {
                 Release::ByTime => Status::Expired,
             };
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            let legs = self.transact(self.give_back(&pool, &hold, status, &entry)?).await?;
+            let writes = self.give_back(&pool, &hold, status, &entry)?;
+            let legs = self.transact(writes, &mut patience).await?;
             match legs.as_deref() {
                 None => {
                     let remaining = Credits::ZERO;
@@ -174,13 +175,10 @@ impl Store {
                     }
                     patience.check()?;
                 }
-                Some(legs) => self.after_lost_race(legs, &mut patience).await?,
+                // A capture or a grant came first.
+                Some(_) => patience.pause().await?,
             }
         }
-    }
-
-    async fn after_lost_race(&self, legs: &[Leg], patience: &mut Patience) -> Result<(), Error> {
-        if legs.contains(&Leg::Contended) { patience.pause().await } else { patience.check() }
     }
 
     /// Whether a hold that is closed was closed by this very request.
@@ -219,7 +217,7 @@ impl Store {
             "SET credits = credits + :back, mark = mark + :purchased, held = held - :hold"
                 .to_owned();
         let mut condition = "epoch = :epoch".to_owned();
-        let mut update = Update::builder()
+        let mut taker = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&hold.team)))
             .expression_attribute_values(":back", keys::number(back.credits.get()))
@@ -229,11 +227,11 @@ impl Store {
         if !back.purchased.is_zero() {
             set.push_str(", owed.#of = owed.#of - :purchased");
             condition.push_str(" AND owed.#of = :owed");
-            update = update
+            taker = taker
                 .expression_attribute_names("#of", hold.epoch.to_string())
                 .expression_attribute_values(":owed", keys::number(pool.owed_to(hold.epoch).get()));
         }
-        let update = update
+        let pool = taker
             .update_expression(set)
             .condition_expression(condition)
             .build()
@@ -243,19 +241,15 @@ impl Store {
             .set_key(Some(keys::marker_key(hold)))
             .build()
             .map_err(Error::internal)?;
-        let mut writes = vec![
-            TransactWriteItem::builder().update(close).build(),
-            TransactWriteItem::builder().update(update).build(),
-            TransactWriteItem::builder().delete(marker).build(),
-        ];
+        let mut writes = vec![update(close), update(pool), delete(marker)];
         if !back.lapsed.is_zero() {
             let lapsed = Entry {
                 credits: back.lapsed.lost(),
                 ..Entry::of_hold(&hold.team, Kind::Expiry, hold.id.clone(), entry.at)
             };
-            writes.push(TransactWriteItem::builder().put(self.put_entry(&lapsed)?).build());
+            writes.push(put(self.put_entry(&lapsed)?));
         }
-        writes.push(TransactWriteItem::builder().put(self.put_entry(entry)?).build());
+        writes.push(put(self.put_entry(entry)?));
         Ok(writes)
     }
 

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod patience;
 pub mod pool;
 pub mod purchase;
+mod transact;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -27,12 +27,18 @@ impl Patience {
         Self { deadline: now.checked_add(time).unwrap_or(now), ceiling: FIRST }
     }
 
+    /// Whether the time is up.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
     /// Goes on at once.
     ///
     /// # Errors
     /// [`Error::Busy`] when the time is up.
     pub fn check(&self) -> Result<(), Error> {
-        if Instant::now() < self.deadline { Ok(()) } else { Err(Error::Busy) }
+        if self.is_over() { Err(Error::Busy) } else { Ok(()) }
     }
 
     /// Waits at random before the next try.

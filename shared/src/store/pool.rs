@@ -1,6 +1,7 @@
 //! Reading a pool. Whoever meets a cycle that is over turns it, readers included, so that nobody
 //! sees credits that have lapsed.
 
+use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
@@ -38,20 +39,24 @@ impl Store {
     /// # Errors
     /// Those of [`Store::pool`].
     pub async fn kept_up(&self, team: &TeamId, now: Time) -> Result<(Pool, Upkeep), Error> {
-        let patience = self.patience();
+        let mut patience = self.patience();
         let mut done = Upkeep::default();
         loop {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            match self.keep_up(&pool, now).await? {
+            match self.keep_up(&pool, now, &mut patience).await? {
                 None => return Ok((pool, done)),
                 Some(upkeep) => done.add(upkeep),
             }
-            patience.check()?;
         }
     }
 
     /// Does what is due for a pool as it was seen. `None` if nothing was.
-    pub(super) async fn keep_up(&self, pool: &Pool, now: Time) -> Result<Option<Upkeep>, Error> {
+    pub(super) async fn keep_up(
+        &self,
+        pool: &Pool,
+        now: Time,
+        patience: &mut Patience,
+    ) -> Result<Option<Upkeep>, Error> {
         // Holds come first: a grant forgets what is owed to epochs whose holds have all expired.
         if !pool.held.is_zero() {
             let expired = self.expire(&pool.team, now).await?;
@@ -60,7 +65,10 @@ impl Store {
             }
         }
         let Some(change) = pool.turn(now) else { return Ok(None) };
-        let turned = self.apply(pool, &change).await?;
+        let turned = self.apply(pool, &change, patience).await?;
+        if !turned {
+            patience.pause().await?;
+        }
         Ok(Some(Upkeep { turned, expired: 0 }))
     }
 
@@ -80,7 +88,9 @@ impl Store {
             let pool = self.pool(team, now).await?;
             match decide(&pool)? {
                 None => return Ok(pool),
-                Some(change) if self.apply(&pool, &change).await? => {}
+                Some(change) if self.apply(&pool, &change, &mut patience).await? => {
+                    return self.pool(team, now).await;
+                }
                 Some(_) => patience.pause().await?,
             }
         }

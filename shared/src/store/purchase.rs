@@ -3,11 +3,12 @@
 //! A purchase is begun before the payment and settled after it. Its entry claims the caller's key
 //! from the beginning, but enters the history only when the money was taken.
 
-use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
+use aws_sdk_dynamodb::types::{ConditionCheck, Put, Update};
 
 use super::charge::Outcome;
 use super::failure::{Leg, failure};
+use super::transact::{check, put, update};
 use super::{Store, keys};
 use crate::domain::entry::Entry;
 use crate::domain::ids::{Id, TeamId};
@@ -21,25 +22,48 @@ impl Store {
     /// The purchase, and whether it was there.
     ///
     /// # Errors
-    /// [`Error::KeyReused`]; [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::KeyReused`]; for a new one [`Error::NotFound`] and [`Error::AccountClosed`];
+    /// [`Error::Busy`], [`Error::Internal`].
     pub async fn begin(&self, purchase: &Purchase) -> Result<(Purchase, bool), Error> {
         let claim = purchase.entry(purchase.at);
-        let mut patience = self.patience();
-        loop {
-            let record = self.put_new(purchase, keys::purchase(&purchase.team, &purchase.id))?;
-            let guard = self.put_new(&claim, keys::entry(&claim))?;
-            let writes = [record, guard].map(|put| TransactWriteItem::builder().put(put).build());
-            let Some(mut legs) = self.transact(writes).await? else {
-                return Ok((purchase.clone(), false));
-            };
-            if let Some(Leg::Failed(Some(image))) = legs.pop() {
-                let entry: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
-                if !entry.answers(&claim) {
-                    return Err(Error::KeyReused);
+        let active = ConditionCheck::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(&purchase.team)))
+            .condition_expression("terms.account = :active")
+            .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
+            .return_values_on_condition_check_failure(AllOld)
+            .build()
+            .map_err(Error::internal)?;
+        let writes = vec![
+            check(active),
+            put(self.put_new(purchase, keys::purchase(&purchase.team, &purchase.id))?),
+            put(self.put_new(&claim, keys::entry(&claim))?),
+        ];
+        match self.transact(writes, &mut self.patience()).await?.as_deref() {
+            None => Ok((purchase.clone(), false)),
+            Some([.., Leg::Failed(Some(image))]) => {
+                match Outcome::earlier(image.clone(), &claim)? {
+                    Outcome::Refused(error) => Err(error),
+                    Outcome::Charged(_) | Outcome::Replayed(_) => {
+                        Ok((self.purchase(&purchase.team, &purchase.id).await?, true))
+                    }
                 }
-                return Ok((self.purchase(&purchase.team, &purchase.id).await?, true));
             }
-            patience.pause().await?;
+            Some([Leg::Failed(Some(_)), ..]) => Err(Error::AccountClosed),
+            Some(_) => Err(Error::NotFound("team")),
+        }
+    }
+
+    /// Finds the purchase that was begun by the very same request, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`] for one of another request; [`Error::Busy`], [`Error::Internal`].
+    pub async fn begun(&self, asked: &Purchase) -> Result<Option<Purchase>, Error> {
+        match self.purchase(&asked.team, &asked.id).await {
+            Ok(found) if found.entry(asked.at).answers(&asked.entry(asked.at)) => Ok(Some(found)),
+            Ok(_) => Err(Error::KeyReused),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -61,28 +85,16 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn settle(&self, purchase: &Purchase, now: Time) -> Result<Purchase, Error> {
-        let mut patience = self.patience();
-        loop {
-            let entry = purchase.entry(now);
-            let paid = self.conclude(purchase, Status::Paid, None)?;
-            let listed = self.list(&entry)?;
-            let writes = [
-                TransactWriteItem::builder().update(self.add(
-                    &purchase.team,
-                    purchase.credits,
-                    "attribute_exists(pk)",
-                )?),
-                TransactWriteItem::builder().update(paid),
-                TransactWriteItem::builder().put(listed),
-            ];
-            let cancelled = self.transact(writes.map(TransactWriteItemBuilder::build)).await?;
-            match cancelled.as_deref() {
-                None | Some([_, Leg::Failed(_), _]) => {
-                    return self.purchase(&purchase.team, &purchase.id).await;
-                }
-                Some([Leg::Failed(_), ..]) => return Err(Error::NotFound("team")),
-                Some(_) => patience.pause().await?,
+        let writes = vec![
+            update(self.add(&purchase.team, purchase.credits, "attribute_exists(pk)")?),
+            update(self.conclude(purchase, Status::Paid, None)?),
+            put(self.list(&purchase.entry(now))?),
+        ];
+        match self.transact(writes, &mut self.patience()).await?.as_deref() {
+            None | Some([_, Leg::Failed(_), _]) => {
+                self.purchase(&purchase.team, &purchase.id).await
             }
+            Some(_) => Err(Error::NotFound("team")),
         }
     }
 
@@ -91,15 +103,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn fail(&self, purchase: &Purchase, reason: &str) -> Result<Purchase, Error> {
-        let mut patience = self.patience();
-        loop {
-            let failed = self.conclude(purchase, Status::Failed, Some(reason))?;
-            let legs = self.transact([TransactWriteItem::builder().update(failed).build()]).await?;
-            match legs.as_deref() {
-                Some([Leg::Contended]) => patience.pause().await?,
-                None | Some(_) => return self.purchase(&purchase.team, &purchase.id).await,
-            }
-        }
+        let failed = vec![update(self.conclude(purchase, Status::Failed, Some(reason))?)];
+        self.transact(failed, &mut self.patience()).await?;
+        self.purchase(&purchase.team, &purchase.id).await
     }
 
     /// Gives credits to a team.
@@ -110,34 +116,20 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn gift(&self, gift: Entry) -> Result<Outcome, Error> {
         let credits = Credits::new(gift.credits.unsigned_abs());
-        let mut patience = self.patience();
-        loop {
-            let writes = [
-                TransactWriteItem::builder().update(self.add(
-                    &gift.team,
-                    credits,
-                    "terms.account = :active",
-                )?),
-                TransactWriteItem::builder().put(self.put_entry(&gift)?),
-            ];
-            let Some(legs) = self.transact(writes.map(TransactWriteItemBuilder::build)).await?
-            else {
-                return Ok(Outcome::Charged(gift));
-            };
-            match <[Leg; 2]>::try_from(legs) {
-                Ok([_, Leg::Failed(Some(image))]) => return Outcome::earlier(image, &gift),
-                Ok([Leg::Failed(None), _]) => {
-                    return Ok(Outcome::Refused(Error::NotFound("team")));
-                }
-                Ok([Leg::Failed(Some(_)), _]) => return Ok(Outcome::Refused(Error::AccountClosed)),
-                Ok(_) | Err(_) => patience.pause().await?,
-            }
+        let writes = vec![
+            update(self.add(&gift.team, credits, "terms.account = :active")?),
+            put(self.put_entry(&gift)?),
+        ];
+        match self.transact(writes, &mut self.patience()).await?.as_deref() {
+            None => Ok(Outcome::Charged(gift)),
+            Some([_, Leg::Failed(Some(image))]) => Outcome::earlier(image.clone(), &gift),
+            Some([Leg::Failed(Some(_)), _]) => Ok(Outcome::Refused(Error::AccountClosed)),
+            Some(_) => Ok(Outcome::Refused(Error::NotFound("team"))),
         }
     }
 
     /// The update that adds credits which roll over.
     fn add(&self, team: &TeamId, credits: Credits, condition: &str) -> Result<Update, Error> {
-        use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
         let update = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(team)))

@@ -112,13 +112,13 @@ impl Engine {
     /// The credits table.
     #[must_use]
     pub fn store(&self) -> Store {
-        Store::new(self.client(), TABLE)
+        self.store_with(&Meter::default())
     }
 
     /// The credits table, with its calls counted by `meter`.
     #[must_use]
     pub fn store_with(&self, meter: &Meter) -> Store {
-        Store::new(self.client_with(meter), TABLE)
+        Store::new(self.client_with(meter), TABLE).with_patience(PATIENT)
     }
 }
 

@@ -18,17 +18,20 @@ use purchase::payments::Payments;
 use shared::domain::Error;
 use shared::domain::purchase::Limits;
 use shared::domain::time::Time;
-use shared::http::app::purchase_limits;
+use shared::http::app::{InvalidLimits, purchase_limits};
 use shared::http::{App, serve};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, interval_at, timeout};
 
 pub use clock::StackClock;
 pub use demo::first_steps;
 pub use payments::{DECLINED, NEEDS_A_STEP, Simulated};
 pub use token::{Claims, authorize, sign};
+
+/// How long requests that are being answered may still take when the stack stops.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
 /// How often the schedule runs by itself, as in `template.yaml`.
 const SCHEDULE: Duration = Duration::from_hours(1);
@@ -68,9 +71,9 @@ pub enum Failure {
         /// Why not.
         source: io::Error,
     },
-    /// The limits of purchases are no numbers.
-    #[error("PURCHASE_MINIMUM, PURCHASE_MAXIMUM, PURCHASE_PRESETS: {0}")]
-    Limits(#[from] std::num::ParseIntError),
+    /// The limits of purchases are not as they must be.
+    #[error(transparent)]
+    Limits(#[from] InvalidLimits),
     /// The demo team could not be set up.
     #[error("the demo team: {0}")]
     Demo(#[from] Error),
@@ -135,12 +138,12 @@ impl Stack {
         &self.engine
     }
 
-    /// Lets running requests finish and stops.
+    /// Lets running requests finish, within reason, and stops.
     pub async fn stop(self) {
         self.schedule.abort();
         drop(self.stop);
-        // A panic of the server has been printed already.
-        let _ = self.serving.await;
+        // Who has sent half a request may never send the rest; a panic has been printed already.
+        let _ = timeout(LAST_REQUESTS, self.serving).await;
     }
 }
 

@@ -18,4 +18,5 @@ mod identity;
 mod problems;
 mod reading;
 mod rules;
+mod template;
 mod verbs;

@@ -1,7 +1,17 @@
 //! What each verb answers, and that it does so once.
 
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use axum::middleware;
+use local::{Simulated, authorize};
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::domain::Credits;
+use shared::domain::purchase::Limits;
+use shared::http::serve;
+use tower::ServiceExt;
 
 use crate::api::{Api, admin, billing, member, pipeline};
 
@@ -156,7 +166,9 @@ async fn a_purchase_from_the_order_to_the_credits() {
 
     let declined = api.buy("t", "declined", 402).await.problem(402, "/problems/payment-failed");
     assert_eq!(declined["reason"], "the card was declined");
-    api.buy("t", "declined", 402).await.problem(402, "/problems/payment-failed");
+    let again = api.buy("t", "declined", 402).await;
+    again.problem(402, "/problems/payment-failed");
+    assert!(again.is_replayed());
     assert_eq!(api.split("t").await, (0, 5_000));
 
     let pending = api.buy("t", "with a step", 202).await;
@@ -175,6 +187,45 @@ async fn a_purchase_from_the_order_to_the_credits() {
     let bought: Vec<_> =
         api.history("t").await.iter().map(|entry| entry["credits"].clone()).collect();
     assert_eq!(bought, [202, 5_000], "newest first, paid only");
+}
+
+/// An order is answered for ever, and money that was taken brings its credits.
+#[tokio::test]
+async fn an_order_outlives_the_account() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let first = api.buy("t", "order", 5_000).await;
+    assert_eq!(api.buy("t", "with a step", 202).await.status, 202);
+    api.delete(&billing(), "/teams/t").await.ok();
+    let again = api.buy("t", "order", 5_000).await;
+    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
+    assert_eq!(api.buy("t", "with a step", 202).await.ok()["purchase"]["status"], "paid");
+    api.buy("t", "another", 5_000).await.problem(409, "/problems/account-closed");
+    assert_eq!(api.split("t").await, (0, 5_202));
+}
+
+#[tokio::test]
+async fn an_order_outlives_the_limits() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let first = api.buy("t", "order", 5_000).await.ok();
+    let limits = Limits { maximum: Credits::new(1_000), ..Limits::default() };
+    let router = purchase::routes(api.stack.app().clone(), limits, Arc::new(Simulated::default()));
+    let buy = async |key: &str, credits: u64| {
+        let request = Request::post("/teams/t/purchases")
+            .header("authorization", format!("Bearer {}", admin("t")))
+            .header("idempotency-key", key)
+            .header("content-type", "application/json")
+            .body(Body::from(json!({ "credits": credits }).to_string()))
+            .unwrap();
+        let router = serve::outermost(router.clone()).layer(middleware::from_fn(authorize));
+        let response = router.oneshot(request).await.unwrap();
+        (response.status().as_u16(), to_bytes(response.into_body(), usize::MAX).await.unwrap())
+    };
+    let (status, body) = buy("order", 5_000).await;
+    assert_eq!((status, serde_json::from_slice::<Value>(&body).unwrap()), (200, first));
+    assert_eq!(buy("order", 5_001).await.0, 422);
+    assert_eq!(buy("another", 5_000).await.0, 400);
 }
 
 #[tokio::test]

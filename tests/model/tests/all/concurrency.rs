@@ -158,7 +158,12 @@ async fn gifts_and_resets_among_the_charges() {
                     assert!(matches!(store.gift(gift).await.unwrap(), Outcome::Charged(_)));
                 } else {
                     let entry = Entry { at, ..charge(&team, &key, "linkedin_enrichment", "found") };
-                    store.charge(&team, vec![entry], at).await;
+                    let outcomes = store.charge(&team, vec![entry], at).await;
+                    let is_answered = matches!(
+                        outcomes[..],
+                        [Outcome::Charged(_) | Outcome::Refused(Error::InsufficientCredits { .. })]
+                    );
+                    assert!(is_answered, "{outcomes:?}");
                 }
             }
         })

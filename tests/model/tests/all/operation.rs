@@ -111,7 +111,14 @@ fn charge() -> impl Strategy<Value = Charge> {
 pub fn runner(factor: u32) -> TestRunner {
     let default = ProptestConfig::default();
     let cases = default.cases * factor / 8;
-    TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..default })
+    // A failure is cut down to something readable, but not for longer than it takes to find it.
+    let max_shrink_iters = 300;
+    TestRunner::new(ProptestConfig {
+        cases,
+        max_shrink_iters,
+        failure_persistence: None,
+        ..default
+    })
 }
 
 /// A life: mostly charges, in a plan that is there from the start more often than not.

@@ -219,13 +219,6 @@ impl Reference {
 
     fn add(&mut self, key: u8, credits: u16, asked: Asked) -> Came {
         let name = if matches!(asked, Asked::Gift(_)) { "gift" } else { "purchase" };
-        // A purchase looks at the team before it looks at the key, a gift after.
-        if name == "purchase" {
-            if !self.exists || self.closed {
-                return if self.exists { Came::Closed } else { Came::NoTeam };
-            }
-            self.lapse();
-        }
         if let Some(came) = self.repeated(key, &asked) {
             return came;
         }

@@ -38,7 +38,6 @@ fn came(outcome: Outcome) -> Came {
 }
 
 async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Came, Error> {
-    store.pool(&purchase.team, now).await?.check_open()?;
     let (begun, is_replay) = store.begin(purchase).await?;
     let credits = begun.credits.get();
     if is_replay {

@@ -1,13 +1,19 @@
 //! The turn of a cycle: by whom ever, once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use engine::Engine;
 use futures_util::future::join_all;
 use shared::domain::entry::Kind;
 use shared::domain::ids::TeamId;
+use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
 use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 use shared::store::keys::SHARDS;
+use shared::store::patience::Patience;
 
 use crate::concurrency::{charge, now, team_with};
 
@@ -94,7 +100,78 @@ async fn a_change_of_older_terms_does_not_land() {
     let seats = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
     let cancel = seen.cancel(now()).unwrap().unwrap();
     store.change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
-    assert!(!store.apply(&seen, &cancel).await.unwrap());
+    assert!(
+        !store.apply(&seen, &cancel, &mut Patience::until(Duration::from_secs(5))).await.unwrap()
+    );
     let subscription = store.pool(&team, now()).await.unwrap().terms.subscription.unwrap();
     assert_eq!((subscription.seats, subscription.cancelled), (2, false));
+}
+
+fn subscription(body: &str) -> SubscriptionRequest {
+    serde_json::from_str(body).unwrap()
+}
+
+/// Each of two plans that are asked for at once begins once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_at_once_are_made_once_each() {
+    let engine = Engine::in_memory().await.unwrap();
+    for round in 0..30 {
+        let store = engine.store();
+        let team: TeamId = format!("t{round}").parse().unwrap();
+        store.open(&team).await.unwrap();
+        let changes = ["multichannel_expert", "enterprise"].map(|plan| {
+            let (store, team) = (store.clone(), team.clone());
+            let request = subscription(&format!(r#"{{"plan":"{plan}"}}"#));
+            tokio::spawn(async move {
+                store.change(&team, now(), |pool| pool.subscribe(&request, now())).await
+            })
+        });
+        for change in join_all(changes).await {
+            change.unwrap().unwrap();
+        }
+        let grants = Selection { kind: Some(Kind::Grant), ..Selection::default() };
+        let grants = store.history(&team, &grants, None, 10).await.unwrap().entries;
+        assert_eq!(grants.len(), 2, "round {round}: {grants:?}");
+    }
+}
+
+/// A change of plan lapses free credits, and a busy pool does not keep it from that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_pool_changes_its_plan() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 100_000).await;
+    let running = Arc::new(AtomicBool::new(true));
+    let writers = (0..8_u32).map(|writer| {
+        let (store, team, running) = (engine.store(), team.clone(), Arc::clone(&running));
+        tokio::spawn(async move {
+            let mut charged = 0;
+            while running.load(Ordering::Relaxed) {
+                let key = format!("{writer} {charged}");
+                let entry = charge(&team, &key, "linkedin_enrichment", "found");
+                let outcome = store.charge(&team, vec![entry], now()).await.pop();
+                assert!(matches!(outcome, Some(Outcome::Charged(_))), "{outcome:?}");
+                charged += 1;
+            }
+            charged
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    for plan in ["free_trial", "multichannel_expert", "enterprise", "free_trial"] {
+        let request = subscription(&format!(r#"{{"plan":"{plan}"}}"#));
+        let changed = store.change(&team, now(), |pool| pool.subscribe(&request, now())).await;
+        assert_eq!(changed.unwrap().terms.subscription.unwrap().plan.name, plan);
+    }
+    running.store(false, Ordering::Relaxed);
+    let charged: i64 = join_all(writers).await.into_iter().map(Result::unwrap).sum();
+    let history = store.history(&team, &Selection::default(), None, 100_000).await.unwrap();
+    let sum = |kind| -> i64 {
+        let of_kind = history.entries.iter().filter(|entry| entry.kind == kind);
+        of_kind.map(|entry| entry.credits).sum()
+    };
+    assert_eq!(sum(Kind::Charge), -charged);
+    assert_eq!(sum(Kind::Grant), 400 + 200 + 400 + 400 + 200);
+    let left = store.pool(&team, now()).await.unwrap().balance;
+    let total = sum(Kind::Charge) + sum(Kind::Grant) + sum(Kind::Gift) + sum(Kind::Expiry);
+    assert_eq!(total, left.credits.gained());
 }

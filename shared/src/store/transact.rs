@@ -1,0 +1,52 @@
+//! One transaction, tried again as long as other writes are in its way.
+
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
+
+use super::Store;
+use super::failure::{Leg, legs};
+use super::patience::Patience;
+use crate::domain::Error;
+
+impl Store {
+    /// `None` if all of it was written, else how each leg fared, in order; nothing is written then.
+    ///
+    /// An answer may have got lost before a try that is cancelled, so that a leg may have met what
+    /// this very call has written. Every caller's conditions tell that apart.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when patience is over, [`Error::Internal`].
+    pub(super) async fn transact(
+        &self,
+        writes: Vec<TransactWriteItem>,
+        patience: &mut Patience,
+    ) -> Result<Option<Vec<Leg>>, Error> {
+        loop {
+            let writes = Some(writes.clone());
+            let sent = self.client.transact_write_items().set_transact_items(writes).send().await;
+            match sent.map_or_else(|error| legs(error).map(Some), |_| Ok(None)) {
+                Err(Error::Busy) => patience.pause().await?,
+                fared => return fared,
+            }
+        }
+    }
+}
+
+/// A put as a leg of a transaction.
+pub(super) fn put(put: Put) -> TransactWriteItem {
+    TransactWriteItem::builder().put(put).build()
+}
+
+/// An update as a leg of a transaction.
+pub(super) fn update(update: Update) -> TransactWriteItem {
+    TransactWriteItem::builder().update(update).build()
+}
+
+/// A delete as a leg of a transaction.
+pub(super) fn delete(delete: Delete) -> TransactWriteItem {
+    TransactWriteItem::builder().delete(delete).build()
+}
+
+/// A condition as a leg of a transaction.
+pub(super) fn check(check: ConditionCheck) -> TransactWriteItem {
+    TransactWriteItem::builder().condition_check(check).build()
+}
