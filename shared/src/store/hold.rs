@@ -164,10 +164,7 @@ impl Store {
             let writes = self.give_back(&pool, &hold, status, &entry)?;
             let legs = self.transact(writes, &mut patience).await?;
             match legs.as_deref() {
-                None => {
-                    let remaining = Credits::ZERO;
-                    return Ok((Hold { status, remaining, ..hold }, false));
-                }
+                None => return Ok((Hold { remaining: Credits::ZERO, status, ..hold }, false)),
                 Some([.., Leg::Failed(Some(image))]) => {
                     let earlier = Outcome::earlier(image.clone(), &entry)?;
                     if let Outcome::Refused(error) = earlier {
@@ -292,17 +289,17 @@ impl Store {
 }
 
 fn release_entry(hold: &Hold, by: &Release, now: Time) -> Entry {
-    let held = hold.remaining.lost();
+    let given_back = hold.remaining.lost();
     match by {
         Release::ByOwner(key, user) => Entry {
-            held,
+            held: given_back,
             hold: Some(hold.id.clone()),
             user: Some(user.clone()),
             reference: hold.reference.clone(),
             ..Entry::of_key(&hold.team, key.clone(), Kind::Release, now)
         },
         Release::ByTime => Entry {
-            held,
+            held: given_back,
             reference: hold.reference.clone(),
             ..Entry::of_hold(&hold.team, Kind::Release, hold.id.clone(), hold.expires_at)
         },

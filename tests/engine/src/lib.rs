@@ -128,7 +128,11 @@ const PATIENT: Duration = Duration::from_mins(1);
 /// What a client of anything on this machine that speaks DynamoDB needs.
 #[must_use]
 pub fn config(endpoint: &str) -> aws_sdk_dynamodb::config::Builder {
-    let timeouts = TimeoutConfig::builder().operation_timeout(PATIENT).build();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(PATIENT)
+        .operation_attempt_timeout(PATIENT)
+        .operation_timeout(PATIENT)
+        .build();
     connect::config()
         .timeout_config(timeouts)
         .endpoint_url(endpoint)

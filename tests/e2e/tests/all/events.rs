@@ -27,6 +27,7 @@ async fn http(app: &App, name: &str) -> (u64, Value) {
     let (app, limits) = (app.clone(), Limits::default());
     let routes = match name {
         "purchase" => purchase::routes(app, limits, Arc::new(NotConnected)),
+        "hold" | "hold-release" => hold::routes(app),
         "balance" | "history" | "prices" => balance::routes(app, limits),
         _ => subscription::routes(app),
     };
@@ -59,6 +60,11 @@ async fn every_sample_event_is_answered() {
     let direct = to_charge(app, "charge-direct").await;
     assert_eq!((&direct["status"], &direct["charge"]["credits"]), (&json!("charged"), &json!(1)));
     assert_eq!(to_charge(app, "charge-direct").await["status"], "replayed");
+
+    let (status, body) = http(app, "hold").await;
+    assert_eq!((status, &body["hold"]["remaining"]), (201, &json!(100)));
+    let (status, body) = http(app, "hold-release").await;
+    assert_eq!((status, &body["hold"]["status"]), (200, &json!("released")));
 
     let (status, body) = http(app, "balance").await;
     assert_eq!((status, &body["credits"]["total"]), (200, &json!(400 - 5 - 5 - 8 - 1)));

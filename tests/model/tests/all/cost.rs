@@ -2,9 +2,13 @@
 
 use engine::{Engine, Meter, Reading};
 use shared::domain::Error;
+use shared::domain::catalogue::PRICE_LISTS;
+use shared::domain::entry::{Entry, Kind};
+use shared::domain::hold::HoldRequest;
 use shared::domain::ids::TeamId;
 use shared::store::Store;
 use shared::store::charge::Outcome;
+use shared::store::hold::Release;
 
 use crate::concurrency::{charge, now, team_with};
 
@@ -76,4 +80,25 @@ async fn a_batch_that_runs_short_takes_two_round_trips() {
     let (outcomes, reading) = bench.charge(0..99).await;
     let charged = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Charged(_))).count();
     assert_eq!((charged, reading.round_trips), (80, 2));
+}
+
+/// A hold reads the pool for its epoch first; a release reads the hold and the pool.
+#[tokio::test]
+async fn a_hold_and_its_release_and_the_captures_between() {
+    let bench = Bench::new(0).await;
+    let request: HoldRequest = serde_json::from_str(r#"{"credits":100}"#).unwrap();
+    let (key, user) = ("campaign-77".parse().unwrap(), "pipeline".parse().unwrap());
+    let entry = request.entry(&bench.team, key, user, &PRICE_LISTS[0], now()).unwrap();
+    let hold = entry.hold.clone().unwrap();
+    bench.store.hold(entry, now()).await.unwrap();
+    assert_eq!(bench.meter.take(), Reading { round_trips: 2, write_tenths: 100 });
+
+    let capture = charge(&bench.team, "campaign-77/lead-000001", "email_finder", "deliverable");
+    let capture = Entry { kind: Kind::Capture, hold: Some(hold.clone()), ..capture };
+    bench.store.charge(&bench.team, vec![capture], now()).await;
+    assert_eq!(bench.meter.take(), Reading { round_trips: 1, write_tenths: 50 });
+
+    let by = Release::ByOwner("campaign-77/end".parse().unwrap(), "pipeline".parse().unwrap());
+    bench.store.release(&bench.team, &hold, &by, now()).await.unwrap();
+    assert_eq!(bench.meter.take(), Reading { round_trips: 3, write_tenths: 100 });
 }
