@@ -1,4 +1,8 @@
-//! Charges a team's pool: one charge or a batch over HTTP, one by direct invocation.
+//! Charges a team's pool: one charge or a batch over HTTP, one by direct invocation, many from a
+//! queue.
+
+mod direct;
+mod queue;
 
 use std::collections::HashMap;
 
@@ -20,6 +24,9 @@ use shared::domain::time::Time;
 use shared::http::extract::parse;
 use shared::http::{App, Body, Caller, Path, Problem, answer, idempotency_key, serve};
 use shared::store::charge::Outcome;
+
+pub use direct::charge_directly;
+pub use queue::charge_queued;
 
 /// The routes of this function.
 pub fn routes(app: App) -> Router {
@@ -138,53 +145,29 @@ fn batched(
     request.price(team, key, Some(user), list, now)
 }
 
-/// One charge from a caller that IAM lets invoke the function: the pipeline.
-///
-/// # Errors
-/// [`Error::Busy`] and [`Error::Internal`], so that an asynchronous invocation is tried again;
-/// any other refusal is an answer.
-pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
-    let now = app.clock.now();
-    let entry = match addressed(event, now) {
-        Ok(entry) => entry,
-        Err(error) => return Ok(Outcome::Refused(error).into()),
-    };
-    let team = entry.team.clone();
-    match app.store.charge(&team, vec![entry], now).await.pop() {
-        Some(Outcome::Refused(error)) if error.is_retryable() => Err(error),
-        Some(outcome) => Ok(outcome.into()),
-        None => Err(Error::internal("a charge has no outcome")),
-    }
-}
-
-fn addressed(event: &[u8], now: Time) -> Result<Entry, Error> {
-    let mut request: ChargeRequest = parse(event)?;
-    let team = request.team.take().ok_or_else(|| Error::invalid("team", "is missing"))?;
-    let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
-    let user = request.user.take();
-    request.price(&team, key, user, prices(now)?, now)
-}
-
 fn prices(now: Time) -> Result<&'static PriceList, Error> {
     price_list(PRICE_LISTS, now.day()).ok_or_else(|| Error::internal("the catalogue is empty"))
 }
 
-/// Answers whatever invokes the function.
+/// Answers whatever invokes the function: the API, the queue or the pipeline.
 ///
 /// # Errors
-/// Those of [`charge_directly`], and an event that cannot be read.
+/// Those of [`charge_directly`] and [`charge_queued`], and an event that cannot be read.
 pub async fn handle(
     app: &App,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
     let LambdaEvent { payload, context } = event;
-    let is_http = serde_json::from_str::<HashMap<String, &RawValue>>(payload.get())
-        .is_ok_and(|event| event.contains_key("requestContext"));
-    if is_http {
+    let fields: HashMap<String, &RawValue> =
+        serde_json::from_str(payload.get()).unwrap_or_default();
+    let answer = if fields.contains_key("requestContext") {
         let request: LambdaRequest = serde_json::from_str(payload.get())?;
         let mut api = Adapter::from(serve::outermost(routes(app.clone())));
-        Ok(to_raw_value(&api.call(LambdaEvent::new(request, context)).await?)?)
+        to_raw_value(&api.call(LambdaEvent::new(request, context)).await?)
+    } else if fields.contains_key("Records") {
+        to_raw_value(&charge_queued(app, serde_json::from_str(payload.get())?).await?)
     } else {
-        Ok(to_raw_value(&charge_directly(app, payload.get().as_bytes()).await?)?)
-    }
+        to_raw_value(&charge_directly(app, payload.get().as_bytes()).await?)
+    };
+    Ok(answer?)
 }

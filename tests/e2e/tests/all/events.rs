@@ -61,15 +61,19 @@ async fn every_sample_event_is_answered() {
     assert_eq!((&direct["status"], &direct["charge"]["credits"]), (&json!("charged"), &json!(1)));
     assert_eq!(to_charge(app, "charge-direct").await["status"], "replayed");
 
+    let queued = to_charge(app, "charge-queued").await;
+    let third = json!([{ "itemIdentifier": "059f36b4-87a3-44ab-83d2-661975610003" }]);
+    assert_eq!(queued["batchItemFailures"], third, "nobody has no pool");
+
     let (status, body) = http(app, "hold").await;
     assert_eq!((status, &body["hold"]["remaining"]), (201, &json!(100)));
     let (status, body) = http(app, "hold-release").await;
     assert_eq!((status, &body["hold"]["status"]), (200, &json!("released")));
 
     let (status, body) = http(app, "balance").await;
-    assert_eq!((status, &body["credits"]["total"]), (200, &json!(400 - 5 - 5 - 8 - 1)));
+    assert_eq!((status, &body["credits"]["total"]), (200, &json!(400 - 5 - 5 - 8 - 1 - 5)));
     let (status, body) = http(app, "history").await;
-    assert_eq!((status, body["entries"].as_array().unwrap().len()), (200, 5));
+    assert_eq!((status, body["entries"].as_array().unwrap().len()), (200, 7));
     assert_eq!(http(app, "prices").await.0, 200);
     let (status, body) = http(app, "purchase").await;
     assert_eq!((status, &body["type"]), (402, &json!("/problems/payment-failed")));
@@ -133,6 +137,39 @@ async fn a_direct_invocation_is_as_strict() {
         assert_eq!(answer["problem"]["type"], kind, "{event}");
     }
     assert_eq!(api.split("demo").await, (400, 0));
+}
+
+/// Whatever was not charged is reported and nothing else, so that it is sent again.
+#[tokio::test]
+async fn a_queue_is_told_what_failed() {
+    let api = Api::start().await;
+    let app = api.stack.app();
+    api.team_with("t1", 20).await;
+    api.team_with("t2", 0).await;
+    let find = |team: &str, key: &str| json!({ "team": team, "key": key, "action": "email_finder", "outcome": "risky" });
+    let bodies = [
+        ("charged", find("t1", "a").to_string()),
+        ("delivered twice", find("t1", "a").to_string()),
+        ("another request", json!({ "team": "t1", "key": "a", "action": "sms" }).to_string()),
+        ("without credits", find("t2", "a").to_string()),
+        ("no JSON", "{".to_owned()),
+        ("no key", json!({ "team": "t1", "action": "sms" }).to_string()),
+        ("nobody", find("nobody", "a").to_string()),
+        ("charged too", find("t1", "b").to_string()),
+    ];
+    let records =
+        bodies.map(|(id, body)| json!({ "messageId": id, "body": body, "eventSource": "aws:sqs" }));
+    let event = serde_json::from_value(json!({ "Records": records })).unwrap();
+    let response = charge::charge_queued(app, event).await.unwrap();
+    let mut failed: Vec<_> = response
+        .batch_item_failures
+        .iter()
+        .map(|failure| failure.item_identifier.as_str())
+        .collect();
+    failed.sort_unstable();
+    assert_eq!(failed, ["another request", "no JSON", "no key", "nobody", "without credits"]);
+    assert_eq!((api.split("t1").await, api.split("t2").await), ((10, 0), (0, 0)));
+    assert_eq!(api.history("t1").await.len(), 3, "the grant and two charges");
 }
 
 /// An HTTP event whose claims are missing is refused by the function itself.

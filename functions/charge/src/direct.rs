@@ -1,0 +1,39 @@
+//! Charges from callers that IAM lets in: the pipeline, by direct invocation or through the queue.
+//! Each is one JSON object that names its team and its key.
+
+use shared::domain::Error;
+use shared::domain::charge::ChargeRequest;
+use shared::domain::entry::Entry;
+use shared::domain::time::Time;
+use shared::http::App;
+use shared::http::extract::parse;
+use shared::store::charge::Outcome;
+
+use crate::{Answer, prices};
+
+/// One charge by direct invocation.
+///
+/// # Errors
+/// [`Error::Busy`] and [`Error::Internal`], so that an asynchronous invocation is tried again;
+/// any other refusal is an answer.
+pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
+    let now = app.clock.now();
+    let entry = match addressed(event, now) {
+        Ok(entry) => entry,
+        Err(error) => return Ok(Outcome::Refused(error).into()),
+    };
+    let team = entry.team.clone();
+    match app.store.charge(&team, vec![entry], now).await.pop() {
+        Some(Outcome::Refused(error)) if error.is_retryable() => Err(error),
+        Some(outcome) => Ok(outcome.into()),
+        None => Err(Error::internal("a charge has no outcome")),
+    }
+}
+
+pub(crate) fn addressed(event: &[u8], now: Time) -> Result<Entry, Error> {
+    let mut request: ChargeRequest = parse(event)?;
+    let team = request.team.take().ok_or_else(|| Error::invalid("team", "is missing"))?;
+    let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
+    let user = request.user.take();
+    request.price(&team, key, user, prices(now)?, now)
+}
