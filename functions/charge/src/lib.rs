@@ -24,6 +24,7 @@ use shared::domain::time::Time;
 use shared::http::extract::parse;
 use shared::http::{App, Body, Caller, Path, Problem, answer, idempotency_key, serve};
 use shared::store::charge::Outcome;
+use shared::store::patience::within;
 
 pub use direct::charge_directly;
 pub use queue::charge_queued;
@@ -160,14 +161,18 @@ pub async fn handle(
     let LambdaEvent { payload, context } = event;
     let fields: HashMap<String, &RawValue> =
         serde_json::from_str(payload.get()).unwrap_or_default();
-    let answer = if fields.contains_key("requestContext") {
+    if fields.contains_key("requestContext") {
         let request: LambdaRequest = serde_json::from_str(payload.get())?;
         let mut api = Adapter::from(serve::outermost(routes(app.clone())));
-        to_raw_value(&api.call(LambdaEvent::new(request, context)).await?)
-    } else if fields.contains_key("Records") {
-        to_raw_value(&charge_queued(app, serde_json::from_str(payload.get())?).await?)
+        return Ok(to_raw_value(&api.call(LambdaEvent::new(request, context)).await?)?);
+    }
+    let time = serve::time_left(&context);
+    let answer = if fields.contains_key("Records") {
+        let event = serde_json::from_str(payload.get())?;
+        to_raw_value(&Box::pin(within(time, charge_queued(app, event))).await?)
     } else {
-        to_raw_value(&charge_directly(app, payload.get().as_bytes()).await?)
+        let event = payload.get().as_bytes();
+        to_raw_value(&Box::pin(within(time, charge_directly(app, event))).await?)
     };
     Ok(answer?)
 }

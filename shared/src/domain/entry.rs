@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Credits;
 use super::hold::Work;
 use super::ids::{Id, Key, Reference, TeamId, UserId};
 use super::time::Time;
@@ -158,6 +159,12 @@ impl Entry {
 
     fn named(self) -> Self {
         Self { id: Id::of("e", &self.team, &self.source()), ..self }
+    }
+
+    /// What the pool or the hold pays for it.
+    #[must_use]
+    pub const fn spent(&self) -> Credits {
+        Credits::new(self.credits.unsigned_abs())
     }
 
     /// What the entry came from, unique within the team: a caller's key, an epoch's change, or the end of a hold.

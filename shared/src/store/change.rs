@@ -4,9 +4,9 @@
 use aws_sdk_dynamodb::types::{Put, Update};
 use serde::Serialize;
 
+use super::access::{put, update};
 use super::keys::Item;
 use super::patience::Patience;
-use super::transact::{put, update};
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
@@ -38,7 +38,9 @@ impl Store {
         for entry in &change.entries {
             writes.push(put(self.put_entry(entry)?));
         }
-        self.transact(writes, patience).await.map(|cancelled| cancelled.is_none())
+        let cancelled = self.transact(writes, patience).await?;
+        self.shortages.forget(&seen.team);
+        Ok(cancelled.is_none())
     }
 
     fn update(&self, seen: &Pool, change: &Change) -> Result<Update, Error> {

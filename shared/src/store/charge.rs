@@ -8,9 +8,9 @@ use std::collections::HashSet;
 
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, Update};
 
+use super::access::{put, update};
 use super::failure::Leg;
 use super::patience::Patience;
-use super::transact::{put, update};
 use super::{Store, keys};
 use crate::domain::entry::Entry;
 use crate::domain::hold::{Hold, Status};
@@ -52,6 +52,12 @@ impl Store {
         let mut patience = self.patience();
         let mut outcomes = Vec::with_capacity(charges.len());
         for Write { hold, charges } in in_writes(charges) {
+            if hold.is_none()
+                && let Ok(Some(known)) = self.known_outcomes(team, &charges, now).await
+            {
+                outcomes.extend(known);
+                continue;
+            }
             let mut batch = Batch::of(charges);
             if !outcomes.is_empty() && patience.is_over() {
                 batch.refuse_open(&Error::Busy);
@@ -78,6 +84,9 @@ impl Store {
     ) -> Result<(), Error> {
         match self.write_charges(team, hold, batch.admitted(), now, patience).await? {
             None => {
+                if hold.is_none() && batch.admitted().any(|entry| !entry.spent().is_zero()) {
+                    self.shortages.forget(team);
+                }
                 batch.charge_admitted();
                 Ok(())
             }
@@ -97,7 +106,7 @@ impl Store {
         let mut cost = Credits::ZERO;
         let mut puts = Vec::new();
         for entry in entries {
-            cost = cost.plus(spent(entry)).unwrap_or(Credits::MAX);
+            cost = cost.plus(entry.spent()).unwrap_or(Credits::MAX);
             puts.push(put(self.put_entry(entry)?));
         }
         let payer = match hold {
@@ -173,6 +182,9 @@ impl Store {
                     batch.admit_all();
                 } else {
                     batch.admit(pool.balance);
+                    if batch.admitted.is_empty() {
+                        self.shortages.remember(&pool);
+                    }
                 }
             }
             (Some(Leg::Failed(Some(image))), Some(_)) => {
@@ -185,11 +197,6 @@ impl Store {
         }
         if batch.admitted.is_empty() { Ok(()) } else { patience.check() }
     }
-}
-
-/// What an entry costs the pool.
-fn spent(entry: &Entry) -> Credits {
-    Credits::new(entry.credits.unsigned_abs())
 }
 
 /// Charges that are made in one write: all to the pool, or all to one hold.
@@ -260,7 +267,7 @@ impl Batch {
         let charges = &self.charges;
         let short = &mut self.short;
         self.admitted.retain(|index| {
-            let required = charges.get(*index).map_or(Credits::ZERO, spent);
+            let required = charges.get(*index).map_or(Credits::ZERO, Entry::spent);
             let after = left.after(Effect::Charge(required));
             if after.is_none() {
                 short

@@ -7,10 +7,10 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Store;
+use super::access::{delete, put, update};
 use super::charge::Outcome;
 use super::failure::{Leg, failure};
 use super::keys::{self, Item};
-use super::transact::{delete, put, update};
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, Key, TeamId, UserId};
@@ -110,10 +110,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn look_at_hold(&self, team: &TeamId, id: &Id) -> Result<Hold, Error> {
-        let key = keys::hold(team, id);
-        let read = self.client.get_item().table_name(&*self.table).set_key(Some(key));
-        let found = read.consistent_read(true).send().await.map_err(failure)?;
-        let item = found.item.ok_or(Error::NotFound("hold"))?;
+        let item = self.get(keys::hold(team, id)).await?.ok_or(Error::NotFound("hold"))?;
         serde_dynamo::from_item(item).map_err(Error::internal)
     }
 
@@ -164,7 +161,10 @@ impl Store {
             let writes = self.give_back(&pool, &hold, status, &entry)?;
             let legs = self.transact(writes, &mut patience).await?;
             match legs.as_deref() {
-                None => return Ok((Hold { remaining: Credits::ZERO, status, ..hold }, false)),
+                None => {
+                    self.shortages.forget(team);
+                    return Ok((Hold { remaining: Credits::ZERO, status, ..hold }, false));
+                }
                 Some([.., Leg::Failed(Some(image))]) => {
                     let earlier = Outcome::earlier(image.clone(), &entry)?;
                     if let Outcome::Refused(error) = earlier {
@@ -180,11 +180,7 @@ impl Store {
 
     /// Whether a hold that is closed was closed by this very request.
     async fn released_before(&self, hold: Hold, asked: &Entry) -> Result<(Hold, bool), Error> {
-        let read = self.client.get_item().table_name(&*self.table);
-        let read = read.set_key(Some(keys::entry(asked))).consistent_read(true);
-        let Some(image) = read.send().await.map_err(failure)?.item else {
-            return Err(Error::HoldClosed);
-        };
+        let image = self.get(keys::entry(asked)).await?.ok_or(Error::HoldClosed)?;
         let found: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
         let asked = Entry { held: found.held, ..asked.clone() };
         if found.answers(&asked) { Ok((hold, true)) } else { Err(Error::KeyReused) }

@@ -1,5 +1,6 @@
 //! The table: one method per access pattern, its expressions as visible strings.
 
+mod access;
 pub mod change;
 pub mod charge;
 pub mod connect;
@@ -11,7 +12,7 @@ pub mod keys;
 pub mod patience;
 pub mod pool;
 pub mod purchase;
-mod transact;
+mod shortage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 
 use patience::Patience;
+use shortage::Shortages;
 
 /// How long an operation tries against contention and throttling before it gives up as busy.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,13 +31,14 @@ pub struct Store {
     client: Client,
     table: Arc<str>,
     patience: Duration,
+    shortages: Shortages,
 }
 
 impl Store {
     /// The table of that name.
     #[must_use]
     pub fn new(client: Client, table: &str) -> Self {
-        Self { client, table: table.into(), patience: PATIENCE }
+        Self { client, table: table.into(), patience: PATIENCE, shortages: Shortages::default() }
     }
 
     /// The same table, given up on after `patience`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::domain::Error;
 
@@ -12,6 +12,24 @@ const FIRST: Duration = Duration::from_millis(10);
 /// No pause is longer.
 const LONGEST: Duration = Duration::from_millis(500);
 
+tokio::task_local! {
+    static DEADLINE: Instant;
+}
+
+/// Does some work, within so much time if it is limited: every operation in it gives up when that
+/// is over.
+pub async fn within<T>(time: Option<Duration>, work: impl Future<Output = T>) -> T {
+    match time {
+        Some(time) => DEADLINE.scope(after(time), work).await,
+        None => work.await,
+    }
+}
+
+fn after(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or(now)
+}
+
 /// The tries that are left to one operation.
 #[derive(Debug)]
 pub struct Patience {
@@ -20,11 +38,20 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Tries for so long.
+    /// Tries for so long, or until the work that it belongs to must be over.
     #[must_use]
     pub fn until(time: Duration) -> Self {
-        let now = Instant::now();
-        Self { deadline: now.checked_add(time).unwrap_or(now), ceiling: FIRST }
+        let own = after(time);
+        let deadline = DEADLINE.try_with(|whole| own.min(*whole)).unwrap_or(own);
+        Self { deadline, ceiling: FIRST }
+    }
+
+    /// Waits for one try, but not longer than all of them may take.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the time is up.
+    pub async fn bound<T>(&self, attempt: impl Future<Output = T>) -> Result<T, Error> {
+        timeout_at(self.deadline, attempt).await.map_err(|_| Error::Busy)
     }
 
     /// Whether the time is up.

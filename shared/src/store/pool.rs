@@ -97,8 +97,7 @@ impl Store {
     }
 
     pub(super) async fn read_pool(&self, team: &TeamId) -> Result<Option<Pool>, Error> {
-        let read = self.client.get_item().table_name(&*self.table).set_key(Some(keys::pool(team)));
-        let found = read.consistent_read(true).send().await.map_err(super::failure::failure)?;
-        found.item.map(serde_dynamo::from_item).transpose().map_err(Error::internal)
+        let found = self.get(keys::pool(team)).await?;
+        found.map(serde_dynamo::from_item).transpose().map_err(Error::internal)
     }
 }

@@ -6,9 +6,9 @@
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use aws_sdk_dynamodb::types::{ConditionCheck, Put, Update};
 
+use super::access::{check, put, update};
 use super::charge::Outcome;
-use super::failure::{Leg, failure};
-use super::transact::{check, put, update};
+use super::failure::Leg;
 use super::{Store, keys};
 use crate::domain::entry::Entry;
 use crate::domain::ids::{Id, TeamId};
@@ -72,10 +72,8 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn purchase(&self, team: &TeamId, id: &Id) -> Result<Purchase, Error> {
-        let key = keys::purchase(team, id);
-        let read = self.client.get_item().table_name(&*self.table).set_key(Some(key));
-        let found = read.consistent_read(true).send().await.map_err(failure)?;
-        let item = found.item.ok_or(Error::NotFound("purchase"))?;
+        let found = self.get(keys::purchase(team, id)).await?;
+        let item = found.ok_or(Error::NotFound("purchase"))?;
         serde_dynamo::from_item(item).map_err(Error::internal)
     }
 
@@ -92,6 +90,7 @@ impl Store {
         ];
         match self.transact(writes, &mut self.patience()).await?.as_deref() {
             None | Some([_, Leg::Failed(_), _]) => {
+                self.shortages.forget(&purchase.team);
                 self.purchase(&purchase.team, &purchase.id).await
             }
             Some(_) => Err(Error::NotFound("team")),
@@ -121,7 +120,10 @@ impl Store {
             put(self.put_entry(&gift)?),
         ];
         match self.transact(writes, &mut self.patience()).await?.as_deref() {
-            None => Ok(Outcome::Charged(gift)),
+            None => {
+                self.shortages.forget(&gift.team);
+                Ok(Outcome::Charged(gift))
+            }
             Some([_, Leg::Failed(Some(image))]) => Outcome::earlier(image.clone(), &gift),
             Some([Leg::Failed(Some(_)), _]) => Ok(Outcome::Refused(Error::AccountClosed)),
             Some(_) => Ok(Outcome::Refused(Error::NotFound("team"))),

@@ -26,6 +26,8 @@ pub struct Meter(Arc<Mutex<Reading>>);
 pub struct Reading {
     /// Round trips, tries of the SDK's own included.
     pub round_trips: u64,
+    /// Those of them that would write.
+    pub writes: u64,
     /// Tenths of write units, indexes included, of the calls that went through.
     pub write_tenths: u64,
 }
@@ -37,10 +39,11 @@ impl Meter {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn count(&self, round_trips: u64, write_tenths: u64) {
+    fn count(&self, more: Reading) {
         let mut reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reading.round_trips = reading.round_trips.saturating_add(round_trips);
-        reading.write_tenths = reading.write_tenths.saturating_add(write_tenths);
+        reading.round_trips = reading.round_trips.saturating_add(more.round_trips);
+        reading.writes = reading.writes.saturating_add(more.writes);
+        reading.write_tenths = reading.write_tenths.saturating_add(more.write_tenths);
     }
 }
 
@@ -55,12 +58,12 @@ impl Intercept for Meter {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.count(1, 0);
         let request = context.request_mut();
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let writes = ["TransactWriteItems", "PutItem", "UpdateItem"]
             .iter()
             .any(|write| target.ends_with(write));
+        self.count(Reading { round_trips: 1, writes: writes.into(), write_tenths: 0 });
         if let Some(bytes) = request.body().bytes().filter(|_| writes) {
             let mut body: Value = serde_json::from_slice(bytes)?;
             if let Some(fields) = body.as_object_mut() {
@@ -90,7 +93,8 @@ impl Intercept for Meter {
         } else {
             &[]
         };
-        self.count(0, consumed.iter().map(write_tenths).sum());
+        let write_tenths = consumed.iter().map(write_tenths).sum();
+        self.count(Reading { write_tenths, ..Reading::default() });
         Ok(())
     }
 }

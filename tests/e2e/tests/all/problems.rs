@@ -1,7 +1,7 @@
 //! The problems that a healthy stack does not have: a busy table, faults of ours. And its routes'.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
 use axum::body::{Body, to_bytes};
@@ -10,8 +10,10 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use engine::{Engine, TABLE};
+use lambda_http::{Context, LambdaEvent};
 use local::{Simulated, authorize, functions};
 use reqwest::Method;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::purchase::Limits;
 use shared::http::{App, Clock, serve};
@@ -70,6 +72,28 @@ async fn a_table_that_stays_busy() {
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["retry-after"], "1");
     assert_eq!((&problem["type"], &problem["status"]), (&json!("/problems/busy"), &json!(503)));
+}
+
+/// However patient the store is, an invocation answers before its deadline.
+#[tokio::test]
+async fn a_deadline_that_comes_first() {
+    let client = Client::from_conf(engine::config(&contended().await).build());
+    let store = Store::new(client, TABLE).with_patience(Duration::from_hours(24));
+    let app = App { store, clock: Clock::system() };
+    let mut context = Context::default();
+    let in_a_second = SystemTime::now() + Duration::from_secs(1);
+    let deadline = in_a_second.duration_since(UNIX_EPOCH).unwrap().as_millis();
+    context.deadline = deadline.try_into().unwrap();
+    let sample = |name: &str| {
+        let events = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/");
+        let text = std::fs::read_to_string(format!("{events}{name}.json")).unwrap();
+        LambdaEvent::new(RawValue::from_string(text).unwrap(), context.clone())
+    };
+    let over_http = charge::handle(&app, sample("charge")).await.unwrap();
+    assert!(over_http.get().contains(r#""statusCode":503"#), "{over_http}");
+    let queued = charge::handle(&app, sample("charge-queued")).await.unwrap();
+    assert_eq!(queued.get().matches("itemIdentifier").count(), 3, "all of them come again");
+    assert!(charge::handle(&app, sample("charge-direct")).await.is_err(), "Lambda tries again");
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! What operations cost, in round trips and write units. The figures are promises of the README.
 
+use std::time::Duration;
+
 use engine::{Engine, Meter, Reading};
-use shared::domain::Error;
+use futures_util::future::join_all;
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::TeamId;
+use shared::domain::purchase::GiftRequest;
+use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::charge::Outcome;
 use shared::store::hold::Release;
@@ -13,7 +17,7 @@ use shared::store::hold::Release;
 use crate::concurrency::{charge, now, team_with};
 
 struct Bench {
-    _engine: Engine,
+    engine: Engine,
     store: Store,
     meter: Meter,
     team: TeamId,
@@ -26,7 +30,7 @@ impl Bench {
         let store = engine.store_with(&meter);
         let team = team_with(&store, "a-team-with-a-name-of-usual-length", rolling).await;
         let _ = meter.take();
-        Self { _engine: engine, store, meter, team }
+        Self { engine, store, meter, team }
     }
 
     async fn charge(&self, keys: std::ops::Range<u32>) -> (Vec<Outcome>, Reading) {
@@ -91,14 +95,53 @@ async fn a_hold_and_its_release_and_the_captures_between() {
     let entry = request.entry(&bench.team, key, user, &PRICE_LISTS[0], now()).unwrap();
     let hold = entry.hold.clone().unwrap();
     bench.store.hold(entry, now()).await.unwrap();
-    assert_eq!(bench.meter.take(), Reading { round_trips: 2, write_tenths: 100 });
+    assert_eq!(bench.meter.take(), Reading { round_trips: 2, writes: 1, write_tenths: 100 });
 
     let capture = charge(&bench.team, "campaign-77/lead-000001", "email_finder", "deliverable");
     let capture = Entry { kind: Kind::Capture, hold: Some(hold.clone()), ..capture };
     bench.store.charge(&bench.team, vec![capture], now()).await;
-    assert_eq!(bench.meter.take(), Reading { round_trips: 1, write_tenths: 50 });
+    assert_eq!(bench.meter.take(), Reading { round_trips: 1, writes: 1, write_tenths: 50 });
 
     let by = Release::ByOwner("campaign-77/end".parse().unwrap(), "pipeline".parse().unwrap());
     bench.store.release(&bench.team, &hold, &by, now()).await.unwrap();
-    assert_eq!(bench.meter.take(), Reading { round_trips: 3, write_tenths: 100 });
+    assert_eq!(bench.meter.take(), Reading { round_trips: 3, writes: 1, write_tenths: 100 });
+}
+
+/// After the first of them, refusals look at their own entries only; none of them writes.
+#[tokio::test]
+async fn a_storm_of_refusals_stays_away_from_the_pool() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..80).await;
+    let (_, first) = bench.charge(80..81).await;
+    assert_eq!((first.round_trips, first.writes), (1, 1));
+    let storm: Vec<_> = (81..1_081).map(|key| bench.charge(key..key + 1)).collect();
+    for (outcomes, reading) in join_all(storm).await {
+        let refused = matches!(outcomes[..], [Outcome::Refused(Error::InsufficientCredits { .. })]);
+        assert!(refused, "{outcomes:?}");
+        assert_eq!(reading.writes, 0);
+    }
+    let (outcomes, again) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Replayed(_)]), "a replay is no refusal");
+    assert_eq!((again.round_trips, again.writes), (1, 0));
+    let gift = GiftRequest { credits: Credits::new(5), reference: None };
+    let (key, user) = ("gift".parse().unwrap(), "support".parse().unwrap());
+    bench.store.gift(gift.entry(&bench.team, key, user, now()).unwrap()).await.unwrap();
+    let (outcomes, _) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "a top-up is noticed");
+}
+
+/// Credits that another process brings are noticed as soon as the memory is no longer fresh.
+#[tokio::test]
+async fn a_memory_of_too_few_credits_fades() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..81).await;
+    let elsewhere = bench.engine.store();
+    let gift = GiftRequest { credits: Credits::new(5), reference: None };
+    let (key, user) = ("gift".parse().unwrap(), "support".parse().unwrap());
+    elsewhere.gift(gift.entry(&bench.team, key, user, now()).unwrap()).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    let (outcomes, _) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "{outcomes:?}");
 }

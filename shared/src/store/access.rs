@@ -1,13 +1,25 @@
-//! One transaction, tried again as long as other writes are in its way.
+//! How the table is read and written: one item, or one transaction, which is tried again as long as
+//! other writes are in its way.
 
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use super::Store;
-use super::failure::{Leg, legs};
+use super::failure::{Leg, failure, legs};
+use super::keys::Item;
 use super::patience::Patience;
 use crate::domain::Error;
 
 impl Store {
+    /// One item as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, Error> {
+        let read = self.client.get_item().table_name(&*self.table).set_key(Some(key));
+        let call = read.consistent_read(true).send();
+        Ok(self.patience().bound(call).await?.map_err(failure)?.item)
+    }
+
     /// `None` if all of it was written, else how each leg fared, in order; nothing is written then.
     ///
     /// An answer may have got lost before a try that is cancelled, so that a leg may have met what
@@ -22,8 +34,9 @@ impl Store {
     ) -> Result<Option<Vec<Leg>>, Error> {
         loop {
             let writes = Some(writes.clone());
-            let sent = self.client.transact_write_items().set_transact_items(writes).send().await;
-            match sent.map_or_else(|error| legs(error).map(Some), |_| Ok(None)) {
+            let call = self.client.transact_write_items().set_transact_items(writes).send();
+            let answer = patience.bound(call).await?;
+            match answer.map_or_else(|error| legs(error).map(Some), |_| Ok(None)) {
                 Err(Error::Busy) => patience.pause().await?,
                 fared => return fared,
             }

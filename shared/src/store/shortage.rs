@@ -1,0 +1,114 @@
+//! A short memory of pools that could not pay. It can refuse and never admit, so that a storm of
+//! refusals stays away from the pool: what is known to be too much is not tried as a write.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
+
+use super::charge::Outcome;
+use super::{Store, keys};
+use crate::domain::entry::Entry;
+use crate::domain::ids::TeamId;
+use crate::domain::pool::Pool;
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
+
+/// So long a pool is taken to be as it was seen. Credits that another process adds are noticed
+/// after it at the latest.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// So long a pool is looked at before anything is written for it.
+const KNOWN: Duration = Duration::from_secs(30);
+
+/// The most pools that are remembered.
+const MOST: usize = 10_000;
+
+/// How many entries are looked for at a time.
+const AT_ONCE: usize = 16;
+
+/// The pools that could not pay lately.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shortages(Arc<Mutex<HashMap<TeamId, Shortage>>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Shortage {
+    balance: Credits,
+    due_at: Option<Time>,
+    seen: Instant,
+}
+
+impl Shortages {
+    /// Remembers a pool that could not pay, unless an open hold may bring it credits by itself.
+    pub(super) fn remember(&self, pool: &Pool) {
+        if !pool.held.is_zero() {
+            return;
+        }
+        let shortage =
+            Shortage { balance: pool.balance.credits, due_at: pool.due_at(), seen: Instant::now() };
+        self.with(|pools| {
+            if pools.len() >= MOST {
+                pools.clear();
+            }
+            pools.insert(pool.team.clone(), shortage);
+        });
+    }
+
+    /// Forgets a pool that is no longer as it was seen.
+    pub(super) fn forget(&self, team: &TeamId) {
+        self.with(|pools| pools.remove(team));
+    }
+
+    fn of(&self, team: &TeamId, now: Time) -> Option<Shortage> {
+        self.with(|pools| pools.get(team).copied()).filter(|shortage| {
+            shortage.seen.elapsed() < KNOWN && shortage.due_at.is_none_or(|due| due > now)
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<TeamId, Shortage>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Store {
+    /// The outcomes of charges that are known to be too much, each of them, for the team's pool;
+    /// those that were made before are still answered as replays. `None` if it takes a try to know.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn known_outcomes(
+        &self,
+        team: &TeamId,
+        charges: &[Entry],
+        now: Time,
+    ) -> Result<Option<Vec<Outcome>>, Error> {
+        let Some(shortage) = self.shortages.of(team, now) else { return Ok(None) };
+        let least = charges.iter().map(Entry::spent).min().unwrap_or_default();
+        if least <= shortage.balance {
+            return Ok(None);
+        }
+        if shortage.seen.elapsed() >= FRESH {
+            let pool = self.pool(team, now).await?;
+            if pool.check_open().is_err() || least <= pool.balance.credits {
+                self.shortages.forget(team);
+                return Ok(None);
+            }
+            self.shortages.remember(&pool);
+        }
+        let outcomes = stream::iter(charges.to_vec())
+            .map(async |asked| self.known_outcome(asked, shortage.balance).await);
+        outcomes.buffered(AT_ONCE).try_collect().await.map(Some)
+    }
+
+    async fn known_outcome(&self, asked: Entry, balance: Credits) -> Result<Outcome, Error> {
+        match self.get(keys::entry(&asked)).await? {
+            Some(image) => Outcome::earlier(image, &asked),
+            None => Ok(Outcome::Refused(Error::InsufficientCredits {
+                balance,
+                required: asked.spent(),
+            })),
+        }
+    }
+}
