@@ -4,23 +4,19 @@
 //! An entry is both the line in the ledger and the guard for exactly once. When the transaction is
 //! cancelled, the images that come back say all there is to know in the same round trip.
 
-use std::collections::HashSet;
-
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, Update};
 
 use super::access::{put, update};
+use super::batch::{Batch, Write, in_writes};
 use super::failure::Leg;
 use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::entry::Entry;
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::pool::{Account, Balance, Effect, Pool};
+use crate::domain::pool::{Account, Balance, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
-
-/// The most charges of one transaction, which has a leg for the pool besides.
-pub const MAX_AT_ONCE: usize = 99;
 
 /// What came of a charge.
 #[derive(Clone, Debug)]
@@ -51,26 +47,38 @@ impl Store {
     pub async fn charge(&self, team: &TeamId, charges: Vec<Entry>, now: Time) -> Vec<Outcome> {
         let mut patience = self.patience();
         let mut outcomes = Vec::with_capacity(charges.len());
-        for Write { hold, charges } in in_writes(charges) {
-            if hold.is_none()
-                && let Ok(Some(known)) = self.known_outcomes(team, &charges, now).await
-            {
-                outcomes.extend(known);
-                continue;
-            }
-            let mut batch = Batch::of(charges);
-            if !outcomes.is_empty() && patience.is_over() {
-                batch.refuse_open(&Error::Busy);
-            }
-            while !batch.admitted.is_empty() {
-                let step = self.step(team, hold.as_ref(), &mut batch, now, &mut patience).await;
-                if let Err(error) = step {
-                    batch.refuse_open(&error);
-                }
-            }
-            outcomes.extend(batch.finish());
+        for write in in_writes(charges) {
+            outcomes.extend(if !outcomes.is_empty() && patience.is_over() {
+                write.refused(&Error::Busy)
+            } else {
+                self.charge_in_company(team, write, now, &mut patience).await
+            });
         }
         outcomes
+    }
+
+    /// Charges what fits into one write.
+    pub(super) async fn charge_at_once(
+        &self,
+        team: &TeamId,
+        write: Write,
+        now: Time,
+        patience: &mut Patience,
+    ) -> Vec<Outcome> {
+        let Write { hold, charges } = write;
+        if hold.is_none()
+            && let Ok(Some(known)) = self.known_outcomes(team, &charges, now).await
+        {
+            return known;
+        }
+        let mut batch = Batch::of(charges);
+        while !batch.admitted.is_empty() {
+            let step = self.step(team, hold.as_ref(), &mut batch, now, patience).await;
+            if let Err(error) = step {
+                batch.refuse_open(&error);
+            }
+        }
+        batch.finish()
     }
 
     /// Tries to charge all that is admitted, and learns from it if that cannot be.
@@ -196,129 +204,5 @@ impl Store {
             (Some(Leg::Passed) | None, _) => batch.admit_all(),
         }
         if batch.admitted.is_empty() { Ok(()) } else { patience.check() }
-    }
-}
-
-/// Charges that are made in one write: all to the pool, or all to one hold.
-struct Write {
-    hold: Option<Id>,
-    charges: Vec<Entry>,
-}
-
-/// Cuts charges into writes: in order, at most [`MAX_AT_ONCE`] each, and no key twice in one, so
-/// that a repeated key meets the entry of its first charge.
-fn in_writes(charges: Vec<Entry>) -> Vec<Write> {
-    let mut writes: Vec<Write> = Vec::new();
-    let mut keys = HashSet::new();
-    for charge in charges {
-        let fresh = keys.insert(charge.key.clone());
-        match writes.last_mut() {
-            Some(write)
-                if fresh && write.charges.len() < MAX_AT_ONCE && write.hold == charge.hold =>
-            {
-                write.charges.push(charge);
-            }
-            Some(_) | None => {
-                keys = HashSet::from([charge.key.clone()]);
-                writes.push(Write { hold: charge.hold.clone(), charges: vec![charge] });
-            }
-        }
-    }
-    writes
-}
-
-/// Charges on their way through one write.
-struct Batch {
-    charges: Vec<Entry>,
-    outcomes: Vec<Option<Outcome>>,
-    /// The charges that the next try is for.
-    admitted: Vec<usize>,
-    /// The refusals that hold if that try goes through.
-    short: Vec<(usize, Error)>,
-}
-
-impl Batch {
-    fn of(charges: Vec<Entry>) -> Self {
-        let outcomes = vec![None; charges.len()];
-        let mut batch = Self { outcomes, charges, admitted: Vec::new(), short: Vec::new() };
-        batch.admit_all();
-        batch
-    }
-
-    /// Admits whatever has no outcome yet.
-    fn admit_all(&mut self) {
-        self.short.clear();
-        self.admitted = self.open().collect();
-    }
-
-    fn open(&self) -> impl Iterator<Item = usize> {
-        let outcomes = self.outcomes.iter().enumerate();
-        outcomes.filter(|(_, outcome)| outcome.is_none()).map(|(index, _)| index)
-    }
-
-    fn admitted(&self) -> impl Iterator<Item = &Entry> {
-        self.admitted.iter().filter_map(|index| self.charges.get(*index))
-    }
-
-    /// Admits in order what `balance` covers.
-    fn admit(&mut self, balance: Balance) {
-        self.admit_all();
-        let mut left = balance;
-        let charges = &self.charges;
-        let short = &mut self.short;
-        self.admitted.retain(|index| {
-            let required = charges.get(*index).map_or(Credits::ZERO, Entry::spent);
-            let after = left.after(Effect::Charge(required));
-            if after.is_none() {
-                short
-                    .push((*index, Error::InsufficientCredits { balance: left.credits, required }));
-            }
-            left = after.unwrap_or(left);
-            after.is_some()
-        });
-    }
-
-    /// Answers the admitted charges whose entries are there already.
-    fn answer_replays(&mut self, legs: impl Iterator<Item = Leg>) -> Result<(), Error> {
-        let tried = std::mem::take(&mut self.admitted);
-        for (index, leg) in tried.into_iter().zip(legs) {
-            if let (Leg::Failed(Some(image)), Some(asked)) = (leg, self.charges.get(index)) {
-                let outcome = Outcome::earlier(image, asked)?;
-                self.set(index, outcome);
-            } else {
-                self.admitted.push(index);
-            }
-        }
-        Ok(())
-    }
-
-    fn charge_admitted(&mut self) {
-        for index in std::mem::take(&mut self.admitted) {
-            if let Some(entry) = self.charges.get(index).cloned() {
-                self.set(index, Outcome::Charged(entry));
-            }
-        }
-    }
-
-    /// Refuses all that have no outcome yet.
-    fn refuse_open(&mut self, error: &Error) {
-        self.admitted.clear();
-        self.short.clear();
-        for outcome in &mut self.outcomes {
-            outcome.get_or_insert_with(|| Outcome::Refused(error.clone()));
-        }
-    }
-
-    fn finish(mut self) -> Vec<Outcome> {
-        for (index, refusal) in std::mem::take(&mut self.short) {
-            self.set(index, Outcome::Refused(refusal));
-        }
-        self.outcomes.into_iter().flatten().collect()
-    }
-
-    fn set(&mut self, index: usize, outcome: Outcome) {
-        if let Some(slot) = self.outcomes.get_mut(index) {
-            *slot = Some(outcome);
-        }
     }
 }

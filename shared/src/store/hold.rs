@@ -51,7 +51,10 @@ impl Store {
             let writes = self.take(&pool, &hold, &entry, now)?;
             let legs = self.transact(writes, &mut patience).await?;
             match legs.as_deref() {
-                None => return Ok(Outcome::Charged(entry)),
+                None => {
+                    self.shortages.forget(&team);
+                    return Ok(Outcome::Charged(entry));
+                }
                 Some([.., Leg::Failed(Some(image))]) => {
                     return Outcome::earlier(image.clone(), &entry);
                 }

@@ -1,8 +1,10 @@
 //! The table: one method per access pattern, its expressions as visible strings.
 
 mod access;
+pub mod batch;
 pub mod change;
 pub mod charge;
+mod company;
 pub mod connect;
 pub mod due;
 pub mod failure;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 
+use company::Crowds;
 use patience::Patience;
 use shortage::Shortages;
 
@@ -32,13 +35,20 @@ pub struct Store {
     table: Arc<str>,
     patience: Duration,
     shortages: Shortages,
+    crowds: Crowds,
 }
 
 impl Store {
     /// The table of that name.
     #[must_use]
     pub fn new(client: Client, table: &str) -> Self {
-        Self { client, table: table.into(), patience: PATIENCE, shortages: Shortages::default() }
+        Self {
+            client,
+            table: table.into(),
+            patience: PATIENCE,
+            shortages: Shortages::default(),
+            crowds: Crowds::default(),
+        }
     }
 
     /// The same table, given up on after `patience`.

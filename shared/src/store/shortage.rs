@@ -89,6 +89,7 @@ impl Store {
         if least <= shortage.balance {
             return Ok(None);
         }
+        let mut balance = shortage.balance;
         if shortage.seen.elapsed() >= FRESH {
             let pool = self.pool(team, now).await?;
             if pool.check_open().is_err() || least <= pool.balance.credits {
@@ -96,9 +97,10 @@ impl Store {
                 return Ok(None);
             }
             self.shortages.remember(&pool);
+            balance = pool.balance.credits;
         }
         let outcomes = stream::iter(charges.to_vec())
-            .map(async |asked| self.known_outcome(asked, shortage.balance).await);
+            .map(async |asked| self.known_outcome(asked, balance).await);
         outcomes.buffered(AT_ONCE).try_collect().await.map(Some)
     }
 

@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod company;
 mod concurrency;
 mod cost;
 mod domain;

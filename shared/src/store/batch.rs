@@ -1,0 +1,145 @@
+//! Charges on their way through one write.
+
+use std::collections::HashSet;
+
+use super::charge::Outcome;
+use super::failure::Leg;
+use crate::domain::entry::Entry;
+use crate::domain::ids::Id;
+use crate::domain::pool::{Balance, Effect};
+use crate::domain::{Credits, Error};
+
+/// The most charges of one transaction, which has a leg for the pool besides.
+pub const MAX_AT_ONCE: usize = 99;
+
+/// Charges that are made in one write: all to the pool, or all to one hold.
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    pub(super) hold: Option<Id>,
+    pub(super) charges: Vec<Entry>,
+}
+
+impl Write {
+    /// The outcomes if none of it is even tried.
+    pub(super) fn refused(&self, error: &Error) -> Vec<Outcome> {
+        vec![Outcome::Refused(error.clone()); self.charges.len()]
+    }
+}
+
+/// Cuts charges into writes: in order, at most [`MAX_AT_ONCE`] each, and no key twice in one, so
+/// that a repeated key meets the entry of its first charge.
+pub(super) fn in_writes(charges: Vec<Entry>) -> Vec<Write> {
+    let mut writes: Vec<Write> = Vec::new();
+    let mut keys = HashSet::new();
+    for charge in charges {
+        let fresh = keys.insert(charge.key.clone());
+        match writes.last_mut() {
+            Some(write)
+                if fresh && write.charges.len() < MAX_AT_ONCE && write.hold == charge.hold =>
+            {
+                write.charges.push(charge);
+            }
+            Some(_) | None => {
+                keys = HashSet::from([charge.key.clone()]);
+                writes.push(Write { hold: charge.hold.clone(), charges: vec![charge] });
+            }
+        }
+    }
+    writes
+}
+
+/// Charges on their way through one write.
+pub(super) struct Batch {
+    charges: Vec<Entry>,
+    outcomes: Vec<Option<Outcome>>,
+    /// The charges that the next try is for.
+    pub(super) admitted: Vec<usize>,
+    /// The refusals that hold if that try goes through.
+    pub(super) short: Vec<(usize, Error)>,
+}
+
+impl Batch {
+    pub(super) fn of(charges: Vec<Entry>) -> Self {
+        let outcomes = vec![None; charges.len()];
+        let mut batch = Self { outcomes, charges, admitted: Vec::new(), short: Vec::new() };
+        batch.admit_all();
+        batch
+    }
+
+    /// Admits whatever has no outcome yet.
+    pub(super) fn admit_all(&mut self) {
+        self.short.clear();
+        self.admitted = self.open().collect();
+    }
+
+    fn open(&self) -> impl Iterator<Item = usize> {
+        let outcomes = self.outcomes.iter().enumerate();
+        outcomes.filter(|(_, outcome)| outcome.is_none()).map(|(index, _)| index)
+    }
+
+    pub(super) fn admitted(&self) -> impl Iterator<Item = &Entry> {
+        self.admitted.iter().filter_map(|index| self.charges.get(*index))
+    }
+
+    /// Admits in order what `balance` covers.
+    pub(super) fn admit(&mut self, balance: Balance) {
+        self.admit_all();
+        let mut left = balance;
+        let charges = &self.charges;
+        let short = &mut self.short;
+        self.admitted.retain(|index| {
+            let required = charges.get(*index).map_or(Credits::ZERO, Entry::spent);
+            let after = left.after(Effect::Charge(required));
+            if after.is_none() {
+                short
+                    .push((*index, Error::InsufficientCredits { balance: left.credits, required }));
+            }
+            left = after.unwrap_or(left);
+            after.is_some()
+        });
+    }
+
+    /// Answers the admitted charges whose entries are there already.
+    pub(super) fn answer_replays(&mut self, legs: impl Iterator<Item = Leg>) -> Result<(), Error> {
+        let tried = std::mem::take(&mut self.admitted);
+        for (index, leg) in tried.into_iter().zip(legs) {
+            if let (Leg::Failed(Some(image)), Some(asked)) = (leg, self.charges.get(index)) {
+                let outcome = Outcome::earlier(image, asked)?;
+                self.set(index, outcome);
+            } else {
+                self.admitted.push(index);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn charge_admitted(&mut self) {
+        for index in std::mem::take(&mut self.admitted) {
+            if let Some(entry) = self.charges.get(index).cloned() {
+                self.set(index, Outcome::Charged(entry));
+            }
+        }
+    }
+
+    /// Refuses all that have no outcome yet.
+    pub(super) fn refuse_open(&mut self, error: &Error) {
+        self.admitted.clear();
+        self.short.clear();
+        for outcome in &mut self.outcomes {
+            outcome.get_or_insert_with(|| Outcome::Refused(error.clone()));
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Vec<Outcome> {
+        for (index, refusal) in std::mem::take(&mut self.short) {
+            self.set(index, Outcome::Refused(refusal));
+        }
+        self.outcomes.into_iter().flatten().collect()
+    }
+
+    fn set(&mut self, index: usize, outcome: Outcome) {
+        if let Some(slot) = self.outcomes.get_mut(index) {
+            *slot = Some(outcome);
+        }
+    }
+}

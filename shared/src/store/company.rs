@@ -1,0 +1,127 @@
+//! Charges of one team that are made at the same time in one process share a write.
+//!
+//! Whoever comes first writes at once. Whoever comes meanwhile waits for that write, and then the
+//! first of them writes for all. So nobody waits who is alone, and a crowd needs two writes.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::Store;
+use super::batch::{MAX_AT_ONCE, Write};
+use super::charge::Outcome;
+use super::patience::Patience;
+use crate::domain::ids::{Id, TeamId};
+use crate::domain::time::Time;
+
+/// What is charged to: a team's pool, or one of its holds.
+type Payer = (TeamId, Option<Id>);
+
+/// The crowds of a process, one for each payer that somebody charges right now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Crowds(Arc<Mutex<HashMap<Payer, Arc<Crowd>>>>);
+
+#[derive(Debug, Default)]
+struct Crowd {
+    waiting: Mutex<VecDeque<Waiting>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// A caller who waits for a turn, of whoever it is.
+#[derive(Debug)]
+struct Waiting {
+    write: Write,
+    now: Time,
+    answer: oneshot::Sender<Vec<Outcome>>,
+}
+
+impl Crowds {
+    fn join(&self, payer: Payer) -> Arc<Crowd> {
+        let mut crowds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(crowds.entry(payer).or_default())
+    }
+
+    /// Forgets a crowd that this was the last of.
+    fn leave(&self, payer: &Payer, crowd: Arc<Crowd>) {
+        let mut crowds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(crowd);
+        if crowds.get(payer).is_some_and(|crowd| Arc::strong_count(crowd) == 1) {
+            crowds.remove(payer);
+        }
+    }
+}
+
+impl Crowd {
+    fn wait(&self, waiting: Waiting) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(waiting);
+    }
+
+    /// Those who are next, in their order, as far as they fit into one write: so many charges, and
+    /// no key twice. Whoever has gone away meanwhile is left out.
+    fn next_party(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut party, mut size, mut keys) = (Vec::new(), 0_usize, HashSet::new());
+        while let Some(next) = waiting.pop_front() {
+            if next.answer.is_closed() {
+                continue;
+            }
+            size = size.saturating_add(next.write.charges.len());
+            let fits = size <= MAX_AT_ONCE
+                && next.write.charges.iter().all(|charge| keys.insert(charge.key.clone()));
+            if !fits {
+                waiting.push_front(next);
+                break;
+            }
+            party.push(next);
+        }
+        party
+    }
+}
+
+impl Store {
+    /// Charges what fits into one write, together with whoever else charges the same payer now.
+    pub(super) async fn charge_in_company(
+        &self,
+        team: &TeamId,
+        write: Write,
+        now: Time,
+        patience: &mut Patience,
+    ) -> Vec<Outcome> {
+        let payer = (team.clone(), write.hold.clone());
+        let crowd = self.crowds.join(payer.clone());
+        let outcomes = loop {
+            let (answer, mut answered) = oneshot::channel();
+            crowd.wait(Waiting { write: write.clone(), now, answer });
+            let answered = loop {
+                tokio::select! {
+                    biased;
+                    answered = &mut answered => break answered,
+                    _turn = crowd.turn.lock() => {
+                        self.charge_party(team, crowd.next_party(), patience).await;
+                    }
+                }
+            };
+            // Without an answer, the one who wrote for us has gone away in the middle of it. What
+            // came of it is found when it is tried once more.
+            if let Ok(outcomes) = answered {
+                break outcomes;
+            }
+        };
+        self.crowds.leave(&payer, crowd);
+        outcomes
+    }
+
+    async fn charge_party(&self, team: &TeamId, party: Vec<Waiting>, patience: &mut Patience) {
+        let Some(now) = party.iter().map(|waiting| waiting.now).max() else { return };
+        let hold = party.first().and_then(|waiting| waiting.write.hold.clone());
+        let charges = party.iter().flat_map(|waiting| waiting.write.charges.clone()).collect();
+        let outcomes = self.charge_at_once(team, Write { hold, charges }, now, patience).await;
+        let mut outcomes = outcomes.into_iter();
+        for waiting in party {
+            let own = outcomes.by_ref().take(waiting.write.charges.len()).collect();
+            // Who has gone away meanwhile needs no answer.
+            let _ = waiting.answer.send(own);
+        }
+    }
+}
