@@ -15,6 +15,7 @@ mod company;
 mod concurrency;
 mod cost;
 mod domain;
+mod faults;
 mod history;
 mod operation;
 mod reference;
