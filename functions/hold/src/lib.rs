@@ -9,8 +9,7 @@ use axum::{Json, Router};
 use serde_json::Value;
 use shared::domain::Error;
 use shared::domain::catalogue::{PRICE_LISTS, price_list};
-use shared::domain::entry::Entry;
-use shared::domain::hold::{Hold, HoldRequest, HoldView};
+use shared::domain::hold::{HoldRequest, HoldView};
 use shared::domain::ids::{Id, TeamId};
 use shared::http::{App, Body, Caller, Path, answer, idempotency_key};
 use shared::store::hold::Release;
@@ -38,13 +37,8 @@ async fn reserve(
     let prices = price_list(PRICE_LISTS, now.day());
     let prices = prices.ok_or_else(|| Error::internal("the catalogue is empty"))?;
     let entry = request.entry(&team, key, caller.sub, prices, now)?;
-    answer::created(app.store.hold(entry, now).await?, |entry| in_the_beginning(&entry))
-}
-
-/// The hold that an entry tells of, as it was when the entry was written.
-fn in_the_beginning(entry: &Entry) -> Value {
-    let hold = Hold::of(entry, 0).map(|hold| HoldView::at(hold, entry.at));
-    answer::one("hold", hold)
+    let outcome = app.store.hold(entry, now).await?;
+    answer::created(outcome, |entry| answer::one("hold", HoldView::in_the_beginning(&entry)))
 }
 
 async fn look(

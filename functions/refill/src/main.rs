@@ -7,5 +7,5 @@ use shared::http::App;
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let app = App::from_env()?;
-    lambda_runtime::run(service_fn(|event| refill::handle(&app, event))).await
+    Box::pin(lambda_runtime::run(service_fn(|event| refill::handle(&app, event)))).await
 }

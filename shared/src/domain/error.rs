@@ -35,6 +35,14 @@ pub enum Error {
         /// What the charge costs.
         required: Credits,
     },
+    /// A hold does not cover the cost of a capture.
+    #[error("{required} credits are needed and the hold has {remaining}")]
+    HoldExceeded {
+        /// What can still be captured from the hold.
+        remaining: Credits,
+        /// What the charge costs.
+        required: Credits,
+    },
     /// The payment provider did not take the money; the text is its reason.
     #[error("the payment failed: {0}")]
     PaymentFailed(String),
@@ -98,6 +106,7 @@ impl Error {
             | Self::Unauthenticated
             | Self::Forbidden(_)
             | Self::InsufficientCredits { .. }
+            | Self::HoldExceeded { .. }
             | Self::PaymentFailed(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed

@@ -1,14 +1,15 @@
 //! Holds: credits that are out of the balance, so that what they are for will be paid.
 //!
 //! A hold needs no split into free and purchased credits. It remembers the epoch in which it was
-//! taken; the pool remembers how many purchased credits each earlier epoch used. What comes back
-//! of an earlier epoch's holds is purchased up to that, and free beyond it.
+//! taken; the pool remembers how many purchased credits each earlier epoch used. From that follows
+//! what comes back of it, see [`Pool::take_back`].
 
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::PriceList;
 use super::entry::{Entry, Kind};
 use super::ids::{Id, Key, Reference, TeamId, UserId};
+use super::pool::Pool;
 use super::time::Time;
 use super::{Credits, Error};
 
@@ -62,6 +63,8 @@ pub struct Hold {
     pub status: Status,
     /// The pool's epoch in which it was taken.
     pub epoch: u64,
+    /// The epoch that the last reset before it began.
+    pub reset_epoch: u64,
     /// From this instant on nothing is captured from it.
     pub expires_at: Time,
     /// What the caller's own records call it.
@@ -175,9 +178,10 @@ impl HoldRequest {
 }
 
 impl Hold {
-    /// The hold that an entry tells of, as it was in the beginning. `None` for other entries.
+    /// The hold that an entry tells of, as it was in the beginning, taken in the pool's present epoch.
+    /// `None` for other entries.
     #[must_use]
-    pub fn of(entry: &Entry, epoch: u64) -> Option<Self> {
+    pub fn of(entry: &Entry, pool: &Pool) -> Option<Self> {
         let credits = Credits::new(entry.held.unsigned_abs());
         Some(Self {
             id: entry.hold.clone()?,
@@ -186,7 +190,8 @@ impl Hold {
             remaining: credits,
             captured: Credits::ZERO,
             status: Status::Open,
-            epoch,
+            epoch: pool.epoch,
+            reset_epoch: pool.terms.reset_epoch,
             expires_at: entry.at.plus_seconds(entry.expires_in?),
             reference: entry.reference.clone(),
         })
@@ -227,6 +232,13 @@ pub struct HoldView {
 }
 
 impl HoldView {
+    /// The hold that an entry tells of, as it was when that was written.
+    #[must_use]
+    pub fn in_the_beginning(entry: &Entry) -> Option<Self> {
+        let hold = Hold::of(entry, &Pool::open(entry.team.clone()))?;
+        Some(Self::at(hold, entry.at))
+    }
+
     /// The hold at that time.
     #[must_use]
     pub fn at(hold: Hold, now: Time) -> Self {

@@ -81,8 +81,9 @@ text!(
     Reference, 1..=255, is_printable, "1 to 255 printable characters"
 );
 text!(
-    /// The id of a ledger entry or of what an entry came from: 1 to 64 letters, digits or `_`.
-    Id, 1..=64, |c: char| c.is_ascii_alphanumeric() || c == '_', "1 to 64 letters, digits or _"
+    /// The id of a ledger entry or of what an entry came from: 1 to 64 letters, digits, `_` or `-`.
+    Id, 1..=64, |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
+    "1 to 64 letters, digits, _ or -"
 );
 
 impl Id {

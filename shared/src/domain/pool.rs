@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Credits;
 use super::cycle::Cycle;
+use super::hold::Hold;
 use super::ids::TeamId;
 use super::plans::Cadence;
 use super::subscription::Subscription;
@@ -94,13 +95,10 @@ pub struct Pool {
     #[serde(flatten)]
     pub balance: Balance,
     /// What the open holds were taken for, captured or not.
-    #[serde(default)]
     pub held: Credits,
     /// Counts the grants. What a hold gives back depends on the epoch in which it was taken.
-    #[serde(default)]
     pub epoch: u64,
     /// The purchased credits that earlier epochs used and that holds of theirs may still bring back.
-    #[serde(default)]
     pub owed: BTreeMap<String, Credits>,
     /// Counts the changes of the terms. A write that was decided on older terms must not land.
     pub version: u64,
@@ -120,7 +118,6 @@ pub struct Terms {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<Subscription>,
     /// The epoch that the last reset began; the free credits of earlier ones have lapsed.
-    #[serde(default)]
     pub reset_epoch: u64,
     /// The epochs in [`Pool::owed`], and when each ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -128,6 +125,9 @@ pub struct Terms {
     /// The current cycle, while there is a subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle: Option<Cycle>,
+    /// When the newest subscription started, whatever has become of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_start: Option<Time>,
     /// A subscription that takes the place of the current one as soon as somebody sees to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
@@ -148,17 +148,19 @@ pub struct Next {
 pub struct Owing {
     /// The epoch.
     pub epoch: u64,
+    /// The epoch that the last reset before it began.
+    pub reset_epoch: u64,
     /// When it ended.
     pub ended_at: Time,
 }
 
 /// What a hold gives back to its pool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Return {
     /// What can be spent again.
     pub credits: Credits,
-    /// So many of them raise the mark: they are purchased ones of an earlier epoch.
-    pub purchased: Credits,
+    /// Those of them that raise the mark, by the earlier epochs that used them: they are purchased.
+    pub purchased: Vec<(u64, Credits)>,
     /// Free credits whose cycle is over.
     pub lapsed: Credits,
 }
@@ -202,6 +204,7 @@ impl Pool {
                 reset_epoch: 0,
                 owing: Vec::new(),
                 cycle: None,
+                newest_start: None,
                 next: None,
             },
         }
@@ -237,18 +240,29 @@ impl Pool {
         self.owed.keys().filter(move |key| !is_open(key))
     }
 
-    /// What comes back when `rest` credits of a hold of `epoch` are given back. Its free credits
-    /// come back in the cycle that they were taken in and lapse after it.
+    /// What comes back when `rest` credits of a hold are given back, as if they had never been taken.
+    ///
+    /// Without them, the hold's epoch would have used fewer purchased credits, and what free credits
+    /// it had left would have spared those of the later epochs until the next reset. So purchased
+    /// credits come back as far as they are owed there, in that order. What is beyond them is free:
+    /// it comes back in the cycle that it was taken in and lapses after it.
     #[must_use]
-    pub fn take_back(&self, epoch: u64, rest: Credits) -> Return {
-        if epoch == self.epoch {
-            return Return { credits: rest, ..Return::default() };
+    pub fn take_back(&self, hold: &Hold, rest: Credits) -> Return {
+        let mut left = rest;
+        let mut purchased = Vec::new();
+        let affected =
+            |owing: &&Owing| owing.reset_epoch == hold.reset_epoch && owing.epoch >= hold.epoch;
+        for owing in self.terms.owing.iter().filter(affected) {
+            let part = left.min(self.owed_to(owing.epoch));
+            if !part.is_zero() {
+                left = left.above(part);
+                purchased.push((owing.epoch, part));
+            }
         }
-        let purchased = rest.min(self.owed_to(epoch));
-        if epoch >= self.terms.reset_epoch {
+        if hold.reset_epoch == self.terms.reset_epoch {
             Return { credits: rest, purchased, lapsed: Credits::ZERO }
         } else {
-            Return { credits: purchased, purchased, lapsed: rest.above(purchased) }
+            Return { credits: rest.above(left), purchased, lapsed: left }
         }
     }
 

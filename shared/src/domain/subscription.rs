@@ -149,6 +149,9 @@ impl Pool {
         if told.zip(request.account_created_at).is_some_and(|(told, again)| told != again) {
             return Err(Error::invalid("account_created_at", "was told otherwise before"));
         }
+        if self.is_past(request) {
+            return Ok(None);
+        }
         let account_created_at = told.or(request.account_created_at);
         let terms = Terms { account_created_at, ..self.terms.clone() };
         let change = match &self.terms.subscription {
@@ -168,6 +171,16 @@ impl Pool {
         Ok((change.terms != self.terms).then_some(change))
     }
 
+    /// Whether a request tells of a subscription that another one has followed, or that has ended:
+    /// it comes late or again, and must not bring a grant.
+    fn is_past(&self, request: &SubscriptionRequest) -> bool {
+        let days = self.terms.newest_start.zip(request.started_at);
+        days.is_some_and(|(newest, start)| match self.terms.subscription {
+            Some(_) => start.day() < newest.day(),
+            None => start.day() <= newest.day(),
+        })
+    }
+
     fn adjust(&self, current: &Subscription, seats: u32, terms: Terms, now: Time) -> Change {
         let granted_seats = current.granted_seats.max(seats);
         let adjusted = Subscription { seats, granted_seats, cancelled: false, ..current.clone() };
@@ -181,6 +194,7 @@ impl Pool {
         let Next { subscription, since } = next;
         let terms = Terms {
             cycle: Some(Cycle::holding(subscription.started_at.day(), now.day())),
+            newest_start: Some(subscription.started_at),
             subscription: Some(subscription.clone()),
             next: None,
             ..self.terms.clone()
@@ -233,7 +247,11 @@ impl Pool {
         if effect.is_grant() {
             terms.owing.retain(|owing| owing.ended_at.plus_seconds(MAX_SECONDS) > granted_at);
             if self.balance.is_below_mark() {
-                terms.owing.push(Owing { epoch: self.epoch, ended_at: granted_at });
+                terms.owing.push(Owing {
+                    epoch: self.epoch,
+                    reset_epoch: self.terms.reset_epoch,
+                    ended_at: granted_at,
+                });
             }
         }
         if matches!(effect, Effect::Reset(_)) {
@@ -387,6 +405,23 @@ mod tests {
             let again = pool.subscribe(&request(same), at("2027-01-11T00:00:00Z"));
             assert_eq!(again.unwrap(), None, "{same}");
         }
+    }
+
+    #[test]
+    fn what_comes_late_or_again_grants_nothing() {
+        let expert = r#"{"plan":"multichannel_expert","started_at":"2027-01-10T00:00:00Z"}"#;
+        let enterprise = r#"{"plan":"enterprise","started_at":"2027-01-12T00:00:00Z"}"#;
+        let mut pool = Pool::open("t".parse().unwrap());
+        for body in [expert, enterprise, expert, enterprise] {
+            subscribe(&mut pool, body, "2027-01-12T10:00:00Z");
+        }
+        assert_eq!(pool.terms.subscription.as_ref().unwrap().plan.name, "enterprise");
+        assert_eq!((split(&pool), pool.epoch), ((400, 0), 2), "two grants, the second one's");
+        let change = pool.cancel(at("2027-01-13T00:00:00Z")).unwrap().unwrap();
+        apply(&mut pool, change);
+        turn(&mut pool, "2027-02-12T00:00:00Z");
+        subscribe(&mut pool, enterprise, "2027-02-13T00:00:00Z");
+        assert_eq!((split(&pool), pool.terms.subscription.clone()), ((0, 0), None));
     }
 
     #[test]

@@ -39,7 +39,19 @@ impl From<&Error> for Problem {
             }
             Error::Forbidden(_) => (403, "/problems/forbidden", "Forbidden", json!({})),
             Error::InsufficientCredits { balance, required } => {
-                return Self::insufficient_credits(*balance, *required);
+                let shortfall = required.above(*balance);
+                let detail = format!(
+                    "This costs {required} credits and the team has {balance}, so {shortfall} are \
+                     missing. An admin of the team can buy more."
+                );
+                return Self::insufficient_credits(*balance, *required, detail);
+            }
+            Error::HoldExceeded { remaining, required } => {
+                let detail = format!(
+                    "This costs {required} credits and the hold has {remaining} left. The charge may \
+                     be made without the hold."
+                );
+                return Self::insufficient_credits(*remaining, *required, detail);
             }
             Error::PaymentFailed(reason) => {
                 (402, "/problems/payment-failed", "Payment failed", json!({ "reason": reason }))
@@ -86,12 +98,8 @@ impl Problem {
         Self { kind, title, status, detail, more }
     }
 
-    fn insufficient_credits(balance: Credits, required: Credits) -> Self {
+    fn insufficient_credits(balance: Credits, required: Credits, detail: String) -> Self {
         let shortfall = required.above(balance);
-        let detail = format!(
-            "This costs {required} credits and the team has {balance}, so {shortfall} are missing. \
-             An admin of the team can buy more."
-        );
         let more = json!({ "balance": balance, "required": required, "shortfall": shortfall });
         Self::new(402, "/problems/insufficient-credits", "Insufficient credits", detail, more)
     }

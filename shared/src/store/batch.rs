@@ -1,6 +1,6 @@
 //! Charges on their way through one write.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::charge::Outcome;
 use super::failure::Leg;
@@ -26,23 +26,26 @@ impl Write {
     }
 }
 
-/// Cuts charges into writes: in order, at most [`MAX_AT_ONCE`] each, and no key twice in one, so
-/// that a repeated key meets the entry of its first charge.
-pub(super) fn in_writes(charges: Vec<Entry>) -> Vec<Write> {
-    let mut writes: Vec<Write> = Vec::new();
-    let mut keys = HashSet::new();
-    for charge in charges {
-        let fresh = keys.insert(charge.key.clone());
-        match writes.last_mut() {
-            Some(write)
-                if fresh && write.charges.len() < MAX_AT_ONCE && write.hold == charge.hold =>
-            {
-                write.charges.push(charge);
-            }
-            Some(_) | None => {
-                keys = HashSet::from([charge.key.clone()]);
-                writes.push(Write { hold: charge.hold.clone(), charges: vec![charge] });
-            }
+/// Cuts charges into writes, each with the places of its charges: those of one payer in their order,
+/// at most [`MAX_AT_ONCE`] in one. Payers do not mind each other; but a key that comes again comes in
+/// a later write, so that it meets the entry of its first charge.
+pub(super) fn in_writes(charges: Vec<Entry>) -> Vec<(Write, Vec<usize>)> {
+    let mut writes: Vec<(Write, Vec<usize>)> = Vec::new();
+    let mut last_of_key = HashMap::new();
+    for (place, charge) in charges.into_iter().enumerate() {
+        let of_payer = |(write, _): &(Write, _)| write.hold == charge.hold;
+        let last = writes.iter().rposition(of_payer).filter(|last| {
+            last_of_key.get(&charge.key).is_none_or(|of_key| of_key < last)
+                && writes.get(*last).is_some_and(|(write, _)| write.charges.len() < MAX_AT_ONCE)
+        });
+        let last = last.unwrap_or_else(|| {
+            writes.push((Write { hold: charge.hold.clone(), charges: Vec::new() }, Vec::new()));
+            writes.len().saturating_sub(1)
+        });
+        last_of_key.insert(charge.key.clone(), last);
+        if let Some((write, places)) = writes.get_mut(last) {
+            write.charges.push(charge);
+            places.push(place);
         }
     }
     writes
@@ -97,6 +100,15 @@ impl Batch {
             left = after.unwrap_or(left);
             after.is_some()
         });
+    }
+
+    /// What is short is so because of a hold.
+    pub(super) fn short_of_hold(&mut self) {
+        for (_, error) in &mut self.short {
+            if let Error::InsufficientCredits { balance, required } = *error {
+                *error = Error::HoldExceeded { remaining: balance, required };
+            }
+        }
     }
 
     /// Answers the admitted charges whose entries are there already.

@@ -46,15 +46,21 @@ impl Store {
     /// [`Error::Internal`]; for a charge to a hold, [`Error::NotFound`] and [`Error::HoldClosed`].
     pub async fn charge(&self, team: &TeamId, charges: Vec<Entry>, now: Time) -> Vec<Outcome> {
         let mut patience = self.patience();
-        let mut outcomes = Vec::with_capacity(charges.len());
-        for write in in_writes(charges) {
-            outcomes.extend(if !outcomes.is_empty() && patience.is_over() {
+        let mut outcomes = vec![None; charges.len()];
+        for (number, (write, places)) in in_writes(charges).into_iter().enumerate() {
+            let done = if number > 0 && patience.is_over() {
                 write.refused(&Error::Busy)
             } else {
                 self.charge_in_company(team, write, now, &mut patience).await
-            });
+            };
+            for (place, outcome) in places.into_iter().zip(done) {
+                if let Some(empty) = outcomes.get_mut(place) {
+                    *empty = Some(outcome);
+                }
+            }
         }
-        outcomes
+        let lost = || Outcome::Refused(Error::internal("a charge has no outcome"));
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
     }
 
     /// Charges what fits into one write.
@@ -186,19 +192,18 @@ impl Store {
             (Some(Leg::Failed(Some(image))), None) => {
                 let pool: Pool = serde_dynamo::from_item(image).map_err(Error::internal)?;
                 pool.check_open()?;
-                if self.keep_up(&pool, now, patience).await?.is_some() {
-                    batch.admit_all();
-                } else {
-                    batch.admit(pool.balance);
-                    if batch.admitted.is_empty() {
-                        self.shortages.remember(&pool);
-                    }
+                let may_gain = pool.is_due(now) || !pool.held.is_zero();
+                let pool = if may_gain { self.pool(&pool.team, now).await? } else { pool };
+                batch.admit(pool.balance);
+                if batch.admitted.is_empty() {
+                    self.shortages.remember(&pool, now);
                 }
             }
             (Some(Leg::Failed(Some(image))), Some(_)) => {
                 let hold: Hold = serde_dynamo::from_item(image).map_err(Error::internal)?;
                 hold.check_open(now)?;
                 batch.admit(Balance { credits: hold.remaining, mark: Credits::ZERO });
+                batch.short_of_hold();
             }
             // What turned out to be a replay leaves room for what seemed too much before.
             (Some(Leg::Passed) | None, _) => batch.admit_all(),

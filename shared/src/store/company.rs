@@ -37,17 +37,26 @@ struct Waiting {
 }
 
 impl Crowds {
-    fn join(&self, payer: Payer) -> Arc<Crowd> {
+    fn join(&self, payer: Payer) -> Member<'_> {
         let mut crowds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(crowds.entry(payer).or_default())
+        let crowd = Arc::clone(crowds.entry(payer.clone()).or_default());
+        Member { crowds: self, payer, crowd }
     }
+}
 
-    /// Forgets a crowd that this was the last of.
-    fn leave(&self, payer: &Payer, crowd: Arc<Crowd>) {
-        let mut crowds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(crowd);
-        if crowds.get(payer).is_some_and(|crowd| Arc::strong_count(crowd) == 1) {
-            crowds.remove(payer);
+/// Somebody in a crowd. The last one to leave it takes it along.
+struct Member<'a> {
+    crowds: &'a Crowds,
+    payer: Payer,
+    crowd: Arc<Crowd>,
+}
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        let mut crowds = self.crowds.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The map's own and this one.
+        if Arc::strong_count(&self.crowd) <= 2 {
+            crowds.remove(&self.payer);
         }
     }
 }
@@ -88,9 +97,9 @@ impl Store {
         now: Time,
         patience: &mut Patience,
     ) -> Vec<Outcome> {
-        let payer = (team.clone(), write.hold.clone());
-        let crowd = self.crowds.join(payer.clone());
-        let outcomes = loop {
+        let member = self.crowds.join((team.clone(), write.hold.clone()));
+        let crowd = &member.crowd;
+        loop {
             let (answer, mut answered) = oneshot::channel();
             crowd.wait(Waiting { write: write.clone(), now, answer });
             let answered = loop {
@@ -105,11 +114,9 @@ impl Store {
             // Without an answer, the one who wrote for us has gone away in the middle of it. What
             // came of it is found when it is tried once more.
             if let Ok(outcomes) = answered {
-                break outcomes;
+                return outcomes;
             }
-        };
-        self.crowds.leave(&payer, crowd);
-        outcomes
+        }
     }
 
     async fn charge_party(&self, team: &TeamId, party: Vec<Waiting>, patience: &mut Patience) {

@@ -31,7 +31,7 @@ impl Store {
             .expression_attribute_values(":shard", keys::text(keys::due_shard(shard)))
             .expression_attribute_values(":now", keys::text(now.to_string()))
             .set_exclusive_start_key(start);
-        let found = query.send().await.map_err(failure)?;
+        let found = self.patience().bound(query.send()).await?.map_err(failure)?;
         let mut teams: Vec<TeamId> =
             found.items.iter().flatten().filter_map(keys::team_of_due).collect();
         teams.sort_unstable();

@@ -3,6 +3,8 @@
 //! A marker in the team's own partition stands for each open hold, so that they can be listed with
 //! certainty; captures do not touch it.
 
+use std::fmt::Write;
+
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -11,6 +13,7 @@ use super::access::{delete, put, update};
 use super::charge::Outcome;
 use super::failure::{Leg, failure};
 use super::keys::{self, Item};
+use super::patience::Patience;
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, Key, TeamId, UserId};
@@ -46,7 +49,7 @@ impl Store {
                 Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
                 Err(error) => return Err(error),
             };
-            let hold = Hold::of(&entry, pool.epoch);
+            let hold = Hold::of(&entry, &pool);
             let hold = hold.ok_or_else(|| Error::internal("this entry tells of no hold"))?;
             let writes = self.take(&pool, &hold, &entry, now)?;
             let legs = self.transact(writes, &mut patience).await?;
@@ -148,7 +151,17 @@ impl Store {
         by: &Release,
         now: Time,
     ) -> Result<(Hold, bool), Error> {
-        let mut patience = self.patience();
+        self.release_with(team, id, by, now, &mut self.patience()).await
+    }
+
+    async fn release_with(
+        &self,
+        team: &TeamId,
+        id: &Id,
+        by: &Release,
+        now: Time,
+        patience: &mut Patience,
+    ) -> Result<(Hold, bool), Error> {
         loop {
             let hold = self.look_at_hold(team, id).await?;
             let entry = release_entry(&hold, by, now);
@@ -162,17 +175,16 @@ impl Store {
             };
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             let writes = self.give_back(&pool, &hold, status, &entry)?;
-            let legs = self.transact(writes, &mut patience).await?;
+            let legs = self.transact(writes, patience).await?;
             match legs.as_deref() {
                 None => {
                     self.shortages.forget(team);
                     return Ok((Hold { remaining: Credits::ZERO, status, ..hold }, false));
                 }
+                // It was given back meanwhile, by this request or by time, unless the key means
+                // something else.
                 Some([.., Leg::Failed(Some(image))]) => {
-                    let earlier = Outcome::earlier(image.clone(), &entry)?;
-                    if let Outcome::Refused(error) = earlier {
-                        return Err(error);
-                    }
+                    is_answer(image.clone(), &entry)?;
                     patience.check()?;
                 }
                 // A capture or a grant came first.
@@ -184,9 +196,7 @@ impl Store {
     /// Whether a hold that is closed was closed by this very request.
     async fn released_before(&self, hold: Hold, asked: &Entry) -> Result<(Hold, bool), Error> {
         let image = self.get(keys::entry(asked)).await?.ok_or(Error::HoldClosed)?;
-        let found: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
-        let asked = Entry { held: found.held, ..asked.clone() };
-        if found.answers(&asked) { Ok((hold, true)) } else { Err(Error::KeyReused) }
+        is_answer(image, asked).map(|()| (hold, true))
     }
 
     fn give_back(
@@ -196,7 +206,7 @@ impl Store {
         status: Status,
         entry: &Entry,
     ) -> Result<Vec<TransactWriteItem>, Error> {
-        let back = pool.take_back(hold.epoch, hold.remaining);
+        let back = pool.take_back(hold, hold.remaining);
         let close = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::hold(&hold.team, &hold.id)))
@@ -209,23 +219,29 @@ impl Store {
             .expression_attribute_values(":rest", keys::number(hold.remaining.get()))
             .build()
             .map_err(Error::internal)?;
-        let mut set =
-            "SET credits = credits + :back, mark = mark + :purchased, held = held - :hold"
-                .to_owned();
+        let mut set = "SET credits = credits + :back, held = held - :hold".to_owned();
         let mut condition = "epoch = :epoch".to_owned();
         let mut taker = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&hold.team)))
             .expression_attribute_values(":back", keys::number(back.credits.get()))
-            .expression_attribute_values(":purchased", keys::number(back.purchased.get()))
             .expression_attribute_values(":hold", keys::number(hold.credits.get()))
             .expression_attribute_values(":epoch", keys::number(pool.epoch));
-        if !back.purchased.is_zero() {
-            set.push_str(", owed.#of = owed.#of - :purchased");
-            condition.push_str(" AND owed.#of = :owed");
+        let mut purchased = Credits::ZERO;
+        for (number, (epoch, part)) in back.purchased.iter().enumerate() {
+            purchased = purchased.plus(*part).unwrap_or(Credits::MAX);
+            write!(set, ", owed.#of{number} = owed.#of{number} - :part{number}").ok();
+            write!(condition, " AND owed.#of{number} = :owed{number}").ok();
+            let owed = keys::number(pool.owed_to(*epoch).get());
             taker = taker
-                .expression_attribute_names("#of", hold.epoch.to_string())
-                .expression_attribute_values(":owed", keys::number(pool.owed_to(hold.epoch).get()));
+                .expression_attribute_names(format!("#of{number}"), epoch.to_string())
+                .expression_attribute_values(format!(":part{number}"), keys::number(part.get()))
+                .expression_attribute_values(format!(":owed{number}"), owed);
+        }
+        if !purchased.is_zero() {
+            set.push_str(", mark = mark + :purchased");
+            let purchased = keys::number(purchased.get());
+            taker = taker.expression_attribute_values(":purchased", purchased);
         }
         let pool = taker
             .update_expression(set)
@@ -253,10 +269,16 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn expire(&self, team: &TeamId, now: Time) -> Result<u64, Error> {
+    pub(super) async fn expire(
+        &self,
+        team: &TeamId,
+        now: Time,
+        patience: &mut Patience,
+    ) -> Result<u64, Error> {
         let mut expired = 0_u64;
         for id in self.open_holds(team, Some(now)).await? {
-            let (_, was_before) = self.release(team, &id, &Release::ByTime, now).await?;
+            let by = Release::ByTime;
+            let (_, was_before) = self.release_with(team, &id, &by, now, patience).await?;
             expired = expired.saturating_add(u64::from(!was_before));
         }
         Ok(expired)
@@ -277,7 +299,7 @@ impl Store {
                 .expression_attribute_values(":first", keys::text(keys::MARKERS))
                 .expression_attribute_values(":last", keys::text(keys::markers_until(by)))
                 .set_exclusive_start_key(start);
-            let found = query.send().await.map_err(failure)?;
+            let found = self.patience().bound(query.send()).await?.map_err(failure)?;
             ids.extend(found.items.iter().flatten().filter_map(keys::hold_of_marker));
             start = found.last_evaluated_key;
             if start.is_none() {
@@ -285,6 +307,13 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether an entry answers a release, however much there was to give back when it was asked for.
+fn is_answer(image: Item, asked: &Entry) -> Result<(), Error> {
+    let found: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
+    let asked = Entry { held: found.held, ..asked.clone() };
+    if found.answers(&asked) { Ok(()) } else { Err(Error::KeyReused) }
 }
 
 fn release_entry(hold: &Hold, by: &Release, now: Time) -> Entry {

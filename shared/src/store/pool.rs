@@ -1,7 +1,6 @@
 //! Reading a pool. Whoever meets a cycle that is over turns it, readers included, so that nobody
 //! sees credits that have lapsed.
 
-use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
@@ -16,13 +15,6 @@ pub struct Upkeep {
     pub turned: bool,
     /// How many holds have expired.
     pub expired: u64,
-}
-
-impl Upkeep {
-    fn add(&mut self, more: Self) {
-        self.turned |= more.turned;
-        self.expired = self.expired.saturating_add(more.expired);
-    }
 }
 
 impl Store {
@@ -42,34 +34,21 @@ impl Store {
         let mut patience = self.patience();
         let mut done = Upkeep::default();
         loop {
-            let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            match self.keep_up(&pool, now, &mut patience).await? {
-                None => return Ok((pool, done)),
-                Some(upkeep) => done.add(upkeep),
+            let mut pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            // Holds come first: a grant forgets what is owed to epochs whose holds have all expired.
+            if !pool.held.is_zero() {
+                let expired = self.expire(team, now, &mut patience).await?;
+                done.expired = done.expired.saturating_add(expired);
+                // Somebody else may have given them back since the pool was read.
+                pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            }
+            let Some(change) = pool.turn(now) else { return Ok((pool, done)) };
+            if self.apply(&pool, &change, &mut patience).await? {
+                done.turned = true;
+            } else {
+                patience.pause().await?;
             }
         }
-    }
-
-    /// Does what is due for a pool as it was seen. `None` if nothing was.
-    pub(super) async fn keep_up(
-        &self,
-        pool: &Pool,
-        now: Time,
-        patience: &mut Patience,
-    ) -> Result<Option<Upkeep>, Error> {
-        // Holds come first: a grant forgets what is owed to epochs whose holds have all expired.
-        if !pool.held.is_zero() {
-            let expired = self.expire(&pool.team, now).await?;
-            if expired > 0 {
-                return Ok(Some(Upkeep { turned: false, expired }));
-            }
-        }
-        let Some(change) = pool.turn(now) else { return Ok(None) };
-        let turned = self.apply(pool, &change, patience).await?;
-        if !turned {
-            patience.pause().await?;
-        }
-        Ok(Some(Upkeep { turned, expired: 0 }))
     }
 
     /// Changes the terms as `decide` wants it for the pool as it is; `None` leaves all as it is.

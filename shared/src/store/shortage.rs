@@ -38,16 +38,31 @@ struct Shortage {
     balance: Credits,
     due_at: Option<Time>,
     seen: Instant,
+    seen_at: Time,
+}
+
+impl Shortage {
+    /// How long ago the pool was seen, by the clock that says more: one may stand still while a
+    /// function is frozen, and the other in a test.
+    fn age(&self, now: Time) -> Duration {
+        let by_time = now.timestamp().duration_since(self.seen_at.timestamp());
+        // A clock that has gone back says nothing.
+        self.seen.elapsed().max(by_time.try_into().unwrap_or(Duration::MAX))
+    }
 }
 
 impl Shortages {
     /// Remembers a pool that could not pay, unless an open hold may bring it credits by itself.
-    pub(super) fn remember(&self, pool: &Pool) {
+    pub(super) fn remember(&self, pool: &Pool, now: Time) {
         if !pool.held.is_zero() {
             return;
         }
-        let shortage =
-            Shortage { balance: pool.balance.credits, due_at: pool.due_at(), seen: Instant::now() };
+        let shortage = Shortage {
+            balance: pool.balance.credits,
+            due_at: pool.due_at(),
+            seen: Instant::now(),
+            seen_at: now,
+        };
         self.with(|pools| {
             if pools.len() >= MOST {
                 pools.clear();
@@ -63,7 +78,7 @@ impl Shortages {
 
     fn of(&self, team: &TeamId, now: Time) -> Option<Shortage> {
         self.with(|pools| pools.get(team).copied()).filter(|shortage| {
-            shortage.seen.elapsed() < KNOWN && shortage.due_at.is_none_or(|due| due > now)
+            shortage.age(now) < KNOWN && shortage.due_at.is_none_or(|due| due > now)
         })
     }
 
@@ -90,13 +105,13 @@ impl Store {
             return Ok(None);
         }
         let mut balance = shortage.balance;
-        if shortage.seen.elapsed() >= FRESH {
+        if shortage.age(now) >= FRESH {
             let pool = self.pool(team, now).await?;
             if pool.check_open().is_err() || least <= pool.balance.credits {
                 self.shortages.forget(team);
                 return Ok(None);
             }
-            self.shortages.remember(&pool);
+            self.shortages.remember(&pool, now);
             balance = pool.balance.credits;
         }
         let outcomes = stream::iter(charges.to_vec())

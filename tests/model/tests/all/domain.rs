@@ -202,7 +202,7 @@ impl Team {
         if self.pool.check_open().is_err() {
             return Came::Closed;
         }
-        let hold = Hold::of(entry, self.pool.epoch).unwrap();
+        let hold = Hold::of(entry, &self.pool).unwrap();
         let required = hold.credits;
         let Some(after) = self.pool.balance.after(Effect::Charge(required)) else {
             let balance = self.pool.balance.credits.get();
@@ -239,14 +239,14 @@ impl Team {
         let hold = self.holds.get_mut(id).unwrap();
         let rest = std::mem::take(&mut hold.remaining);
         hold.status = status;
-        let back = self.pool.take_back(hold.epoch, rest);
+        let back = self.pool.take_back(hold, rest);
         let balance = &mut self.pool.balance;
         balance.credits = balance.credits.plus(back.credits).unwrap();
-        balance.mark = balance.mark.plus(back.purchased).unwrap();
         self.pool.held = self.pool.held.minus(hold.credits).unwrap();
-        if !back.purchased.is_zero() {
-            let owed = self.pool.owed.get_mut(&hold.epoch.to_string()).unwrap();
-            *owed = owed.minus(back.purchased).unwrap();
+        for (epoch, part) in back.purchased {
+            balance.mark = balance.mark.plus(part).unwrap();
+            let owed = self.pool.owed.get_mut(&epoch.to_string()).unwrap();
+            *owed = owed.minus(part).unwrap();
         }
         if !back.lapsed.is_zero() {
             let lapsed = Entry::of_hold(&self.pool.team, Kind::Expiry, id.clone(), entry.at);

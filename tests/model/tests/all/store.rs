@@ -20,6 +20,9 @@ fn refusal(error: &Error) -> Came {
         Error::InsufficientCredits { balance, required } => {
             Came::Short { balance: balance.get(), required: required.get() }
         }
+        Error::HoldExceeded { remaining, required } => {
+            Came::Short { balance: remaining.get(), required: required.get() }
+        }
         Error::KeyReused => Came::KeyReused,
         Error::AccountClosed => Came::Closed,
         Error::NotFound("hold") => Came::NoHold,
