@@ -264,3 +264,46 @@ async fn a_batch_may_mix_holds_and_the_pool() {
     assert_eq!(api.all_credits("t").await, (50, 0, 10));
     api.adds_up("t").await;
 }
+
+/// A seat that comes between the hold and the spending begins an epoch of its own; what is spent
+/// there used a purchased credit only because of the hold.
+#[tokio::test]
+async fn a_release_spares_what_was_spent_after_a_seat_came() {
+    let api = Api::start().await;
+    api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
+    api.buy("t", "order", 100).await.ok();
+    let id = api.held("t", 30, 40 * DAY).await;
+    api.subscribe("t", &json!({ "plan": "multichannel_expert", "seats": 4 })).await;
+    let most = json!({ "action": "linkedin_enrichment", "outcome": "found", "quantity": 1_571 });
+    api.charge("t", "most", &most).await.ok();
+    assert_eq!(api.all_credits("t").await, (0, 99, 30));
+    api.subscribe("t", &json!({ "plan": "free_trial" })).await;
+    assert_eq!(api.all_credits("t").await, (200, 99, 30));
+    api.release("t", &id, "release").await.ok();
+    assert_eq!(api.all_credits("t").await, (200, 100, 0));
+    api.adds_up("t").await;
+}
+
+#[tokio::test]
+async fn a_batch_that_alternates_between_payers() {
+    let api = Api::start().await;
+    api.team_with("t", 10_000).await;
+    let holds = [api.held("t", 1_250, DAY).await, api.held("t", 1_251, DAY).await];
+    let charges: Vec<Value> = (0..500)
+        .map(|n| {
+            let key = format!("lead {}", n % 498);
+            json!({ "key": key, "action": "email_finder", "outcome": "risky", "hold": holds[n % 2] })
+        })
+        .collect();
+    let path = "/teams/t/charges/batch";
+    let body = json!({ "charges": charges });
+    let results = api.send(Method::POST, path, &pipeline(), None, Some(&body)).await.ok();
+    let results = results["results"].as_array().unwrap();
+    for (number, result) in results.iter().enumerate() {
+        let expected = if number < 498 { "charged" } else { "replayed" };
+        assert_eq!(result["status"], expected, "{number}: {result}");
+        assert_eq!(result["charge"]["key"], format!("lead {}", number % 498));
+    }
+    assert_eq!(api.all_credits("t").await, (7_499, 0, 11));
+    api.adds_up("t").await;
+}

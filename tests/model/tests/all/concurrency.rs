@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::entry::{Entry, Kind};
+use shared::domain::hold::HoldRequest;
 use shared::domain::ids::TeamId;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
@@ -212,4 +213,31 @@ async fn fifty_of_a_thousand() {
     let charges = Selection { kind: Some(Kind::Charge), ..Selection::default() };
     assert_eq!(store.history(&team, &charges, None, 100).await.unwrap().entries.len(), 50);
     assert_eq!(store.pool(&team, now()).await.unwrap().balance.credits, Credits::ZERO);
+}
+
+/// A hold has expired and its credits are needed: whoever gives them back, nobody is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expired_credits_are_there_for_all() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    for round in 0..20 {
+        let team = team_with(&store, &format!("t{round}"), 0).await;
+        let request: HoldRequest =
+            serde_json::from_str(r#"{"credits":395,"expires_in":60}"#).unwrap();
+        let (key, user) = ("job".parse().unwrap(), "u".parse().unwrap());
+        let entry = request.entry(&team, key, user, &PRICE_LISTS[0], now()).unwrap();
+        store.hold(entry, now()).await.unwrap();
+        let later = now().plus_seconds(60);
+        let callers = (0..20).map(|n| {
+            let (store, team) = (engine.store(), team.clone());
+            tokio::spawn(async move {
+                let entry = charge(&team, &n.to_string(), "phone_finder", "valid");
+                store.charge(&team, vec![Entry { at: later, ..entry }], later).await
+            })
+        });
+        for outcomes in join_all(callers).await {
+            let outcomes = outcomes.unwrap();
+            assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "round {round}: {outcomes:?}");
+        }
+    }
 }
