@@ -70,16 +70,7 @@ impl Engine {
     /// # Errors
     /// [`Failure`].
     pub async fn start(directory: Option<&Path>, port: u16) -> Result<Self, Failure> {
-        let database = match directory {
-            None => Database::memory(),
-            Some(directory) => {
-                std::fs::create_dir_all(directory).map_err(Failure::Directory)?;
-                let file = directory.join("credits.db");
-                Database::new(file.to_str().ok_or(Failure::Path)?)
-            }
-        };
-        let database = database.map_err(|error| Failure::Database(error.to_string()))?;
-        table::create(&database)?;
+        let database = database(directory)?;
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -133,6 +124,24 @@ impl Engine {
     pub fn store_with(&self, meter: &Meter) -> Store {
         Store::new(self.client_with(meter), TABLE).with_patience(PATIENT)
     }
+}
+
+/// A database that has the credits table, in memory or in a directory.
+///
+/// # Errors
+/// [`Failure`].
+pub fn database(directory: Option<&Path>) -> Result<Database, Failure> {
+    let database = match directory {
+        None => Database::memory(),
+        Some(directory) => {
+            std::fs::create_dir_all(directory).map_err(Failure::Directory)?;
+            let file = directory.join("credits.db");
+            Database::new(file.to_str().ok_or(Failure::Path)?)
+        }
+    };
+    let database = database.map_err(|error| Failure::Database(error.to_string()))?;
+    table::create(&database)?;
+    Ok(database)
 }
 
 /// The engine shares this machine with all its clients, so a call may take longer than on AWS.

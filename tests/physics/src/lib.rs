@@ -1,0 +1,101 @@
+//! The credits table as AWS would have it, for tests: the real SDK, and in the place of its network
+//! and of DynamoDB's fleet an embedded engine that takes time, in virtual time and from a seed.
+//!
+//! An emulator knows what a request does. It does not know that a request takes milliseconds, that
+//! a transaction on an item keeps all others off it meanwhile, that a partition takes so much in a
+//! second, or that an answer may never arrive. All that is here; [`nature`] has its figures. Under
+//! one seed everything happens in the same order at the same virtual instants, however slow the
+//! machine is: figures can be asserted, and a failing seed fails again.
+//!
+//! What is left out: transactions that are refused although they do not overlap, because an older
+//! timestamp came late; items that split away from their partition under load; the limit of a whole
+//! table, which on demand begins at 4,000 write units a second and doubles with use; idempotency by
+//! request tokens. A transaction that meets a conflict does not disturb others on its free items.
+
+mod connector;
+mod limits;
+pub mod nature;
+mod table;
+
+use std::sync::Arc;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Region;
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use shared::domain::time::Time;
+use shared::store::{Store, connect};
+use tokio::time::Instant;
+
+use connector::Connector;
+pub use nature::Nature;
+use table::Table;
+pub use table::Tally;
+
+/// A table, the network around it, and the time.
+#[derive(Clone, Debug)]
+pub struct World {
+    table: Arc<Table>,
+    began: Instant,
+    began_at: Time,
+}
+
+impl World {
+    fn new(seed: u64, nature: Nature, began_at: Time) -> Result<Self, engine::Failure> {
+        let table = Arc::new(Table::new(engine::database(None)?, nature, seed));
+        Ok(Self { table, began: Instant::now(), began_at })
+    }
+
+    /// The table as a process of its own sees it, with the limits that a function has.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store::new(self.client(), engine::TABLE)
+    }
+
+    /// A client of the table.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let connector = SharedHttpConnector::new(Connector(Arc::clone(&self.table)));
+        let config = connect::config()
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .region(Region::new(engine::REGION))
+            .credentials_provider(Credentials::new("virtual", "virtual", None, None, "virtual"));
+        Client::from_conf(config.build())
+    }
+
+    /// The time in this world.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        let elapsed = jiff::SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
+        let now = self.began_at.timestamp().checked_add(elapsed);
+        now.map_or(self.began_at, Time::from)
+    }
+
+    /// What was counted since the last time, which starts the count anew.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.table.tally()
+    }
+
+    /// From now on it is like this.
+    pub fn turn(&self, nature: Nature) {
+        self.table.turn(nature);
+    }
+}
+
+/// Lives in a world that begins at that time, until it is over.
+///
+/// # Errors
+/// [`engine::Failure`], or an I/O error of the runtime.
+pub fn run<T>(
+    seed: u64,
+    nature: Nature,
+    began_at: Time,
+    life: impl AsyncFnOnce(World) -> T,
+) -> Result<T, engine::Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    // What is random in the SDK and in the store is so through this.
+    fastrand::seed(seed);
+    runtime.block_on(async { Ok(life(World::new(seed, nature, began_at)?).await) })
+}
