@@ -39,7 +39,7 @@ async fn balance(
     Path(team): Path<TeamId>,
 ) -> Result<Json<Value>, Error> {
     caller.may_use(&team)?;
-    let pool = app.store.pool(&team, app.clock.now()).await?;
+    let pool = app.store.balance(&team, app.clock.now()).await?;
     let held = app.store.held(&pool).await?;
     Ok(Json(balance_view(&pool, held)))
 }
@@ -66,7 +66,7 @@ fn balance_view(pool: &Pool, held: Credits) -> Value {
 
 /// The caller's own team in the shape of lemlist's public API. Gifted credits count as paid ones.
 async fn own_credits(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Error> {
-    let pool = app.store.pool(caller.team()?, app.clock.now()).await?;
+    let pool = app.store.balance(caller.team()?, app.clock.now()).await?;
     let plan = pool.terms.subscription.as_ref().map(|subscription| subscription.plan);
     let is_trial = plan.is_some_and(|plan| plan.name == "free_trial");
     let free = pool.balance.free();

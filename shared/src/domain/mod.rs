@@ -9,6 +9,7 @@ pub mod entry;
 pub mod error;
 pub mod hold;
 pub mod ids;
+pub mod lane;
 pub mod plans;
 pub mod pool;
 pub mod purchase;

@@ -96,6 +96,10 @@ pub struct Pool {
     pub balance: Balance,
     /// What the open holds were taken for, captured or not.
     pub held: Credits,
+    /// What the open lanes were taken for, spent or not.
+    pub lanes: Credits,
+    /// Counts the lanes that were taken or given back. Where it is the same, they are.
+    pub lane_moves: u64,
     /// Counts the grants. What a hold gives back depends on the epoch in which it was taken.
     pub epoch: u64,
     /// The purchased credits that earlier epochs used and that holds of theirs may still bring back.
@@ -154,17 +158,6 @@ pub struct Owing {
     pub ended_at: Time,
 }
 
-/// What a hold gives back to its pool.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Return {
-    /// What can be spent again.
-    pub credits: Credits,
-    /// Those of them that raise the mark, by the earlier epochs that used them: they are purchased.
-    pub purchased: Vec<(u64, Credits)>,
-    /// Free credits whose cycle is over.
-    pub lapsed: Credits,
-}
-
 /// Whether a team's account is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -194,6 +187,8 @@ impl Pool {
             team,
             balance: Balance::default(),
             held: Credits::ZERO,
+            lanes: Credits::ZERO,
+            lane_moves: 0,
             epoch: 0,
             owed: BTreeMap::new(),
             version: 0,
@@ -240,30 +235,41 @@ impl Pool {
         self.owed.keys().filter(move |key| !is_open(key))
     }
 
-    /// What comes back when `rest` credits of a hold are given back, as if they had never been taken.
+    /// Takes back what is left of a hold, as if it had never been taken. The free credits among it
+    /// whose cycle is over lapse; so many.
     ///
-    /// Without them, the hold's epoch would have used fewer purchased credits, and what free credits
-    /// it had left would have spared those of the later epochs until the next reset. So purchased
+    /// Without the hold, its epoch would have used fewer purchased credits, and what free credits it
+    /// had left would have spared those of the later epochs until the next reset. So purchased
     /// credits come back as far as they are owed there, in that order. What is beyond them is free:
     /// it comes back in the cycle that it was taken in and lapses after it.
-    #[must_use]
-    pub fn take_back(&self, hold: &Hold, rest: Credits) -> Return {
-        let mut left = rest;
-        let mut purchased = Vec::new();
+    pub fn take_back(&mut self, hold: &Hold) -> Credits {
+        self.held = self.held.above(hold.credits);
+        self.receive(hold)
+    }
+
+    /// Takes back what is left of a lane, which is a hold of its own kind. No lane outlives a reset,
+    /// so nothing of it lapses.
+    pub fn take_back_lane(&mut self, lane: &Hold) {
+        self.lanes = self.lanes.above(lane.credits);
+        self.receive(lane);
+    }
+
+    fn receive(&mut self, hold: &Hold) -> Credits {
+        let mut left = hold.remaining;
         let affected =
             |owing: &&Owing| owing.reset_epoch == hold.reset_epoch && owing.epoch >= hold.epoch;
         for owing in self.terms.owing.iter().filter(affected) {
-            let part = left.min(self.owed_to(owing.epoch));
-            if !part.is_zero() {
-                left = left.above(part);
-                purchased.push((owing.epoch, part));
-            }
+            let Some(owed) = self.owed.get_mut(&owing.epoch.to_string()) else { continue };
+            let part = left.min(*owed);
+            *owed = owed.above(part);
+            left = left.above(part);
+            self.balance.mark = self.balance.mark.plus(part).unwrap_or(Credits::MAX);
         }
-        if hold.reset_epoch == self.terms.reset_epoch {
-            Return { credits: rest, purchased, lapsed: Credits::ZERO }
-        } else {
-            Return { credits: rest.above(left), purchased, lapsed: left }
-        }
+        let is_over = hold.reset_epoch != self.terms.reset_epoch;
+        let lapsed = if is_over { left } else { Credits::ZERO };
+        let back = hold.remaining.above(lapsed);
+        self.balance.credits = self.balance.credits.plus(back).unwrap_or(Credits::MAX);
+        lapsed
     }
 
     /// The day of the next grant; `None` where nothing is granted again.

@@ -73,6 +73,15 @@ pub struct Change {
     pub entries: Vec<Entry>,
 }
 
+impl Change {
+    /// Whether no lane may be open when it is made: what lapses must be there, and nothing is charged
+    /// after an account was closed.
+    #[must_use]
+    pub fn ends_lanes(&self) -> bool {
+        matches!(self.effect, Effect::Reset(_)) || self.terms.account == Account::Closed
+    }
+}
+
 impl SubscriptionRequest {
     fn check(&self, now: Time) -> Result<(), Error> {
         if !(1..=MAX_SEATS).contains(&self.seats) {

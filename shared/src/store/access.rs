@@ -33,14 +33,26 @@ impl Store {
         patience: &mut Patience,
     ) -> Result<Option<Vec<Leg>>, Error> {
         loop {
-            let writes = Some(writes.clone());
-            let call = self.client.transact_write_items().set_transact_items(writes).send();
-            let answer = patience.bound(call).await?;
-            match answer.map_or_else(|error| legs(error).map(Some), |_| Ok(None)) {
+            match self.try_transact(writes.clone(), patience).await {
                 Err(Error::Busy) => patience.pause().await?,
+                Ok(Some(legs)) if legs.contains(&Leg::Busy) => patience.pause().await?,
                 fared => return fared,
             }
         }
+    }
+
+    /// One try of [`Store::transact`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if it was not even tried or if the answer got lost, [`Error::Internal`].
+    pub(super) async fn try_transact(
+        &self,
+        writes: Vec<TransactWriteItem>,
+        patience: &Patience,
+    ) -> Result<Option<Vec<Leg>>, Error> {
+        let call = self.client.transact_write_items().set_transact_items(Some(writes)).send();
+        let answer = patience.bound(call).await?;
+        answer.map_or_else(|error| legs(error).map(Some), |_| Ok(None))
     }
 }
 

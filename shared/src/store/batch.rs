@@ -59,12 +59,20 @@ pub(super) struct Batch {
     pub(super) admitted: Vec<usize>,
     /// The refusals that hold if that try goes through.
     pub(super) short: Vec<(usize, Error)>,
+    /// Whether another write of the pool was in the way.
+    pub(super) was_pushed_back: bool,
 }
 
 impl Batch {
     pub(super) fn of(charges: Vec<Entry>) -> Self {
         let outcomes = vec![None; charges.len()];
-        let mut batch = Self { outcomes, charges, admitted: Vec::new(), short: Vec::new() };
+        let mut batch = Self {
+            outcomes,
+            charges,
+            admitted: Vec::new(),
+            short: Vec::new(),
+            was_pushed_back: false,
+        };
         batch.admit_all();
         batch
     }
@@ -82,6 +90,12 @@ impl Batch {
 
     pub(super) fn admitted(&self) -> impl Iterator<Item = &Entry> {
         self.admitted.iter().filter_map(|index| self.charges.get(*index))
+    }
+
+    /// What all that is admitted costs.
+    pub(super) fn cost(&self) -> Credits {
+        let add = |sum: Credits, entry: &Entry| sum.plus(entry.spent());
+        self.admitted().try_fold(Credits::ZERO, add).unwrap_or(Credits::MAX)
     }
 
     /// Admits in order what `balance` covers.

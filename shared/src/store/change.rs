@@ -34,6 +34,10 @@ impl Store {
         change: &Change,
         patience: &mut Patience,
     ) -> Result<bool, Error> {
+        if change.ends_lanes() && !seen.lanes.is_zero() {
+            self.call_back(&seen.team, None).await?;
+            return Ok(false);
+        }
         let mut writes = vec![update(self.update(seen, change)?)];
         for entry in &change.entries {
             writes.push(put(self.put_entry(entry)?));
@@ -45,6 +49,7 @@ impl Store {
 
     fn update(&self, seen: &Pool, change: &Change) -> Result<Update, Error> {
         let (credits, condition) = arithmetic(seen, change.effect);
+        let lanes = if change.ends_lanes() { " AND lanes = :none" } else { "" };
         let after = Pool { terms: change.terms.clone(), ..seen.clone() };
         let terms = serde_dynamo::to_attribute_value(&change.terms).map_err(Error::internal)?;
         let mut set = format!("SET version = :next, terms = :terms{credits}");
@@ -52,7 +57,7 @@ impl Store {
         let mut update = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&seen.team)))
-            .condition_expression(format!("version = :seen{condition}"))
+            .condition_expression(format!("version = :seen{condition}{lanes}"))
             .expression_attribute_values(":terms", terms)
             .expression_attribute_values(":seen", keys::number(seen.version))
             .expression_attribute_values(":next", keys::number(seen.version.saturating_add(1)));
@@ -61,6 +66,9 @@ impl Store {
             update = update
                 .expression_attribute_values(":epoch", keys::number(seen.epoch.saturating_add(1)))
                 .expression_attribute_values(":grant", keys::number(more.get()));
+        }
+        if change.ends_lanes() {
+            update = update.expression_attribute_values(":none", keys::number(0));
         }
         if credits == BELOW_MARK {
             update = update.expression_attribute_names("#epoch", seen.epoch.to_string());

@@ -4,11 +4,15 @@
 //! An entry is both the line in the ledger and the guard for exactly once. When the transaction is
 //! cancelled, the images that come back say all there is to know in the same round trip.
 
-use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, Update};
+use aws_sdk_dynamodb::types::{
+    Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+use serde::de::DeserializeOwned;
 
 use super::access::{put, update};
 use super::batch::{Batch, Write, in_writes};
 use super::failure::Leg;
+use super::lane::Block;
 use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::entry::Entry;
@@ -36,6 +40,16 @@ impl Outcome {
         let is_same = entry.answers(asked);
         Ok(if is_same { Self::Replayed(entry) } else { Self::Refused(Error::KeyReused) })
     }
+}
+
+/// Who pays for a write.
+enum Payer {
+    /// A hold, for captures.
+    Hold(Id),
+    /// The lane of this process.
+    Lane(Id),
+    /// The pool, which may give a lane at the same time.
+    Pool(Option<Block>),
 }
 
 impl Store {
@@ -96,51 +110,120 @@ impl Store {
         now: Time,
         patience: &mut Patience,
     ) -> Result<(), Error> {
-        match self.write_charges(team, hold, batch.admitted(), now, patience).await? {
-            None => {
-                if hold.is_none() && batch.admitted().any(|entry| !entry.spent().is_zero()) {
-                    self.shortages.forget(team);
-                }
+        let payer = self.payer(team, hold, batch, now).await?;
+        let writes = self.writes(team, &payer, batch, now)?;
+        match self.try_transact(writes, patience).await {
+            Ok(None) => {
+                self.has_paid(team, &payer, batch.cost());
                 batch.charge_admitted();
                 Ok(())
             }
-            Some(legs) => self.learn(hold, batch, legs, now, patience).await,
+            Ok(Some(legs)) if legs.contains(&Leg::Busy) => {
+                let is_pool = matches!(payer, Payer::Pool(_));
+                batch.was_pushed_back |= is_pool && legs.first() == Some(&Leg::Busy);
+                patience.pause().await
+            }
+            Ok(Some(legs)) => {
+                Box::pin(self.learn(team, &payer, batch, legs, now)).await?;
+                if batch.admitted.is_empty() { Ok(()) } else { patience.check() }
+            }
+            Err(Error::Busy) => patience.pause().await,
+            Err(error) => Err(error),
         }
     }
 
-    /// One try to charge all of `entries`. `None` if it went through.
-    async fn write_charges(
+    /// Who is to pay: a hold, the lane that this process has, or the pool. The pool gives a lane as
+    /// well when it has pushed this try back, or when the lane before is used up.
+    async fn payer(
         &self,
         team: &TeamId,
         hold: Option<&Id>,
-        entries: impl Iterator<Item = &Entry>,
+        batch: &Batch,
         now: Time,
-        patience: &mut Patience,
-    ) -> Result<Option<Vec<Leg>>, Error> {
-        let mut cost = Credits::ZERO;
-        let mut puts = Vec::new();
-        for entry in entries {
-            cost = cost.plus(entry.spent()).unwrap_or(Credits::MAX);
-            puts.push(put(self.put_entry(entry)?));
+    ) -> Result<Payer, Error> {
+        let cost = batch.cost();
+        if let Some(hold) = hold {
+            return Ok(Payer::Hold(hold.clone()));
         }
-        let payer = match hold {
-            Some(hold) => self.capture_from(keys::hold(team, hold), cost, now)?,
-            None => self.take_from(keys::pool(team), cost, now)?,
-        };
-        let writes = std::iter::once(update(payer)).chain(puts).collect();
-        self.transact(writes, patience).await
+        if let Some(lane) = self.lanes.for_cost(team, cost, now) {
+            return Ok(Payer::Lane(lane));
+        }
+        if !batch.was_pushed_back && !self.lanes.had_one(team) {
+            return Ok(Payer::Pool(None));
+        }
+        match self.plan_lane(team, batch.admitted.len(), cost, now).await {
+            Err(Error::Busy) => Ok(Payer::Pool(None)),
+            lane => lane.map(Payer::Pool),
+        }
     }
 
-    fn take_from(&self, pool: keys::Item, cost: Credits, now: Time) -> Result<Update, Error> {
-        Update::builder()
-            .table_name(&*self.table)
+    /// One try to charge all that is admitted: the payer's leg, one for each entry, and those that
+    /// open a lane.
+    fn writes(
+        &self,
+        team: &TeamId,
+        payer: &Payer,
+        batch: &Batch,
+        now: Time,
+    ) -> Result<Vec<TransactWriteItem>, Error> {
+        let cost = batch.cost();
+        let paid = match payer {
+            Payer::Hold(hold) => self.capture_from(keys::hold(team, hold), cost, now)?,
+            Payer::Lane(lane) => self.capture_from(keys::lane(team, lane), cost, now)?,
+            Payer::Pool(lane) => self.take_from(keys::pool(team), cost, lane.as_ref(), now)?,
+        };
+        let mut writes = vec![update(paid)];
+        for entry in batch.admitted() {
+            writes.push(put(self.put_entry(entry)?));
+        }
+        if let Payer::Pool(Some(lane)) = payer {
+            writes.extend(self.open_lane(team, lane)?);
+        }
+        Ok(writes)
+    }
+
+    fn has_paid(&self, team: &TeamId, payer: &Payer, cost: Credits) {
+        match payer {
+            Payer::Hold(_) => {}
+            Payer::Lane(_) => self.lanes.spent(team, cost),
+            Payer::Pool(lane) => {
+                if let Some(lane) = lane {
+                    self.lanes.taken(team, lane);
+                }
+                if !cost.is_zero() {
+                    self.shortages.forget(team);
+                }
+            }
+        }
+    }
+
+    fn take_from(
+        &self,
+        pool: keys::Item,
+        cost: Credits,
+        lane: Option<&Block>,
+        now: Time,
+    ) -> Result<Update, Error> {
+        let mut set = "SET credits = credits - :cost".to_owned();
+        let mut condition = "credits >= :cost AND terms.account = :active \
+                             AND (attribute_not_exists(due_at) OR due_at > :now)"
+            .to_owned();
+        let mut take = Update::builder();
+        let mut all = cost;
+        if let Some(lane) = lane {
+            set.push_str(", lanes = lanes + :lane, lane_moves = lane_moves + :one");
+            condition.push_str(" AND epoch = :epoch");
+            all = cost.plus(lane.credits).unwrap_or(Credits::MAX);
+            take = take
+                .expression_attribute_values(":lane", keys::number(lane.credits.get()))
+                .expression_attribute_values(":one", keys::number(1))
+                .expression_attribute_values(":epoch", keys::number(lane.epoch));
+        }
+        take.table_name(&*self.table)
             .set_key(Some(pool))
-            .update_expression("SET credits = credits - :cost")
-            .condition_expression(
-                "credits >= :cost AND terms.account = :active \
-                 AND (attribute_not_exists(due_at) OR due_at > :now)",
-            )
-            .expression_attribute_values(":cost", keys::number(cost.get()))
+            .update_expression(set)
+            .condition_expression(condition)
+            .expression_attribute_values(":cost", keys::number(all.get()))
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
             .expression_attribute_values(":now", keys::text(now.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -174,40 +257,64 @@ impl Store {
     /// not covered is no longer tried.
     async fn learn(
         &self,
-        hold: Option<&Id>,
+        team: &TeamId,
+        payer: &Payer,
         batch: &mut Batch,
         legs: Vec<Leg>,
         now: Time,
-        patience: &mut Patience,
     ) -> Result<(), Error> {
         let mut legs = legs.into_iter();
-        let payer = legs.next();
-        batch.answer_replays(legs)?;
+        let paid = legs.next();
+        batch.answer_replays(legs.by_ref())?;
+        if legs.any(|of_lane| of_lane != Leg::Passed) {
+            self.lanes.forget(team);
+        }
         if batch.admitted.is_empty() && batch.short.is_empty() {
             return Ok(());
         }
-        match (payer, hold) {
-            (Some(Leg::Failed(None)), None) => return Err(Error::NotFound("team")),
-            (Some(Leg::Failed(None)), Some(_)) => return Err(Error::NotFound("hold")),
-            (Some(Leg::Failed(Some(image))), None) => {
-                let pool: Pool = serde_dynamo::from_item(image).map_err(Error::internal)?;
+        match (payer, paid) {
+            // What turned out to be a replay leaves room for what seemed too much before.
+            (_, Some(Leg::Passed | Leg::Busy) | None) => batch.admit_all(),
+            (Payer::Pool(_), Some(Leg::Failed(pool))) => {
+                let pool: Pool = read(pool.ok_or(Error::NotFound("team"))?)?;
                 pool.check_open()?;
-                let may_gain = pool.is_due(now) || !pool.held.is_zero();
-                let pool = if may_gain { self.pool(&pool.team, now).await? } else { pool };
-                batch.admit(pool.balance);
-                if batch.admitted.is_empty() {
-                    self.shortages.remember(&pool, now);
-                }
+                self.admit(batch, pool, now).await?;
             }
-            (Some(Leg::Failed(Some(image))), Some(_)) => {
-                let hold: Hold = serde_dynamo::from_item(image).map_err(Error::internal)?;
+            (Payer::Lane(_), Some(Leg::Failed(lane))) => {
+                let lane: Option<Hold> = lane.map(read).transpose()?;
+                if lane.is_some_and(|lane| lane.status == Status::Open) {
+                    self.lanes.forget(team);
+                } else {
+                    self.lanes.called_back(team);
+                }
+                batch.admit_all();
+            }
+            (Payer::Hold(_), Some(Leg::Failed(hold))) => {
+                let hold: Hold = read(hold.ok_or(Error::NotFound("hold"))?)?;
                 hold.check_open(now)?;
                 batch.admit(Balance { credits: hold.remaining, mark: Credits::ZERO });
                 batch.short_of_hold();
             }
-            // What turned out to be a replay leaves room for what seemed too much before.
-            (Some(Leg::Passed) | None, _) => batch.admit_all(),
         }
-        if batch.admitted.is_empty() { Ok(()) } else { patience.check() }
+        Ok(())
     }
+
+    /// Admits what the pool covers, of charges that it does not cover together. Nothing is refused
+    /// while credits of the team are in lanes: they are called back, and all is tried once more.
+    async fn admit(&self, batch: &mut Batch, pool: Pool, now: Time) -> Result<(), Error> {
+        let may_gain = pool.is_due(now) || !pool.held.is_zero();
+        let pool = if may_gain { self.pool(&pool.team, now).await? } else { pool };
+        batch.admit(pool.balance);
+        if !batch.short.is_empty() && !pool.lanes.is_zero() {
+            self.call_back(&pool.team, None).await?;
+            batch.admit_all();
+        } else if batch.admitted.is_empty() {
+            self.shortages.remember(&pool, now);
+        }
+        Ok(())
+    }
+}
+
+fn read<T: DeserializeOwned>(image: keys::Item) -> Result<T, Error> {
+    serde_dynamo::from_item(image).map_err(Error::internal)
 }

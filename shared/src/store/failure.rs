@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::CancellationReason;
 
 use super::keys::Item;
@@ -14,13 +15,15 @@ pub enum Leg {
     Passed,
     /// Its condition did not hold; the item as it was, or nothing if there was none.
     Failed(Option<Item>),
+    /// Another write was in the way, or too many of them.
+    Busy,
 }
 
 /// The legs of a cancelled transaction, in its order.
 ///
 /// # Errors
-/// [`Error::Busy`] if another write was in the way, if the transaction was not even tried, or if its
-/// answer got lost; [`Error::Internal`] if it never can succeed.
+/// [`Error::Busy`] if the transaction was not even tried, or if its answer got lost;
+/// [`Error::Internal`] if it never can succeed.
 pub fn legs(error: SdkError<TransactWriteItemsError>) -> Result<Vec<Leg>, Error> {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
@@ -37,9 +40,21 @@ fn leg(reason: &CancellationReason) -> Result<Leg, Error> {
             Ok(Leg::Failed(reason.item().filter(|item| !item.is_empty()).cloned()))
         }
         Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => {
-            Err(Error::Busy)
+            Ok(Leg::Busy)
         }
         Some(_) => Err(Error::internal(format!("transaction cancelled: {reason:?}"))),
+    }
+}
+
+/// The item that did not meet the condition of an update; nothing if there was none.
+///
+/// # Errors
+/// [`Error::Busy`] if another write was in the way, if the update was not even tried, or if its
+/// answer got lost; [`Error::Internal`] if it never can succeed.
+pub fn unmet(error: SdkError<UpdateItemError>) -> Result<Option<Item>, Error> {
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(unmet)) => Ok(unmet.item.clone()),
+        Some(_) | None => Err(failure(error)),
     }
 }
 
@@ -87,7 +102,7 @@ mod tests {
         assert_eq!(leg(&reason("None")).unwrap(), Leg::Passed);
         assert_eq!(leg(&reason("ConditionalCheckFailed")).unwrap(), Leg::Failed(None));
         for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
-            assert!(matches!(leg(&reason(code)), Err(Error::Busy)), "{code}");
+            assert_eq!(leg(&reason(code)).unwrap(), Leg::Busy, "{code}");
         }
         assert!(matches!(leg(&reason("ValidationError")), Err(Error::Internal(_))));
     }

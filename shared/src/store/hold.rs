@@ -66,10 +66,13 @@ impl Store {
                         return Ok(Outcome::Refused(error));
                     }
                     if pool.balance.credits < hold.credits {
-                        return Ok(Outcome::Refused(Error::InsufficientCredits {
-                            balance: pool.balance.credits,
-                            required: hold.credits,
-                        }));
+                        if pool.lanes.is_zero() {
+                            return Ok(Outcome::Refused(Error::InsufficientCredits {
+                                balance: pool.balance.credits,
+                                required: hold.credits,
+                            }));
+                        }
+                        self.call_back(&team, None).await?;
                     }
                     patience.check()?;
                 }
@@ -206,7 +209,8 @@ impl Store {
         status: Status,
         entry: &Entry,
     ) -> Result<Vec<TransactWriteItem>, Error> {
-        let back = pool.take_back(hold, hold.remaining);
+        let mut after = pool.clone();
+        let lapsed = after.take_back(hold);
         let close = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::hold(&hold.team, &hold.id)))
@@ -219,50 +223,63 @@ impl Store {
             .expression_attribute_values(":rest", keys::number(hold.remaining.get()))
             .build()
             .map_err(Error::internal)?;
-        let mut set = "SET credits = credits + :back, held = held - :hold".to_owned();
-        let mut condition = "epoch = :epoch".to_owned();
-        let mut taker = Update::builder()
-            .table_name(&*self.table)
-            .set_key(Some(keys::pool(&hold.team)))
-            .expression_attribute_values(":back", keys::number(back.credits.get()))
-            .expression_attribute_values(":hold", keys::number(hold.credits.get()))
-            .expression_attribute_values(":epoch", keys::number(pool.epoch));
-        let mut purchased = Credits::ZERO;
-        for (number, (epoch, part)) in back.purchased.iter().enumerate() {
-            purchased = purchased.plus(*part).unwrap_or(Credits::MAX);
-            write!(set, ", owed.#of{number} = owed.#of{number} - :part{number}").ok();
-            write!(condition, " AND owed.#of{number} = :owed{number}").ok();
-            let owed = keys::number(pool.owed_to(*epoch).get());
-            taker = taker
-                .expression_attribute_names(format!("#of{number}"), epoch.to_string())
-                .expression_attribute_values(format!(":part{number}"), keys::number(part.get()))
-                .expression_attribute_values(format!(":owed{number}"), owed);
-        }
-        if !purchased.is_zero() {
-            set.push_str(", mark = mark + :purchased");
-            let purchased = keys::number(purchased.get());
-            taker = taker.expression_attribute_values(":purchased", purchased);
-        }
-        let pool = taker
-            .update_expression(set)
-            .condition_expression(condition)
-            .build()
-            .map_err(Error::internal)?;
         let marker = Delete::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::marker_key(hold)))
             .build()
             .map_err(Error::internal)?;
+        let pool = self.take_back(pool, &after)?;
         let mut writes = vec![update(close), update(pool), delete(marker)];
-        if !back.lapsed.is_zero() {
+        if !lapsed.is_zero() {
             let lapsed = Entry {
-                credits: back.lapsed.lost(),
+                credits: lapsed.lost(),
                 ..Entry::of_hold(&hold.team, Kind::Expiry, hold.id.clone(), entry.at)
             };
             writes.push(put(self.put_entry(&lapsed)?));
         }
         writes.push(put(self.put_entry(entry)?));
         Ok(writes)
+    }
+
+    /// The update of a pool by what `after` has taken back. It depends on the epoch and on what is
+    /// owed, and on nothing that charges change.
+    pub(super) fn take_back(&self, pool: &Pool, after: &Pool) -> Result<Update, Error> {
+        let mut set = "SET credits = credits + :back, mark = mark + :purchased, \
+                       held = held - :held, lanes = lanes - :lanes, \
+                       lane_moves = lane_moves + :moves"
+            .to_owned();
+        let mut condition = "epoch = :epoch".to_owned();
+        let lanes = pool.lanes.above(after.lanes);
+        let mut taker = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(&pool.team)))
+            .expression_attribute_values(":epoch", keys::number(pool.epoch))
+            .expression_attribute_values(":moves", keys::number(u64::from(!lanes.is_zero())));
+        for (name, more) in [
+            (":back", after.balance.credits.above(pool.balance.credits)),
+            (":purchased", after.balance.mark.above(pool.balance.mark)),
+            (":held", pool.held.above(after.held)),
+            (":lanes", lanes),
+        ] {
+            taker = taker.expression_attribute_values(name, keys::number(more.get()));
+        }
+        for (number, (epoch, owed)) in pool.owed.iter().enumerate() {
+            let part = owed.above(after.owed.get(epoch).copied().unwrap_or_default());
+            if part.is_zero() {
+                continue;
+            }
+            write!(set, ", owed.#of{number} = owed.#of{number} - :part{number}").ok();
+            write!(condition, " AND owed.#of{number} = :owed{number}").ok();
+            taker = taker
+                .expression_attribute_names(format!("#of{number}"), epoch)
+                .expression_attribute_values(format!(":part{number}"), keys::number(part.get()))
+                .expression_attribute_values(format!(":owed{number}"), keys::number(owed.get()));
+        }
+        taker
+            .update_expression(set)
+            .condition_expression(condition)
+            .build()
+            .map_err(Error::internal)
     }
 
     /// Gives back all holds of a team whose time is over. How many there were.
@@ -286,7 +303,19 @@ impl Store {
 
     /// The open holds of a team, or those that have expired by some time.
     async fn open_holds(&self, team: &TeamId, by: Option<Time>) -> Result<Vec<Id>, Error> {
-        let mut ids = Vec::new();
+        let last = keys::markers_until(by);
+        let markers = self.markers(team, keys::MARKERS, &last).await?;
+        Ok(markers.iter().filter_map(keys::hold_of_marker).collect())
+    }
+
+    /// The markers in a team's partition from `first` to `last`.
+    pub(super) async fn markers(
+        &self,
+        team: &TeamId,
+        first: &str,
+        last: &str,
+    ) -> Result<Vec<Item>, Error> {
+        let mut markers = Vec::new();
         let mut start: Option<Item> = None;
         loop {
             let query = self
@@ -296,14 +325,14 @@ impl Store {
                 .consistent_read(true)
                 .key_condition_expression("pk = :team AND sk BETWEEN :first AND :last")
                 .expression_attribute_values(":team", keys::text(keys::team(team)))
-                .expression_attribute_values(":first", keys::text(keys::MARKERS))
-                .expression_attribute_values(":last", keys::text(keys::markers_until(by)))
+                .expression_attribute_values(":first", keys::text(first))
+                .expression_attribute_values(":last", keys::text(last))
                 .set_exclusive_start_key(start);
             let found = self.patience().bound(query.send()).await?.map_err(failure)?;
-            ids.extend(found.items.iter().flatten().filter_map(keys::hold_of_marker));
+            markers.extend(found.items.unwrap_or_default());
             start = found.last_evaluated_key;
             if start.is_none() {
-                return Ok(ids);
+                return Ok(markers);
             }
         }
     }

@@ -70,6 +70,41 @@ pub fn hold_of_marker(marker: &Item) -> Option<Id> {
     sort.rsplit_once('#')?.1.parse().ok()
 }
 
+/// The key of a lane, which has a partition of its own as a hold has.
+#[must_use]
+pub fn lane(team: &TeamId, id: &Id) -> Item {
+    key(format!("LANE#{team}#{id}"), "LANE")
+}
+
+/// What the sort keys of the markers of lanes begin with.
+pub const LANE_MARKERS: &str = "LANE#";
+
+/// The key of the marker of an open lane. It stays the same when the lane is prolonged.
+#[must_use]
+pub fn lane_marker_key(team: &TeamId, id: &Id) -> Item {
+    key(self::team(team), &format!("{LANE_MARKERS}{id}"))
+}
+
+/// The marker of an open lane, which is due when it expires.
+#[must_use]
+pub fn lane_marker(team: &TeamId, id: &Id, expires_at: Time) -> Item {
+    let mut item = lane_marker_key(team, id);
+    item.extend(texts([("due", due_shard_of(team)), ("due_at", expires_at.to_string())]));
+    item
+}
+
+/// The lane that a marker stands for.
+#[must_use]
+pub fn lane_of_marker(marker: &Item) -> Option<Id> {
+    marker.get("sk")?.as_s().ok()?.strip_prefix(LANE_MARKERS)?.parse().ok()
+}
+
+/// The time at which something is due.
+#[must_use]
+pub fn due_at(item: &Item) -> Option<Time> {
+    item.get("due_at")?.as_s().ok()?.parse().ok()
+}
+
 /// The team that something due belongs to.
 #[must_use]
 pub fn team_of_due(key: &Item) -> Option<TeamId> {

@@ -11,6 +11,7 @@ pub mod failure;
 pub mod history;
 pub mod hold;
 pub mod keys;
+mod lane;
 pub mod patience;
 pub mod pool;
 pub mod purchase;
@@ -22,13 +23,15 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 
 use company::Crowds;
+use lane::Lanes;
 use patience::Patience;
 use shortage::Shortages;
 
 /// How long an operation tries against contention and throttling before it gives up as busy.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The credits table, through one SDK client.
+/// The credits table, through one SDK client. Clones are one process: they share writes, a lane for
+/// each team, and what is known of pools that could not pay.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
@@ -36,6 +39,7 @@ pub struct Store {
     patience: Duration,
     shortages: Shortages,
     crowds: Crowds,
+    lanes: Lanes,
 }
 
 impl Store {
@@ -48,6 +52,7 @@ impl Store {
             patience: PATIENCE,
             shortages: Shortages::default(),
             crowds: Crowds::default(),
+            lanes: Lanes::default(),
         }
     }
 

@@ -26,6 +26,30 @@ impl Store {
         self.kept_up(team, now).await.map(|(pool, _)| pool)
     }
 
+    /// The team's pool as the team sees it: credits in lanes are part of the balance.
+    ///
+    /// # Errors
+    /// Those of [`Store::pool`].
+    pub async fn balance(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
+        let mut patience = self.patience();
+        loop {
+            let mut pool = self.pool(team, now).await?;
+            if pool.lanes.is_zero() {
+                return Ok(pool);
+            }
+            let lanes = self.lanes_of(team).await?;
+            // Lanes that came or went meanwhile would be counted twice or not at all.
+            let is_same = |later: &Pool| later.lane_moves == pool.lane_moves;
+            if self.read_pool(team).await?.as_ref().is_some_and(is_same) {
+                for lane in &lanes {
+                    pool.take_back_lane(lane);
+                }
+                return Ok(pool);
+            }
+            patience.pause().await?;
+        }
+    }
+
     /// The team's pool, and what was due and is done now.
     ///
     /// # Errors
@@ -41,6 +65,9 @@ impl Store {
                 done.expired = done.expired.saturating_add(expired);
                 // Somebody else may have given them back since the pool was read.
                 pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            }
+            if !pool.lanes.is_zero() && self.call_back(team, Some(now)).await? {
+                continue;
             }
             let Some(change) = pool.turn(now) else { return Ok((pool, done)) };
             if self.apply(&pool, &change, &mut patience).await? {

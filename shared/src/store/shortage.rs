@@ -52,9 +52,10 @@ impl Shortage {
 }
 
 impl Shortages {
-    /// Remembers a pool that could not pay, unless an open hold may bring it credits by itself.
+    /// Remembers a pool that could not pay, unless an open hold or lane may bring it credits by
+    /// itself.
     pub(super) fn remember(&self, pool: &Pool, now: Time) {
-        if !pool.held.is_zero() {
+        if !pool.held.is_zero() || !pool.lanes.is_zero() {
             return;
         }
         let shortage = Shortage {

@@ -12,25 +12,16 @@
     reason = "a benchmark, which stops at what it did not expect"
 )]
 
-mod naive;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bench::{PRICE, entry, naive, team_with};
 use engine::{Engine, Meter};
 use futures_util::future::join_all;
-use shared::domain::Credits;
-use shared::domain::catalogue::PRICE_LISTS;
-use shared::domain::charge::ChargeRequest;
-use shared::domain::entry::Entry;
-use shared::domain::ids::TeamId;
-use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::store::Store;
 use shared::store::charge::Outcome;
-
-const PRICE: u64 = 5;
 
 #[derive(Clone, Copy)]
 enum Design {
@@ -102,9 +93,8 @@ fn print_row(design: Design, clients: usize, figures: &Figures) {
 
 async fn measure(design: Design, clients: usize, charges: usize) -> Figures {
     let engine = Engine::in_memory().await.unwrap();
-    let team: TeamId = "t".parse().unwrap();
     let covered = charges * 4 / 5;
-    fund(&engine.store(), &team, covered as u64 * PRICE).await;
+    let team = team_with(&engine.store(), covered as u64 * PRICE, now()).await;
     // Each client is a process of its own elsewhere, so it has a connection of its own here.
     let meters: Vec<Meter> = (0..clients).map(|_| Meter::default()).collect();
     let next = Arc::new(AtomicUsize::new(0));
@@ -119,7 +109,7 @@ async fn measure(design: Design, clients: usize, charges: usize) -> Figures {
                 if number >= charges {
                     return (times, accepted);
                 }
-                let entry = entry(&team, number);
+                let entry = entry(&team, &number.to_string(), now());
                 let start = Instant::now();
                 let is_charged = match design {
                     Design::Ours => {
@@ -160,18 +150,4 @@ async fn measure(design: Design, clients: usize, charges: usize) -> Figures {
 
 fn now() -> Time {
     "2027-01-10T12:00:00Z".parse().unwrap()
-}
-
-async fn fund(store: &Store, team: &TeamId, credits: u64) {
-    store.open(team).await.unwrap();
-    let gift = GiftRequest { credits: Credits::new(credits), reference: None };
-    let gift = gift.entry(team, "gift".parse().unwrap(), "bench".parse().unwrap(), now()).unwrap();
-    store.gift(gift).await.unwrap();
-}
-
-fn entry(team: &TeamId, number: usize) -> Entry {
-    let request: ChargeRequest =
-        serde_json::from_str(r#"{"action":"email_finder","outcome":"deliverable"}"#).unwrap();
-    let key = format!("lead {number}").parse().unwrap();
-    request.price(team, key, None, &PRICE_LISTS[0], now()).unwrap()
 }

@@ -19,6 +19,8 @@ use shared::store::{Store, connect};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use table::Stream;
+
 pub use faults::Faults;
 pub use wire::{Meter, Reading};
 
@@ -56,12 +58,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that keeps the table in memory and answers on any port.
+    /// An engine for a test, which keeps the table in memory, without its stream, and answers on any
+    /// port.
     ///
     /// # Errors
     /// [`Failure`].
     pub async fn in_memory() -> Result<Self, Failure> {
-        Self::start(None, 0).await
+        Self::serve(without_stream()?, 0).await
     }
 
     /// An engine that keeps the table in memory, or in a directory, where whatever was acknowledged
@@ -70,7 +73,20 @@ impl Engine {
     /// # Errors
     /// [`Failure`].
     pub async fn start(directory: Option<&Path>, port: u16) -> Result<Self, Failure> {
-        let database = database(directory)?;
+        let database = match directory {
+            None => Database::memory(),
+            Some(directory) => {
+                std::fs::create_dir_all(directory).map_err(Failure::Directory)?;
+                let file = directory.join("credits.db");
+                Database::new(file.to_str().ok_or(Failure::Path)?)
+            }
+        };
+        let database = database.map_err(|error| Failure::Database(error.to_string()))?;
+        table::create(&database, Stream::On)?;
+        Self::serve(database, port).await
+    }
+
+    async fn serve(database: Database, port: u16) -> Result<Self, Failure> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -126,21 +142,14 @@ impl Engine {
     }
 }
 
-/// A database that has the credits table, in memory or in a directory.
+/// A database with the credits table in memory, without its stream: the engine looks through all
+/// that is in a stream for each record that it adds.
 ///
 /// # Errors
 /// [`Failure`].
-pub fn database(directory: Option<&Path>) -> Result<Database, Failure> {
-    let database = match directory {
-        None => Database::memory(),
-        Some(directory) => {
-            std::fs::create_dir_all(directory).map_err(Failure::Directory)?;
-            let file = directory.join("credits.db");
-            Database::new(file.to_str().ok_or(Failure::Path)?)
-        }
-    };
-    let database = database.map_err(|error| Failure::Database(error.to_string()))?;
-    table::create(&database)?;
+pub fn without_stream() -> Result<Database, Failure> {
+    let database = Database::memory().map_err(|error| Failure::Database(error.to_string()))?;
+    table::create(&database, Stream::Off)?;
     Ok(database)
 }
 

@@ -13,15 +13,22 @@ const TEMPLATE: &str = include_str!("../../../template.yaml");
 const COMMON: [&str; 4] =
     ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"];
 
+/// Whether the table has its stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    On,
+    Off,
+}
+
 /// Creates the template's table unless it is there.
-pub(crate) fn create(database: &Database) -> Result<(), Failure> {
-    match database.create_table(schema()?) {
+pub(crate) fn create(database: &Database, stream: Stream) -> Result<(), Failure> {
+    match database.create_table(schema(stream)?) {
         Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => Ok(()),
         Err(error) => Err(Failure::Database(error.to_string())),
     }
 }
 
-fn schema() -> Result<CreateTableRequest, Failure> {
+fn schema(stream: Stream) -> Result<CreateTableRequest, Failure> {
     let invalid = |error: &dyn std::error::Error| Failure::Template(error.to_string());
     let template: serde_norway::Value =
         serde_norway::from_str(TEMPLATE).map_err(|error| invalid(&error))?;
@@ -35,7 +42,9 @@ fn schema() -> Result<CreateTableRequest, Failure> {
     }
     let view = table.pointer("/StreamSpecification/StreamViewType");
     let view = view.ok_or_else(|| missing("StreamViewType"))?;
-    let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
-    create.insert("StreamSpecification".to_owned(), stream);
+    if stream == Stream::On {
+        let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
+        create.insert("StreamSpecification".to_owned(), stream);
+    }
     serde_json::from_value(create.into()).map_err(|error| invalid(&error))
 }

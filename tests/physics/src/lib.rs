@@ -42,7 +42,7 @@ pub struct World {
 
 impl World {
     fn new(seed: u64, nature: Nature, began_at: Time) -> Result<Self, engine::Failure> {
-        let table = Arc::new(Table::new(engine::database(None)?, nature, seed));
+        let table = Arc::new(Table::new(engine::without_stream()?, nature, seed));
         Ok(Self { table, began: Instant::now(), began_at })
     }
 

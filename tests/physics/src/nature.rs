@@ -85,14 +85,17 @@ pub(crate) enum Fate {
     Spared,
 }
 
-/// How long something takes this time.
+/// How long something takes this time, in whole milliseconds, which is as fine as the virtual time
+/// is.
 #[allow(clippy::float_arithmetic, reason = "a random time")]
 pub(crate) fn varied(median: Duration, chance: &mut Rng) -> Duration {
-    if chance.u32(0..ONE_IS_SLOW) == 0 {
-        return median.mul_f64(SLOW);
-    }
-    // Box and Muller's way to a normally distributed number.
-    let radius = (-2.0 * (1.0 - chance.f64()).ln()).sqrt();
-    let normal = radius * (std::f64::consts::TAU * chance.f64()).cos();
-    median.mul_f64((SIGMA * normal).exp())
+    let factor = if chance.u32(0..ONE_IS_SLOW) == 0 {
+        SLOW
+    } else {
+        // Box and Muller's way to a normally distributed number.
+        let radius = (-2.0 * (1.0 - chance.f64()).ln()).sqrt();
+        let normal = radius * (std::f64::consts::TAU * chance.f64()).cos();
+        (SIGMA * normal).exp()
+    };
+    Duration::from_secs_f64((median.mul_f64(factor).as_secs_f64() * 1e3).round() / 1e3)
 }

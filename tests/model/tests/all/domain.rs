@@ -237,20 +237,13 @@ impl Team {
 
     fn give_back(&mut self, id: &Id, entry: Entry, status: Status) {
         let hold = self.holds.get_mut(id).unwrap();
-        let rest = std::mem::take(&mut hold.remaining);
+        let rest = hold.remaining;
+        let lapsed = self.pool.take_back(hold);
+        hold.remaining = Credits::ZERO;
         hold.status = status;
-        let back = self.pool.take_back(hold, rest);
-        let balance = &mut self.pool.balance;
-        balance.credits = balance.credits.plus(back.credits).unwrap();
-        self.pool.held = self.pool.held.minus(hold.credits).unwrap();
-        for (epoch, part) in back.purchased {
-            balance.mark = balance.mark.plus(part).unwrap();
-            let owed = self.pool.owed.get_mut(&epoch.to_string()).unwrap();
-            *owed = owed.minus(part).unwrap();
-        }
-        if !back.lapsed.is_zero() {
-            let lapsed = Entry::of_hold(&self.pool.team, Kind::Expiry, id.clone(), entry.at);
-            self.write(Entry { credits: back.lapsed.lost(), ..lapsed });
+        if !lapsed.is_zero() {
+            let entry = Entry::of_hold(&self.pool.team, Kind::Expiry, id.clone(), entry.at);
+            self.write(Entry { credits: lapsed.lost(), ..entry });
         }
         self.write(Entry { held: rest.lost(), ..entry });
     }

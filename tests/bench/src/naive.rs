@@ -1,10 +1,16 @@
 //! How a charge is often written, on the same table and with the same entry.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use engine::TABLE;
 use shared::domain::entry::Entry;
+use shared::store::failure::{Leg, legs};
 use shared::store::keys;
+use shared::store::patience::Patience;
 
 struct Seen {
     credits: u64,
@@ -28,6 +34,42 @@ fn item(entry: &Entry) -> keys::Item {
     item
 }
 
+/// Whether it was charged. Exact, but all of a team's writers queue up for one item.
+pub async fn one_transaction(client: &Client, entry: &Entry) -> bool {
+    let cost = entry.credits.unsigned_abs();
+    let mut patience = Patience::until(Duration::from_mins(10));
+    loop {
+        let pool = Update::builder()
+            .table_name(TABLE)
+            .set_key(Some(keys::pool(&entry.team)))
+            .update_expression("SET credits = credits - :cost")
+            .condition_expression("credits >= :cost")
+            .expression_attribute_values(":cost", keys::number(cost))
+            .build()
+            .unwrap();
+        let Err(error) = transact(client, pool, entry).await else { return true };
+        match legs(error).unwrap_or_default().first() {
+            Some(Leg::Failed(_)) => return false,
+            Some(Leg::Passed | Leg::Busy) | None => patience.pause().await.unwrap(),
+        }
+    }
+}
+
+async fn transact(
+    client: &Client,
+    pool: Update,
+    entry: &Entry,
+) -> Result<(), SdkError<TransactWriteItemsError>> {
+    let put = Put::builder().table_name(TABLE).set_item(Some(item(entry))).build().unwrap();
+    client
+        .transact_write_items()
+        .transact_items(TransactWriteItem::builder().update(pool).build())
+        .transact_items(TransactWriteItem::builder().put(put).build())
+        .send()
+        .await
+        .map(drop)
+}
+
 /// Whether it was charged. Exact, but whoever comes second has to start from the beginning.
 pub async fn versioned(client: &Client, entry: &Entry) -> bool {
     let cost = entry.credits.unsigned_abs();
@@ -44,14 +86,7 @@ pub async fn versioned(client: &Client, entry: &Entry) -> bool {
             .expression_attribute_values(":next", keys::number(seen.version + 1))
             .build()
             .unwrap();
-        let put = Put::builder().table_name(TABLE).set_item(Some(item(entry))).build().unwrap();
-        let written = client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().update(pool).build())
-            .transact_items(TransactWriteItem::builder().put(put).build())
-            .send()
-            .await;
-        if written.is_ok() {
+        if transact(client, pool, entry).await.is_ok() {
             return true;
         }
     }

@@ -1,0 +1,83 @@
+//! Lanes: blocks of a pool's credits that a process takes for itself while the pool pushes back, so
+//! that its charges need not touch the pool. A lane is a hold of its own kind, see [`Hold`]; to the
+//! team its credits are part of the balance.
+//!
+//! [`Hold`]: super::hold::Hold
+
+use std::time::Duration;
+
+use super::Credits;
+use super::pool::Pool;
+use super::time::Time;
+
+/// How long a lane lasts, in seconds, unless the cycle ends before.
+pub const LIFE: u32 = 5;
+
+/// A lane is at most one of so many parts of the balance.
+const PARTS: u64 = 64;
+
+/// A lane for fewer charges than this is not worth it.
+const FEWEST_CHARGES: u64 = 4;
+
+/// The first lane of a process, which knows nothing of its rate yet, is for so many charges.
+const FIRST_CHARGES: u64 = 64;
+
+/// What a process spent lately, and in what time.
+#[derive(Clone, Copy, Debug)]
+pub struct Recent {
+    /// The credits.
+    pub spent: Credits,
+    /// The time.
+    pub time: Duration,
+}
+
+/// How many credits a lane takes besides the `cost` of the charge that it comes with: as many as its
+/// life needs at the recent rate, and a small part of the balance at most. `None` if that is not
+/// worth it.
+#[must_use]
+pub fn size(balance: Credits, cost: Credits, recent: Option<Recent>) -> Option<Credits> {
+    let one = cost.max(Credits::new(1));
+    let wanted = match recent {
+        None => one.times(FIRST_CHARGES)?,
+        Some(Recent { spent, time }) => {
+            let life = u64::from(LIFE).saturating_mul(1_000);
+            let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            Credits::new(spent.get().saturating_mul(life).checked_div(time).unwrap_or(u64::MAX))
+        }
+    };
+    let most = Credits::new(balance.above(cost).get() / PARTS);
+    let size = wanted.min(most);
+    (size >= one.times(FEWEST_CHARGES)?).then_some(size)
+}
+
+/// When a lane that is taken now expires: no lane outlives the cycle.
+#[must_use]
+pub fn expires_at(pool: &Pool, now: Time) -> Time {
+    let end = now.plus_seconds(LIFE);
+    pool.due_at().map_or(end, |due| due.min(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sized(balance: u64, cost: u64, recent: Option<(u64, u64)>) -> Option<u64> {
+        let recent = recent.map(|(spent, ms)| Recent {
+            spent: Credits::new(spent),
+            time: Duration::from_millis(ms),
+        });
+        size(Credits::new(balance), Credits::new(cost), recent).map(Credits::get)
+    }
+
+    #[test]
+    fn a_lane_follows_the_rate_and_is_small_against_the_balance() {
+        assert_eq!(sized(1_000_000, 5, None), Some(320), "64 charges for a start");
+        assert_eq!(sized(1_000_000, 5, Some((400, 1_000))), Some(2_000), "5 seconds' worth");
+        assert_eq!(sized(6_405, 5, Some((400, 1_000))), Some(100), "one 64th of the balance");
+        assert_eq!(sized(1_284, 5, None), None, "fewer than 4 charges");
+        assert_eq!(sized(1_285, 5, None), Some(20));
+        assert_eq!(sized(1_000_000, 5, Some((5, 4_000))), None, "too slow to need one");
+        assert_eq!(sized(1_000_000, 0, None), Some(64), "what costs nothing needs one as well");
+        assert_eq!(sized(0, 5, None), None);
+    }
+}

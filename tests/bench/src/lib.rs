@@ -1,0 +1,42 @@
+//! What the benchmarks measure, and the designs that they compare.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a benchmark, which stops at what it did not expect"
+)]
+
+pub mod contention;
+pub mod naive;
+
+use shared::domain::Credits;
+use shared::domain::catalogue::PRICE_LISTS;
+use shared::domain::charge::ChargeRequest;
+use shared::domain::entry::Entry;
+use shared::domain::ids::TeamId;
+use shared::domain::purchase::GiftRequest;
+use shared::domain::time::Time;
+use shared::store::Store;
+
+/// What one charge costs, in credits.
+pub const PRICE: u64 = 5;
+
+/// A team whose pool has so many credits, that roll over.
+pub async fn team_with(store: &Store, credits: u64, now: Time) -> TeamId {
+    let team: TeamId = "t".parse().unwrap();
+    store.open(&team).await.unwrap();
+    let gift = GiftRequest { credits: Credits::new(credits), reference: None };
+    let gift = gift.entry(&team, "gift".parse().unwrap(), "bench".parse().unwrap(), now).unwrap();
+    store.gift(gift).await.unwrap();
+    team
+}
+
+/// A charge of [`PRICE`] credits.
+#[must_use]
+pub fn entry(team: &TeamId, key: &str, now: Time) -> Entry {
+    let request: ChargeRequest =
+        serde_json::from_str(r#"{"action":"email_finder","outcome":"deliverable"}"#).unwrap();
+    request.price(team, key.parse().unwrap(), None, &PRICE_LISTS[0], now).unwrap()
+}
