@@ -35,7 +35,7 @@ impl Store {
         patience: &mut Patience,
     ) -> Result<bool, Error> {
         if change.ends_lanes() && !seen.lanes.is_zero() {
-            self.call_back(&seen.team, None).await?;
+            Box::pin(self.call_back(&seen.team, None)).await?;
             return Ok(false);
         }
         let mut writes = vec![update(self.update(seen, change)?)];

@@ -306,7 +306,7 @@ impl Store {
         let pool = if may_gain { self.pool(&pool.team, now).await? } else { pool };
         batch.admit(pool.balance);
         if !batch.short.is_empty() && !pool.lanes.is_zero() {
-            self.call_back(&pool.team, None).await?;
+            Box::pin(self.call_back(&pool.team, None)).await?;
             batch.admit_all();
         } else if batch.admitted.is_empty() {
             self.shortages.remember(&pool, now);

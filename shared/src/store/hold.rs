@@ -72,7 +72,7 @@ impl Store {
                                 required: hold.credits,
                             }));
                         }
-                        self.call_back(&team, None).await?;
+                        Box::pin(self.call_back(&team, None)).await?;
                     }
                     patience.check()?;
                 }

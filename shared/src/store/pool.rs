@@ -66,7 +66,7 @@ impl Store {
                 // Somebody else may have given them back since the pool was read.
                 pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             }
-            if !pool.lanes.is_zero() && self.call_back(team, Some(now)).await? {
+            if !pool.lanes.is_zero() && Box::pin(self.call_back(team, Some(now))).await? {
                 continue;
             }
             let Some(change) = pool.turn(now) else { return Ok((pool, done)) };

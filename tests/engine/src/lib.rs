@@ -1,7 +1,6 @@
 //! A DynamoDB engine in this process, with the credits table as `template.yaml` describes it.
 //! The local stack and the tests stand on it; no function does.
 
-mod faults;
 mod table;
 mod wire;
 
@@ -12,7 +11,6 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Region;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use dynoxide::{Database, server};
 use shared::store::{Store, connect};
@@ -21,7 +19,6 @@ use tokio::sync::oneshot;
 
 use table::Stream;
 
-pub use faults::Faults;
 pub use wire::{Meter, Reading};
 
 /// The table's name on this machine.
@@ -123,16 +120,6 @@ impl Engine {
     #[must_use]
     pub fn store(&self) -> Store {
         self.store_with(&Meter::default())
-    }
-
-    /// The credits table over an unreliable network, without the SDK's own retries.
-    #[must_use]
-    pub fn store_with_faults(&self, faults: Faults) -> Store {
-        let config = config(&self.endpoint)
-            .retry_config(RetryConfig::disabled())
-            .interceptor(Meter::default())
-            .interceptor(faults);
-        Store::new(Client::from_conf(config.build()), TABLE).with_patience(PATIENT)
     }
 
     /// The credits table, with its calls counted by `meter`.

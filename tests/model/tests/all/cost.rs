@@ -28,7 +28,7 @@ impl Bench {
         let engine = Engine::in_memory().await.unwrap();
         let meter = Meter::default();
         let store = engine.store_with(&meter);
-        let team = team_with(&store, "a-team-with-a-name-of-usual-length", rolling).await;
+        let team = Box::pin(team_with(&store, "a-team-with-a-name-of-usual-length", rolling)).await;
         let _ = meter.take();
         Self { engine, store, meter, team }
     }

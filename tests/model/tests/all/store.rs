@@ -52,7 +52,7 @@ async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Came, Erro
     Ok(Came::Done(credits))
 }
 
-async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -> Vec<Came> {
+pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -> Vec<Came> {
     match operation {
         Operation::Charge(charges) => {
             let entries = charges.iter().map(|charge| priced(charge, team, now)).collect();
@@ -113,8 +113,8 @@ async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -
     }
 }
 
-async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
-    let pool = match store.pool(team, now).await {
+pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
+    let pool = match store.balance(team, now).await {
         Ok(pool) => pool,
         Err(Error::NotFound(_)) => return Sight::default(),
         Err(error) => panic!("{error:?}"),

@@ -1,0 +1,189 @@
+//! Lanes: what a team sees of them is nothing, and what they hold is never lost.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use physics::{Nature, World};
+use proptest::prelude::*;
+use shared::domain::ids::TeamId;
+use shared::domain::pool::Account;
+use shared::domain::time::Time;
+use shared::domain::{Credits, Error};
+use shared::store::Store;
+use shared::store::charge::Outcome;
+use shared::store::keys;
+use tokio::time::sleep;
+
+use crate::concurrency::{charge, now, team_with};
+use crate::domain::{BEGIN, hold_entry};
+use crate::operation::{Operation, life, runner};
+use crate::reference::Reference;
+use crate::store::{apply, sight};
+
+/// A third of all transactions meets another, so that lanes are taken all the time.
+const BUSY: Nature = Nature { in_conflict: 333, ..Nature::CALM };
+
+/// One team, three processes that come and go, each operation by any of them: all agree with the
+/// reference, which has never heard of lanes.
+#[test]
+fn lanes_do_not_show() {
+    let taken = std::cell::Cell::new(0_u64);
+    // Rich enough for lanes, and not too rich to run out.
+    let rich = (0..4_u16).prop_map(|n| Operation::Purchase { key: 59, credits: 2_000 * (1 + n) });
+    let rich = (rich, life()).prop_map(|(rich, life)| {
+        let plan = Operation::Subscribe { plan: "enterprise", seats: 1, restart: false };
+        [vec![plan, rich], life].concat()
+    });
+    let tested = runner(3).run(&rich, |life| {
+        let began_at = now();
+        physics::run(life.len() as u64, BUSY, began_at, async |world| {
+            Box::pin(agree(&world, &life, &taken)).await
+        })
+        .unwrap()
+    });
+    tested.unwrap();
+    assert!(taken.get() > 100, "{} lanes were seen", taken.get());
+}
+
+async fn agree(
+    world: &World,
+    life: &[Operation],
+    taken: &std::cell::Cell<u64>,
+) -> Result<(), TestCaseError> {
+    let team: TeamId = "t".parse().unwrap();
+    // A batch for many holds is many writes, and each of them may be pushed back.
+    let process = || world.store().with_patience(Duration::from_mins(1));
+    let mut processes = [process(), process(), process()];
+    let mut reference = Reference::new(BEGIN);
+    for (step, operation) in life.iter().enumerate() {
+        let expected = reference.apply(operation);
+        let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
+        // What another process has added is noticed within half a second.
+        sleep(Duration::from_millis(500)).await;
+        let number = fastrand::usize(0..processes.len());
+        if fastrand::u8(0..8) == 0 {
+            processes[number] = process();
+        }
+        let store = &processes[number];
+        prop_assert_eq!(apply(store, &team, operation, now).await, expected, "{:?}", operation);
+        taken.set(taken.get() + u64::from(has_lanes(world, &team).await));
+        if step % 15 == 0 || step + 1 == life.len() {
+            prop_assert_eq!(sight(store, &team, now).await, reference.see(), "{:?}", operation);
+        }
+    }
+    Ok(())
+}
+
+/// Looks without turning a cycle that is over.
+async fn has_lanes(world: &World, team: &TeamId) -> bool {
+    let pool = world.client().get_item().table_name(engine::TABLE).set_key(Some(keys::pool(team)));
+    let pool = pool.send().await.unwrap().item;
+    pool.is_some_and(|pool| pool["lanes"] != keys::number(0))
+}
+
+fn calm<T>(life: impl AsyncFnOnce(World) -> T) -> T {
+    physics::run(1, Nature::CALM, now(), life).unwrap()
+}
+
+async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> Outcome {
+    let entry = charge(team, key, "email_finder", "risky");
+    store.charge(team, vec![entry], now).await.pop().unwrap()
+}
+
+/// A process with a lane, of a team with 400 free credits and so many others.
+async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
+    let store = world.store();
+    let team = team_with(&store, "t", rolling).await;
+    // Two at once are in each other's way.
+    let other = world.store();
+    let pushed =
+        [charge_one(&store, &team, "a", world.now()), charge_one(&other, &team, "b", world.now())];
+    join_all(pushed).await;
+    let pool = world.store().pool(&team, world.now()).await.unwrap();
+    assert!(!pool.lanes.is_zero(), "{pool:?}");
+    let seen = store.balance(&team, world.now()).await.unwrap().balance;
+    assert_eq!((seen.credits.get(), seen.free().get()), (390 + rolling, 390), "of the balance");
+    (store, team)
+}
+
+#[test]
+fn a_lane_that_nobody_uses_goes_back_after_seconds() {
+    calm(async |world| {
+        let (_, team) = with_a_lane(&world, 3_000).await;
+        // Its owner has crashed, and nobody calls it back.
+        sleep(Duration::from_secs(6)).await;
+        let pool = world.store().pool(&team, world.now()).await.unwrap();
+        assert_eq!((pool.lanes, pool.balance.credits.get()), (Credits::ZERO, 3_390));
+        assert_eq!(pool.balance.free().get(), 390);
+    });
+}
+
+#[test]
+fn the_schedule_finds_lanes_that_nobody_touches() {
+    calm(async |world| {
+        let (_, team) = with_a_lane(&world, 3_000).await;
+        let store = world.store();
+        let mut due = Vec::new();
+        for shard in keys::SHARDS {
+            due.extend(store.due(shard, world.now().plus_seconds(6), None).await.unwrap().teams);
+        }
+        assert_eq!(due, [team]);
+    });
+}
+
+#[test]
+fn nobody_is_refused_while_credits_are_in_lanes() {
+    calm(async |world| {
+        let (_, team) = with_a_lane(&world, 3_000).await;
+        let other = world.store();
+        let entries = (0..169).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
+        let outcomes = other.charge(&team, entries.collect(), world.now()).await;
+        let is_charged = |outcome: &Outcome| matches!(outcome, Outcome::Charged(_));
+        assert!(outcomes.iter().all(is_charged), "169 times 20 is 3,380 of 3,390");
+        let last = charge_one(&other, &team, "last", world.now()).await;
+        assert!(is_charged(&last), "{last:?}");
+    });
+}
+
+#[test]
+fn a_hold_gets_what_is_in_lanes() {
+    calm(async |world| {
+        let (store, team) = with_a_lane(&world, 3_000).await;
+        let now = world.now();
+        let held = world.store().hold(hold_entry(&team, 1, 3_390, 1, now), now).await.unwrap();
+        assert!(matches!(held, Outcome::Charged(_)), "{held:?}");
+        let refused = charge_one(&store, &team, "c", world.now()).await;
+        assert!(
+            matches!(refused, Outcome::Refused(Error::InsufficientCredits { balance, .. }) if balance.is_zero()),
+            "{refused:?}"
+        );
+    });
+}
+
+#[test]
+fn nothing_is_charged_to_a_lane_of_a_closed_account() {
+    calm(async |world| {
+        let (store, team) = with_a_lane(&world, 3_000).await;
+        let now = world.now();
+        let closed = world.store().change(&team, now, |pool| Ok(pool.close(now))).await.unwrap();
+        assert_eq!((closed.terms.account, closed.lanes), (Account::Closed, Credits::ZERO));
+        let refused = charge_one(&store, &team, "c", world.now()).await;
+        assert!(matches!(refused, Outcome::Refused(Error::AccountClosed)), "{refused:?}");
+    });
+}
+
+/// Free credits lapse with the cycle wherever they are, and a lane does not outlive it.
+#[test]
+fn a_lane_does_not_outlive_the_cycle() {
+    let almost: Time = "2027-02-09T23:59:58Z".parse().unwrap();
+    physics::run(1, Nature::CALM, almost, async |world| {
+        let (store, team) = with_a_lane(&world, 3_000).await;
+        sleep(Duration::from_secs(2)).await;
+        let charged = charge_one(&store, &team, "c", world.now()).await;
+        assert!(matches!(charged, Outcome::Charged(_)), "{charged:?}");
+        let pool = store.pool(&team, world.now()).await.unwrap();
+        assert_eq!((pool.lanes, pool.balance.free().get()), (Credits::ZERO, 395));
+        assert_eq!(pool.balance.purchased().get(), 3_000);
+    })
+    .unwrap();
+}
