@@ -1,9 +1,10 @@
-//! Shows what a team has and what things cost: balance, history, catalogues.
+//! Shows what a team has and what things cost: balance, history, estimates, catalogues.
 
+mod estimate;
 mod history;
 
 use axum::extract::{FromRef, State};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use shared::domain::catalogue::{PRICE_LISTS, PriceList, price_list};
@@ -12,6 +13,7 @@ use shared::domain::ids::TeamId;
 use shared::domain::plans::{PLANS, PlanView};
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{Amount, CENTS_PER_CREDIT, CURRENCY, Limits};
+use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Caller, Path};
 
@@ -26,6 +28,7 @@ pub fn routes(app: App, limits: Limits) -> Router {
     Router::new()
         .route("/teams/{team}/credits", get(balance))
         .route("/teams/{team}/history", get(history::history))
+        .route("/teams/{team}/estimates", post(estimate::estimate))
         .route("/team/credits", get(own_credits))
         .route("/prices", get(prices))
         .route("/plans", get(plans))
@@ -85,8 +88,11 @@ async fn own_credits(State(app): State<App>, caller: Caller) -> Result<Json<Valu
 }
 
 async fn prices(State(app): State<App>, _: Caller) -> Result<Json<&'static PriceList>, Error> {
-    let list = price_list(PRICE_LISTS, app.clock.now().day());
-    list.map(Json).ok_or_else(|| Error::internal("the catalogue is empty"))
+    prices_at(app.clock.now()).map(Json)
+}
+
+fn prices_at(now: Time) -> Result<&'static PriceList, Error> {
+    price_list(PRICE_LISTS, now.day()).ok_or_else(|| Error::internal("the catalogue is empty"))
 }
 
 async fn plans(_: Caller) -> Json<Value> {

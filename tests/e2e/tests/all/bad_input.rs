@@ -145,6 +145,36 @@ async fn batches() {
 }
 
 #[tokio::test]
+async fn estimates() {
+    let api = Api::start().await;
+    let before = team(&api).await;
+    for (body, field) in [
+        ("", "body"),
+        ("[]", "body"),
+        ("{}", "leads"),
+        (r#"{"leads":1}"#, "actions"),
+        (r#"{"actions":["sms"]}"#, "leads"),
+        (r#"{"leads":0,"actions":["sms"]}"#, "leads"),
+        (r#"{"leads":-1,"actions":["sms"]}"#, "leads"),
+        (r#"{"leads":1.5,"actions":["sms"]}"#, "leads"),
+        (r#"{"leads":"1","actions":["sms"]}"#, "leads"),
+        (r#"{"leads":1000001,"actions":["sms"]}"#, "leads"),
+        (r#"{"leads":1,"leads":1,"actions":["sms"]}"#, "leads"),
+        (r#"{"leads":1,"actions":[]}"#, "actions"),
+        (r#"{"leads":1,"actions":"sms"}"#, "actions"),
+        (r#"{"leads":1,"actions":["sms",7]}"#, "actions[1]"),
+        (r#"{"leads":1,"actions":["sms","wallet"]}"#, "actions[1]"),
+        (r#"{"leads":1,"actions":["sms"],"credits":5}"#, "credits"),
+    ] {
+        let refused = raw(&api, Method::POST, "/teams/t/estimates", &pipeline(), body).await;
+        let problem = refused.problem(INVALID.0, INVALID.1);
+        let told = problem["errors"][0]["field"].as_str().unwrap().to_owned();
+        assert!(told == field || told == "body", "{body}: {problem}");
+    }
+    assert_eq!(seen(&api).await, before);
+}
+
+#[tokio::test]
 async fn keys_and_content() {
     let api = Api::start().await;
     let before = team(&api).await;
@@ -179,7 +209,9 @@ async fn ten_megabytes() {
     let api = Api::start().await;
     let before = team(&api).await;
     let body = format!(r#"{{"action":"sms","reference":"{}"}}"#, "x".repeat(10 * 1024 * 1024));
-    for path in ["/teams/t/charges", "/teams/t/charges/batch", "/teams/t/purchases"] {
+    for path in
+        ["/teams/t/charges", "/teams/t/charges/batch", "/teams/t/estimates", "/teams/t/purchases"]
+    {
         let refused = raw(&api, Method::POST, path, &admin("t"), body.clone()).await;
         refused.problem(413, "/problems/too-large");
     }

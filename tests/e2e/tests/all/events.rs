@@ -28,7 +28,7 @@ async fn http(app: &App, name: &str) -> (u64, Value) {
     let routes = match name {
         "purchase" => purchase::routes(app, limits, Arc::new(NotConnected)),
         "hold" | "hold-release" => hold::routes(app),
-        "balance" | "history" | "prices" => balance::routes(app, limits),
+        "balance" | "estimate" | "history" | "prices" => balance::routes(app, limits),
         _ => subscription::routes(app),
     };
     let request: LambdaRequest = serde_json::from_str(&event(name)).unwrap();
@@ -72,6 +72,8 @@ async fn every_sample_event_is_answered() {
 
     let (status, body) = http(app, "balance").await;
     assert_eq!((status, &body["credits"]["total"]), (200, &json!(400 - 5 - 5 - 8 - 1 - 5)));
+    let (status, body) = http(app, "estimate").await;
+    assert_eq!((status, &body["shortfall"]), (200, &json!(2_500 - 376)));
     let (status, body) = http(app, "history").await;
     assert_eq!((status, body["entries"].as_array().unwrap().len()), (200, 7));
     assert_eq!(http(app, "prices").await.0, 200);

@@ -1,9 +1,9 @@
 //! The rules, to the number.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::api::{Api, admin, billing, member};
+use crate::api::{Api, admin, billing, member, pipeline};
 
 /// Grant 500, buy 200, spend 400, spend 200, reset.
 #[tokio::test]
@@ -40,6 +40,38 @@ async fn a_hundred_leads() {
     assert_eq!(api.charge("t", "emails", &emails).await.ok()["charge"]["credits"], 500);
     assert_eq!(api.charge("t", "phones", &phones).await.ok()["charge"]["credits"], 2_000);
     assert_eq!(api.split("t").await, (0, 0));
+}
+
+/// At most the worst case, against what is left besides holds. It changes nothing.
+#[tokio::test]
+async fn what_a_hundred_leads_may_cost() {
+    let api = Api::start().await;
+    api.team_with("t", 1_350).await;
+    api.post(&member("t"), "/teams/t/holds", "hold", &json!({ "credits": 100 })).await.ok();
+    let estimate = async |team: &str, work: Value| {
+        let path = format!("/teams/{team}/estimates");
+        api.send(Method::POST, &path, &pipeline(), None, Some(&work)).await
+    };
+    let both = json!({ "leads": 100, "actions": ["email_finder", "phone_finder"] });
+    let expected = json!({
+        "maximum": 2_500, "expected": 2_500,
+        "hit_rates": { "email_finder": null, "phone_finder": null },
+        "balance": 1_250, "affordable": false, "shortfall": 1_250,
+    });
+    assert_eq!(estimate("t", both.clone()).await.ok(), expected);
+    let emails = json!({ "leads": 100, "actions": ["email_finder"] });
+    let expected = json!({
+        "maximum": 500, "expected": 500, "hit_rates": { "email_finder": null },
+        "balance": 1_250, "affordable": true, "shortfall": 0,
+    });
+    assert_eq!(estimate("t", emails).await.ok(), expected);
+    // To the last credit.
+    let all = json!({ "leads": 1_250, "actions": ["linkedin_enrichment"] });
+    assert_eq!(estimate("t", all).await.ok()["affordable"], true);
+    let more = json!({ "leads": 1_251, "actions": ["linkedin_enrichment"] });
+    assert_eq!(estimate("t", more).await.ok()["shortfall"], 1);
+    assert_eq!(api.history("t").await.len(), 2, "the grant and the hold");
+    estimate("nobody", both).await.problem(404, "/problems/not-found");
 }
 
 #[tokio::test]
