@@ -20,7 +20,7 @@ pub(super) async fn estimate(
     let work: Work = body.parse()?;
     let now = app.clock.now();
     let maximum = work.maximum(super::prices_at(now)?)?;
-    let balance = app.store.pool(&team, now).await?.balance.credits;
+    let balance = app.store.balance(&team, now).await?.balance.credits;
     let shortfall = maximum.above(balance);
     let hit_rates: Map<_, _> =
         work.actions.into_iter().map(|action| (action, Value::Null)).collect();

@@ -304,14 +304,14 @@ impl Store {
     /// The open holds of a team, or those that have expired by some time.
     async fn open_holds(&self, team: &TeamId, by: Option<Time>) -> Result<Vec<Id>, Error> {
         let last = keys::markers_until(by);
-        let markers = self.markers(team, keys::MARKERS, &last).await?;
+        let markers = self.markers(keys::team(team), keys::MARKERS, &last).await?;
         Ok(markers.iter().filter_map(keys::hold_of_marker).collect())
     }
 
-    /// The markers in a team's partition from `first` to `last`.
+    /// The markers in a partition whose sort keys are from `first` to `last`.
     pub(super) async fn markers(
         &self,
-        team: &TeamId,
+        partition: String,
         first: &str,
         last: &str,
     ) -> Result<Vec<Item>, Error> {
@@ -323,8 +323,8 @@ impl Store {
                 .query()
                 .table_name(&*self.table)
                 .consistent_read(true)
-                .key_condition_expression("pk = :team AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":team", keys::text(keys::team(team)))
+                .key_condition_expression("pk = :partition AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":partition", keys::text(&partition))
                 .expression_attribute_values(":first", keys::text(first))
                 .expression_attribute_values(":last", keys::text(last))
                 .set_exclusive_start_key(start);

@@ -29,8 +29,10 @@ pub fn pool(team: &TeamId) -> Item {
 /// The partition of a team's pool and of the markers of its open holds.
 #[must_use]
 pub fn team(team: &TeamId) -> String {
-    format!("TEAM#{team}")
+    format!("{TEAM}{team}")
 }
+
+const TEAM: &str = "TEAM#";
 
 /// The key of a hold. Each has a partition of its own, so that captures leave the pool's alone.
 #[must_use]
@@ -76,13 +78,19 @@ pub fn lane(team: &TeamId, id: &Id) -> Item {
     key(format!("LANE#{team}#{id}"), "LANE")
 }
 
-/// What the sort keys of the markers of lanes begin with.
-pub const LANE_MARKERS: &str = "LANE#";
+/// The partition of the markers of a team's open lanes. It is not the pool's, whose writes are
+/// scarce just when lanes are taken.
+#[must_use]
+pub fn lanes(team: &TeamId) -> String {
+    format!("{LANES}{team}")
+}
+
+const LANES: &str = "LANES#";
 
 /// The key of the marker of an open lane. It stays the same when the lane is prolonged.
 #[must_use]
 pub fn lane_marker_key(team: &TeamId, id: &Id) -> Item {
-    key(self::team(team), &format!("{LANE_MARKERS}{id}"))
+    key(lanes(team), id.as_str())
 }
 
 /// The marker of an open lane, which is due when it expires.
@@ -96,7 +104,7 @@ pub fn lane_marker(team: &TeamId, id: &Id, expires_at: Time) -> Item {
 /// The lane that a marker stands for.
 #[must_use]
 pub fn lane_of_marker(marker: &Item) -> Option<Id> {
-    marker.get("sk")?.as_s().ok()?.strip_prefix(LANE_MARKERS)?.parse().ok()
+    marker.get("sk")?.as_s().ok()?.parse().ok()
 }
 
 /// The time at which something is due.
@@ -108,7 +116,8 @@ pub fn due_at(item: &Item) -> Option<Time> {
 /// The team that something due belongs to.
 #[must_use]
 pub fn team_of_due(key: &Item) -> Option<TeamId> {
-    key.get("pk")?.as_s().ok()?.strip_prefix("TEAM#")?.parse().ok()
+    let partition = key.get("pk")?.as_s().ok()?;
+    partition.strip_prefix(TEAM).or_else(|| partition.strip_prefix(LANES))?.parse().ok()
 }
 
 /// The key of a ledger entry. Each has a partition of its own, so that a busy team's ledger

@@ -219,8 +219,8 @@ impl Store {
     }
 
     async fn open_lanes(&self, team: &TeamId, by: Option<Time>) -> Result<Vec<Id>, Error> {
-        // `$` comes just after `#`.
-        let markers = self.markers(team, keys::LANE_MARKERS, "LANE$").await?;
+        // All of the partition: what an id can be made of sorts between these.
+        let markers = self.markers(keys::lanes(team), "-", "~").await?;
         let is_over =
             |marker: &&Item| by.is_none_or(|by| keys::due_at(marker).is_some_and(|at| at <= by));
         Ok(markers.iter().filter(is_over).filter_map(keys::lane_of_marker).collect())

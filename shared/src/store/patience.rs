@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::domain::Error;
 
-/// The longest first pause; each later one may be twice as long.
-const FIRST: Duration = Duration::from_millis(10);
+/// The longest first pause.
+const FIRST: Duration = Duration::from_millis(20);
+
+/// How much longer each later pause may be.
+const GROWTH: u32 = 3;
+
+/// No pause is longer than this part of the time that is left.
+const PART_OF_LEFT: u32 = 4;
 
 /// No pause is longer.
-const LONGEST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_millis(1000);
 
 tokio::task_local! {
     static DEADLINE: Instant;
@@ -68,15 +74,19 @@ impl Patience {
         if self.is_over() { Err(Error::Busy) } else { Ok(()) }
     }
 
-    /// Waits at random before the next try.
+    /// Waits at random before the next try: longer from try to try, and no longer than a part of the
+    /// time that is left, so that who has waited for long is not the one who goes away with nothing.
     ///
     /// # Errors
     /// [`Error::Busy`] when the time is up.
     pub async fn pause(&mut self) -> Result<(), Error> {
-        let pause = self.ceiling.mul_f64(fastrand::f64());
-        let until = Instant::now().checked_add(pause).filter(|until| *until < self.deadline);
-        sleep_until(until.ok_or(Error::Busy)?).await;
-        self.ceiling = self.ceiling.saturating_mul(2).min(LONGEST);
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left < FIRST {
+            return Err(Error::Busy);
+        }
+        let ceiling = self.ceiling.min(left / PART_OF_LEFT);
+        sleep(ceiling.mul_f64(fastrand::f64())).await;
+        self.ceiling = self.ceiling.saturating_mul(GROWTH).min(LONGEST);
         Ok(())
     }
 }

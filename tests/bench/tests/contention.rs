@@ -1,22 +1,75 @@
 //! The figures of the contention benchmark, which are the same on every machine.
 
 #![allow(
-    clippy::unwrap_used,
     clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
     reason = "a test stops at what it did not expect"
 )]
 
 use std::time::Duration;
 
-use bench::contention::{Design, Load, is_exact, measure};
+use bench::PRICE;
+use bench::contention::{Design, Figures, Load, is_exact, measure};
 
-const LANES: Load =
-    Load { design: Design::Lanes, writers: 64, batch: 1, seconds: 4, credits: 10_000_000 };
+const RICH: u64 = 10_000_000;
+
+fn lanes(writers: usize, batch: usize, seconds: u64) -> Figures {
+    let load = Load { design: Design::Lanes, writers, batch, seconds, credits: RICH };
+    let figures = measure(load, 1);
+    assert!(is_exact(load, &figures), "{figures:?}");
+    assert_eq!((figures.refused, figures.busy), (0, 0), "{figures:?}");
+    figures
+}
 
 #[test]
 fn sixty_four_writers() {
-    let lanes = measure(LANES, 1);
-    println!("{lanes:?} {}", lanes.rate());
-    assert!(is_exact(LANES, &lanes), "{lanes:?}");
-    assert!(lanes.p99 < Duration::from_millis(50), "{lanes:?}");
+    let design = Design::OneTransaction;
+    let load = Load { design, writers: 64, batch: 1, seconds: 4, credits: RICH };
+    let (ours, plain) = (lanes(64, 1, 4), measure(load, 1));
+    assert!(ours.rate() >= 4_000, "{}: {ours:?}", ours.rate());
+    assert!(ours.p99 < Duration::from_millis(50), "{ours:?}");
+    assert!(is_exact(load, &plain), "{plain:?}");
+    assert!((60..150).contains(&plain.rate()), "{}: {plain:?}", plain.rate());
+    // Next to nothing besides the charge itself: one round trip and five write units.
+    assert!(ours.tally.round_trips * 100 <= ours.charged * 110, "{ours:?}");
+    assert!(ours.tally.write_units * 100 <= ours.charged * 520, "{ours:?}");
+}
+
+#[test]
+fn two_hundred_and_fifty_six_writers() {
+    let ours = lanes(256, 1, 5);
+    assert!(ours.rate() >= 8_000, "{}: {ours:?}", ours.rate());
+}
+
+#[test]
+fn one_writer_of_batches() {
+    let ours = lanes(1, 99, 2);
+    assert!(ours.rate() >= 2_500, "{}: {ours:?}", ours.rate());
+}
+
+#[test]
+fn one_writer_needs_no_lane() {
+    let ours = lanes(1, 1, 2);
+    assert_eq!((ours.tally.round_trips, ours.tally.conflicts), (ours.charged, 0), "{ours:?}");
+    assert_eq!(ours.tally.write_units, ours.charged * 5, "{ours:?}");
+}
+
+/// The balance runs out in the middle: what is accepted is what it covers, nobody is refused before
+/// that, and nothing is stranded.
+#[test]
+fn running_out() {
+    for seed in 0..5 {
+        let load =
+            Load { design: Design::Lanes, writers: 64, batch: 1, seconds: 6, credits: 30_000 };
+        let figures = measure(load, seed);
+        assert_eq!(figures.charged * PRICE, load.credits, "{figures:?}");
+        assert_eq!((figures.told, figures.left, figures.in_pool), (Some(0), 0, 0), "{figures:?}");
+        assert!(figures.refused > 100, "{figures:?}");
+        assert_eq!(figures.busy, 0, "{figures:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_has_the_same_figures() {
+    assert_eq!(lanes(16, 1, 1), lanes(16, 1, 1));
 }

@@ -96,9 +96,8 @@ async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
     let team = team_with(&store, "t", rolling).await;
     // Two at once are in each other's way.
     let other = world.store();
-    let pushed =
-        [charge_one(&store, &team, "a", world.now()), charge_one(&other, &team, "b", world.now())];
-    join_all(pushed).await;
+    let pushed = [(&store, "a"), (&other, "b")];
+    join_all(pushed.map(|(store, key)| charge_one(store, &team, key, world.now()))).await;
     let pool = world.store().pool(&team, world.now()).await.unwrap();
     assert!(!pool.lanes.is_zero(), "{pool:?}");
     let seen = store.balance(&team, world.now()).await.unwrap().balance;
@@ -109,7 +108,7 @@ async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
 #[test]
 fn a_lane_that_nobody_uses_goes_back_after_seconds() {
     calm(async |world| {
-        let (_, team) = with_a_lane(&world, 3_000).await;
+        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         // Its owner has crashed, and nobody calls it back.
         sleep(Duration::from_secs(6)).await;
         let pool = world.store().pool(&team, world.now()).await.unwrap();
@@ -121,7 +120,7 @@ fn a_lane_that_nobody_uses_goes_back_after_seconds() {
 #[test]
 fn the_schedule_finds_lanes_that_nobody_touches() {
     calm(async |world| {
-        let (_, team) = with_a_lane(&world, 3_000).await;
+        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         let store = world.store();
         let mut due = Vec::new();
         for shard in keys::SHARDS {
@@ -134,7 +133,7 @@ fn the_schedule_finds_lanes_that_nobody_touches() {
 #[test]
 fn nobody_is_refused_while_credits_are_in_lanes() {
     calm(async |world| {
-        let (_, team) = with_a_lane(&world, 3_000).await;
+        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         let other = world.store();
         let entries = (0..169).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
         let outcomes = other.charge(&team, entries.collect(), world.now()).await;
@@ -148,7 +147,7 @@ fn nobody_is_refused_while_credits_are_in_lanes() {
 #[test]
 fn a_hold_gets_what_is_in_lanes() {
     calm(async |world| {
-        let (store, team) = with_a_lane(&world, 3_000).await;
+        let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         let now = world.now();
         let held = world.store().hold(hold_entry(&team, 1, 3_390, 1, now), now).await.unwrap();
         assert!(matches!(held, Outcome::Charged(_)), "{held:?}");
@@ -163,7 +162,7 @@ fn a_hold_gets_what_is_in_lanes() {
 #[test]
 fn nothing_is_charged_to_a_lane_of_a_closed_account() {
     calm(async |world| {
-        let (store, team) = with_a_lane(&world, 3_000).await;
+        let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         let now = world.now();
         let closed = world.store().change(&team, now, |pool| Ok(pool.close(now))).await.unwrap();
         assert_eq!((closed.terms.account, closed.lanes), (Account::Closed, Credits::ZERO));
@@ -177,7 +176,7 @@ fn nothing_is_charged_to_a_lane_of_a_closed_account() {
 fn a_lane_does_not_outlive_the_cycle() {
     let almost: Time = "2027-02-09T23:59:58Z".parse().unwrap();
     physics::run(1, Nature::CALM, almost, async |world| {
-        let (store, team) = with_a_lane(&world, 3_000).await;
+        let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         sleep(Duration::from_secs(2)).await;
         let charged = charge_one(&store, &team, "c", world.now()).await;
         assert!(matches!(charged, Outcome::Charged(_)), "{charged:?}");
