@@ -6,13 +6,15 @@ mod queue;
 
 use std::collections::HashMap;
 
+use axum::body::{Bytes, to_bytes};
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{self, HeaderMap};
 use axum::response::Response;
 use axum::routing::post;
 use axum::{Json, Router};
+use http_body_util::Full;
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, LambdaEvent, Service};
+use lambda_http::{Adapter, LambdaEvent, Request, Service, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use shared::domain::Error;
@@ -25,6 +27,7 @@ use shared::http::extract::parse;
 use shared::http::{App, Body, Caller, Path, Problem, answer, idempotency_key, serve};
 use shared::store::charge::Outcome;
 use shared::store::patience::within;
+use tower::ServiceExt;
 
 pub use direct::charge_directly;
 pub use queue::charge_queued;
@@ -163,7 +166,8 @@ pub async fn handle(
         serde_json::from_str(payload.get()).unwrap_or_default();
     if fields.contains_key("requestContext") {
         let request: LambdaRequest = serde_json::from_str(payload.get())?;
-        let mut api = Adapter::from(serve::outermost(routes(app.clone())));
+        let routes = serve::outermost(routes(app.clone()));
+        let mut api = Adapter::from(service_fn(move |request| whole(routes.clone(), request)));
         return Ok(to_raw_value(&api.call(LambdaEvent::new(request, context)).await?)?);
     }
     let time = serve::time_left(&context);
@@ -175,4 +179,16 @@ pub async fn handle(
         to_raw_value(&Box::pin(within(time, charge_directly(app, event))).await?)
     };
     Ok(answer?)
+}
+
+/// An answer that is all there: where invocations run side by side, the stream that a router
+/// answers with must not be shared.
+async fn whole(
+    routes: Router,
+    request: Request,
+) -> Result<http::Response<Full<Bytes>>, axum::Error> {
+    let answer = routes.oneshot(request).await.map_err(axum::Error::new)?;
+    let (parts, body) = answer.into_parts();
+    let body = to_bytes(body, usize::MAX).await?;
+    Ok(http::Response::from_parts(parts, body.into()))
 }

@@ -3,9 +3,15 @@
 use lambda_http::{Error, lambda_runtime, service_fn, tracing};
 use shared::http::App;
 
+/// Where an environment answers several invocations at a time, as managed instances do, charges of
+/// one team share writes.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let app = App::from_env()?;
-    lambda_runtime::run(service_fn(|event| charge::handle(&app, event))).await
+    lambda_runtime::run_concurrent(service_fn(move |event| {
+        let app = app.clone();
+        async move { charge::handle(&app, event).await }
+    }))
+    .await
 }

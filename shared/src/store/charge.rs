@@ -110,7 +110,7 @@ impl Store {
         now: Time,
         patience: &mut Patience,
     ) -> Result<(), Error> {
-        let payer = self.payer(team, hold, batch, now).await?;
+        let payer = self.payer(team, hold, batch, now).await;
         let writes = self.writes(team, &payer, batch, now)?;
         match self.try_transact(writes, patience).await {
             Ok(None) => {
@@ -134,27 +134,22 @@ impl Store {
 
     /// Who is to pay: a hold, the lane that this process has, or the pool. The pool gives a lane as
     /// well when it has pushed this try back, or when the lane before is used up.
-    async fn payer(
-        &self,
-        team: &TeamId,
-        hold: Option<&Id>,
-        batch: &Batch,
-        now: Time,
-    ) -> Result<Payer, Error> {
+    async fn payer(&self, team: &TeamId, hold: Option<&Id>, batch: &Batch, now: Time) -> Payer {
         let cost = batch.cost();
         if let Some(hold) = hold {
-            return Ok(Payer::Hold(hold.clone()));
+            return Payer::Hold(hold.clone());
         }
         if let Some(lane) = self.lanes.for_cost(team, cost, now) {
-            return Ok(Payer::Lane(lane));
+            return Payer::Lane(lane);
         }
         if !batch.was_pushed_back && !self.lanes.had_one(team) {
-            return Ok(Payer::Pool(None));
+            return Payer::Pool(None);
         }
-        match self.plan_lane(team, batch.admitted.len(), cost, now).await {
-            Err(Error::Busy) => Ok(Payer::Pool(None)),
-            lane => lane.map(Payer::Pool),
-        }
+        let lane = self.plan_lane(team, batch.admitted.len(), cost, now).await;
+        Payer::Pool(lane.unwrap_or_else(|error| {
+            tracing::warn!(%team, %error, "no lane could be planned");
+            None
+        }))
     }
 
     /// One try to charge all that is admitted: the payer's leg, one for each entry, and those that

@@ -12,6 +12,7 @@ use super::Store;
 use super::batch::{MAX_AT_ONCE, Write};
 use super::charge::Outcome;
 use super::patience::Patience;
+use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::time::Time;
 
@@ -99,22 +100,30 @@ impl Store {
     ) -> Vec<Outcome> {
         let member = self.crowds.join((team.clone(), write.hold.clone()));
         let crowd = &member.crowd;
+        let own_time = patience.clone();
         loop {
             let (answer, mut answered) = oneshot::channel();
             crowd.wait(Waiting { write: write.clone(), now, answer });
-            let answered = loop {
-                tokio::select! {
-                    biased;
-                    answered = &mut answered => break answered,
-                    _turn = crowd.turn.lock() => {
-                        self.charge_party(team, crowd.next_party(), patience).await;
+            let answered = own_time.bound(async {
+                loop {
+                    tokio::select! {
+                        biased;
+                        answered = &mut answered => break answered,
+                        _turn = crowd.turn.lock() => {
+                            let party = crowd.next_party();
+                            Box::pin(self.charge_party(team, party, patience)).await;
+                        }
                     }
                 }
-            };
-            // Without an answer, the one who wrote for us has gone away in the middle of it. What
-            // came of it is found when it is tried once more.
-            if let Ok(outcomes) = answered {
-                return outcomes;
+            });
+            match answered.await {
+                Err(error) => return write.refused(&error),
+                // The one who wrote for us has run out of time, and we have not.
+                Ok(Ok(outcomes)) if outcomes.iter().all(is_busy) && !own_time.is_over() => {}
+                Ok(Ok(outcomes)) => return outcomes,
+                // Without an answer, the one who wrote for us has gone away in the middle of it.
+                // What came of it is found when it is tried once more.
+                Ok(Err(_)) => {}
             }
         }
     }
@@ -131,4 +140,8 @@ impl Store {
             let _ = waiting.answer.send(own);
         }
     }
+}
+
+fn is_busy(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Refused(Error::Busy))
 }

@@ -13,10 +13,10 @@ const FIRST: Duration = Duration::from_millis(20);
 const GROWTH: u32 = 3;
 
 /// No pause is longer than this part of the time that is left.
-const PART_OF_LEFT: u32 = 4;
+const PART_OF_LEFT: f64 = 0.25;
 
 /// No pause is longer.
-const LONGEST: Duration = Duration::from_millis(1000);
+const LONGEST: Duration = Duration::from_secs(1);
 
 tokio::task_local! {
     static DEADLINE: Instant;
@@ -37,7 +37,7 @@ fn after(time: Duration) -> Instant {
 }
 
 /// The tries that are left to one operation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Patience {
     deadline: Instant,
     ceiling: Duration,
@@ -84,7 +84,7 @@ impl Patience {
         if left < FIRST {
             return Err(Error::Busy);
         }
-        let ceiling = self.ceiling.min(left / PART_OF_LEFT);
+        let ceiling = self.ceiling.min(left.mul_f64(PART_OF_LEFT));
         sleep(ceiling.mul_f64(fastrand::f64())).await;
         self.ceiling = self.ceiling.saturating_mul(GROWTH).min(LONGEST);
         Ok(())

@@ -1,0 +1,155 @@
+//! The real binary as a managed instance runs it: many invocations at a time in one environment.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at what it did not expect"
+)]
+
+use std::collections::{HashMap, VecDeque};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use engine::Engine;
+use serde_json::{Value, json};
+use shared::domain::Credits;
+use shared::domain::ids::TeamId;
+use shared::domain::purchase::GiftRequest;
+use shared::domain::time::Time;
+use shared::store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+const CHARGES: usize = 200;
+const AT_A_TIME: usize = 32;
+
+/// Lambda's Runtime API, with events that wait to be handled.
+#[derive(Clone)]
+struct Lambda {
+    waiting: Arc<Mutex<VecDeque<String>>>,
+    answers: mpsc::UnboundedSender<(String, Value)>,
+}
+
+async fn next(State(lambda): State<Lambda>) -> Response {
+    let Some(event) = lambda.waiting.lock().unwrap().pop_front() else {
+        return std::future::pending().await;
+    };
+    let id = serde_json::from_str::<Value>(&event).unwrap()["key"].as_str().unwrap().to_owned();
+    let headers = [
+        ("lambda-runtime-aws-request-id", id),
+        ("lambda-runtime-deadline-ms", "0".to_owned()),
+        ("lambda-runtime-invoked-function-arn", "arn".to_owned()),
+    ];
+    (headers, event).into_response()
+}
+
+async fn answer(State(lambda): State<Lambda>, Path(id): Path<String>, body: Bytes) -> StatusCode {
+    lambda.answers.send((id, serde_json::from_slice(&body).unwrap())).unwrap();
+    StatusCode::ACCEPTED
+}
+
+/// What lies between the function and the table, and counts the writes.
+#[derive(Clone)]
+struct Wire {
+    endpoint: String,
+    http: reqwest::Client,
+    writes: Arc<AtomicUsize>,
+}
+
+async fn forward(State(wire): State<Wire>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers["x-amz-target"].to_str().unwrap();
+    if target.ends_with("TransactWriteItems") {
+        wire.writes.fetch_add(1, Ordering::Relaxed);
+    }
+    let answer = wire.http.post(&wire.endpoint).headers(headers).body(body).send().await.unwrap();
+    (answer.status(), answer.bytes().await.unwrap()).into_response()
+}
+
+async fn serve(routes: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(axum::serve(listener, routes).into_future());
+    address
+}
+
+/// The function's process, which ends with the test.
+struct Environment(Child);
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+async fn team_with(store: &Store, credits: u64) -> TeamId {
+    let (team, now): (TeamId, Time) =
+        ("t".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    store.open(&team).await.unwrap();
+    let gift = GiftRequest { credits: Credits::new(credits), reference: None };
+    let gift = gift.entry(&team, "gift".parse().unwrap(), "u".parse().unwrap(), now).unwrap();
+    store.gift(gift).await.unwrap();
+    team
+}
+
+#[tokio::test]
+async fn invocations_at_the_same_time_share_writes() {
+    let engine = Engine::in_memory().await.unwrap();
+    let team = team_with(&engine.store(), 20 * CHARGES as u64 - 20).await;
+    let writes = Arc::new(AtomicUsize::new(0));
+    let (endpoint, http) = (engine.endpoint().to_owned(), reqwest::Client::new());
+    let wire = Wire { endpoint, http, writes: Arc::clone(&writes) };
+    let table = serve(Router::new().route("/", post(forward)).with_state(wire)).await;
+
+    let event = |n: usize| json!({ "team": team, "key": format!("k{n}"), "action": "phone_finder", "outcome": "valid" });
+    let waiting = (0..CHARGES).map(|n| event(n).to_string()).collect();
+    let (answers, mut answered) = mpsc::unbounded_channel();
+    let lambda = Lambda { waiting: Arc::new(Mutex::new(waiting)), answers };
+    let runtime = Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(answer))
+        .with_state(lambda);
+    let runtime = serve(runtime).await;
+    let mut function = Command::new(env!("CARGO_BIN_EXE_charge"));
+    function
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", runtime)
+        .env("AWS_LAMBDA_MAX_CONCURRENCY", AT_A_TIME.to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", "charge")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
+        .env("AWS_REGION", engine::REGION)
+        .env("AWS_ACCESS_KEY_ID", "local")
+        .env("AWS_SECRET_ACCESS_KEY", "local")
+        .env("TABLE_NAME", engine::TABLE)
+        .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{table}"));
+    let environment = Environment(function.spawn().unwrap());
+
+    let mut answers = HashMap::new();
+    while answers.len() < CHARGES {
+        let (id, answer) = answered.recv().await.unwrap();
+        assert!(answers.insert(id, answer).is_none(), "answered twice");
+    }
+    drop(environment);
+    let charged = answers.iter().filter(|(id, answer)| {
+        // Everybody has the answer to what was asked.
+        if answer["status"] == "charged" {
+            assert_eq!(answer["charge"]["key"], **id, "{answer}");
+        }
+        answer["status"] == "charged"
+    });
+    assert_eq!(charged.count(), CHARGES - 1, "one was not covered");
+    assert_eq!(answers.values().filter(|answer| answer["status"] == "refused").count(), 1);
+    let writes = writes.load(Ordering::Relaxed);
+    assert!(writes < CHARGES / 3, "{writes} writes for {CHARGES} charges");
+}
