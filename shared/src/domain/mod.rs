@@ -2,6 +2,7 @@
 //! Whatever depends on the time takes `now` as an argument.
 
 pub mod catalogue;
+pub mod change;
 pub mod charge;
 pub mod credits;
 pub mod cycle;

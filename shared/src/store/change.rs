@@ -9,9 +9,9 @@ use super::keys::Item;
 use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::Error;
+use crate::domain::change::Change;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::{Effect, Pool};
-use crate::domain::subscription::Change;
 
 impl Store {
     /// Opens an empty pool for a team that has none.

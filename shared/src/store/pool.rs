@@ -3,9 +3,9 @@
 
 use super::{Store, keys};
 use crate::domain::Error;
+use crate::domain::change::Change;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::Pool;
-use crate::domain::subscription::Change;
 use crate::domain::time::Time;
 
 /// What was due and is done.

@@ -1,12 +1,17 @@
 //! Charges that come together in one process share a write, and each caller gets its own answer.
 
+use std::time::Duration;
+
 use engine::{Engine, Meter};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use physics::Nature;
 use shared::domain::Error;
 use shared::domain::entry::Kind;
 use shared::store::charge::Outcome;
 use shared::store::history::Selection;
+use shared::store::patience::within;
+use tokio::time::{Instant, sleep};
 
 use crate::concurrency::{charge, now, team_with};
 
@@ -97,4 +102,38 @@ async fn the_one_who_writes_goes_away() {
     assert!((200..=220).contains(&entries), "{entries}");
     let left = store.pool(&team, now()).await.unwrap().balance.credits.get();
     assert_eq!(left + entries as u64, 400);
+}
+
+/// Who writes for the others may have less time than they, or more.
+#[test]
+fn each_caller_keeps_its_own_deadline() {
+    for hurried_is_first in [true, false] {
+        physics::run(1, Nature::CALM, now(), async |world| {
+            let store = world.store();
+            let team = Box::pin(team_with(&store, "t", 0)).await;
+            world.turn(Nature { in_conflict: 1_000, ..Nature::CALM });
+            let call = async |key: &str, time| {
+                let entry = charge(&team, key, "linkedin_enrichment", "found");
+                let began = Instant::now();
+                let outcome =
+                    within(Some(time), store.charge(&team, vec![entry], now())).await.pop();
+                (outcome.unwrap(), began.elapsed())
+            };
+            let times = [Duration::from_millis(300), Duration::from_secs(4)];
+            let (first, second) =
+                if hurried_is_first { (times[0], times[1]) } else { (times[1], times[0]) };
+            let calm_down = async {
+                sleep(Duration::from_secs(1)).await;
+                world.turn(Nature::CALM);
+            };
+            let (first, second, ()) =
+                tokio::join!(Box::pin(call("a", first)), Box::pin(call("b", second)), calm_down);
+            let (hurried, patient) =
+                if hurried_is_first { (first, second) } else { (second, first) };
+            assert!(matches!(hurried.0, Outcome::Refused(Error::Busy)), "{hurried:?}");
+            assert!(hurried.1 <= times[0], "{hurried:?}");
+            assert!(matches!(patient.0, Outcome::Charged(_)), "{patient:?}");
+        })
+        .unwrap();
+    }
 }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 use shared::domain::catalogue::PRICE_LISTS;
+use shared::domain::change::Change;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::hold::{Hold, HoldRequest, Status};
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::pool::{Effect, Pool};
 use shared::domain::purchase::{GiftRequest, Purchase};
-use shared::domain::subscription::{Change, SubscriptionRequest};
+use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 
