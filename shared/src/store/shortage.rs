@@ -16,8 +16,8 @@ use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
-/// So long a pool is taken to be as it was seen. Credits that another process adds are noticed
-/// after it at the latest.
+/// So long a pool is taken to be as it was seen. Credits that another process adds, or that an
+/// expired hold gives back, are noticed after it at the latest.
 const FRESH: Duration = Duration::from_millis(500);
 
 /// So long a pool is looked at before anything is written for it.
@@ -52,12 +52,8 @@ impl Shortage {
 }
 
 impl Shortages {
-    /// Remembers a pool that could not pay, unless an open hold or lane may bring it credits by
-    /// itself.
+    /// Remembers a pool that could not pay, with no lane open.
     pub(super) fn remember(&self, pool: &Pool, now: Time) {
-        if !pool.held.is_zero() || !pool.lanes.is_zero() {
-            return;
-        }
         let shortage = Shortage {
             balance: pool.balance.credits,
             due_at: pool.due_at(),
@@ -108,7 +104,8 @@ impl Store {
         let mut balance = shortage.balance;
         if shortage.age(now) >= FRESH {
             let pool = self.pool(team, now).await?;
-            if pool.check_open().is_err() || least <= pool.balance.credits {
+            let may_pay = least <= pool.balance.credits || !pool.lanes.is_zero();
+            if may_pay || pool.check_open().is_err() {
                 self.shortages.forget(team);
                 return Ok(None);
             }

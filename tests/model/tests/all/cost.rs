@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use engine::{Engine, Meter, Reading};
 use futures_util::future::join_all;
+use physics::Nature;
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::hold::HoldRequest;
@@ -13,8 +14,10 @@ use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::charge::Outcome;
 use shared::store::hold::Release;
+use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
+use crate::domain::hold_entry;
 
 struct Bench {
     engine: Engine,
@@ -107,6 +110,12 @@ async fn a_hold_and_its_release_and_the_captures_between() {
     assert_eq!(bench.meter.take(), Reading { round_trips: 3, writes: 1, write_tenths: 100 });
 }
 
+fn gift_of(team: &TeamId, credits: u64) -> Entry {
+    let gift = GiftRequest { credits: Credits::new(credits), reference: None };
+    let (key, user) = ("gift".parse().unwrap(), "support".parse().unwrap());
+    gift.entry(team, key, user, now()).unwrap()
+}
+
 /// After the first of them, refusals look at their own entries only; none of them writes.
 #[tokio::test]
 async fn a_storm_of_refusals_stays_away_from_the_pool() {
@@ -123,11 +132,38 @@ async fn a_storm_of_refusals_stays_away_from_the_pool() {
     let (outcomes, again) = bench.charge(0..1).await;
     assert!(matches!(outcomes[..], [Outcome::Replayed(_)]), "a replay is no refusal");
     assert_eq!((again.round_trips, again.writes), (1, 0));
-    let gift = GiftRequest { credits: Credits::new(5), reference: None };
-    let (key, user) = ("gift".parse().unwrap(), "support".parse().unwrap());
-    bench.store.gift(gift.entry(&bench.team, key, user, now()).unwrap()).await.unwrap();
+    bench.store.gift(gift_of(&bench.team, 5)).await.unwrap();
     let (outcomes, _) = bench.charge(80..81).await;
     assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "a top-up is noticed");
+}
+
+/// The same at a rate, on a table that counts writes that fail as DynamoDB does.
+#[test]
+fn a_thousand_refusals_a_second_cost_two_write_units() {
+    const SECONDS: u32 = 5;
+    physics::run(1, Nature::CALM, now(), async |world| {
+        let store = world.store();
+        let team = Box::pin(team_with(&store, "t", 0)).await;
+        let entries = (0..20).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
+        store.charge(&team, entries.collect(), world.now()).await;
+        // While a job of the team goes on.
+        store.gift(gift_of(&team, 100)).await.unwrap();
+        store.hold(hold_entry(&team, 1, 100, 1, world.now()), world.now()).await.unwrap();
+        let _ = world.tally();
+        let calls = (0..SECONDS * 1_000).map(async |n| {
+            sleep(Duration::from_millis(n.into())).await;
+            let entry = charge(&team, &format!("late {n}"), "email_finder", "risky");
+            store.charge(&team, vec![entry], world.now()).await.pop()
+        });
+        for outcome in join_all(calls.map(Box::pin)).await {
+            let refused =
+                matches!(outcome, Some(Outcome::Refused(Error::InsufficientCredits { .. })));
+            assert!(refused, "{outcome:?}");
+        }
+        let tally = world.tally();
+        assert!(tally.write_units <= u64::from(2 * SECONDS), "{tally:?}");
+    })
+    .unwrap();
 }
 
 /// Credits that another process brings are noticed as soon as the memory is no longer fresh.
@@ -136,9 +172,7 @@ async fn a_memory_of_too_few_credits_fades() {
     let bench = Bench::new(0).await;
     bench.charge(0..81).await;
     let elsewhere = bench.engine.store();
-    let gift = GiftRequest { credits: Credits::new(5), reference: None };
-    let (key, user) = ("gift".parse().unwrap(), "support".parse().unwrap());
-    elsewhere.gift(gift.entry(&bench.team, key, user, now()).unwrap()).await.unwrap();
+    elsewhere.gift(gift_of(&bench.team, 5)).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(1)).await;
     tokio::time::resume();

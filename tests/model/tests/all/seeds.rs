@@ -84,7 +84,7 @@ impl Process {
                 _ => Act::Look,
             };
             let polls = if self.random.u8(0..5) == 0 { self.random.u32(1..40) } else { u32::MAX };
-            if !dies_at(polls, self.act(act)).await {
+            if !dies_at(polls, Box::pin(self.act(act))).await {
                 self.store = self.world.store();
             }
             let pause = if self.random.u8(0..6) == 0 { 2_500 } else { 60 };
