@@ -1,6 +1,8 @@
 //! How the table is read and written: one item, or one transaction, which is tried again as long as
 //! other writes are in its way.
 
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use super::Store;
@@ -13,11 +15,37 @@ impl Store {
     /// One item as it is now.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::Busy`] when patience is over, [`Error::Internal`].
     pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, Error> {
         let read = self.client.get_item().table_name(&*self.table).set_key(Some(key));
-        let call = read.consistent_read(true).send();
-        Ok(self.patience().bound(call).await?.map_err(failure)?.item)
+        let read = read.consistent_read(true);
+        let found = self.patiently(|| async { read.clone().send().await.map_err(failure) });
+        Ok(Box::pin(found).await?.item)
+    }
+
+    /// One page of a query.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when patience is over, [`Error::Internal`].
+    pub(super) async fn query(&self, query: QueryFluentBuilder) -> Result<QueryOutput, Error> {
+        Box::pin(self.patiently(|| async { query.clone().send().await.map_err(failure) })).await
+    }
+
+    /// Does again what was not done because of too much else, or whose answer got lost.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when patience is over, and all others of a try.
+    pub(super) async fn patiently<T, Try>(&self, attempt: impl Fn() -> Try) -> Result<T, Error>
+    where
+        Try: Future<Output = Result<T, Error>>,
+    {
+        let mut patience = self.patience();
+        loop {
+            match patience.bound(attempt()).await? {
+                Err(Error::Busy) => patience.pause().await?,
+                came => return came,
+            }
+        }
     }
 
     /// `None` if all of it was written, else how each leg fared, in order; nothing is written then.

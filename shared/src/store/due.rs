@@ -1,7 +1,6 @@
 //! What is due: read through a sparse index, so the cost follows what is due and not the teams.
 
 use super::Store;
-use super::failure::failure;
 use super::keys::{self, Item};
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
@@ -31,7 +30,7 @@ impl Store {
             .expression_attribute_values(":shard", keys::text(keys::due_shard(shard)))
             .expression_attribute_values(":now", keys::text(now.to_string()))
             .set_exclusive_start_key(start);
-        let found = self.patience().bound(query.send()).await?.map_err(failure)?;
+        let found = self.query(query).await?;
         let mut teams: Vec<TeamId> =
             found.items.iter().flatten().filter_map(keys::team_of_due).collect();
         teams.sort_unstable();

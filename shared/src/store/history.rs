@@ -7,7 +7,6 @@ use std::str::FromStr;
 use futures_util::future::try_join_all;
 
 use super::Store;
-use super::failure::failure;
 use super::keys::{self, Item, SHARDS};
 use crate::domain::Error;
 use crate::domain::entry::{Entry, Kind};
@@ -198,7 +197,7 @@ impl Store {
                     .expression_attribute_values(format!(":{name}"), keys::text(value));
             }
         }
-        let found = query.send().await.map_err(failure)?;
+        let found = self.query(query).await?;
         for item in found.items.unwrap_or_default() {
             let position = position_of(&item)?;
             // The range includes its upper end, which the page before has delivered.

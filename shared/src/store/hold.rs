@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::Store;
 use super::access::{delete, put, update};
 use super::charge::Outcome;
-use super::failure::{Leg, failure};
+use super::failure::Leg;
 use super::keys::{self, Item};
 use super::patience::Patience;
 use crate::domain::entry::{Entry, Kind};
@@ -328,7 +328,7 @@ impl Store {
                 .expression_attribute_values(":first", keys::text(first))
                 .expression_attribute_values(":last", keys::text(last))
                 .set_exclusive_start_key(start);
-            let found = self.patience().bound(query.send()).await?.map_err(failure)?;
+            let found = self.query(query).await?;
             markers.extend(found.items.unwrap_or_default());
             start = found.last_evaluated_key;
             if start.is_none() {

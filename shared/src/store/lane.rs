@@ -259,35 +259,26 @@ impl Store {
     ) -> Result<Option<Hold>, Error> {
         // '~' sorts above all times.
         let by = by.map_or("~".to_owned(), |by| by.to_string());
-        let mut patience = self.patience();
-        loop {
-            let call = self
-                .client
-                .update_item()
-                .table_name(&*self.table)
-                .set_key(Some(keys::lane(team, id)))
-                .update_expression("SET #status = :released")
-                .condition_expression("#status = :open AND expires_at <= :by")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":released", keys::text(Status::Released.as_str()))
-                .expression_attribute_values(":open", keys::text(Status::Open.as_str()))
-                .expression_attribute_values(":by", keys::text(&by))
-                .return_values(ReturnValue::AllNew)
-                .return_values_on_condition_check_failure(
-                    ReturnValuesOnConditionCheckFailure::AllOld,
-                );
-            let answer = patience.bound(call.send()).await?;
-            let image = match answer.map_or_else(unmet, |closed| Ok(closed.attributes)) {
-                Err(Error::Busy) => {
-                    patience.pause().await?;
-                    continue;
-                }
-                image => image?,
-            };
-            let lane: Option<Hold> =
-                image.map(serde_dynamo::from_item).transpose().map_err(Error::internal)?;
-            return Ok(lane.filter(|lane| lane.status == Status::Released));
-        }
+        let close = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(keys::lane(team, id)))
+            .update_expression("SET #status = :released")
+            .condition_expression("#status = :open AND expires_at <= :by")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":released", keys::text(Status::Released.as_str()))
+            .expression_attribute_values(":open", keys::text(Status::Open.as_str()))
+            .expression_attribute_values(":by", keys::text(by))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let image = self.patiently(|| async {
+            let answer = close.clone().send().await;
+            answer.map_or_else(unmet, |closed| Ok(closed.attributes))
+        });
+        let lane: Option<Hold> =
+            image.await?.map(serde_dynamo::from_item).transpose().map_err(Error::internal)?;
+        Ok(lane.filter(|lane| lane.status == Status::Released))
     }
 
     fn give_lanes_back(

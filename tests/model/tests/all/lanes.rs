@@ -20,8 +20,9 @@ use crate::operation::{Operation, life, runner};
 use crate::reference::Reference;
 use crate::store::{apply, sight};
 
-/// A third of all transactions meets another, so that lanes are taken all the time.
-const BUSY: Nature = Nature { in_conflict: 333, ..Nature::CALM };
+/// A third of all transactions meets another, so that lanes are taken all the time; and many a call
+/// is not even tried.
+const BUSY: Nature = Nature { in_conflict: 333, throttled: 150, turned_away: 20, ..Nature::CALM };
 
 /// One team, three processes that come and go, each operation by any of them: all agree with the
 /// reference, which has never heard of lanes.
@@ -76,8 +77,10 @@ async fn agree(
 
 /// Looks without turning a cycle that is over.
 async fn has_lanes(world: &World, team: &TeamId) -> bool {
+    world.turn(Nature::CALM);
     let pool = world.client().get_item().table_name(engine::TABLE).set_key(Some(keys::pool(team)));
     let pool = pool.send().await.unwrap().item;
+    world.turn(BUSY);
     pool.is_some_and(|pool| pool["lanes"] != keys::number(0))
 }
 

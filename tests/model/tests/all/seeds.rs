@@ -121,7 +121,14 @@ impl Process {
         match outcome {
             Outcome::Charged(entry) => self.done.push(entry.source()),
             Outcome::Replayed(_) => {}
-            Outcome::Refused(error) => return Err(error),
+            Outcome::Refused(error) => {
+                if let Error::InsufficientCredits { balance, required }
+                | Error::HoldExceeded { remaining: balance, required } = error
+                {
+                    assert!(balance < required, "{balance} are enough for {required}");
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }
