@@ -24,11 +24,12 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether no lane may be open when it is made: what lapses must be there, and nothing is charged
-    /// after an account was closed.
+    /// Whether no lane may be open when it is made: what is charged after a grant spends the free
+    /// credits of that first, what lapses must be there, and nothing is charged after an account was
+    /// closed.
     #[must_use]
     pub fn ends_lanes(&self) -> bool {
-        matches!(self.effect, Effect::Reset(_)) || self.terms.account == Account::Closed
+        self.effect.is_grant() || self.terms.account == Account::Closed
     }
 }
 

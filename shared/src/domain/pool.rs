@@ -137,8 +137,8 @@ pub struct Terms {
     pub next: Option<Next>,
 }
 
-/// A subscription that is to begin. Until it has, nothing can be charged, so that the free credits
-/// that lapse with the old one stand still.
+/// A subscription that is to begin. Until it has, nothing can be charged to the pool, so that the
+/// free credits that lapse with the old one stand still once all lanes are called back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Next {
     /// The subscription.

@@ -116,6 +116,25 @@ impl Batch {
         });
     }
 
+    /// Whether any charge that is short would not be so with more credits.
+    pub(super) fn may_be_covered_with(&self, more: Credits) -> bool {
+        self.short.iter().any(|(_, error)| {
+            matches!(error, Error::InsufficientCredits { balance, required }
+                if balance.plus(more).is_none_or(|all| all >= *required))
+        })
+    }
+
+    /// The team has more than its pool, and still too little.
+    pub(super) fn tell_of_more(&mut self, more: Credits) {
+        for (_, error) in &mut self.short {
+            if let Error::InsufficientCredits { balance, required } = error
+                && let Some(all) = balance.plus(more).filter(|all| all < required)
+            {
+                *balance = all;
+            }
+        }
+    }
+
     /// What is short is so because of a hold.
     pub(super) fn short_of_hold(&mut self) {
         for (_, error) in &mut self.short {
@@ -126,17 +145,16 @@ impl Batch {
     }
 
     /// Answers the admitted charges whose entries are there already.
-    pub(super) fn answer_replays(&mut self, legs: impl Iterator<Item = Leg>) -> Result<(), Error> {
+    pub(super) fn answer_replays(&mut self, legs: impl Iterator<Item = Leg>) {
         let tried = std::mem::take(&mut self.admitted);
         for (index, leg) in tried.into_iter().zip(legs) {
             if let (Leg::Failed(Some(image)), Some(asked)) = (leg, self.charges.get(index)) {
-                let outcome = Outcome::earlier(image, asked)?;
+                let outcome = Outcome::earlier(image, asked).unwrap_or_else(Outcome::Refused);
                 self.set(index, outcome);
             } else {
                 self.admitted.push(index);
             }
         }
-        Ok(())
     }
 
     pub(super) fn charge_admitted(&mut self) {

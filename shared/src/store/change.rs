@@ -113,8 +113,8 @@ impl Store {
 }
 
 /// Free credits lapse in the same write as the ledger tells how many, so their number is pinned.
-/// No charge can move it after the cycle's end or while a next subscription waits, so this does not
-/// lose to a busy pool.
+/// No charge can move it after the cycle's end or while a next subscription waits, and no lane is
+/// open then, so this does not lose to a busy pool.
 const PINNED: &str = " AND credits = :credits AND mark = :mark";
 
 /// A grant to a pool below its mark: the mark comes down to what is left, and what is owed to the

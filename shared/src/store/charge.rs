@@ -124,7 +124,7 @@ impl Store {
                 patience.pause().await
             }
             Ok(Some(legs)) => {
-                Box::pin(self.learn(team, &payer, batch, legs, now)).await?;
+                Box::pin(self.learn(team, &payer, batch, legs, now, patience)).await?;
                 if batch.admitted.is_empty() { Ok(()) } else { patience.check() }
             }
             Err(Error::Busy) => patience.pause().await,
@@ -257,10 +257,11 @@ impl Store {
         batch: &mut Batch,
         legs: Vec<Leg>,
         now: Time,
+        patience: &mut Patience,
     ) -> Result<(), Error> {
         let mut legs = legs.into_iter();
         let paid = legs.next();
-        batch.answer_replays(legs.by_ref())?;
+        batch.answer_replays(legs.by_ref());
         if legs.any(|of_lane| of_lane != Leg::Passed) {
             self.lanes.forget(team);
         }
@@ -273,14 +274,13 @@ impl Store {
             (Payer::Pool(_), Some(Leg::Failed(pool))) => {
                 let pool: Pool = read(pool.ok_or(Error::NotFound("team"))?)?;
                 pool.check_open()?;
-                self.admit(batch, pool, now).await?;
+                self.admit(batch, pool, now, patience).await?;
             }
             (Payer::Lane(_), Some(Leg::Failed(lane))) => {
                 let lane: Option<Hold> = lane.map(read).transpose()?;
-                if lane.is_some_and(|lane| lane.status == Status::Open) {
-                    self.lanes.forget(team);
-                } else {
-                    self.lanes.called_back(team);
+                match lane.filter(|lane| lane.status == Status::Open) {
+                    Some(lane) => self.lanes.has_left(team, lane.remaining),
+                    None => self.lanes.called_back(team),
                 }
                 batch.admit_all();
             }
@@ -295,16 +295,28 @@ impl Store {
     }
 
     /// Admits what the pool covers, of charges that it does not cover together. Nothing is refused
-    /// while credits of the team are in lanes: they are called back, and all is tried once more.
-    async fn admit(&self, batch: &mut Batch, pool: Pool, now: Time) -> Result<(), Error> {
+    /// that credits in lanes may cover: they are called back, and all is tried once more.
+    async fn admit(
+        &self,
+        batch: &mut Batch,
+        pool: Pool,
+        now: Time,
+        patience: &mut Patience,
+    ) -> Result<(), Error> {
         let may_gain = pool.is_due(now) || !pool.held.is_zero();
         let pool = if may_gain { self.pool(&pool.team, now).await? } else { pool };
         batch.admit(pool.balance);
-        if !batch.short.is_empty() && !pool.lanes.is_zero() {
-            Box::pin(self.call_back(&pool.team, None)).await?;
+        if pool.lanes.is_zero() {
+            if batch.admitted.is_empty() {
+                self.shortages.remember(&pool, now);
+            }
+        } else if batch.may_be_covered_with(pool.lanes) {
+            self.call_back(&pool.team, None).await?;
             batch.admit_all();
-        } else if batch.admitted.is_empty() {
-            self.shortages.remember(&pool, now);
+            patience.pause().await?;
+        } else if !batch.short.is_empty() {
+            let all = self.balance(&pool.team, now).await?.balance;
+            batch.tell_of_more(all.credits.above(pool.balance.credits));
         }
         Ok(())
     }

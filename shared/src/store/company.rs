@@ -102,6 +102,7 @@ impl Store {
         let crowd = &member.crowd;
         let own_time = patience.clone();
         loop {
+            let mut has_led = false;
             let (answer, mut answered) = oneshot::channel();
             crowd.wait(Waiting { write: write.clone(), now, answer });
             let answered = own_time.bound(async {
@@ -110,6 +111,7 @@ impl Store {
                         biased;
                         answered = &mut answered => break answered,
                         _turn = crowd.turn.lock() => {
+                            has_led = true;
                             let party = crowd.next_party();
                             Box::pin(self.charge_party(team, party, patience)).await;
                         }
@@ -119,7 +121,7 @@ impl Store {
             match answered.await {
                 Err(error) => return write.refused(&error),
                 // The one who wrote for us has run out of time, and we have not.
-                Ok(Ok(outcomes)) if outcomes.iter().all(is_busy) && !own_time.is_over() => {}
+                Ok(Ok(outcomes)) if outcomes.iter().all(is_busy) && !has_led => {}
                 Ok(Ok(outcomes)) => return outcomes,
                 // Without an answer, the one who wrote for us has gone away in the middle of it.
                 // What came of it is found when it is tried once more.

@@ -4,6 +4,7 @@
 //! stack that starts fast. Both are most of a cold start.
 
 use std::env::{VarError, var};
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -35,6 +36,8 @@ impl Store {
     /// # Errors
     /// [`Missing`] for a variable that is not set.
     pub fn from_env() -> Result<Self, Missing> {
+        // Environments that begin alike must neither wait alike nor name their lanes alike.
+        fastrand::seed(RandomState::new().hash_one(()));
         let mut config =
             config().region(Region::new(need("AWS_REGION")?)).credentials_provider(credentials()?);
         config.set_endpoint_url(var("AWS_ENDPOINT_URL_DYNAMODB").ok());

@@ -51,6 +51,14 @@ impl Store {
             };
             let hold = Hold::of(&entry, &pool);
             let hold = hold.ok_or_else(|| Error::internal("this entry tells of no hold"))?;
+            if pool.balance.credits < hold.credits && pool.check_open().is_ok() {
+                if pool.balance.credits.plus(pool.lanes).is_some_and(|all| all < hold.credits) {
+                    return self.too_large(&entry, &pool, now).await;
+                }
+                Box::pin(self.call_back(&team, None)).await?;
+                patience.pause().await?;
+                continue;
+            }
             let writes = self.take(&pool, &hold, &entry, now)?;
             let legs = self.transact(writes, &mut patience).await?;
             match legs.as_deref() {
@@ -65,19 +73,24 @@ impl Store {
                     if let Err(error) = pool.check_open() {
                         return Ok(Outcome::Refused(error));
                     }
-                    if pool.balance.credits < hold.credits {
-                        if pool.lanes.is_zero() {
-                            return Ok(Outcome::Refused(Error::InsufficientCredits {
-                                balance: pool.balance.credits,
-                                required: hold.credits,
-                            }));
-                        }
-                        Box::pin(self.call_back(&team, None)).await?;
-                    }
                     patience.check()?;
                 }
             }
         }
+    }
+
+    /// The outcome of a hold that the team cannot cover, unless it was made before.
+    async fn too_large(&self, entry: &Entry, pool: &Pool, now: Time) -> Result<Outcome, Error> {
+        if let Some(image) = self.get(keys::entry(entry)).await? {
+            return Outcome::earlier(image, entry);
+        }
+        let required = Credits::new(entry.held.unsigned_abs());
+        let mut balance = pool.balance.credits;
+        if !pool.lanes.is_zero() {
+            let all = self.balance(&entry.team, now).await?.balance.credits;
+            balance = if all < required { all } else { balance };
+        }
+        Ok(Outcome::Refused(Error::InsufficientCredits { balance, required }))
     }
 
     fn take(

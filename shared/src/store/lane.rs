@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::{
     Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::access::{delete, put, update};
 use super::batch::MAX_AT_ONCE;
@@ -40,7 +40,11 @@ const QUIET: Duration = Duration::from_secs(1);
 const MOST: usize = 10_000;
 
 /// How many lanes are read, or closed, at a time.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 64;
+
+/// Who calls back waits at random for up to so long for each lane there is, because others may be at
+/// it as well.
+const FOR_EACH_LANE: Duration = Duration::from_millis(2);
 
 /// The most lanes that go back in one write, two legs for each and one for the pool.
 const BACK_AT_ONCE: usize = 49;
@@ -98,10 +102,7 @@ impl Lanes {
                 Some((Id::of("l", &pool.team, &random), None))
             }
         })?;
-        let Some(credits) = size(pool.balance.credits, cost, recent) else {
-            self.forget(&pool.team);
-            return None;
-        };
+        let credits = size(pool.balance.credits, cost, recent)?;
         let (epoch, reset_epoch) = (pool.epoch, pool.terms.reset_epoch);
         Some(Block { id, credits, epoch, reset_epoch, expires_at: expires_at(pool, now) })
     }
@@ -114,12 +115,9 @@ impl Lanes {
                 Some(Own::Lane { id: before, left, .. }) if *before == id => *left,
                 Some(_) | None => Credits::ZERO,
             };
-            if lanes.len() >= MOST {
-                lanes.clear();
-            }
             let left = left.plus(credits).unwrap_or(Credits::MAX);
             let (spent, since) = (Credits::ZERO, Instant::now());
-            lanes.insert(team.clone(), Own::Lane { id, expires_at, left, spent, since });
+            remember(lanes, team, Own::Lane { id, expires_at, left, spent, since });
         });
     }
 
@@ -133,19 +131,35 @@ impl Lanes {
         });
     }
 
-    /// The lane did not pay, or is not needed any more.
+    /// So much is left in the lane: another charge than this one may still be covered.
+    pub(super) fn has_left(&self, team: &TeamId, remaining: Credits) {
+        self.with(|lanes| {
+            if let Some(Own::Lane { left, .. }) = lanes.get_mut(team) {
+                *left = remaining;
+            }
+        });
+    }
+
+    /// The lane is of another epoch, or closed, and cannot be prolonged.
     pub(super) fn forget(&self, team: &TeamId) {
         self.with(|lanes| lanes.remove(team));
     }
 
     /// The lane was called back.
     pub(super) fn called_back(&self, team: &TeamId) {
-        self.with(|lanes| lanes.insert(team.clone(), Own::CalledBack { at: Instant::now() }));
+        self.with(|lanes| remember(lanes, team, Own::CalledBack { at: Instant::now() }));
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<TeamId, Own>) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn remember(lanes: &mut HashMap<TeamId, Own>, team: &TeamId, own: Own) {
+    if lanes.len() >= MOST {
+        lanes.clear();
+    }
+    lanes.insert(team.clone(), own);
 }
 
 impl Store {
@@ -236,6 +250,7 @@ impl Store {
             self.lanes.called_back(team);
         }
         let ids = self.open_lanes(team, by).await?;
+        let ids = if by.is_none() { self.unless_others_do(team, ids).await? } else { ids };
         // Owners charge from their lanes all the time. So each is closed first, whatever is in it.
         let closed = stream::iter(ids).map(async |id| self.close_lane(team, &id, by).await);
         let closed: Vec<Option<Hold>> = closed.buffer_unordered(AT_ONCE).try_collect().await?;
@@ -248,6 +263,17 @@ impl Store {
             self.transact(writes, &mut patience).await?;
         }
         Ok(!closed.is_empty())
+    }
+
+    /// These lanes, unless some of them are gone in a moment: then somebody else calls them back.
+    async fn unless_others_do(&self, team: &TeamId, ids: Vec<Id>) -> Result<Vec<Id>, Error> {
+        let lanes = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        if lanes < 2 {
+            return Ok(ids);
+        }
+        sleep(FOR_EACH_LANE.saturating_mul(lanes).mul_f64(fastrand::f64())).await;
+        let still = self.open_lanes(team, None).await?;
+        Ok(if ids.iter().all(|id| still.contains(id)) { still } else { Vec::new() })
     }
 
     /// Closes a lane to its owner. `None` if it is gone, or was prolonged.

@@ -8,6 +8,9 @@ use crate::domain::ids::TeamId;
 use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 
+/// How often a balance is read at most until it stands still.
+const READINGS: u32 = 3;
+
 /// What was due and is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Upkeep {
@@ -28,26 +31,28 @@ impl Store {
 
     /// The team's pool as the team sees it: credits in lanes are part of the balance.
     ///
+    /// It is read until no lane has come or gone meanwhile, but not for ever: where lanes come and go
+    /// all the time, those that did so during the last reading may be counted twice or not at all.
+    ///
     /// # Errors
     /// Those of [`Store::pool`].
     pub async fn balance(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
-        let mut patience = self.patience();
-        loop {
-            let mut pool = self.pool(team, now).await?;
-            if pool.lanes.is_zero() {
-                return Ok(pool);
+        let mut pool = self.pool(team, now).await?;
+        let mut lanes = Vec::new();
+        for _ in 0..READINGS {
+            lanes = if pool.lanes.is_zero() { Vec::new() } else { self.lanes_of(team).await? };
+            let seen = pool.lane_moves;
+            if !lanes.is_empty() {
+                pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             }
-            let lanes = self.lanes_of(team).await?;
-            // Lanes that came or went meanwhile would be counted twice or not at all.
-            let is_same = |later: &Pool| later.lane_moves == pool.lane_moves;
-            if self.read_pool(team).await?.as_ref().is_some_and(is_same) {
-                for lane in &lanes {
-                    pool.take_back_lane(lane);
-                }
-                return Ok(pool);
+            if pool.lane_moves == seen {
+                break;
             }
-            patience.pause().await?;
         }
+        for lane in &lanes {
+            pool.take_back_lane(lane);
+        }
+        Ok(pool)
     }
 
     /// The team's pool, and what was due and is done now.
@@ -67,6 +72,7 @@ impl Store {
                 pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             }
             if !pool.lanes.is_zero() && Box::pin(self.call_back(team, Some(now))).await? {
+                patience.check()?;
                 continue;
             }
             let Some(change) = pool.turn(now) else { return Ok((pool, done)) };

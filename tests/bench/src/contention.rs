@@ -66,7 +66,7 @@ pub struct Figures {
     pub p50: Duration,
     /// 99 of a hundred requests were answered within this time.
     pub p99: Duration,
-    /// The least that a refusal was told to be left, in credits.
+    /// The most that anybody was told to be left who was refused, in credits.
     pub told: Option<u64>,
     /// What the team has in the end, in credits.
     pub left: u64,
@@ -114,7 +114,7 @@ async fn live(world: &World, load: Load) -> Figures {
         all.charged += charged;
         all.refused += refused;
         all.busy += busy;
-        all.told = all.told.into_iter().chain(told).min();
+        all.told = all.told.max(told);
         all.times.extend(times);
     }
     let (time, tally) = (start.elapsed(), world.tally());
@@ -147,6 +147,7 @@ async fn write(world: &World, team: &TeamId, load: Load, number: usize, start: I
         }
         let keys = (0..load.batch).map(|charge| format!("{number}/{request}/{charge}"));
         let entries: Vec<_> = keys.map(|key| entry(team, &key, world.now())).collect();
+        let refused = answers.refused;
         let asked = Instant::now();
         match load.design {
             Design::Lanes => {
@@ -155,9 +156,7 @@ async fn write(world: &World, team: &TeamId, load: Load, number: usize, start: I
                         Outcome::Charged(_) | Outcome::Replayed(_) => answers.charged += 1,
                         Outcome::Refused(Error::InsufficientCredits { balance, .. }) => {
                             answers.refused += 1;
-                            answers.told = answers.told.into_iter().chain([balance.get()]).min();
-                            // Who was refused comes again, but not at once.
-                            tokio::time::sleep(Duration::from_millis(100)).await;
+                            answers.told = answers.told.max(Some(balance.get()));
                         }
                         Outcome::Refused(_) => answers.busy += 1,
                     }
@@ -171,6 +170,10 @@ async fn write(world: &World, team: &TeamId, load: Load, number: usize, start: I
             }
         }
         answers.times.push(asked.elapsed());
+        if answers.refused > refused {
+            // Who was refused comes again, but not at once.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
     answers
 }

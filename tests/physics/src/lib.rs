@@ -10,7 +10,8 @@
 //! What is left out: transactions that are refused although they do not overlap, because an older
 //! timestamp came late; items that split away from their partition under load; the limit of a whole
 //! table, which on demand begins at 4,000 write units a second and doubles with use; idempotency by
-//! request tokens. A transaction that meets a conflict does not disturb others on its free items.
+//! request tokens; separate reads that see a transaction half done. A transaction that meets a conflict does
+//! not disturb others on its free items.
 
 mod connector;
 mod limits;

@@ -40,7 +40,7 @@ pub struct Nature {
     pub turned_away: u32,
     /// The table says that it is too busy.
     pub throttled: u32,
-    /// Somebody else writes the first item of the transaction just then.
+    /// Somebody else writes an item of the transaction just then.
     pub in_conflict: u32,
     /// It is done, and the answer gets lost: the connection breaks, or nothing comes at all.
     pub lost: u32,

@@ -245,6 +245,7 @@ impl Table {
         let puts: Vec<&Item> =
             items.iter().filter_map(|item| Some(&item.put.as_ref()?.item)).collect();
         if let Some((leg, hindrance)) = self.hindrance(&places, &puts, in_conflict) {
+            self.takes(WRITE).await;
             return Ok(Answer::of(Err::<(), _>(cancelled(places.len(), leg, hindrance))));
         }
         self.with(|state| state.in_transaction.extend(places.iter().cloned()));
@@ -263,17 +264,6 @@ impl Table {
         in_conflict: bool,
     ) -> Option<(usize, Hindrance)> {
         self.with(|state| {
-            let taken = places.iter().position(|place| state.in_transaction.contains(place));
-            if let Some(leg) = taken.or(in_conflict.then_some(0)) {
-                state.tally.conflicts = state.tally.conflicts.saturating_add(1);
-                // The other items were prepared in vain.
-                for place in places {
-                    state.writes.take(place.partition.clone(), WRITE_UNIT);
-                }
-                let units = u64::try_from(places.len()).unwrap_or(u64::MAX);
-                state.tally.write_units = state.tally.write_units.saturating_add(units);
-                return Some((leg, Hindrance::Conflict));
-            }
             let full = |place: &Place| !state.writes.has_room(&place.partition);
             let row_is_full = |put: &&Item| {
                 let rows = in_indexes(Some(put));
@@ -283,9 +273,20 @@ impl Table {
                 let put = puts.iter().find(|put| row_is_full(put))?;
                 places.iter().position(|place| *place == Place::of(put))
             };
-            let leg = places.iter().position(full).or_else(full_row)?;
-            state.tally.throttled = state.tally.throttled.saturating_add(1);
-            Some((leg, Hindrance::Throttle))
+            if let Some(leg) = places.iter().position(full).or_else(full_row) {
+                state.tally.throttled = state.tally.throttled.saturating_add(1);
+                return Some((leg, Hindrance::Throttle));
+            }
+            let taken = places.iter().position(|place| state.in_transaction.contains(place));
+            let by_chance = in_conflict.then(|| state.chance.usize(0..places.len()));
+            let leg = taken.or(by_chance)?;
+            state.tally.conflicts = state.tally.conflicts.saturating_add(1);
+            for place in places {
+                state.writes.take(place.partition.clone(), WRITE_UNIT.saturating_mul(2));
+            }
+            let units = u64::try_from(places.len()).unwrap_or(u64::MAX).saturating_mul(2);
+            state.tally.write_units = state.tally.write_units.saturating_add(units);
+            Some((leg, Hindrance::Conflict))
         })
     }
 

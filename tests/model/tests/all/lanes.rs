@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use physics::{Nature, World};
 use proptest::prelude::*;
+use shared::domain::entry::Entry;
 use shared::domain::ids::TeamId;
 use shared::domain::pool::Account;
 use shared::domain::time::Time;
@@ -188,4 +189,56 @@ fn a_lane_does_not_outlive_the_cycle() {
         assert_eq!(pool.balance.purchased().get(), 3_000);
     })
     .unwrap();
+}
+
+/// What is charged after a seat was added spends the free credits of that first.
+#[test]
+fn a_lane_does_not_outlive_an_added_seat() {
+    calm(async |world| {
+        let store = world.store();
+        let team = Box::pin(team_with(&store, "t", 3_000)).await;
+        let entries = (0..76).map(|n| charge(&team, &format!("{n}"), "email_finder", "risky"));
+        store.charge(&team, entries.collect(), world.now()).await;
+        let others = [world.store(), world.store()];
+        join_all(
+            ["a", "b"]
+                .into_iter()
+                .zip(&others)
+                .map(|(key, store)| charge_one(store, &team, key, world.now())),
+        )
+        .await;
+        let now = world.now();
+        assert!(!store.pool(&team, now).await.unwrap().lanes.is_zero());
+        let request = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
+        store.change(&team, now, |pool| pool.subscribe(&request, now)).await.unwrap();
+        for n in 0..4 {
+            for store in &others {
+                let key = format!("{n} {store:p}");
+                charge_one(store, &team, &key, world.now()).await;
+            }
+        }
+        let seen = store.balance(&team, world.now()).await.unwrap().balance;
+        assert_eq!((seen.free().get(), seen.purchased().get()), (370, 3_000));
+    });
+}
+
+/// Who asks for more than there is disturbs nobody.
+#[test]
+fn lanes_stay_open_for_what_they_could_not_cover() {
+    calm(async |world| {
+        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+        let before = world.store().pool(&team, world.now()).await.unwrap();
+        let now = world.now();
+        let held = world.store().hold(hold_entry(&team, 1, 60_000, 1, now), now).await.unwrap();
+        let many = charge(&team, "many", "phone_finder", "valid");
+        let many = Entry { credits: -60_000, ..many };
+        let charged = world.store().charge(&team, vec![many], now).await.pop().unwrap();
+        for outcome in [held, charged] {
+            let Outcome::Refused(Error::InsufficientCredits { balance, .. }) = outcome else {
+                panic!("{outcome:?}")
+            };
+            assert_eq!(balance.get(), 3_390, "with what is in lanes");
+        }
+        assert_eq!(world.store().pool(&team, world.now()).await.unwrap(), before);
+    });
 }
