@@ -98,6 +98,11 @@ impl Batch {
         self.admitted().try_fold(Credits::ZERO, add).unwrap_or(Credits::MAX)
     }
 
+    /// What the cheapest charge that is admitted costs.
+    pub(super) fn least(&self) -> Credits {
+        self.admitted().map(Entry::spent).min().unwrap_or_default()
+    }
+
     /// Admits in order what `balance` covers.
     pub(super) fn admit(&mut self, balance: Balance) {
         self.admit_all();
@@ -154,6 +159,13 @@ impl Batch {
             } else {
                 self.admitted.push(index);
             }
+        }
+    }
+
+    /// Answers all that is admitted.
+    pub(super) fn answer_admitted(&mut self, outcomes: Vec<Outcome>) {
+        for (index, outcome) in std::mem::take(&mut self.admitted).into_iter().zip(outcomes) {
+            self.set(index, outcome);
         }
     }
 

@@ -110,6 +110,12 @@ impl Store {
         now: Time,
         patience: &mut Patience,
     ) -> Result<(), Error> {
+        if batch.was_pushed_back
+            && let Some(known) = Box::pin(self.look_first(team, batch, now)).await?
+        {
+            batch.answer_admitted(known);
+            return Ok(());
+        }
         let payer = self.payer(team, hold, batch, now).await;
         let writes = self.writes(team, &payer, batch, now)?;
         match self.try_transact(writes, patience).await {
@@ -130,6 +136,30 @@ impl Store {
             Err(Error::Busy) => patience.pause().await,
             Err(error) => Err(error),
         }
+    }
+
+    /// The outcomes of what is admitted, if the pool covers none of it. Where writes are in each
+    /// other's way, a refusal that takes none leaves more room for the others.
+    async fn look_first(
+        &self,
+        team: &TeamId,
+        batch: &Batch,
+        now: Time,
+    ) -> Result<Option<Vec<Outcome>>, Error> {
+        let Some(pool) = self.read_pool(team).await? else { return Ok(None) };
+        let may_gain = pool.is_due(now) || !pool.held.is_zero() || pool.check_open().is_err();
+        if may_gain || pool.balance.credits >= batch.least() {
+            return Ok(None);
+        }
+        if pool.lanes.is_zero() {
+            self.shortages.remember(&pool, now);
+            let admitted: Vec<Entry> = batch.admitted().cloned().collect();
+            return self.known_outcomes(team, &admitted, now).await;
+        }
+        if pool.balance.credits.plus(pool.lanes).is_none_or(|all| all >= batch.least()) {
+            self.call_back(team, None).await?;
+        }
+        Ok(None)
     }
 
     /// Who is to pay: a hold, the lane that this process has, or the pool. The pool gives a lane as

@@ -34,7 +34,7 @@ use crate::domain::{Credits, Error};
 
 /// How long a process takes no lane after one of its own was called back: somebody needs the
 /// credits in the pool.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_millis(200);
 
 /// The most teams that are remembered.
 const MOST: usize = 10_000;

@@ -39,7 +39,7 @@ fn print_row(load: Load, figures: &Figures) {
         load.writers,
         load.batch,
         load.design.name(),
-        figures.rate(),
+        figures.rate,
         figures.p50.as_secs_f64() * 1e3,
         figures.p99.as_secs_f64() * 1e3,
         each(figures.tally.round_trips),

@@ -60,6 +60,8 @@ pub struct Figures {
     pub refused: u64,
     /// Charges that were answered as busy.
     pub busy: u64,
+    /// Charges a second that were accepted while the load lasted.
+    pub rate: u64,
     /// How long it took in virtual time, to the last answer.
     pub time: Duration,
     /// Half of the requests were answered within this time.
@@ -76,17 +78,10 @@ pub struct Figures {
     pub tally: Tally,
 }
 
-impl Figures {
-    /// Charges in a second.
-    #[must_use]
-    pub fn rate(&self) -> u64 {
-        self.charged * 1_000 / u64::try_from(self.time.as_millis()).unwrap().max(1)
-    }
-}
-
 #[derive(Default)]
 struct Answers {
     charged: u64,
+    in_time: u64,
     refused: u64,
     busy: u64,
     told: Option<u64>,
@@ -110,8 +105,9 @@ async fn live(world: &World, load: Load) -> Figures {
     });
     let mut all = Answers::default();
     for answers in join_all(writers).await {
-        let Answers { charged, refused, busy, told, times } = answers.unwrap();
+        let Answers { charged, in_time, refused, busy, told, times } = answers.unwrap();
         all.charged += charged;
+        all.in_time += in_time;
         all.refused += refused;
         all.busy += busy;
         all.told = all.told.max(told);
@@ -128,6 +124,7 @@ async fn live(world: &World, load: Load) -> Figures {
         charged: all.charged,
         refused: all.refused,
         busy: all.busy,
+        rate: all.in_time / load.seconds,
         time,
         p50: all.times.get(all.times.len() / 2).copied().unwrap_or_default(),
         p99: all.times.get(all.times.len() * 99 / 100).copied().unwrap_or_default(),
@@ -168,6 +165,9 @@ async fn write(world: &World, team: &TeamId, load: Load, number: usize, start: I
             Design::Versioned => {
                 answers.charged += u64::from(naive::versioned(&client, &entries[0]).await);
             }
+        }
+        if start.elapsed() <= Duration::from_secs(load.seconds) {
+            answers.in_time = answers.charged;
         }
         answers.times.push(asked.elapsed());
         if answers.refused > refused {

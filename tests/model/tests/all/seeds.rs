@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -32,8 +33,11 @@ use crate::operation::key;
 /// The cycle of a team that began on 10 January ends a few seconds into the life.
 const BEGIN: &str = "2027-02-09T23:59:55Z";
 
-const PROCESSES: u64 = 4;
+const WORKERS: u64 = 4;
 const STEPS: u32 = 14;
+
+/// How often a lane was taken or given back in all lives together.
+static LANE_MOVES: AtomicU64 = AtomicU64::new(0);
 
 /// What can be done. A number stands for one request, so the same number is the same request.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +51,8 @@ enum Act {
     Look,
 }
 
-/// A process, or a row of processes of which each dies before the next is there.
-struct Process {
+/// Who works in a process, or in a row of processes of which each dies before the next is there.
+struct Worker {
     world: World,
     store: Store,
     team: TeamId,
@@ -57,11 +61,11 @@ struct Process {
     done: Vec<String>,
 }
 
-impl Process {
-    fn new(world: &World, team: &TeamId, seed: u64) -> Self {
+impl Worker {
+    fn new(world: &World, store: Store, team: &TeamId, seed: u64) -> Self {
         Self {
             world: world.clone(),
-            store: world.store(),
+            store,
             team: team.clone(),
             random: fastrand::Rng::with_seed(seed),
             done: Vec::new(),
@@ -215,22 +219,28 @@ async fn dies_at(polls: u32, life: impl Future<Output = ()>) -> bool {
 async fn live(world: World, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let store = world.store();
-    let team = team_with(&store, "t", random.choice([0, 300, 3_000]).unwrap()).await;
+    let team = team_with(&store, "t", random.choice([0, 300, 3_000, 6_000]).unwrap()).await;
     world.turn(Nature::ROUGH);
-    let processes = (0..PROCESSES)
-        .map(|number| tokio::spawn(Process::new(&world, &team, seed * PROCESSES + number).live()));
+    // Two of them begin in one process.
+    let shared = world.store();
+    let workers = (0..WORKERS).map(|number| {
+        let store = if number < 2 { shared.clone() } else { world.store() };
+        tokio::spawn(Worker::new(&world, store, &team, seed * WORKERS + number).live())
+    });
     let mut done: HashMap<String, u32> = HashMap::new();
-    for process in join_all(processes).await {
-        for source in process.unwrap() {
+    for worker in join_all(workers).await {
+        for source in worker.unwrap() {
             *done.entry(source).or_default() += 1;
         }
     }
     assert!(done.values().all(|count| *count == 1), "seed {seed}: done twice: {done:?}");
+    let lane_moves = store.pool(&team, world.now()).await.map_or(0, |pool| pool.lane_moves);
+    LANE_MOVES.fetch_add(lane_moves, Ordering::Relaxed);
 
     // Holds and lanes are over, the cycle has turned, and everything is sent once more.
     world.turn(Nature::CALM);
     sleep(Duration::from_secs(30)).await;
-    let mut late = Process::new(&world, &team, seed);
+    let mut late = Worker::new(&world, world.store(), &team, seed);
     for first in (0..90).step_by(15) {
         late.act(Act::Charge { first, size: 15 }).await;
     }
@@ -316,4 +326,7 @@ fn nothing_is_done_twice_minted_or_lost() {
             });
         }
     });
+    let lives = u64::try_from(seeds().count()).unwrap();
+    let moves = LANE_MOVES.load(Ordering::Relaxed);
+    assert!(lives < 100 || moves > lives, "{moves} lanes came and went in {lives} lives");
 }
