@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
 use serde::de::DeserializeOwned;
 
 use super::access::{put, update};
-use super::batch::{Batch, Write, in_writes};
+use super::batch::{Batch, MAX_AT_ONCE, Write, in_writes};
 use super::failure::Leg;
 use super::lane::Block;
 use super::patience::Patience;
@@ -110,13 +110,14 @@ impl Store {
         now: Time,
         patience: &mut Patience,
     ) -> Result<(), Error> {
-        if batch.was_pushed_back
-            && let Some(known) = Box::pin(self.look_first(team, batch, now)).await?
+        let pool = self.look_first(team, hold, batch, now).await;
+        if let Some(pool) = &pool
+            && let Ok(Some(known)) = Box::pin(self.not_covered(pool, batch, now)).await
         {
             batch.answer_admitted(known);
             return Ok(());
         }
-        let payer = self.payer(team, hold, batch, now).await;
+        let payer = self.payer(team, hold, batch, pool.as_ref(), now);
         let writes = self.writes(team, &payer, batch, now)?;
         match self.try_transact(writes, patience).await {
             Ok(None) => {
@@ -138,33 +139,58 @@ impl Store {
         }
     }
 
-    /// The outcomes of what is admitted, if the pool covers none of it. Where writes are in each
-    /// other's way, a refusal that takes none leaves more room for the others.
+    /// The pool as it is, where it is worth a look before the next try: it has pushed this one back,
+    /// or has to give another lane.
     async fn look_first(
         &self,
         team: &TeamId,
+        hold: Option<&Id>,
+        batch: &Batch,
+        now: Time,
+    ) -> Option<Pool> {
+        let has_lane = || self.lanes.for_cost(team, batch.cost(), now).is_some();
+        if hold.is_some() || has_lane() || !(batch.was_pushed_back || self.lanes.had_one(team)) {
+            return None;
+        }
+        let pool = self.read_pool(team).await;
+        pool.unwrap_or_else(|error| {
+            tracing::warn!(%team, %error, "a look at the pool failed");
+            None
+        })
+    }
+
+    /// The outcomes of what is admitted, if the pool covers none of it. Where writes are in each
+    /// other's way, a refusal that takes none leaves more room for the others.
+    async fn not_covered(
+        &self,
+        pool: &Pool,
         batch: &Batch,
         now: Time,
     ) -> Result<Option<Vec<Outcome>>, Error> {
-        let Some(pool) = self.read_pool(team).await? else { return Ok(None) };
         let may_gain = pool.is_due(now) || !pool.held.is_zero() || pool.check_open().is_err();
         if may_gain || pool.balance.credits >= batch.least() {
             return Ok(None);
         }
         if pool.lanes.is_zero() {
-            self.shortages.remember(&pool, now);
+            self.shortages.remember(pool, now);
             let admitted: Vec<Entry> = batch.admitted().cloned().collect();
-            return self.known_outcomes(team, &admitted, now).await;
+            return self.known_outcomes(&pool.team, &admitted, now).await;
         }
         if pool.balance.credits.plus(pool.lanes).is_none_or(|all| all >= batch.least()) {
-            self.call_back(team, None).await?;
+            self.call_back(&pool.team, None).await?;
         }
         Ok(None)
     }
 
-    /// Who is to pay: a hold, the lane that this process has, or the pool. The pool gives a lane as
-    /// well when it has pushed this try back, or when the lane before is used up.
-    async fn payer(&self, team: &TeamId, hold: Option<&Id>, batch: &Batch, now: Time) -> Payer {
+    /// Who is to pay: a hold, the lane that this process has, or the pool, which may give a lane.
+    fn payer(
+        &self,
+        team: &TeamId,
+        hold: Option<&Id>,
+        batch: &Batch,
+        pool: Option<&Pool>,
+        now: Time,
+    ) -> Payer {
         let cost = batch.cost();
         if let Some(hold) = hold {
             return Payer::Hold(hold.clone());
@@ -172,14 +198,10 @@ impl Store {
         if let Some(lane) = self.lanes.for_cost(team, cost, now) {
             return Payer::Lane(lane);
         }
-        if !batch.was_pushed_back && !self.lanes.had_one(team) {
-            return Payer::Pool(None);
-        }
-        let lane = self.plan_lane(team, batch.admitted.len(), cost, now).await;
-        Payer::Pool(lane.unwrap_or_else(|error| {
-            tracing::warn!(%team, %error, "no lane could be planned");
-            None
-        }))
+        // A lane takes two legs of the write.
+        let has_room = batch.admitted.len().saturating_add(2) <= MAX_AT_ONCE;
+        let pool = pool.filter(|_| has_room);
+        Payer::Pool(pool.and_then(|pool| self.lanes.plan(pool, cost, now)))
     }
 
     /// One try to charge all that is admitted: the payer's leg, one for each entry, and those that

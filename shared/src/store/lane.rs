@@ -21,7 +21,6 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::access::{delete, put, update};
-use super::batch::MAX_AT_ONCE;
 use super::failure::unmet;
 use super::keys::Item;
 use super::{Store, keys};
@@ -89,8 +88,8 @@ impl Lanes {
         })
     }
 
-    /// The lane to take with a charge, if one should be taken.
-    fn plan(&self, pool: &Pool, cost: Credits, now: Time) -> Option<Block> {
+    /// The lane to take along with charges of that cost, if one should be taken.
+    pub(super) fn plan(&self, pool: &Pool, cost: Credits, now: Time) -> Option<Block> {
         let (id, recent) = self.with(|lanes| match lanes.get(&pool.team) {
             Some(Own::Lane { id, spent, since, .. }) => {
                 let time = since.elapsed();
@@ -163,25 +162,6 @@ fn remember(lanes: &mut HashMap<TeamId, Own>, team: &TeamId, own: Own) {
 }
 
 impl Store {
-    /// The lane to take along with so many charges.
-    ///
-    /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`].
-    pub(super) async fn plan_lane(
-        &self,
-        team: &TeamId,
-        charges: usize,
-        cost: Credits,
-        now: Time,
-    ) -> Result<Option<Block>, Error> {
-        // A lane takes two legs of the write.
-        if charges.saturating_add(2) > MAX_AT_ONCE {
-            return Ok(None);
-        }
-        let pool = self.read_pool(team).await?;
-        Ok(pool.and_then(|pool| self.lanes.plan(&pool, cost, now)))
-    }
-
     /// What takes or prolongs a lane in the write that takes its credits from the pool.
     pub(super) fn open_lane(
         &self,

@@ -40,12 +40,13 @@ impl Store {
         let mut pool = self.pool(team, now).await?;
         let mut lanes = Vec::new();
         for _ in 0..READINGS {
-            lanes = if pool.lanes.is_zero() { Vec::new() } else { self.lanes_of(team).await? };
-            let seen = pool.lane_moves;
-            if !lanes.is_empty() {
-                pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            if pool.lanes.is_zero() {
+                return Ok(pool);
             }
-            if pool.lane_moves == seen {
+            lanes = self.lanes_of(team).await?;
+            let later = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            let before = std::mem::replace(&mut pool, later);
+            if before.lane_moves == pool.lane_moves {
                 break;
             }
         }

@@ -1,5 +1,7 @@
 //! Lanes: what a team sees of them is nothing, and what they hold is never lost.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -68,7 +70,9 @@ async fn agree(
         }
         let store = &processes[number];
         prop_assert_eq!(apply(store, &team, operation, now).await, expected, "{:?}", operation);
+        world.turn(Nature::CALM);
         taken.set(taken.get() + u64::from(has_lanes(world, &team).await));
+        world.turn(BUSY);
         if step % 15 == 0 || step + 1 == life.len() {
             prop_assert_eq!(sight(store, &team, now).await, reference.see(), "{:?}", operation);
         }
@@ -78,10 +82,8 @@ async fn agree(
 
 /// Looks without turning a cycle that is over.
 async fn has_lanes(world: &World, team: &TeamId) -> bool {
-    world.turn(Nature::CALM);
     let pool = world.client().get_item().table_name(engine::TABLE).set_key(Some(keys::pool(team)));
     let pool = pool.send().await.unwrap().item;
-    world.turn(BUSY);
     pool.is_some_and(|pool| pool["lanes"] != keys::number(0))
 }
 
@@ -240,5 +242,44 @@ fn lanes_stay_open_for_what_they_could_not_cover() {
             assert_eq!(balance.get(), 3_390, "with what is in lanes");
         }
         assert_eq!(world.store().pool(&team, world.now()).await.unwrap(), before);
+    });
+}
+
+/// What is read is a balance that there was while it was read: not less than after all charges that
+/// had begun, not more than after those that had come back.
+#[test]
+fn a_balance_is_read_among_charges() {
+    const CREDITS: u64 = 20_400;
+    calm(async |world| {
+        let team = Box::pin(team_with(&world.store(), "t", CREDITS - 400)).await;
+        let (begun, come_back) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let writers: Vec<_> = (0..8)
+            .map(|writer| {
+                let (store, world, team) = (world.store(), world.clone(), team.clone());
+                let (begun, come_back) = (Arc::clone(&begun), Arc::clone(&come_back));
+                tokio::spawn(async move {
+                    for n in 0..150 {
+                        begun.fetch_add(5, Ordering::Relaxed);
+                        let key = format!("{writer} {n}");
+                        let outcome = charge_one(&store, &team, &key, world.now()).await;
+                        assert!(matches!(outcome, Outcome::Charged(_)), "{outcome:?}");
+                        come_back.fetch_add(5, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let (reader, mut with_lanes) = (world.store(), 0);
+        while come_back.load(Ordering::Relaxed) < 6_000 {
+            let most = CREDITS - come_back.load(Ordering::Relaxed);
+            let balance = reader.balance(&team, world.now()).await.unwrap().balance.credits.get();
+            let least = CREDITS - begun.load(Ordering::Relaxed);
+            assert!((least..=most).contains(&balance), "{least} {balance} {most}");
+            with_lanes += u32::from(has_lanes(&world, &team).await);
+            sleep(Duration::from_millis(7)).await;
+        }
+        assert!(with_lanes > 20, "{with_lanes}");
+        for writer in writers {
+            writer.await.unwrap();
+        }
     });
 }
