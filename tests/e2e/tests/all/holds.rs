@@ -179,8 +179,11 @@ async fn an_expired_hold_never_captures_and_gives_back() {
     api.team_with("t", 1_000).await;
     let id = api.held("t", 600, 60).await;
     api.capture("t", &id, "in time").await.ok();
-    api.travel("2027-01-31T10:01:00Z").await;
-    api.capture("t", &id, "late").await.problem(409, "/problems/hold-closed");
+    // From the very instant of its end on, and without anybody's having given it back.
+    for late in ["2027-01-31T10:01:00Z", "2027-01-31T10:01:01Z"] {
+        api.travel(late).await;
+        api.capture("t", &id, "late").await.problem(409, "/problems/hold-closed");
+    }
     api.release("t", &id, "late release").await.problem(409, "/problems/hold-closed");
     assert_eq!(api.look("t", &id).await["status"], "expired");
     assert!(api.capture("t", &id, "in time").await.is_replayed(), "for ever");
@@ -222,6 +225,7 @@ async fn a_hold_is_given_back_once() {
     for refused in answers.iter().filter(|answer| answer.status != 200) {
         refused.problem(409, "/problems/hold-closed");
     }
+    api.capture("t", &id, "after the release").await.problem(409, "/problems/hold-closed");
     assert_eq!(api.all_credits("t").await, (1_000, 0, 0));
     api.adds_up("t").await;
 }
