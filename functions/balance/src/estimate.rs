@@ -2,14 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use shared::domain::Error;
 use shared::domain::hold::Work;
 use shared::domain::ids::TeamId;
+use shared::domain::usage::Usage;
 use shared::http::{App, Body, Caller, Path};
 
-/// The team's own hit rates are not recorded yet, and an action without one is expected to succeed
-/// on every lead.
+use crate::usage::so_far;
+
+/// What the team can expect follows from its own hit rates, in the current cycle and in the one
+/// before it.
 pub(super) async fn estimate(
     State(app): State<App>,
     caller: Caller,
@@ -19,17 +22,30 @@ pub(super) async fn estimate(
     caller.may_use(&team)?;
     let work: Work = body.parse()?;
     let now = app.clock.now();
-    let maximum = work.maximum(super::prices_at(now)?)?;
-    let balance = app.store.balance(&team, now).await?.balance.credits;
+    let prices = super::prices_at(now)?;
+    let maximum = work.maximum(prices)?;
+    let pool = so_far(&app, &team, now).await?;
+    let mut used = pool.used;
+    if let Some(last) = app.store.statements(&team).await?.last() {
+        used.merge(&last.used);
+    }
+    let balance = pool.balance.credits;
     let shortfall = maximum.above(balance);
-    let hit_rates: Map<_, _> =
-        work.actions.into_iter().map(|action| (action, Value::Null)).collect();
     Ok(Json(json!({
         "maximum": maximum,
-        "expected": maximum,
-        "hit_rates": hit_rates,
+        "expected": work.expected(prices, &used)?,
+        "hit_rates": hit_rates(&work, &used),
         "balance": balance,
         "affordable": shortfall.is_zero(),
         "shortfall": shortfall,
     })))
+}
+
+/// The part of its attempts that cost something, to two digits, for each action that was tried.
+fn hit_rates(work: &Work, used: &Usage) -> Map<String, Value> {
+    let rate = |action: &String| {
+        let rate = used.hit_rate(action).and_then(|rate| rate.to_string().parse::<Number>().ok());
+        (action.clone(), json!(rate))
+    };
+    work.actions.iter().map(rate).collect()
 }

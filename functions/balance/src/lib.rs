@@ -2,6 +2,7 @@
 
 mod estimate;
 mod history;
+mod usage;
 
 use axum::extract::{FromRef, State};
 use axum::routing::{get, post};
@@ -9,6 +10,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use shared::domain::catalogue::{PRICE_LISTS, PriceList, price_list};
 use shared::domain::cycle::Cycle;
+use shared::domain::hold::Hold;
 use shared::domain::ids::TeamId;
 use shared::domain::plans::{PLANS, PlanView};
 use shared::domain::pool::Pool;
@@ -28,6 +30,7 @@ pub fn routes(app: App, limits: Limits) -> Router {
     Router::new()
         .route("/teams/{team}/credits", get(balance))
         .route("/teams/{team}/history", get(history::history))
+        .route("/teams/{team}/usage", get(usage::usage))
         .route("/teams/{team}/estimates", post(estimate::estimate))
         .route("/team/credits", get(own_credits))
         .route("/prices", get(prices))
@@ -43,8 +46,9 @@ async fn balance(
 ) -> Result<Json<Value>, Error> {
     caller.may_use(&team)?;
     let pool = app.store.balance(&team, app.clock.now()).await?;
-    let held = app.store.held(&pool).await?;
-    Ok(Json(balance_view(&pool, held)))
+    let open = app.store.holds(&pool).await?;
+    let add = |sum: Credits, hold: &Hold| sum.plus(hold.remaining).unwrap_or(Credits::MAX);
+    Ok(Json(balance_view(&pool, open.iter().fold(Credits::ZERO, add))))
 }
 
 fn balance_view(pool: &Pool, held: Credits) -> Value {
@@ -62,7 +66,8 @@ fn balance_view(pool: &Pool, held: Credits) -> Value {
         },
         "cycle": pool.terms.cycle.map(|Cycle { start, end }| json!({ "start": start, "end": end })),
         "next_refill": pool.next_refill(),
-        "enrichment": "running",
+        "enrichment": if pool.is_paused() { "paused" } else { "running" },
+        "paused_at": pool.paused_at,
         "account": pool.terms.account,
     })
 }

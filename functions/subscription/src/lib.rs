@@ -1,25 +1,36 @@
-//! What the product's billing and support do to a team: plans, seats, gifts, the end of it.
+//! What the product's billing and support do to a team: plans, seats, gifts, the end of it. And what
+//! its own people decide: settings, and that enrichment goes on.
 
-use axum::extract::State;
+mod choice;
+
+use axum::extract::{FromRef, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::routing::{delete, post, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::pool::Pool;
-use shared::domain::purchase::GiftRequest;
+use shared::domain::purchase::{GiftRequest, Limits};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::http::{App, Body, Caller, Path, answer, idempotency_key};
 
-/// The routes of this function.
-pub fn routes(app: App) -> Router {
+#[derive(Clone, Debug, FromRef)]
+struct Office {
+    app: App,
+    limits: Limits,
+}
+
+/// The routes of this function. An automatic top-up keeps to the limits of purchases.
+pub fn routes(app: App, limits: Limits) -> Router {
     Router::new()
         .route("/teams/{team}/subscription", put(subscribe).delete(cancel))
         .route("/teams/{team}/gifts", post(gift))
         .route("/teams/{team}", delete(close))
-        .with_state(app)
+        .route("/teams/{team}/settings", get(choice::settings).put(choice::set))
+        .route("/teams/{team}/enrichment/restart", post(choice::restart))
+        .with_state(Office { app, limits })
 }
 
 async fn subscribe(

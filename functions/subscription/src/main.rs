@@ -1,10 +1,11 @@
 //! The Lambda function `subscription`.
 
 use lambda_http::{Error, tracing};
-use shared::http::{App, serve};
+use shared::http::{App, app::purchase_limits, serve};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    lambda_http::run(serve::outermost(subscription::routes(App::from_env()?))).await
+    let routes = subscription::routes(App::from_env()?, purchase_limits()?);
+    lambda_http::run(serve::outermost(routes)).await
 }

@@ -16,6 +16,8 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
     prices: &[
         Price {
             action: "email_finder",
+            code: "ef",
+            is_enrichment: true,
             unit: Unit::Lead,
             credits: Credits::new(5),
             charged: &["deliverable", "risky"],
@@ -24,6 +26,8 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
         },
         Price {
             action: "linkedin_enrichment",
+            code: "li",
+            is_enrichment: true,
             unit: Unit::Lead,
             credits: Credits::new(1),
             charged: &["found"],
@@ -32,6 +36,8 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
         },
         Price {
             action: "phone_finder",
+            code: "pf",
+            is_enrichment: true,
             unit: Unit::Lead,
             credits: Credits::new(20),
             charged: &["valid"],
@@ -40,6 +46,8 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
         },
         Price {
             action: "call",
+            code: "ca",
+            is_enrichment: false,
             unit: Unit::StartedMinute,
             credits: Credits::new(4),
             charged: &["answered"],
@@ -48,6 +56,8 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
         },
         Price {
             action: "sms",
+            code: "sm",
+            is_enrichment: false,
             unit: Unit::Message,
             credits: Credits::new(6),
             charged: &["sent"],
@@ -56,41 +66,47 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
         },
         Price {
             action: "ai_variable",
+            code: "ai",
+            is_enrichment: false,
             unit: Unit::Request,
             credits: Credits::new(1),
             charged: &["valid"],
             free: &["invalid"],
             own_key: true,
         },
-        signal("signal_website_visitor", Unit::Company, 20),
-        signal("signal_linkedin_people", Unit::Result, 50),
-        signal("signal_linkedin_company", Unit::Result, 50),
-        signal("signal_linkedin_keywords", Unit::Result, 50),
+        signal("signal_website_visitor", "wv", Unit::Company, 20),
+        signal("signal_linkedin_people", "lp", Unit::Result, 50),
+        signal("signal_linkedin_company", "lc", Unit::Result, 50),
+        signal("signal_linkedin_keywords", "lk", Unit::Result, 50),
         Price {
             action: "signal_custom",
+            code: "cu",
+            is_enrichment: true,
             unit: Unit::AccountMonth,
             credits: Credits::new(50),
             charged: &["monitored"],
             free: &[],
             own_key: false,
         },
-        signal("signal_competitor_connection", Unit::Signal, 100),
-        signal("signal_technology_change", Unit::Signal, 100),
-        signal("signal_job_change", Unit::Signal, 100),
-        signal("signal_new_hire", Unit::Signal, 100),
-        signal("signal_promotion", Unit::Signal, 100),
-        signal("signal_hiring", Unit::Signal, 100),
-        signal("signal_funding", Unit::Signal, 100),
-        signal("signal_merger", Unit::Signal, 100),
-        pushed_signal("signal_external_contact"),
-        pushed_signal("signal_external_company"),
+        signal("signal_competitor_connection", "cc", Unit::Signal, 100),
+        signal("signal_technology_change", "tc", Unit::Signal, 100),
+        signal("signal_job_change", "jc", Unit::Signal, 100),
+        signal("signal_new_hire", "nh", Unit::Signal, 100),
+        signal("signal_promotion", "pr", Unit::Signal, 100),
+        signal("signal_hiring", "hi", Unit::Signal, 100),
+        signal("signal_funding", "fu", Unit::Signal, 100),
+        signal("signal_merger", "me", Unit::Signal, 100),
+        pushed_signal("signal_external_contact", "xc"),
+        pushed_signal("signal_external_company", "xo"),
     ],
 }];
 
 /// A signal that is paid for when it identifies what it looks for.
-const fn signal(action: &'static str, unit: Unit, credits: u64) -> Price {
+const fn signal(action: &'static str, code: &'static str, unit: Unit, credits: u64) -> Price {
     Price {
         action,
+        code,
+        is_enrichment: true,
         unit,
         credits: Credits::new(credits),
         charged: &["identified"],
@@ -100,9 +116,11 @@ const fn signal(action: &'static str, unit: Unit, credits: u64) -> Price {
 }
 
 /// A signal that the team pushes through the API itself; it always costs.
-const fn pushed_signal(action: &'static str) -> Price {
+const fn pushed_signal(action: &'static str, code: &'static str) -> Price {
     Price {
         action,
+        code,
+        is_enrichment: true,
         unit: Unit::Signal,
         credits: Credits::new(1),
         charged: &["pushed"],
@@ -127,6 +145,13 @@ pub struct PriceList {
 pub struct Price {
     /// The action's name.
     pub action: &'static str,
+    /// What counters of the action begin with: two letters that stay the same over all lists, so
+    /// that a pool with its counters stays small.
+    #[serde(skip)]
+    pub code: &'static str,
+    /// Whether it is enrichment, which is paused as a whole when credits run out.
+    #[serde(rename = "enrichment")]
+    pub is_enrichment: bool,
     /// What is counted.
     pub unit: Unit,
     /// Credits for each unit.
@@ -186,6 +211,22 @@ impl Unit {
 pub fn price_list<'a>(lists: &'a [PriceList], day: Date) -> Option<&'a PriceList> {
     let in_force = |list: &&'a PriceList| list.effective <= day;
     lists.iter().rev().find(in_force).or_else(|| lists.first())
+}
+
+/// The row of an action in the newest list that has it, whatever it cost when it was charged.
+#[must_use]
+pub fn row(action: &str) -> Option<&'static Price> {
+    rows().find(|price| price.action == action)
+}
+
+/// The row of the action whose counters begin with these letters.
+#[must_use]
+pub fn row_of_code(code: &str) -> Option<&'static Price> {
+    rows().find(|price| price.code == code)
+}
+
+fn rows() -> impl Iterator<Item = &'static Price> {
+    PRICE_LISTS.iter().rev().flat_map(|list| list.prices)
 }
 
 impl PriceList {
@@ -303,6 +344,16 @@ mod tests {
             actions.sort_unstable();
             actions.dedup();
             assert_eq!(actions.len(), list.prices.len());
+        }
+    }
+
+    #[test]
+    fn a_code_is_two_letters_of_one_action() {
+        for price in PRICE_LISTS.iter().flat_map(|list| list.prices) {
+            let code = price.code;
+            assert!(code.len() == 2 && code.chars().all(|c| c.is_ascii_lowercase()), "{code}");
+            assert_eq!(row_of_code(code).map(|row| row.action), Some(price.action));
+            assert_eq!(row(price.action).map(|row| row.code), Some(code));
         }
     }
 }

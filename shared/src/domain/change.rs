@@ -2,11 +2,14 @@
 //! a subscription is cancelled, an account is closed. Each is a [`Change`] that a pure function
 //! decides from the pool as it was seen.
 
+use jiff::civil::Date;
+
 use super::cycle::Cycle;
 use super::entry::{Entry, Kind};
 use super::hold::MAX_SECONDS;
 use super::plans::{Cadence, GrantTerms};
 use super::pool::{Account, Effect, Next, Owing, Pool, Terms};
+use super::statement::Tally;
 use super::subscription::{Subscription, SubscriptionRequest};
 use super::time::Time;
 use super::{Credits, Error};
@@ -15,21 +18,25 @@ use super::{Credits, Error};
 /// entries that tell of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
+    /// The time that it belongs to; for a cycle that turns late, the start of the new one.
+    pub at: Time,
     /// What it does to the credits.
     pub effect: Effect,
     /// The terms after it.
     pub terms: Terms,
     /// What the ledger says of it: an expiry, a grant, or both.
     pub entries: Vec<Entry>,
+    /// What is counted from now on, where a cycle begins or the time after the last one.
+    pub tally: Option<Tally>,
 }
 
 impl Change {
     /// Whether no lane may be open when it is made: what is charged after a grant spends the free
-    /// credits of that first, what lapses must be there, and nothing is charged after an account was
-    /// closed.
+    /// credits of that first, what lapses must be there, all that a cycle used must be counted in it,
+    /// and nothing is charged after an account was closed.
     #[must_use]
     pub fn ends_lanes(&self) -> bool {
-        self.effect.is_grant() || self.terms.account == Account::Closed
+        self.effect.is_grant() || self.tally.is_some() || self.terms.account == Account::Closed
     }
 }
 
@@ -54,7 +61,8 @@ impl Pool {
         let subscription = self.terms.subscription.clone()?;
         if subscription.cancelled {
             let terms = Terms { subscription: None, cycle: None, ..self.terms.clone() };
-            return Some(self.change(Effect::Reset(Credits::ZERO), terms, old.over_at(), now));
+            let change = self.change(Effect::Reset(Credits::ZERO), terms, old.over_at(), now);
+            return Some(self.counted_anew(change, old.end));
         }
         let cycle = Cycle::holding(subscription.started_at.day(), now.day());
         let renewed = Subscription { granted_seats: subscription.seats, ..subscription };
@@ -63,7 +71,8 @@ impl Pool {
             Cadence::Once | Cadence::None => Effect::Keep,
         };
         let terms = Terms { subscription: Some(renewed), cycle: Some(cycle), ..self.terms.clone() };
-        Some(self.change(effect, terms, old.over_at(), Time::start_of(cycle.start)))
+        let change = self.change(effect, terms, old.over_at(), Time::start_of(cycle.start));
+        Some(self.counted_anew(change, cycle.start))
     }
 
     /// A subscription as the billing system wants it from now on: the one that runs, with other
@@ -135,7 +144,21 @@ impl Pool {
             ..self.terms.clone()
         };
         let grant = granted(&terms, &subscription, subscription.seats);
-        self.change(Effect::Reset(grant), terms, since, since)
+        let change = self.change(Effect::Reset(grant), terms, since, since);
+        self.counted_anew(change, since.day())
+    }
+
+    /// The same change, from which on all is counted anew.
+    fn counted_anew(&self, change: Change, since: Date) -> Change {
+        let (kept, granted) = match change.effect {
+            Effect::Reset(grant) => (Credits::ZERO, grant),
+            Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) | Effect::Grant(_) => {
+                (self.balance.free(), Credits::ZERO)
+            }
+        };
+        let number = self.tally.number.saturating_add(1);
+        let tally = Tally { number, since: Some(since), kept, granted, ..Tally::default() };
+        Change { tally: Some(tally), ..change }
     }
 
     /// The subscription ends with its cycle. `None` if it does so already.
@@ -214,7 +237,7 @@ impl Pool {
                 Entry { credits, plan, ..entry }
             })
             .collect();
-        Change { effect, terms, entries }
+        Change { at: granted_at, effect, terms, entries, tally: None }
     }
 }
 

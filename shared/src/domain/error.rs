@@ -55,6 +55,12 @@ pub enum Error {
     /// The team's account is closed for good.
     #[error("the account is closed")]
     AccountClosed,
+    /// Enrichment is paused for the team, and this is enrichment.
+    #[error("enrichment is paused")]
+    EnrichmentPaused,
+    /// Enrichment is not paused.
+    #[error("enrichment is running; there is nothing to restart")]
+    NothingToRestart,
     /// The hold was released, or its time is over.
     #[error("the hold is closed; the charge may be made without it")]
     HoldClosed,
@@ -111,6 +117,8 @@ impl Error {
             | Self::NotFound(_)
             | Self::MethodNotAllowed
             | Self::AccountClosed
+            | Self::EnrichmentPaused
+            | Self::NothingToRestart
             | Self::HoldClosed
             | Self::KeyReused
             | Self::TooLarge

@@ -11,6 +11,7 @@ use super::entry::{Entry, Kind};
 use super::ids::{Id, Key, Reference, TeamId, UserId};
 use super::pool::Pool;
 use super::time::Time;
+use super::usage::Usage;
 use super::{Credits, Error};
 
 /// The longest that a hold can last, in seconds: 45 days.
@@ -67,6 +68,12 @@ pub struct Hold {
     pub reset_epoch: u64,
     /// From this instant on nothing is captured from it.
     pub expires_at: Time,
+    /// What was captured, by action.
+    #[serde(default)]
+    pub used: Usage,
+    /// Whether it was taken while enrichment was paused, so that none can be captured from it.
+    #[serde(default)]
+    pub without_enrichment: bool,
     /// What the caller's own records call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
@@ -88,22 +95,44 @@ impl Work {
     /// # Errors
     /// [`Error::Invalid`] for an action that the list does not have, for none, and for too many leads.
     pub fn maximum(&self, list: &PriceList) -> Result<Credits, Error> {
+        self.cost(list, |_, credits| credits)
+    }
+
+    /// What it can be expected to cost: each action by the rate at which it came to something so far,
+    /// or else by that of all actions, or else at most.
+    ///
+    /// # Errors
+    /// Those of [`Work::maximum`].
+    pub fn expected(&self, list: &PriceList, used: &Usage) -> Result<Credits, Error> {
+        let overall = used.overall_rate();
+        self.cost(list, |action, credits| {
+            let rate = used.hit_rate(action).or(overall);
+            rate.map_or(credits, |rate| rate.part_of(credits))
+        })
+    }
+
+    fn cost(
+        &self,
+        list: &PriceList,
+        part: impl Fn(&str, Credits) -> Credits,
+    ) -> Result<Credits, Error> {
         if !(1..=MAX_LEADS).contains(&self.leads) {
             return Err(Error::invalid("leads", format!("must be 1 to {MAX_LEADS}")));
         }
         if self.actions.is_empty() {
             return Err(Error::invalid("actions", "must name at least one action"));
         }
-        let mut maximum = Credits::ZERO;
+        let mut sum = Credits::ZERO;
         for (index, action) in self.actions.iter().enumerate() {
             let field = || format!("actions[{index}]");
             let price = list
                 .price(action)
                 .map_err(|_| Error::invalid(field(), format!("unknown action `{action}`")))?;
-            let cost = price.credits.times(self.leads).and_then(|cost| maximum.plus(cost));
-            maximum = cost.ok_or_else(|| Error::invalid(field(), "costs too much"))?;
+            let cost = price.credits.times(self.leads);
+            let cost = cost.and_then(|cost| sum.plus(part(action, cost)));
+            sum = cost.ok_or_else(|| Error::invalid(field(), "costs too much"))?;
         }
-        Ok(maximum)
+        Ok(sum)
     }
 }
 
@@ -193,6 +222,8 @@ impl Hold {
             epoch: pool.epoch,
             reset_epoch: pool.terms.reset_epoch,
             expires_at: entry.at.plus_seconds(entry.expires_in?),
+            used: Usage::default(),
+            without_enrichment: pool.paused_at.is_some(),
             reference: entry.reference.clone(),
         })
     }

@@ -9,11 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Credits;
 use super::cycle::Cycle;
+use super::forecast::Weeks;
 use super::hold::Hold;
 use super::ids::TeamId;
 use super::plans::Cadence;
+use super::settings::Settings;
+use super::shortage::Refused;
+use super::statement::Tally;
 use super::subscription::Subscription;
 use super::time::Time;
+use super::usage::Usage;
 
 /// What a pool holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +113,29 @@ pub struct Pool {
     pub version: u64,
     /// All that charges and purchases do not touch.
     pub terms: Terms,
+    /// What the team does with its credits in this cycle.
+    #[serde(default)]
+    pub used: Usage,
+    /// What came and went otherwise in this cycle.
+    #[serde(default)]
+    pub tally: Tally,
+    /// What was spent lately.
+    #[serde(default)]
+    pub weeks: Weeks,
+    /// Since when enrichment is paused, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Time>,
+    /// The first charge that was refused since credits last came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
+    /// What the team's admins have chosen.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settings: Settings,
+}
+
+/// As serde wants it.
+fn is_default(settings: &Settings) -> bool {
+    *settings == Settings::default()
 }
 
 /// What a pool's grants depend on.
@@ -202,6 +230,12 @@ impl Pool {
                 newest_start: None,
                 next: None,
             },
+            used: Usage::default(),
+            tally: Tally::default(),
+            weeks: Weeks::default(),
+            paused_at: None,
+            refused: None,
+            settings: Settings::default(),
         }
     }
 
@@ -242,19 +276,24 @@ impl Pool {
     /// had left would have spared those of the later epochs until the next reset. So purchased
     /// credits come back as far as they are owed there, in that order. What is beyond them is free:
     /// it comes back in the cycle that it was taken in and lapses after it.
-    pub fn take_back(&mut self, hold: &Hold) -> Credits {
+    pub fn take_back(&mut self, hold: &Hold, now: Time) -> Credits {
         self.held = self.held.above(hold.credits);
-        self.receive(hold)
+        let lapsed = self.receive(hold, now);
+        self.tally.expired = self.tally.expired.plus(lapsed).unwrap_or(Credits::MAX);
+        lapsed
     }
 
     /// Takes back what is left of a lane, which is a hold of its own kind. No lane outlives a reset,
     /// so nothing of it lapses.
-    pub fn take_back_lane(&mut self, lane: &Hold) {
+    pub fn take_back_lane(&mut self, lane: &Hold, now: Time) {
         self.lanes = self.lanes.above(lane.credits);
-        self.receive(lane);
+        self.receive(lane, now);
     }
 
-    fn receive(&mut self, hold: &Hold) -> Credits {
+    /// What was charged to it is counted where it comes back.
+    fn receive(&mut self, hold: &Hold, now: Time) -> Credits {
+        self.used.merge(&hold.used);
+        self.weeks.add(hold.captured, now);
         let mut left = hold.remaining;
         let affected =
             |owing: &&Owing| owing.reset_epoch == hold.reset_epoch && owing.epoch >= hold.epoch;

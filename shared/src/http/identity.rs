@@ -65,6 +65,14 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may read what the team has chosen: whoever may use it, and who manages it.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn may_see(&self, team: &TeamId) -> Result<(), Error> {
+        self.may_use(team).or_else(|refused| self.may_manage().map_err(|_| refused))
+    }
+
     /// Whether the caller is a person of the team.
     ///
     /// # Errors

@@ -61,6 +61,16 @@ impl From<&Error> for Problem {
                 (405, "/problems/not-found", "Method not allowed", json!({}))
             }
             Error::AccountClosed => (409, "/problems/account-closed", "Account closed", json!({})),
+            Error::EnrichmentPaused => {
+                let detail = "Enrichment is paused for the team because its credits ran out. Once it \
+                              has credits, anybody of the team can restart it: POST \
+                              /teams/{team}/enrichment/restart.";
+                let kind = "/problems/enrichment-paused";
+                return Self::new(409, kind, "Enrichment paused", detail.to_owned(), json!({}));
+            }
+            Error::NothingToRestart => {
+                (409, "/problems/nothing-to-restart", "Nothing to restart", json!({}))
+            }
             Error::HoldClosed => (409, "/problems/hold-closed", "Hold closed", json!({})),
             Error::TooLarge => (413, "/problems/too-large", "Too large", json!({})),
             Error::UnsupportedMediaType => {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Up
 
 use super::Store;
 use super::failure::{Leg, failure, legs};
-use super::keys::Item;
+use super::keys::{Item, text};
 use super::patience::Patience;
 use crate::domain::Error;
 
@@ -29,6 +29,38 @@ impl Store {
     /// [`Error::Busy`] when patience is over, [`Error::Internal`].
     pub(super) async fn query(&self, query: QueryFluentBuilder) -> Result<QueryOutput, Error> {
         Box::pin(self.patiently(|| async { query.clone().send().await.map_err(failure) })).await
+    }
+
+    /// The items of a partition whose sort keys are from `first` to `last`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when patience is over, [`Error::Internal`].
+    pub(super) async fn range(
+        &self,
+        partition: String,
+        first: &str,
+        last: &str,
+    ) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&*self.table)
+                .consistent_read(true)
+                .key_condition_expression("pk = :partition AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":partition", text(&partition))
+                .expression_attribute_values(":first", text(first))
+                .expression_attribute_values(":last", text(last))
+                .set_exclusive_start_key(start);
+            let found = self.query(query).await?;
+            items.extend(found.items.unwrap_or_default());
+            start = found.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
     }
 
     /// Does again what was not done because of too much else, or whose answer got lost.

@@ -6,7 +6,10 @@ use super::charge::Outcome;
 use super::failure::Leg;
 use crate::domain::entry::Entry;
 use crate::domain::ids::Id;
-use crate::domain::pool::{Balance, Effect};
+use crate::domain::pool::Pool;
+use crate::domain::shortage::Refused;
+use crate::domain::time::Time;
+use crate::domain::usage::Usage;
 use crate::domain::{Credits, Error};
 
 /// The most charges of one transaction, which has a leg for the pool besides.
@@ -59,8 +62,45 @@ pub(super) struct Batch {
     pub(super) admitted: Vec<usize>,
     /// The refusals that hold if that try goes through.
     pub(super) short: Vec<(usize, Error)>,
+    /// What the pool has to remember of them, in the same write.
+    pub(super) note: Option<Note>,
     /// Whether another write of the pool was in the way.
     pub(super) was_pushed_back: bool,
+}
+
+/// What a pool has to remember of charges that it does not cover.
+#[derive(Clone, Debug)]
+pub(super) struct Note {
+    /// The pool as it was seen.
+    pub(super) pool: Pool,
+    /// The charge that tells.
+    pub(super) refused: Refused,
+    /// Whether enrichment is paused from now on.
+    pub(super) pauses: bool,
+    /// With so many credits in the pool, the charge that tells would have been covered.
+    pub(super) enough: Credits,
+}
+
+impl Note {
+    /// The pool after it, and after charges of that cost.
+    pub(super) fn after(self, cost: Credits) -> Pool {
+        let Self { mut pool, refused, pauses, .. } = self;
+        pool.balance.credits = pool.balance.credits.above(cost);
+        pool.paused_at = pauses.then_some(refused.at).or(pool.paused_at);
+        pool.refused = Some(refused);
+        pool
+    }
+}
+
+/// What charges are admitted by.
+#[derive(Clone, Copy)]
+pub(super) struct Means {
+    /// The credits that there are.
+    pub(super) credits: Credits,
+    /// Whether enrichment is held off.
+    pub(super) is_paused: bool,
+    /// Whether enrichment is held off as soon as a charge of it is not covered.
+    pub(super) may_pause: bool,
 }
 
 impl Batch {
@@ -71,15 +111,22 @@ impl Batch {
             charges,
             admitted: Vec::new(),
             short: Vec::new(),
+            note: None,
             was_pushed_back: false,
         };
         batch.admit_all();
         batch
     }
 
+    /// Whether there is anything to write.
+    pub(super) fn is_open(&self) -> bool {
+        !self.admitted.is_empty() || self.note.is_some()
+    }
+
     /// Admits whatever has no outcome yet.
     pub(super) fn admit_all(&mut self) {
         self.short.clear();
+        self.note = None;
         self.admitted = self.open().collect();
     }
 
@@ -98,26 +145,58 @@ impl Batch {
         self.admitted().try_fold(Credits::ZERO, add).unwrap_or(Credits::MAX)
     }
 
+    /// What all that is admitted does.
+    pub(super) fn usage(&self) -> Usage {
+        Usage::of(self.admitted())
+    }
+
+    /// Whether anything that is admitted is paused with enrichment.
+    pub(super) fn has_enrichment(&self) -> bool {
+        self.admitted().any(Entry::is_enrichment)
+    }
+
     /// What the cheapest charge that is admitted costs.
     pub(super) fn least(&self) -> Credits {
         self.admitted().map(Entry::spent).min().unwrap_or_default()
     }
 
-    /// Admits in order what `balance` covers.
-    pub(super) fn admit(&mut self, balance: Balance) {
+    /// Admits in order what the means allow, as if each charge were made in turn.
+    pub(super) fn admit(&mut self, means: Means) {
         self.admit_all();
-        let mut left = balance;
-        let charges = &self.charges;
-        let short = &mut self.short;
-        self.admitted.retain(|index| {
-            let required = charges.get(*index).map_or(Credits::ZERO, Entry::spent);
-            let after = left.after(Effect::Charge(required));
-            if after.is_none() {
-                short
-                    .push((*index, Error::InsufficientCredits { balance: left.credits, required }));
+        let Means { credits: mut left, mut is_paused, may_pause } = means;
+        for index in std::mem::take(&mut self.admitted) {
+            let Some(charge) = self.charges.get(index) else { continue };
+            let required = charge.spent();
+            if is_paused && charge.is_enrichment() {
+                self.short.push((index, Error::EnrichmentPaused));
+            } else if let Some(rest) = left.minus(required) {
+                left = rest;
+                self.admitted.push(index);
+            } else {
+                is_paused |= may_pause && charge.pauses_enrichment();
+                self.short.push((index, Error::InsufficientCredits { balance: left, required }));
             }
-            left = after.unwrap_or(left);
-            after.is_some()
+        }
+    }
+
+    /// Has the pool remember what is short of it, and of the lanes, unless it has done so already.
+    pub(super) fn note_short(&mut self, pool: &Pool, now: Time) {
+        let untold = self.short.iter().filter_map(|(index, error)| {
+            let Error::InsufficientCredits { balance, required } = error else { return None };
+            let charge = self.charges.get(*index).filter(|charge| !pool.has_noted(charge))?;
+            Some((charge, required.above(*balance)))
+        });
+        // The first that pauses enrichment says more than one that does not.
+        let tells = untold.min_by_key(|(charge, _)| !charge.pauses_enrichment());
+        self.note = tells.map(|(charge, missing)| Note {
+            refused: Refused {
+                at: now,
+                action: charge.action.clone().unwrap_or_default(),
+                required: charge.spent(),
+            },
+            pauses: charge.pauses_enrichment(),
+            enough: pool.balance.credits.plus(missing).unwrap_or(Credits::MAX).above(pool.lanes),
+            pool: pool.clone(),
         });
     }
 
@@ -181,6 +260,7 @@ impl Batch {
     pub(super) fn refuse_open(&mut self, error: &Error) {
         self.admitted.clear();
         self.short.clear();
+        self.note = None;
         for outcome in &mut self.outcomes {
             outcome.get_or_insert_with(|| Outcome::Refused(error.clone()));
         }

@@ -1,17 +1,21 @@
 //! Changes of a pool's terms. A grant is a blind update in two variants, chosen by the side of the
 //! mark that the balance is on. The ledger entries are put in the same transaction.
 
-use aws_sdk_dynamodb::types::{Put, Update};
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, Update};
 use serde::Serialize;
 
 use super::access::{put, update};
 use super::keys::Item;
+use super::lane::Which;
 use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::change::Change;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::{Effect, Pool};
+use crate::domain::time::Time;
 
 impl Store {
     /// Opens an empty pool for a team that has none.
@@ -32,10 +36,11 @@ impl Store {
         &self,
         seen: &Pool,
         change: &Change,
+        now: Time,
         patience: &mut Patience,
     ) -> Result<bool, Error> {
         if change.ends_lanes() && !seen.lanes.is_zero() {
-            Box::pin(self.call_back(&seen.team, None)).await?;
+            Box::pin(self.call_back(&seen.team, Which::All, now)).await?;
             return Ok(false);
         }
         let mut writes = vec![update(self.update(seen, change)?)];
@@ -48,7 +53,7 @@ impl Store {
     }
 
     fn update(&self, seen: &Pool, change: &Change) -> Result<Update, Error> {
-        let (credits, condition) = arithmetic(seen, change.effect);
+        let (credits, condition) = arithmetic(seen, change);
         let lanes = if change.ends_lanes() { " AND lanes = :none" } else { "" };
         let after = Pool { terms: change.terms.clone(), ..seen.clone() };
         let terms = serde_dynamo::to_attribute_value(&change.terms).map_err(Error::internal)?;
@@ -62,6 +67,7 @@ impl Store {
             .expression_attribute_values(":seen", keys::number(seen.version))
             .expression_attribute_values(":next", keys::number(seen.version.saturating_add(1)));
         if let Effect::Grant(more) | Effect::Reset(more) = change.effect {
+            remove.push("refused".to_owned());
             set.push_str(", epoch = :epoch");
             update = update
                 .expression_attribute_values(":epoch", keys::number(seen.epoch.saturating_add(1)))
@@ -70,10 +76,19 @@ impl Store {
         if change.ends_lanes() {
             update = update.expression_attribute_values(":none", keys::number(0));
         }
+        if let Some(tally) = &change.tally {
+            let tally = serde_dynamo::to_attribute_value(tally).map_err(Error::internal)?;
+            set.push_str(", tally = :tally, used = :unused");
+            update = update
+                .expression_attribute_values(":tally", tally)
+                .expression_attribute_values(":unused", AttributeValue::M(HashMap::new()));
+        } else if let Effect::Grant(_) = change.effect {
+            set.push_str(", tally.granted = tally.granted + :grant");
+        }
         if credits == BELOW_MARK {
             update = update.expression_attribute_names("#epoch", seen.epoch.to_string());
         }
-        if condition == PINNED {
+        if condition.contains(PINNED) {
             let balance = seen.balance;
             update = update
                 .expression_attribute_values(":credits", keys::number(balance.credits.get()))
@@ -123,8 +138,9 @@ const BELOW_MARK: &str =
     ", owed.#epoch = mark - credits, mark = credits, credits = credits + :grant";
 
 /// What an effect on the free credits adds to the update and to its condition.
-fn arithmetic(seen: &Pool, effect: Effect) -> (&'static str, &'static str) {
-    match effect {
+fn arithmetic(seen: &Pool, change: &Change) -> (&'static str, &'static str) {
+    match change.effect {
+        Effect::Keep if change.tally.is_some() => ("", PINNED),
         Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) => ("", ""),
         Effect::Grant(_) | Effect::Reset(_) if seen.balance.is_below_mark() => {
             (BELOW_MARK, " AND credits < mark")

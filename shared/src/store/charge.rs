@@ -4,21 +4,23 @@
 //! An entry is both the line in the ledger and the guard for exactly once. When the transaction is
 //! cancelled, the images that come back say all there is to know in the same round trip.
 
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
-    Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use serde::de::DeserializeOwned;
 
 use super::access::{put, update};
-use super::batch::{Batch, MAX_AT_ONCE, Write, in_writes};
+use super::batch::{Batch, MAX_AT_ONCE, Means, Note, Write, in_writes};
+use super::count::{count, count_week};
 use super::failure::Leg;
-use super::lane::Block;
+use super::lane::{Block, Which};
 use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::entry::Entry;
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::pool::{Account, Balance, Pool};
+use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -92,7 +94,7 @@ impl Store {
             return known;
         }
         let mut batch = Batch::of(charges);
-        while !batch.admitted.is_empty() {
+        while batch.is_open() {
             let step = self.step(team, hold.as_ref(), &mut batch, now, patience).await;
             if let Err(error) = step {
                 batch.refuse_open(&error);
@@ -121,9 +123,13 @@ impl Store {
         let writes = self.writes(team, &payer, batch, now)?;
         match self.try_transact(writes, patience).await {
             Ok(None) => {
-                self.has_paid(team, &payer, batch.cost());
+                let cost = batch.cost();
+                self.has_paid(team, &payer, cost);
                 batch.charge_admitted();
-                Ok(())
+                match batch.note.take() {
+                    Some(note) => self.has_noted(note, cost, now).await,
+                    None => Ok(()),
+                }
             }
             Ok(Some(legs)) if legs.contains(&Leg::Busy) => {
                 let is_pool = matches!(payer, Payer::Pool(_));
@@ -171,13 +177,16 @@ impl Store {
         if may_gain || pool.balance.credits >= batch.least() {
             return Ok(None);
         }
+        if !batch.admitted().all(|charge| pool.has_noted(charge)) {
+            return Ok(None);
+        }
         if pool.lanes.is_zero() {
             self.shortages.remember(pool, now);
             let admitted: Vec<Entry> = batch.admitted().cloned().collect();
             return self.known_outcomes(&pool.team, &admitted, now).await;
         }
         if pool.balance.credits.plus(pool.lanes).is_none_or(|all| all >= batch.least()) {
-            self.call_back(&pool.team, None).await?;
+            self.call_back(&pool.team, Which::All, now).await?;
         }
         Ok(None)
     }
@@ -194,6 +203,9 @@ impl Store {
         let cost = batch.cost();
         if let Some(hold) = hold {
             return Payer::Hold(hold.clone());
+        }
+        if batch.note.is_some() {
+            return Payer::Pool(None);
         }
         if let Some(lane) = self.lanes.for_cost(team, cost, now) {
             return Payer::Lane(lane);
@@ -213,11 +225,10 @@ impl Store {
         batch: &Batch,
         now: Time,
     ) -> Result<Vec<TransactWriteItem>, Error> {
-        let cost = batch.cost();
         let paid = match payer {
-            Payer::Hold(hold) => self.capture_from(keys::hold(team, hold), cost, now)?,
-            Payer::Lane(lane) => self.capture_from(keys::lane(team, lane), cost, now)?,
-            Payer::Pool(lane) => self.take_from(keys::pool(team), cost, lane.as_ref(), now)?,
+            Payer::Hold(hold) => self.capture_from(keys::hold(team, hold), batch, now)?,
+            Payer::Lane(lane) => self.capture_from(keys::lane(team, lane), batch, now)?,
+            Payer::Pool(lane) => self.take_from(keys::pool(team), batch, lane.as_ref(), now)?,
         };
         let mut writes = vec![update(paid)];
         for entry in batch.admitted() {
@@ -244,19 +255,35 @@ impl Store {
         }
     }
 
+    async fn has_noted(&self, note: Note, cost: Credits, now: Time) -> Result<(), Error> {
+        let pauses = note.pauses;
+        let pool = note.after(cost);
+        if pool.lanes.is_zero() {
+            self.shortages.remember(&pool, now);
+        } else if pauses {
+            // Nobody is to find enrichment running in a lane once this is answered.
+            Box::pin(self.call_back(&pool.team, Which::All, now)).await?;
+        }
+        Ok(())
+    }
+
     fn take_from(
         &self,
         pool: keys::Item,
-        cost: Credits,
+        batch: &Batch,
         lane: Option<&Block>,
         now: Time,
     ) -> Result<Update, Error> {
+        let cost = batch.cost();
         let mut set = "SET credits = credits - :cost".to_owned();
         let mut condition = "credits >= :cost AND terms.account = :active \
                              AND (attribute_not_exists(due_at) OR due_at > :now)"
             .to_owned();
         let mut take = Update::builder();
         let mut all = cost;
+        if lane.is_some() || batch.has_enrichment() {
+            condition.push_str(" AND attribute_not_exists(paused_at)");
+        }
         if let Some(lane) = lane {
             set.push_str(", lanes = lanes + :lane, lane_moves = lane_moves + :one");
             condition.push_str(" AND epoch = :epoch");
@@ -266,6 +293,11 @@ impl Store {
                 .expression_attribute_values(":one", keys::number(1))
                 .expression_attribute_values(":epoch", keys::number(lane.epoch));
         }
+        if let Some(note) = &batch.note {
+            take = remember(note, &mut set, &mut condition, take)?;
+        }
+        take = count(&batch.usage(), &mut set, take);
+        take = count_week(cost, now, &mut set, take);
         take.table_name(&*self.table)
             .set_key(Some(pool))
             .update_expression(set)
@@ -278,14 +310,24 @@ impl Store {
             .map_err(Error::internal)
     }
 
-    fn capture_from(&self, hold: keys::Item, cost: Credits, now: Time) -> Result<Update, Error> {
-        Update::builder()
+    fn capture_from(&self, hold: keys::Item, batch: &Batch, now: Time) -> Result<Update, Error> {
+        let mut set = "SET remaining = remaining - :cost, captured = captured + :cost".to_owned();
+        let mut condition =
+            "remaining >= :cost AND #status = :open AND expires_at > :now".to_owned();
+        let mut capture = count(&batch.usage(), &mut set, Update::builder());
+        if batch.has_enrichment() {
+            condition.push_str(
+                " AND (attribute_not_exists(without_enrichment) OR without_enrichment = :no)",
+            );
+            capture = capture.expression_attribute_values(":no", AttributeValue::Bool(false));
+        }
+        capture
             .table_name(&*self.table)
             .set_key(Some(hold))
-            .update_expression("SET remaining = remaining - :cost, captured = captured + :cost")
-            .condition_expression("remaining >= :cost AND #status = :open AND expires_at > :now")
+            .update_expression(set)
+            .condition_expression(condition)
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":cost", keys::number(cost.get()))
+            .expression_attribute_values(":cost", keys::number(batch.cost().get()))
             .expression_attribute_values(":open", keys::text(Status::Open.as_str()))
             .expression_attribute_values(":now", keys::text(now.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -339,7 +381,11 @@ impl Store {
             (Payer::Hold(_), Some(Leg::Failed(hold))) => {
                 let hold: Hold = read(hold.ok_or(Error::NotFound("hold"))?)?;
                 hold.check_open(now)?;
-                batch.admit(Balance { credits: hold.remaining, mark: Credits::ZERO });
+                batch.admit(Means {
+                    credits: hold.remaining,
+                    is_paused: hold.without_enrichment,
+                    may_pause: false,
+                });
                 batch.short_of_hold();
             }
         }
@@ -357,21 +403,47 @@ impl Store {
     ) -> Result<(), Error> {
         let may_gain = pool.is_due(now) || !pool.held.is_zero();
         let pool = if may_gain { self.pool(&pool.team, now).await? } else { pool };
-        batch.admit(pool.balance);
+        batch.admit(Means {
+            credits: pool.balance.credits,
+            is_paused: pool.is_paused(),
+            may_pause: true,
+        });
+        if batch.may_be_covered_with(pool.lanes) {
+            self.call_back(&pool.team, Which::All, now).await?;
+            batch.admit_all();
+            return patience.pause().await;
+        }
+        batch.note_short(&pool, now);
         if pool.lanes.is_zero() {
-            if batch.admitted.is_empty() {
+            if !batch.is_open() {
                 self.shortages.remember(&pool, now);
             }
-        } else if batch.may_be_covered_with(pool.lanes) {
-            self.call_back(&pool.team, None).await?;
-            batch.admit_all();
-            patience.pause().await?;
         } else if !batch.short.is_empty() {
             let all = self.balance(&pool.team, now).await?.balance;
             batch.tell_of_more(all.credits.above(pool.balance.credits));
         }
         Ok(())
     }
+}
+
+/// Has the pool remember a refusal that holds as long as it has not enough credits.
+fn remember(
+    note: &Note,
+    set: &mut String,
+    condition: &mut String,
+    update: UpdateBuilder,
+) -> Result<UpdateBuilder, Error> {
+    set.push_str(", refused = :refused");
+    condition.push_str(" AND credits < :enough AND lanes = :lanes");
+    if note.pauses {
+        set.push_str(", paused_at = :now");
+        condition.push_str(" AND attribute_not_exists(paused_at)");
+    }
+    let refused = serde_dynamo::to_attribute_value(&note.refused).map_err(Error::internal)?;
+    Ok(update
+        .expression_attribute_values(":refused", refused)
+        .expression_attribute_values(":enough", keys::number(note.enough.get()))
+        .expression_attribute_values(":lanes", keys::number(note.pool.lanes.get())))
 }
 
 fn read<T: DeserializeOwned>(image: keys::Item) -> Result<T, Error> {

@@ -11,8 +11,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::Store;
 use super::access::{delete, put, update};
 use super::charge::Outcome;
+use super::count::{count, count_week};
 use super::failure::Leg;
 use super::keys::{self, Item};
+use super::lane::Which;
 use super::patience::Patience;
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::hold::{Hold, Status};
@@ -51,11 +53,14 @@ impl Store {
             };
             let hold = Hold::of(&entry, &pool);
             let hold = hold.ok_or_else(|| Error::internal("this entry tells of no hold"))?;
+            if pool.is_paused() && entry.is_enrichment() {
+                return self.refused(&entry, Error::EnrichmentPaused).await;
+            }
             if pool.balance.credits < hold.credits && pool.check_open().is_ok() {
                 if pool.balance.credits.plus(pool.lanes).is_some_and(|all| all < hold.credits) {
                     return self.too_large(&entry, &pool, now).await;
                 }
-                Box::pin(self.call_back(&team, None)).await?;
+                Box::pin(self.call_back(&team, Which::All, now)).await?;
                 patience.pause().await?;
                 continue;
             }
@@ -79,18 +84,23 @@ impl Store {
         }
     }
 
-    /// The outcome of a hold that the team cannot cover, unless it was made before.
-    async fn too_large(&self, entry: &Entry, pool: &Pool, now: Time) -> Result<Outcome, Error> {
-        if let Some(image) = self.get(keys::entry(entry)).await? {
-            return Outcome::earlier(image, entry);
+    /// The outcome of a hold that is refused, unless it was made before.
+    async fn refused(&self, entry: &Entry, error: Error) -> Result<Outcome, Error> {
+        match self.get(keys::entry(entry)).await? {
+            Some(image) => Outcome::earlier(image, entry),
+            None => Ok(Outcome::Refused(error)),
         }
+    }
+
+    /// The outcome of a hold that the team cannot cover.
+    async fn too_large(&self, entry: &Entry, pool: &Pool, now: Time) -> Result<Outcome, Error> {
         let required = Credits::new(entry.held.unsigned_abs());
         let mut balance = pool.balance.credits;
         if !pool.lanes.is_zero() {
             let all = self.balance(&entry.team, now).await?.balance.credits;
             balance = if all < required { all } else { balance };
         }
-        Ok(Outcome::Refused(Error::InsufficientCredits { balance, required }))
+        self.refused(entry, Error::InsufficientCredits { balance, required }).await
     }
 
     fn take(
@@ -100,14 +110,17 @@ impl Store {
         entry: &Entry,
         now: Time,
     ) -> Result<Vec<TransactWriteItem>, Error> {
+        let mut condition = "credits >= :hold AND epoch = :epoch AND terms.account = :active \
+                             AND (attribute_not_exists(due_at) OR due_at > :now)"
+            .to_owned();
+        if !hold.without_enrichment {
+            condition.push_str(" AND attribute_not_exists(paused_at)");
+        }
         let pool = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&pool.team)))
             .update_expression("SET credits = credits - :hold, held = held + :hold")
-            .condition_expression(
-                "credits >= :hold AND epoch = :epoch AND terms.account = :active \
-                 AND (attribute_not_exists(due_at) OR due_at > :now)",
-            )
+            .condition_expression(condition)
             .expression_attribute_values(":hold", keys::number(hold.credits.get()))
             .expression_attribute_values(":epoch", keys::number(hold.epoch))
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
@@ -136,23 +149,18 @@ impl Store {
         serde_dynamo::from_item(item).map_err(Error::internal)
     }
 
-    /// What can still be captured from the open holds of a team.
+    /// The open holds of a team.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn held(&self, pool: &Pool) -> Result<Credits, Error> {
+    pub async fn holds(&self, pool: &Pool) -> Result<Vec<Hold>, Error> {
         if pool.held.is_zero() {
-            return Ok(Credits::ZERO);
+            return Ok(Vec::new());
         }
         let ids = self.open_holds(&pool.team, None).await?;
         let holds = stream::iter(ids).map(async |id| self.look_at_hold(&pool.team, &id).await);
-        holds
-            .buffer_unordered(AT_ONCE)
-            .try_fold(Credits::ZERO, async |sum, hold| {
-                let rest = if hold.status == Status::Open { hold.remaining } else { Credits::ZERO };
-                Ok(sum.plus(rest).unwrap_or(Credits::MAX))
-            })
-            .await
+        let holds: Vec<Hold> = holds.buffer_unordered(AT_ONCE).try_collect().await?;
+        Ok(holds.into_iter().filter(|hold| hold.status == Status::Open).collect())
     }
 
     /// Gives back what is left of a hold. The hold after it, and whether that was so before.
@@ -189,8 +197,12 @@ impl Store {
                 Release::ByTime if hold.status != Status::Open => return Ok((hold, true)),
                 Release::ByTime => Status::Expired,
             };
-            let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            let writes = self.give_back(&pool, &hold, status, &entry)?;
+            let mut pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            if matches!(by, Release::ByOwner(..)) && pool.is_due(now) {
+                // What was captured counts in the cycle in which the hold ends.
+                pool = Box::pin(self.pool(team, now)).await?;
+            }
+            let writes = self.give_back(&pool, &hold, status, &entry, now)?;
             let legs = self.transact(writes, patience).await?;
             match legs.as_deref() {
                 None => {
@@ -221,19 +233,22 @@ impl Store {
         hold: &Hold,
         status: Status,
         entry: &Entry,
+        now: Time,
     ) -> Result<Vec<TransactWriteItem>, Error> {
         let mut after = pool.clone();
-        let lapsed = after.take_back(hold);
+        let lapsed = after.take_back(hold, now);
+        let used = serde_dynamo::to_attribute_value(&hold.used).map_err(Error::internal)?;
         let close = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::hold(&hold.team, &hold.id)))
             .update_expression("SET #status = :status, remaining = :none")
-            .condition_expression("#status = :open AND remaining = :rest")
+            .condition_expression("#status = :open AND remaining = :rest AND used = :used")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", keys::text(status.as_str()))
             .expression_attribute_values(":none", keys::number(0))
             .expression_attribute_values(":open", keys::text(Status::Open.as_str()))
             .expression_attribute_values(":rest", keys::number(hold.remaining.get()))
+            .expression_attribute_values(":used", used)
             .build()
             .map_err(Error::internal)?;
         let marker = Delete::builder()
@@ -241,7 +256,7 @@ impl Store {
             .set_key(Some(keys::marker_key(hold)))
             .build()
             .map_err(Error::internal)?;
-        let pool = self.take_back(pool, &after)?;
+        let pool = self.take_back(pool, &after, now)?;
         let mut writes = vec![update(close), update(pool), delete(marker)];
         if !lapsed.is_zero() {
             let lapsed = Entry {
@@ -256,10 +271,11 @@ impl Store {
 
     /// The update of a pool by what `after` has taken back. It depends on the epoch and on what is
     /// owed, and on nothing that charges change.
-    pub(super) fn take_back(&self, pool: &Pool, after: &Pool) -> Result<Update, Error> {
+    pub(super) fn take_back(&self, pool: &Pool, after: &Pool, now: Time) -> Result<Update, Error> {
         let mut set = "SET credits = credits + :back, mark = mark + :purchased, \
                        held = held - :held, lanes = lanes - :lanes, \
-                       lane_moves = lane_moves + :moves"
+                       lane_moves = lane_moves + :moves, \
+                       tally.expired = tally.expired + :expired"
             .to_owned();
         let mut condition = "epoch = :epoch".to_owned();
         let lanes = pool.lanes.above(after.lanes);
@@ -273,6 +289,7 @@ impl Store {
             (":purchased", after.balance.mark.above(pool.balance.mark)),
             (":held", pool.held.above(after.held)),
             (":lanes", lanes),
+            (":expired", after.tally.expired.above(pool.tally.expired)),
         ] {
             taker = taker.expression_attribute_values(name, keys::number(more.get()));
         }
@@ -288,6 +305,9 @@ impl Store {
                 .expression_attribute_values(format!(":part{number}"), keys::number(part.get()))
                 .expression_attribute_values(format!(":owed{number}"), keys::number(owed.get()));
         }
+        let used = after.used.since(&pool.used);
+        taker = count(&used, &mut set, taker);
+        taker = count_week(used.spent(), now, &mut set, taker);
         taker
             .update_expression(set)
             .condition_expression(condition)
@@ -295,18 +315,19 @@ impl Store {
             .map_err(Error::internal)
     }
 
-    /// Gives back all holds of a team whose time is over. How many there were.
+    /// Gives back all holds of a team whose time was over by some time. How many there were.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub(super) async fn expire(
         &self,
         team: &TeamId,
+        by: Time,
         now: Time,
         patience: &mut Patience,
     ) -> Result<u64, Error> {
         let mut expired = 0_u64;
-        for id in self.open_holds(team, Some(now)).await? {
+        for id in self.open_holds(team, Some(by)).await? {
             let by = Release::ByTime;
             let (_, was_before) = self.release_with(team, &id, &by, now, patience).await?;
             expired = expired.saturating_add(u64::from(!was_before));
@@ -317,37 +338,8 @@ impl Store {
     /// The open holds of a team, or those that have expired by some time.
     async fn open_holds(&self, team: &TeamId, by: Option<Time>) -> Result<Vec<Id>, Error> {
         let last = keys::markers_until(by);
-        let markers = self.markers(keys::team(team), keys::MARKERS, &last).await?;
+        let markers = self.range(keys::team(team), keys::MARKERS, &last).await?;
         Ok(markers.iter().filter_map(keys::hold_of_marker).collect())
-    }
-
-    /// The markers in a partition whose sort keys are from `first` to `last`.
-    pub(super) async fn markers(
-        &self,
-        partition: String,
-        first: &str,
-        last: &str,
-    ) -> Result<Vec<Item>, Error> {
-        let mut markers = Vec::new();
-        let mut start: Option<Item> = None;
-        loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&*self.table)
-                .consistent_read(true)
-                .key_condition_expression("pk = :partition AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":partition", keys::text(&partition))
-                .expression_attribute_values(":first", keys::text(first))
-                .expression_attribute_values(":last", keys::text(last))
-                .set_exclusive_start_key(start);
-            let found = self.query(query).await?;
-            markers.extend(found.items.unwrap_or_default());
-            start = found.last_evaluated_key;
-            if start.is_none() {
-                return Ok(markers);
-            }
-        }
     }
 }
 

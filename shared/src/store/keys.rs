@@ -1,11 +1,14 @@
 //! Where everything is in the table: keys, index attributes and their names.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::civil::Date;
 
 use crate::domain::entry::Entry;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{Id, TeamId};
+use crate::domain::statement::Statement;
 use crate::domain::time::Time;
 
 /// An item as the SDK has it.
@@ -70,6 +73,25 @@ pub fn markers_until(by: Option<Time>) -> String {
 pub fn hold_of_marker(marker: &Item) -> Option<Id> {
     let sort = marker.get("sk")?.as_s().ok()?.strip_prefix(MARKERS)?;
     sort.rsplit_once('#')?.1.parse().ok()
+}
+
+/// What the sort keys of statements begin with.
+const STATEMENTS: &str = "CYCLE#";
+
+/// The key of a statement, in the partition of its team's pool, in the order of the cycles.
+#[must_use]
+pub fn statement(statement: &Statement) -> Item {
+    let Statement { start, number, .. } = statement;
+    key(team(&statement.team), &format!("{STATEMENTS}{start}#{number:08}"))
+}
+
+/// Where the statements are of the cycles that started on a day, or all of them.
+#[must_use]
+pub fn statements(start: Option<Date>) -> (String, String) {
+    let first = start.map_or_else(|| STATEMENTS.to_owned(), |day| format!("{STATEMENTS}{day}"));
+    // '~' sorts above all that can follow.
+    let last = format!("{first}~");
+    (first, last)
 }
 
 /// The key of a lane, which has a partition of its own as a hold has.

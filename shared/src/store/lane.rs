@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
-    Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
@@ -58,6 +59,15 @@ enum Own {
     CalledBack { at: Instant },
 }
 
+/// Lanes to call back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Whatever there are.
+    All,
+    /// Those whose time is over.
+    Expired,
+}
+
 /// A lane that is to be taken, or to be prolonged, along with a charge.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
@@ -90,6 +100,9 @@ impl Lanes {
 
     /// The lane to take along with charges of that cost, if one should be taken.
     pub(super) fn plan(&self, pool: &Pool, cost: Credits, now: Time) -> Option<Block> {
+        if pool.is_paused() {
+            return None;
+        }
         let (id, recent) = self.with(|lanes| match lanes.get(&pool.team) {
             Some(Own::Lane { id, spent, since, .. }) => {
                 let time = since.elapsed();
@@ -174,7 +187,7 @@ impl Store {
             .update_expression(
                 "SET credits = if_not_exists(credits, :none) + :block, \
                  remaining = if_not_exists(remaining, :none) + :block, \
-                 captured = if_not_exists(captured, :none), \
+                 captured = if_not_exists(captured, :none), used = if_not_exists(used, :unused), \
                  id = :id, team = :team, #status = :open, expires_at = :expires, \
                  epoch = :epoch, reset_epoch = :reset",
             )
@@ -184,6 +197,7 @@ impl Store {
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":block", keys::number(block.credits.get()))
             .expression_attribute_values(":none", keys::number(0))
+            .expression_attribute_values(":unused", AttributeValue::M(HashMap::new()))
             .expression_attribute_values(":id", keys::text(block.id.as_str()))
             .expression_attribute_values(":team", keys::text(team.as_str()))
             .expression_attribute_values(":open", keys::text(Status::Open.as_str()))
@@ -214,21 +228,29 @@ impl Store {
 
     async fn open_lanes(&self, team: &TeamId, by: Option<Time>) -> Result<Vec<Id>, Error> {
         // All of the partition: what an id can be made of sorts between these.
-        let markers = self.markers(keys::lanes(team), "-", "~").await?;
+        let markers = self.range(keys::lanes(team), "-", "~").await?;
         let is_over =
             |marker: &&Item| by.is_none_or(|by| keys::due_at(marker).is_some_and(|at| at <= by));
         Ok(markers.iter().filter(is_over).filter_map(keys::lane_of_marker).collect())
     }
 
-    /// Gives all lanes of a team back to its pool, or those that have expired by some time. Whether
-    /// there were any. Others may be taken meanwhile: who needs them all looks again.
+    /// Gives lanes of a team back to its pool. Whether there were any. Others may be taken meanwhile: who needs them all looks again.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(super) async fn call_back(&self, team: &TeamId, by: Option<Time>) -> Result<bool, Error> {
-        if by.is_none() {
-            self.lanes.called_back(team);
-        }
+    pub(super) async fn call_back(
+        &self,
+        team: &TeamId,
+        which: Which,
+        now: Time,
+    ) -> Result<bool, Error> {
+        let by = match which {
+            Which::Expired => Some(now),
+            Which::All => {
+                self.lanes.called_back(team);
+                None
+            }
+        };
         let ids = self.open_lanes(team, by).await?;
         let ids = if by.is_none() { self.unless_others_do(team, ids).await? } else { ids };
         // Owners charge from their lanes all the time. So each is closed first, whatever is in it.
@@ -238,7 +260,7 @@ impl Store {
         let mut patience = self.patience();
         for lanes in closed.chunks(BACK_AT_ONCE) {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            let writes = self.give_lanes_back(&pool, lanes)?;
+            let writes = self.give_lanes_back(&pool, lanes, now)?;
             // If it is cancelled, somebody else has given some of them back.
             self.transact(writes, &mut patience).await?;
         }
@@ -291,11 +313,12 @@ impl Store {
         &self,
         pool: &Pool,
         lanes: &[Hold],
+        now: Time,
     ) -> Result<Vec<TransactWriteItem>, Error> {
         let mut after = pool.clone();
         let mut writes = Vec::new();
         for lane in lanes {
-            after.take_back_lane(lane);
+            after.take_back_lane(lane, now);
             let gone = Delete::builder()
                 .table_name(&*self.table)
                 .set_key(Some(keys::lane(&lane.team, &lane.id)))
@@ -317,7 +340,7 @@ impl Store {
                 .map_err(Error::internal)?;
             writes.extend([delete(gone), delete(marker)]);
         }
-        writes.push(update(self.take_back(pool, &after)?));
+        writes.push(update(self.take_back(pool, &after, now)?));
         Ok(writes)
     }
 }

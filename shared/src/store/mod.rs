@@ -4,8 +4,10 @@ mod access;
 pub mod batch;
 pub mod change;
 pub mod charge;
+pub mod choice;
 mod company;
 pub mod connect;
+mod count;
 pub mod due;
 pub mod failure;
 pub mod history;
@@ -16,6 +18,7 @@ pub mod patience;
 pub mod pool;
 pub mod purchase;
 mod shortage;
+pub mod statement;
 
 use std::sync::Arc;
 use std::time::Duration;

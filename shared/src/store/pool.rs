@@ -1,6 +1,7 @@
 //! Reading a pool. Whoever meets a cycle that is over turns it, readers included, so that nobody
 //! sees credits that have lapsed.
 
+use super::lane::Which;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::change::Change;
@@ -51,7 +52,7 @@ impl Store {
             }
         }
         for lane in &lanes {
-            pool.take_back_lane(lane);
+            pool.take_back_lane(lane, now);
         }
         Ok(pool)
     }
@@ -65,19 +66,21 @@ impl Store {
         let mut done = Upkeep::default();
         loop {
             let mut pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            // Holds come first: a grant forgets what is owed to epochs whose holds have all expired.
             if !pool.held.is_zero() {
-                let expired = self.expire(team, now, &mut patience).await?;
+                // Holds that end before a cycle begins come first: they belong to the one before, and a
+                // grant forgets what is owed to epochs whose holds have all expired.
+                let by = pool.turn(now).map_or(now, |change| change.at);
+                let expired = self.expire(team, by, now, &mut patience).await?;
                 done.expired = done.expired.saturating_add(expired);
                 // Somebody else may have given them back since the pool was read.
                 pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             }
-            if !pool.lanes.is_zero() && Box::pin(self.call_back(team, Some(now))).await? {
+            if !pool.lanes.is_zero() && Box::pin(self.call_back(team, Which::Expired, now)).await? {
                 patience.check()?;
                 continue;
             }
             let Some(change) = pool.turn(now) else { return Ok((pool, done)) };
-            if self.apply(&pool, &change, &mut patience).await? {
+            if self.apply(&pool, &change, now, &mut patience).await? {
                 done.turned = true;
             } else {
                 patience.pause().await?;
@@ -101,7 +104,7 @@ impl Store {
             let pool = self.pool(team, now).await?;
             match decide(&pool)? {
                 None => return Ok(pool),
-                Some(change) if self.apply(&pool, &change, &mut patience).await? => {
+                Some(change) if self.apply(&pool, &change, now, &mut patience).await? => {
                     return self.pool(team, now).await;
                 }
                 Some(_) => patience.pause().await?,

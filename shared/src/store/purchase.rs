@@ -83,17 +83,23 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn settle(&self, purchase: &Purchase, now: Time) -> Result<Purchase, Error> {
+        let Purchase { team, credits, .. } = purchase;
         let writes = vec![
-            update(self.add(&purchase.team, purchase.credits, "attribute_exists(pk)")?),
+            update(self.add(team, *credits, "tally.bought", "attribute_exists(pk)", now)?),
             update(self.conclude(purchase, Status::Paid, None)?),
             put(self.list(&purchase.entry(now))?),
         ];
-        match self.transact(writes, &mut self.patience()).await?.as_deref() {
-            None | Some([_, Leg::Failed(_), _]) => {
-                self.shortages.forget(&purchase.team);
-                self.purchase(&purchase.team, &purchase.id).await
+        let mut patience = self.patience();
+        loop {
+            match self.transact(writes.clone(), &mut patience).await?.as_deref() {
+                None | Some([_, Leg::Failed(_), _]) => {
+                    self.shortages.forget(team);
+                    return self.purchase(team, &purchase.id).await;
+                }
+                // The cycle is over: what is bought now counts in the next one.
+                Some(_) => self.pool(team, now).await.map(drop)?,
             }
-            Some(_) => Err(Error::NotFound("team")),
+            patience.check()?;
         }
     }
 
@@ -114,37 +120,61 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn gift(&self, gift: Entry) -> Result<Outcome, Error> {
-        let credits = Credits::new(gift.credits.unsigned_abs());
+        let Entry { team, at: now, .. } = &gift;
+        let (credits, now) = (Credits::new(gift.credits.unsigned_abs()), *now);
         let writes = vec![
-            update(self.add(&gift.team, credits, "terms.account = :active")?),
+            update(self.add(team, credits, "tally.gifted", "terms.account = :active", now)?),
             put(self.put_entry(&gift)?),
         ];
-        match self.transact(writes, &mut self.patience()).await?.as_deref() {
-            None => {
-                self.shortages.forget(&gift.team);
-                Ok(Outcome::Charged(gift))
+        let mut patience = self.patience();
+        loop {
+            match self.transact(writes.clone(), &mut patience).await?.as_deref() {
+                None => {
+                    self.shortages.forget(team);
+                    return Ok(Outcome::Charged(gift));
+                }
+                Some([_, Leg::Failed(Some(image))]) => {
+                    return Outcome::earlier(image.clone(), &gift);
+                }
+                Some(_) => match self.pool(team, now).await {
+                    Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
+                    pool => {
+                        if let Err(error) = pool?.check_open() {
+                            return Ok(Outcome::Refused(error));
+                        }
+                    }
+                },
             }
-            Some([_, Leg::Failed(Some(image))]) => Outcome::earlier(image.clone(), &gift),
-            Some([Leg::Failed(Some(_)), _]) => Ok(Outcome::Refused(Error::AccountClosed)),
-            Some(_) => Ok(Outcome::Refused(Error::NotFound("team"))),
+            patience.check()?;
         }
     }
 
-    /// The update that adds credits which roll over.
-    fn add(&self, team: &TeamId, credits: Credits, condition: &str) -> Result<Update, Error> {
-        let update = Update::builder()
+    /// The update that adds credits which roll over, and counts them.
+    fn add(
+        &self,
+        team: &TeamId,
+        credits: Credits,
+        counter: &str,
+        condition: &str,
+        now: Time,
+    ) -> Result<Update, Error> {
+        let mut update = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(team)))
-            .update_expression("SET credits = credits + :more, mark = mark + :more")
-            .condition_expression(condition)
+            .update_expression(format!(
+                "SET credits = credits + :more, mark = mark + :more, \
+                 {counter} = {counter} + :more REMOVE refused"
+            ))
+            .condition_expression(format!(
+                "{condition} AND (attribute_not_exists(due_at) OR due_at > :now)"
+            ))
             .expression_attribute_values(":more", keys::number(credits.get()))
+            .expression_attribute_values(":now", keys::text(now.to_string()))
             .return_values_on_condition_check_failure(AllOld);
-        let uses_account = condition.contains(":active");
-        let update = if uses_account {
-            update.expression_attribute_values(":active", keys::text(Account::Active.as_str()))
-        } else {
-            update
-        };
+        if condition.contains(":active") {
+            update =
+                update.expression_attribute_values(":active", keys::text(Account::Active.as_str()));
+        }
         update.build().map_err(Error::internal)
     }
 

@@ -34,14 +34,28 @@ const AT_ONCE: usize = 16;
 pub(super) struct Shortages(Arc<Mutex<HashMap<TeamId, Shortage>>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Shortage {
+pub(super) struct Shortage {
     balance: Credits,
+    is_paused: bool,
+    is_noted: bool,
     due_at: Option<Time>,
     seen: Instant,
     seen_at: Time,
 }
 
 impl Shortage {
+    /// Why a charge is refused, as far as that is known.
+    fn refusal(&self, charge: &Entry) -> Option<Error> {
+        let (balance, required) = (self.balance, charge.spent());
+        if self.is_paused && charge.is_enrichment() {
+            Some(Error::EnrichmentPaused)
+        } else if required > balance && self.is_noted && !charge.pauses_enrichment() {
+            Some(Error::InsufficientCredits { balance, required })
+        } else {
+            None
+        }
+    }
+
     /// How long ago the pool was seen, by the clock that says more: one may stand still while a
     /// function is frozen, and the other in a test.
     fn age(&self, now: Time) -> Duration {
@@ -53,9 +67,11 @@ impl Shortage {
 
 impl Shortages {
     /// Remembers a pool that could not pay, with no lane open.
-    pub(super) fn remember(&self, pool: &Pool, now: Time) {
+    pub(super) fn remember(&self, pool: &Pool, now: Time) -> Shortage {
         let shortage = Shortage {
             balance: pool.balance.credits,
+            is_paused: pool.is_paused(),
+            is_noted: pool.refused.is_some(),
             due_at: pool.due_at(),
             seen: Instant::now(),
             seen_at: now,
@@ -66,6 +82,7 @@ impl Shortages {
             }
             pools.insert(pool.team.clone(), shortage);
         });
+        shortage
     }
 
     /// Forgets a pool that is no longer as it was seen.
@@ -96,34 +113,36 @@ impl Store {
         charges: &[Entry],
         now: Time,
     ) -> Result<Option<Vec<Outcome>>, Error> {
-        let Some(shortage) = self.shortages.of(team, now) else { return Ok(None) };
-        let least = charges.iter().map(Entry::spent).min().unwrap_or_default();
-        if least <= shortage.balance {
+        let Some(mut shortage) = self.shortages.of(team, now) else { return Ok(None) };
+        let all_refused =
+            |shortage: &Shortage| charges.iter().all(|charge| shortage.refusal(charge).is_some());
+        if !all_refused(&shortage) {
             return Ok(None);
         }
-        let mut balance = shortage.balance;
         if shortage.age(now) >= FRESH {
             let pool = self.pool(team, now).await?;
-            let may_pay = least <= pool.balance.credits || !pool.lanes.is_zero();
-            if may_pay || pool.check_open().is_err() {
+            if !pool.lanes.is_zero() || pool.check_open().is_err() {
                 self.shortages.forget(team);
                 return Ok(None);
             }
-            self.shortages.remember(&pool, now);
-            balance = pool.balance.credits;
+            shortage = self.shortages.remember(&pool, now);
+            if !all_refused(&shortage) {
+                return Ok(None);
+            }
         }
         let outcomes = stream::iter(charges.to_vec())
-            .map(async |asked| self.known_outcome(asked, balance).await);
+            .map(async |asked| self.known_outcome(asked, &shortage).await);
         outcomes.buffered(AT_ONCE).try_collect().await.map(Some)
     }
 
-    async fn known_outcome(&self, asked: Entry, balance: Credits) -> Result<Outcome, Error> {
+    async fn known_outcome(&self, asked: Entry, shortage: &Shortage) -> Result<Outcome, Error> {
+        let refused = || {
+            let lost = || Error::internal("a charge is not refused");
+            Outcome::Refused(shortage.refusal(&asked).unwrap_or_else(lost))
+        };
         match self.get(keys::entry(&asked)).await? {
             Some(image) => Outcome::earlier(image, &asked),
-            None => Ok(Outcome::Refused(Error::InsufficientCredits {
-                balance,
-                required: asked.spent(),
-            })),
+            None => Ok(refused()),
         }
     }
 }

@@ -155,6 +155,7 @@ async fn write(world: &World, team: &TeamId, load: Load, number: usize, start: I
                             answers.refused += 1;
                             answers.told = answers.told.max(Some(balance.get()));
                         }
+                        Outcome::Refused(Error::EnrichmentPaused) => answers.refused += 1,
                         Outcome::Refused(_) => answers.busy += 1,
                     }
                 }

@@ -153,7 +153,7 @@ pub fn functions(app: &App, limits: &Limits, payments: Arc<dyn Payments>) -> Rou
         .merge(purchase::routes(app.clone(), limits.clone(), payments))
         .merge(balance::routes(app.clone(), limits.clone()))
         .merge(hold::routes(app.clone()))
-        .merge(subscription::routes(app.clone()))
+        .merge(subscription::routes(app.clone(), limits.clone()))
 }
 
 async fn run_schedule(app: App) {

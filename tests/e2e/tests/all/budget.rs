@@ -15,9 +15,15 @@ async fn a_thousand_charges_on_a_budget_for_fifty() {
     let (charged, refused): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.status == 201);
     assert_eq!(charged.len(), 50);
-    for refused in refused {
-        let problem = refused.problem(402, "/problems/insufficient-credits");
+    let (short, paused): (Vec<_>, Vec<_>) =
+        refused.into_iter().partition(|answer| answer.status == 402);
+    assert!(!short.is_empty());
+    for short in short {
+        let problem = short.problem(402, "/problems/insufficient-credits");
         assert_eq!(problem["required"], 5);
+    }
+    for paused in paused {
+        paused.problem(409, "/problems/enrichment-paused");
     }
     assert_eq!(api.split("t").await, (0, 0));
     api.settles("t").await;

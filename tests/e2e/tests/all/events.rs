@@ -29,7 +29,7 @@ async fn http(app: &App, name: &str) -> (u64, Value) {
         "purchase" => purchase::routes(app, limits, Arc::new(NotConnected)),
         "hold" | "hold-release" => hold::routes(app),
         "balance" | "estimate" | "history" | "prices" => balance::routes(app, limits),
-        _ => subscription::routes(app),
+        _ => subscription::routes(app, Limits::default()),
     };
     let request: LambdaRequest = serde_json::from_str(&event(name)).unwrap();
     let mut function = Adapter::from(serve::outermost(routes));

@@ -9,7 +9,7 @@ use crate::api::{Answer, Api, admin, billing, member, pipeline};
 const DAY: u32 = 24 * 60 * 60;
 
 impl Api {
-    async fn hold(&self, team: &str, key: &str, body: &Value) -> Answer {
+    pub async fn hold(&self, team: &str, key: &str, body: &Value) -> Answer {
         self.post(&pipeline(), &format!("/teams/{team}/holds"), key, body).await
     }
 

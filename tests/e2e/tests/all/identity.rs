@@ -19,6 +19,7 @@ pub fn routes() -> Vec<(Method, &'static str, Option<Value>)> {
         (Method::GET, "/teams/t/credits", None),
         (Method::GET, "/teams/t/history", None),
         (Method::POST, "/teams/t/estimates", Some(work)),
+        (Method::GET, "/teams/t/usage", None),
         (Method::POST, "/teams/t/holds", Some(json!({ "credits": 5 }))),
         (Method::GET, "/teams/t/holds/h_1", None),
         (Method::POST, "/teams/t/holds/h_1/release", None),
@@ -31,6 +32,9 @@ pub fn routes() -> Vec<(Method, &'static str, Option<Value>)> {
         (Method::POST, "/teams/t/purchases", Some(json!({ "credits": 100 }))),
         (Method::POST, "/teams/t/gifts", Some(json!({ "credits": 100 }))),
         (Method::PUT, "/teams/t/subscription", Some(json!({ "plan": "email" }))),
+        (Method::GET, "/teams/t/settings", None),
+        (Method::PUT, "/teams/t/settings", Some(json!({ "low_balance_threshold": 10 }))),
+        (Method::POST, "/teams/t/enrichment/restart", None),
         (Method::DELETE, "/teams/t/subscription", None),
         (Method::DELETE, "/teams/t", None),
     ]
@@ -54,45 +58,62 @@ async fn statuses(api: &Api, token: &str, key: &str) -> Vec<u16> {
 async fn every_route_for_every_caller() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
-    // In the order of the routes: use, holds, catalogues, purchases, management.
-    let expected: [(String, [&[u16]; 5]); 5] = [
+    // In the order of the routes: use, holds, catalogues, purchases, choices, the end.
+    let expected: [(String, [&[u16]; 6]); 5] = [
         (
             member("t"),
             [
-                &[201, 200, 200, 200, 200],
+                &[201, 200, 200, 200, 200, 200],
                 &[201, 404, 404, 200],
                 &[200, 200, 200, 404],
                 &[403; 4],
+                &[200, 403, 409],
                 &[403; 2],
             ],
         ),
         (
             pipeline(),
             [
-                &[201, 200, 200, 200, 200],
+                &[201, 200, 200, 200, 200, 200],
                 &[201, 404, 404, 403],
                 &[200, 200, 200, 403],
                 &[403; 4],
+                &[200, 403, 403],
                 &[403; 2],
             ],
         ),
         (
             admin("other"),
-            [&[403; 5], &[403, 403, 403, 404], &[200, 200, 200, 403], &[403; 4], &[403; 2]],
+            [
+                &[403; 6],
+                &[403, 403, 403, 404],
+                &[200, 200, 200, 403],
+                &[403; 4],
+                &[403; 3],
+                &[403; 2],
+            ],
         ),
         (
             admin("t"),
             [
-                &[201, 200, 200, 200, 200],
+                &[201, 200, 200, 200, 200, 200],
                 &[201, 404, 404, 200],
                 &[200, 200, 200, 404],
                 &[403, 201, 403, 403],
+                &[200, 200, 409],
                 &[403; 2],
             ],
         ),
         (
             billing(),
-            [&[403; 5], &[403; 4], &[200, 200, 200, 403], &[403, 403, 201, 200], &[200; 2]],
+            [
+                &[403; 6],
+                &[403; 4],
+                &[200, 200, 200, 403],
+                &[403, 403, 201, 200],
+                &[200, 403, 403],
+                &[200; 2],
+            ],
         ),
     ];
     for (number, (token, expected)) in expected.into_iter().enumerate() {

@@ -18,5 +18,7 @@ mod identity;
 mod problems;
 mod reading;
 mod rules;
+mod running_out;
 mod template;
+mod usage;
 mod verbs;

@@ -45,7 +45,7 @@ fn router(function: &str, app: App) -> Router {
         "purchase" => purchase::routes(app, limits, Arc::new(Simulated::default())),
         "balance" => balance::routes(app, limits),
         "hold" => hold::routes(app),
-        "subscription" => subscription::routes(app),
+        "subscription" => subscription::routes(app, Limits::default()),
         other => panic!("{other} has routes that no test knows"),
     })
 }

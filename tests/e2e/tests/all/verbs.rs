@@ -79,7 +79,7 @@ async fn a_batch_is_as_if_each_were_made_in_turn() {
     let charges = [
         phone("a"),
         json!({ "key": "earlier", "action": "sms" }),
-        phone("too much"),
+        json!({ "key": "too much", "action": "sms", "quantity": 3 }),
         json!({ "key": "b", "action": "email_finder", "outcome": "risky" }),
         phone("a"),
         json!({ "key": "earlier", "action": "sms", "quantity": 7 }),
@@ -120,7 +120,7 @@ async fn a_batch_is_as_if_each_were_made_in_turn() {
         ]
     );
     assert_eq!(results[2]["problem"]["balance"], 5);
-    assert_eq!(results[2]["problem"]["shortfall"], 15);
+    assert_eq!(results[2]["problem"]["shortfall"], 13);
     assert_eq!(api.split("t").await, (0, 0));
     api.settles("t").await;
 }

@@ -107,6 +107,8 @@ async fn what_is_accepted_is_what_the_balance_covers() {
                     assert!(balance < required);
                     cheapest_refused = cheapest_refused.min(required.get());
                 }
+                // The first that was refused has paused it for all.
+                Outcome::Refused(Error::EnrichmentPaused) => {}
                 Outcome::Refused(error) => panic!("{error:?}"),
             }
         }
@@ -205,7 +207,7 @@ async fn fifty_of_a_thousand() {
         match outcome.unwrap() {
             // A replay where an answer got lost and the charge was sent again.
             Outcome::Charged(_) | Outcome::Replayed(_) => accepted += 1,
-            Outcome::Refused(Error::InsufficientCredits { .. }) => {}
+            Outcome::Refused(Error::InsufficientCredits { .. } | Error::EnrichmentPaused) => {}
             Outcome::Refused(error) => panic!("{error:?}"),
         }
     }

@@ -63,13 +63,22 @@ async fn a_duplicate_is_one_round_trip() {
     assert_eq!(reading.round_trips, 1);
 }
 
+/// The first one is written into the pool as well, which pauses enrichment.
 #[tokio::test]
 async fn a_refusal_is_one_round_trip() {
     let bench = Bench::new(0).await;
     bench.charge(0..80).await;
     let (outcomes, reading) = bench.charge(80..81).await;
     assert!(matches!(outcomes[..], [Outcome::Refused(Error::InsufficientCredits { .. })]));
-    assert_eq!(reading.round_trips, 1);
+    assert_eq!(reading.round_trips, 2);
+    let (store, meter) = (bench.engine.store_with(&bench.meter), &bench.meter);
+    for (action, outcome) in [("email_finder", "risky"), ("sms", "sent")] {
+        let refused = charge(&bench.team, action, action, outcome);
+        let store = store.clone();
+        let outcomes = store.charge(&bench.team, vec![refused], now()).await;
+        assert!(matches!(outcomes[..], [Outcome::Refused(_)]), "{outcomes:?}");
+        assert_eq!(meter.take().round_trips, 1);
+    }
 }
 
 #[tokio::test]
@@ -122,10 +131,12 @@ async fn a_storm_of_refusals_stays_away_from_the_pool() {
     let bench = Bench::new(0).await;
     bench.charge(0..80).await;
     let (_, first) = bench.charge(80..81).await;
-    assert_eq!((first.round_trips, first.writes), (1, 1));
+    assert_eq!((first.round_trips, first.writes), (2, 2));
+    let (_, second) = bench.charge(80..81).await;
+    assert_eq!((second.round_trips, second.writes), (1, 0));
     let storm: Vec<_> = (81..1_081).map(|key| bench.charge(key..key + 1)).collect();
     for (outcomes, reading) in join_all(storm).await {
-        let refused = matches!(outcomes[..], [Outcome::Refused(Error::InsufficientCredits { .. })]);
+        let refused = matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]);
         assert!(refused, "{outcomes:?}");
         assert_eq!(reading.writes, 0);
     }
@@ -133,6 +144,9 @@ async fn a_storm_of_refusals_stays_away_from_the_pool() {
     assert!(matches!(outcomes[..], [Outcome::Replayed(_)]), "a replay is no refusal");
     assert_eq!((again.round_trips, again.writes), (1, 0));
     bench.store.gift(gift_of(&bench.team, 5)).await.unwrap();
+    let (outcomes, _) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]), "{outcomes:?}");
+    bench.store.restart(&bench.team, now()).await.unwrap();
     let (outcomes, _) = bench.charge(80..81).await;
     assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "a top-up is noticed");
 }
@@ -152,12 +166,17 @@ fn a_thousand_refusals_a_second_cost_two_write_units() {
         let _ = world.tally();
         let calls = (0..SECONDS * 1_000).map(async |n| {
             sleep(Duration::from_millis(n.into())).await;
-            let entry = charge(&team, &format!("late {n}"), "email_finder", "risky");
+            let (action, came) =
+                if n % 2 == 0 { ("email_finder", "risky") } else { ("sms", "sent") };
+            let entry = charge(&team, &format!("late {n}"), action, came);
             store.charge(&team, vec![entry], world.now()).await.pop()
         });
         for outcome in join_all(calls.map(Box::pin)).await {
-            let refused =
-                matches!(outcome, Some(Outcome::Refused(Error::InsufficientCredits { .. })));
+            use Error::{EnrichmentPaused, InsufficientCredits};
+            let refused = matches!(
+                outcome,
+                Some(Outcome::Refused(InsufficientCredits { .. } | EnrichmentPaused))
+            );
             assert!(refused, "{outcome:?}");
         }
         let tally = world.tally();
@@ -173,9 +192,34 @@ async fn a_memory_of_too_few_credits_fades() {
     bench.charge(0..81).await;
     let elsewhere = bench.engine.store();
     elsewhere.gift(gift_of(&bench.team, 5)).await.unwrap();
+    elsewhere.restart(&bench.team, now()).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(1)).await;
     tokio::time::resume();
     let (outcomes, _) = bench.charge(80..81).await;
     assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "{outcomes:?}");
+}
+
+/// A pool stays below 1 KB with all its settings and with counters of a dozen actions, so that a
+/// charge costs no more.
+#[tokio::test]
+async fn a_pool_with_its_counters_is_still_small() {
+    let bench = Bench::new(1_000_000).await;
+    let settings = r#"{"low_balance_threshold":20000,
+        "auto_top_up":{"below":50000,"credits":100000,"monthly_limit":1000000}}"#;
+    let settings = serde_json::from_str(settings).unwrap();
+    bench.store.set(&bench.team, &settings, now()).await.unwrap();
+    let many = |action: &str, outcome: &str| Entry {
+        quantity: Some(12_345),
+        ..charge(&bench.team, &format!("many {action}"), action, outcome)
+    };
+    let dozen = PRICE_LISTS[0].prices.iter().take(12);
+    let dozen = dozen.map(|price| many(price.action, price.charged[0]));
+    bench.store.charge(&bench.team, dozen.collect(), now()).await;
+    let too_much = Entry { credits: -2_000_000, ..many("sms", "sent") };
+    bench.store.charge(&bench.team, vec![too_much], now()).await;
+    let _ = bench.meter.take();
+    let (outcomes, reading) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]));
+    assert_eq!(reading.write_tenths, 50, "{reading:?}");
 }

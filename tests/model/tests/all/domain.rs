@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
+use shared::domain::Credits;
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::change::Change;
 use shared::domain::charge::ChargeRequest;
@@ -11,12 +12,14 @@ use shared::domain::hold::{Hold, HoldRequest, Status};
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::pool::{Effect, Pool};
 use shared::domain::purchase::{GiftRequest, Purchase};
+use shared::domain::statement::{Spending, Statement};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
-use shared::domain::{Credits, Error};
+use shared::domain::usage::{ActionUsage, Usage};
 
-use crate::operation::{Came, Charge, Operation, Sight, key, ledger, life, runner};
+use crate::operation::{Came, Charge, Closed, Cycle, Operation, Sight, key, ledger, life, runner};
 use crate::reference::Reference;
+use crate::store::refusal;
 
 /// A team as the domain has it, with maps for a table.
 struct Team {
@@ -24,6 +27,7 @@ struct Team {
     exists: bool,
     entries: HashMap<String, Entry>,
     holds: BTreeMap<Id, Hold>,
+    statements: Vec<Closed>,
 }
 
 pub fn hold_id(team: &TeamId, number: u8) -> Id {
@@ -68,6 +72,7 @@ impl Team {
             exists: false,
             entries: HashMap::new(),
             holds: BTreeMap::new(),
+            statements: Vec::new(),
         }
     }
 
@@ -80,7 +85,7 @@ impl Team {
                     let cost = Credits::new(entry.credits.unsigned_abs());
                     match entry.hold.clone() {
                         Some(hold) => self.capture(&entry, &hold, cost, now),
-                        None => self.post(&entry, Effect::Charge(cost), now),
+                        None => self.charge(&entry, cost, now),
                     }
                 })
                 .collect(),
@@ -93,14 +98,14 @@ impl Team {
                     credits,
                     now,
                 );
-                vec![self.post(&purchase.entry(now), Effect::Purchase(credits), now)]
+                vec![self.add(&purchase.entry(now), credits, now)]
             }
             Operation::Gift { key: number, credits } => {
                 let credits = Credits::new((*credits).into());
                 let gift = GiftRequest { credits, reference: None };
                 let entry =
                     gift.entry(&self.pool.team, key(*number), "u".parse().unwrap(), now).unwrap();
-                vec![self.post(&entry, Effect::Purchase(credits), now)]
+                vec![self.add(&entry, credits, now)]
             }
             Operation::Hold { key: number, credits, days } => {
                 vec![self.hold(&hold_entry(&self.pool.team, *number, *credits, *days, now), now)]
@@ -131,6 +136,19 @@ impl Team {
                 }
                 Vec::new()
             }
+            Operation::Restart => {
+                self.keep_up(now);
+                if !self.exists {
+                    return vec![Came::NoTeam];
+                }
+                vec![self.pool.check_restart().map_or_else(
+                    |error| refusal(&error),
+                    |()| {
+                        self.pool.paused_at = None;
+                        Came::Done(0)
+                    },
+                )]
+            }
             Operation::Wait(_) => Vec::new(),
             Operation::Refill => {
                 self.keep_up(now);
@@ -139,29 +157,50 @@ impl Team {
         }
     }
 
-    fn post(&mut self, entry: &Entry, effect: Effect, now: Time) -> Came {
-        if let Some(came) = self.repeated(entry) {
+    fn charge(&mut self, entry: &Entry, required: Credits, now: Time) -> Came {
+        if let Some(came) = self.refused(entry, now) {
             return came;
         }
-        if !self.exists {
-            return Came::NoTeam;
+        if self.pool.is_paused() && entry.is_enrichment() {
+            return Came::Paused;
         }
-        if matches!(self.pool.check_open(), Err(Error::AccountClosed)) {
-            return Came::Closed;
-        }
-        // What rolls over is the same before and after a reset, so it leaves what is due alone.
-        if entry.kind == Kind::Charge {
-            self.keep_up(now);
-        }
-        let required = entry.credits.unsigned_abs();
-        match self.pool.balance.after(effect) {
-            Some(after) => {
-                self.pool.balance = after;
-                self.write(entry.clone());
-                Came::Done(required)
+        let Some(after) = self.pool.balance.after(Effect::Charge(required)) else {
+            if entry.pauses_enrichment() {
+                self.pool.paused_at = Some(now);
             }
-            None => Came::Short { balance: self.pool.balance.credits.get(), required },
+            let balance = self.pool.balance.credits.get();
+            return Came::Short { balance, required: required.get() };
+        };
+        self.pool.balance = after;
+        self.pool.used.merge(&Usage::of([entry]));
+        self.write(entry.clone());
+        Came::Done(required.get())
+    }
+
+    fn add(&mut self, entry: &Entry, credits: Credits, now: Time) -> Came {
+        if let Some(came) = self.refused(entry, now) {
+            return came;
         }
+        self.pool.balance = self.pool.balance.after(Effect::Purchase(credits)).unwrap();
+        let tally = &mut self.pool.tally;
+        let count = if entry.kind == Kind::Gift { &mut tally.gifted } else { &mut tally.bought };
+        *count = count.plus(credits).unwrap();
+        self.write(entry.clone());
+        Came::Done(credits.get())
+    }
+
+    fn refused(&mut self, entry: &Entry, now: Time) -> Option<Came> {
+        if let Some(came) = self.repeated(entry) {
+            return Some(came);
+        }
+        if !self.exists {
+            return Some(Came::NoTeam);
+        }
+        if self.pool.check_open().is_err() {
+            return Some(Came::Closed);
+        }
+        self.keep_up(now);
+        None
     }
 
     fn repeated(&self, entry: &Entry) -> Option<Came> {
@@ -183,11 +222,15 @@ impl Team {
         if hold.check_open(now).is_err() {
             return Came::HoldClosed;
         }
+        if hold.without_enrichment && entry.is_enrichment() {
+            return Came::Paused;
+        }
         let Some(remaining) = hold.remaining.minus(cost) else {
             return Came::Short { balance: hold.remaining.get(), required: cost.get() };
         };
         hold.remaining = remaining;
         hold.captured = hold.captured.plus(cost).unwrap();
+        hold.used.merge(&Usage::of([entry]));
         self.write(entry.clone());
         Came::Done(cost.get())
     }
@@ -228,6 +271,9 @@ impl Team {
         if hold.check_open(now).is_err() {
             return Came::HoldClosed;
         }
+        if self.pool.is_due(now) {
+            self.keep_up(now);
+        }
         let entry = Entry {
             hold: Some(id.clone()),
             ..Entry::of_key(&self.pool.team, key(number), Kind::Release, now)
@@ -239,7 +285,7 @@ impl Team {
     fn give_back(&mut self, id: &Id, entry: Entry, status: Status) {
         let hold = self.holds.get_mut(id).unwrap();
         let rest = hold.remaining;
-        let lapsed = self.pool.take_back(hold);
+        let lapsed = self.pool.take_back(hold, entry.at);
         hold.remaining = Credits::ZERO;
         hold.status = status;
         if !lapsed.is_zero() {
@@ -250,23 +296,26 @@ impl Team {
     }
 
     fn keep_up(&mut self, now: Time) {
-        let due = |hold: &&Hold| hold.status == Status::Open && hold.expires_at <= now;
+        if let Some(change) = self.pool.turn(now) {
+            self.expire(change.at);
+            let change = self.pool.turn(now).unwrap();
+            self.change(change);
+        }
+        self.expire(now);
+    }
+
+    fn expire(&mut self, by: Time) {
+        let due = |hold: &&Hold| hold.status == Status::Open && hold.expires_at <= by;
         let due: Vec<Hold> = self.holds.values().filter(due).cloned().collect();
         for hold in due {
             let (id, at) = (hold.id, hold.expires_at);
             let entry = Entry::of_hold(&self.pool.team, Kind::Release, id.clone(), at);
             self.give_back(&id, entry, Status::Expired);
         }
-        self.turn(now);
-    }
-
-    fn turn(&mut self, now: Time) {
-        if let Some(change) = self.pool.turn(now) {
-            self.change(change);
-        }
     }
 
     fn change(&mut self, change: Change) {
+        let old = self.pool.clone();
         let (before, pool) = (self.pool.balance, &mut self.pool);
         if change.effect.is_grant() {
             if before.is_below_mark() {
@@ -276,6 +325,14 @@ impl Team {
         }
         pool.balance = before.after(change.effect).unwrap();
         pool.terms = change.terms;
+        match (change.tally, change.effect) {
+            (Some(tally), _) => (pool.tally, pool.used) = (tally, Usage::default()),
+            (None, Effect::Grant(more)) => {
+                pool.tally.granted = pool.tally.granted.plus(more).unwrap();
+            }
+            (None, _) => {}
+        }
+        self.statements.extend(Statement::of(&old, pool).as_ref().map(closed));
         let settled: Vec<String> = pool.settled_epochs().cloned().collect();
         pool.owed.retain(|epoch, _| !settled.contains(epoch));
         for entry in change.entries {
@@ -313,7 +370,32 @@ pub fn see<'a>(pool: &Pool, held: u64, entries: impl Iterator<Item = &'a Entry>)
             .map(|subscription| subscription.plan.name.to_owned()),
         cycle_end: pool.terms.cycle.map(|cycle| cycle.end.to_string()),
         closed: pool.check_open().is_err(),
+        paused: pool.is_paused(),
+        cycle: cycle(&pool.used, &Spending::so_far(pool)),
         ledger: ledger(rows.into_iter()),
+    }
+}
+
+fn cycle(used: &Usage, credits: &Spending) -> Cycle {
+    let row =
+        |row: ActionUsage| (row.action.to_owned(), [row.attempts, row.charged, row.credits.get()]);
+    Cycle {
+        used: used.actions().map(row).collect(),
+        spent: credits.spent.get(),
+        free_spent: credits.free_spent.get(),
+        granted: credits.granted.get(),
+        bought: credits.purchased.get(),
+        gifted: credits.gifted.get(),
+    }
+}
+
+pub fn closed(statement: &Statement) -> Closed {
+    Closed {
+        start: statement.start.to_string(),
+        end: statement.end.to_string(),
+        plan: statement.plan.clone(),
+        cycle: cycle(&statement.used, &statement.credits),
+        expired: statement.credits.expired.unwrap().get(),
     }
 }
 
@@ -330,6 +412,7 @@ fn the_domain_agrees_with_the_reference() {
             let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
             prop_assert_eq!(team.apply(operation, now), expected, "{:?}", operation);
             prop_assert_eq!(team.see(now), reference.see(), "after {:?}", operation);
+            prop_assert_eq!(&team.statements, &reference.statements, "after {:?}", operation);
         }
         Ok(())
     });

@@ -46,7 +46,7 @@ fn lanes_do_not_show() {
         .unwrap()
     });
     tested.unwrap();
-    assert!(taken.get() > 100, "{} lanes were seen", taken.get());
+    assert!(taken.get() > 40, "{} lanes were seen", taken.get());
 }
 
 async fn agree(
@@ -81,23 +81,23 @@ async fn agree(
 }
 
 /// Looks without turning a cycle that is over.
-async fn has_lanes(world: &World, team: &TeamId) -> bool {
+pub async fn has_lanes(world: &World, team: &TeamId) -> bool {
     let pool = world.client().get_item().table_name(engine::TABLE).set_key(Some(keys::pool(team)));
     let pool = pool.send().await.unwrap().item;
     pool.is_some_and(|pool| pool["lanes"] != keys::number(0))
 }
 
-fn calm<T>(life: impl AsyncFnOnce(World) -> T) -> T {
+pub fn calm<T>(life: impl AsyncFnOnce(World) -> T) -> T {
     physics::run(1, Nature::CALM, now(), life).unwrap()
 }
 
-async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> Outcome {
+pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> Outcome {
     let entry = charge(team, key, "email_finder", "risky");
     store.charge(team, vec![entry], now).await.pop().unwrap()
 }
 
 /// A process with a lane, of a team with 400 free credits and so many others.
-async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
+pub async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
     let store = world.store();
     let team = team_with(&store, "t", rolling).await;
     // Two at once are in each other's way.
@@ -232,7 +232,7 @@ fn lanes_stay_open_for_what_they_could_not_cover() {
         let before = world.store().pool(&team, world.now()).await.unwrap();
         let now = world.now();
         let held = world.store().hold(hold_entry(&team, 1, 60_000, 1, now), now).await.unwrap();
-        let many = charge(&team, "many", "phone_finder", "valid");
+        let many = charge(&team, "many", "sms", "sent");
         let many = Entry { credits: -60_000, ..many };
         let charged = world.store().charge(&team, vec![many], now).await.pop().unwrap();
         for outcome in [held, charged] {
@@ -241,7 +241,8 @@ fn lanes_stay_open_for_what_they_could_not_cover() {
             };
             assert_eq!(balance.get(), 3_390, "with what is in lanes");
         }
-        assert_eq!(world.store().pool(&team, world.now()).await.unwrap(), before);
+        let after = world.store().pool(&team, world.now()).await.unwrap();
+        assert_eq!((after.balance, after.lanes), (before.balance, before.lanes));
     });
 }
 

@@ -19,6 +19,7 @@ mod history;
 mod lanes;
 mod operation;
 mod reference;
+mod running_out;
 mod seeds;
 mod store;
 mod turn;

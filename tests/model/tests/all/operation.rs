@@ -1,5 +1,7 @@
 //! Random operations on one team, and what can come of them. Keys are few, so that they collide.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use shared::domain::ids::Key;
@@ -32,6 +34,8 @@ pub enum Operation {
     },
     Cancel,
     Close,
+    /// Enrichment is restarted.
+    Restart,
     /// Time passes, in days.
     Wait(u8),
     /// The schedule runs.
@@ -60,6 +64,8 @@ pub enum Came {
     NoTeam,
     NoHold,
     HoldClosed,
+    Paused,
+    NothingToRestart,
 }
 
 /// What can be seen of a team after an operation.
@@ -71,9 +77,33 @@ pub struct Sight {
     pub plan: Option<String>,
     pub cycle_end: Option<String>,
     pub closed: bool,
+    pub paused: bool,
+    pub cycle: Cycle,
     /// The ledger's kinds and credits, sorted; what lapsed is summed up, because a hold that is given
     /// back late splits it.
     pub ledger: Vec<(String, i64)>,
+}
+
+/// What happened in a cycle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cycle {
+    /// What was tried, what of that was charged, and what that cost, by action.
+    pub used: BTreeMap<String, [u64; 3]>,
+    pub spent: u64,
+    pub free_spent: u64,
+    pub granted: u64,
+    pub bought: u64,
+    pub gifted: u64,
+}
+
+/// A cycle that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    pub start: String,
+    pub end: String,
+    pub plan: Option<String>,
+    pub cycle: Cycle,
+    pub expired: u64,
 }
 
 /// A ledger as [`Sight`] has it.
@@ -141,6 +171,7 @@ pub fn life() -> impl Strategy<Value = Vec<Operation>> {
             .prop_map(|(key, credits, days)| Operation::Hold { key, credits, days }),
         3 => (58..80_u8, 60..70_u8).prop_map(|(key, hold)| Operation::Release { key, hold }),
         1 => Just(Operation::Cancel),
+        3 => Just(Operation::Restart),
         5 => (1..50_u8).prop_map(Operation::Wait),
         2 => Just(Operation::Refill),
         1 => prop::bool::weighted(0.1).prop_map(|close| if close { Operation::Close } else { Operation::Wait(90) }),

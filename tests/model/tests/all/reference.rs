@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::operation::{Came, Charge, Operation, Sight, ledger};
+use crate::operation::{Came, Charge, Closed, Cycle, Operation, Sight, ledger};
 
 /// A calendar day as (year, month, day).
 type Day = (i64, i64, i64);
@@ -34,6 +34,8 @@ struct Hold {
     captured: u64,
     is_open: bool,
     expires: Day,
+    used: BTreeMap<String, [u64; 3]>,
+    taken_paused: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +44,7 @@ struct Plan {
     seats: u64,
     most_seats: u64,
     anchor: Day,
+    cycle_start: Day,
     cycle_end: Day,
     cancelled: bool,
 }
@@ -52,6 +55,14 @@ pub struct Reference {
     today: Day,
     exists: bool,
     closed: bool,
+    paused: bool,
+    used: BTreeMap<String, [u64; 3]>,
+    /// Since when it is counted what came in, what was kept then, and what lapsed of late holds.
+    since: Option<Day>,
+    kept: u64,
+    came_in: BTreeMap<&'static str, u64>,
+    lapsed_late: u64,
+    pub statements: Vec<Closed>,
     events: Vec<Event>,
     holds: BTreeMap<u8, Hold>,
     plan: Option<Plan>,
@@ -65,6 +76,13 @@ impl Reference {
             today,
             exists: false,
             closed: false,
+            paused: false,
+            used: BTreeMap::new(),
+            since: None,
+            kept: 0,
+            came_in: BTreeMap::new(),
+            lapsed_late: 0,
+            statements: Vec::new(),
             events: Vec::new(),
             holds: BTreeMap::new(),
             plan: None,
@@ -74,8 +92,7 @@ impl Reference {
     }
 
     pub fn today(&self) -> String {
-        let (year, month, day) = self.today;
-        format!("{year:04}-{month:02}-{day:02}")
+        written(self.today)
     }
 
     pub fn see(&mut self) -> Sight {
@@ -87,12 +104,50 @@ impl Reference {
             purchased,
             held: open.map(|hold| hold.credits - hold.captured).sum(),
             plan: self.plan.as_ref().map(|plan| plan.name.to_owned()),
-            cycle_end: self.plan.as_ref().map(|plan| {
-                format!("{:04}-{:02}-{:02}", plan.cycle_end.0, plan.cycle_end.1, plan.cycle_end.2)
-            }),
+            cycle_end: self.plan.as_ref().map(|plan| written(plan.cycle_end)),
             closed: self.closed,
+            paused: self.paused,
+            cycle: self.cycle(),
             ledger: ledger(self.ledger.iter().cloned()),
         }
+    }
+
+    fn cycle(&self) -> Cycle {
+        let (free, _) = self.buckets();
+        let came_in = |kind: &str| self.came_in.get(kind).copied().unwrap_or(0);
+        let spent = self.used.values().map(|[_, _, credits]| credits).sum();
+        let granted = came_in("grant");
+        Cycle {
+            used: self.used.clone(),
+            spent,
+            free_spent: spent.min((self.kept + granted).saturating_sub(free)),
+            granted,
+            bought: came_in("purchase"),
+            gifted: came_in("gift"),
+        }
+    }
+
+    /// Ends what is counted, as a statement, and begins anew.
+    fn close_cycle(&mut self, next: Day, lapsed: u64) {
+        let (cycle, plan) = (self.cycle(), self.plan.as_ref());
+        let expired = lapsed + self.lapsed_late;
+        let nothing = Cycle { used: BTreeMap::new(), ..Cycle::default() };
+        if plan.is_some() || cycle != nothing || expired > 0 {
+            let end = plan.map_or(next, |plan| plan.cycle_end.min(next));
+            let start = plan.map(|plan| plan.cycle_start).or(self.since).unwrap_or(end);
+            self.statements.push(Closed {
+                start: written(start),
+                end: written(end),
+                plan: plan.map(|plan| plan.name.to_owned()),
+                cycle,
+                expired,
+            });
+        }
+        self.used.clear();
+        self.came_in.clear();
+        self.lapsed_late = 0;
+        self.since = Some(next);
+        self.kept = self.buckets().0 - lapsed;
     }
 
     /// The two buckets: all that happened, gone through once more. A hold has taken what it still
@@ -159,6 +214,23 @@ impl Reference {
                 self.closed = self.exists;
                 Vec::new()
             }
+            Operation::Restart => {
+                if !self.exists {
+                    return vec![Came::NoTeam];
+                }
+                self.lapse();
+                if self.closed {
+                    return vec![Came::Closed];
+                }
+                if !self.paused {
+                    return vec![Came::NothingToRestart];
+                }
+                if self.balance() == 0 {
+                    return vec![Came::Short { balance: 0, required: 1 }];
+                }
+                self.paused = false;
+                vec![Came::Done(0)]
+            }
             Operation::Wait(days) => {
                 for _ in 0..*days {
                     self.today = tomorrow(self.today);
@@ -174,14 +246,18 @@ impl Reference {
 
     fn charge(&mut self, charge: &Charge) -> Came {
         let quantity = u64::from(charge.quantity);
+        let minutes = quantity / 60 + u64::from(quantity % 60 > 0);
         let cost = match (charge.action, charge.outcome) {
             ("email_finder", "deliverable") => 5 * quantity,
             ("phone_finder", "valid") => 20 * quantity,
-            ("call", "answered") => 4 * (quantity / 60 + u64::from(quantity % 60 > 0)),
+            ("call", "answered") => 4 * minutes,
             ("sms", "sent") => 6 * quantity,
             ("signal_merger", "identified") => 100 * quantity,
             _ => 0,
         };
+        let units = if charge.action == "call" { minutes } else { quantity };
+        let counted = [units, if cost > 0 { units } else { 0 }, cost];
+        let is_enrichment = !matches!(charge.action, "call" | "sms");
         if let Some(came) = self.repeated(charge.key, &Asked::Charge(charge.clone())) {
             return came;
         }
@@ -191,11 +267,15 @@ impl Reference {
             if !hold.is_open || hold.expires <= today {
                 return Came::HoldClosed;
             }
+            if hold.taken_paused && is_enrichment {
+                return Came::Paused;
+            }
             let balance = hold.credits - hold.captured;
             if cost > balance {
                 return Came::Short { balance, required: cost };
             }
             hold.captured += cost;
+            count(&mut hold.used, charge.action, counted);
             "capture"
         } else {
             if !self.exists {
@@ -205,11 +285,16 @@ impl Reference {
                 return Came::Closed;
             }
             self.lapse();
+            if self.paused && is_enrichment {
+                return Came::Paused;
+            }
             let balance = self.balance();
             if cost > balance {
+                self.paused |= is_enrichment;
                 return Came::Short { balance, required: cost };
             }
             self.events.push(Event::Spend(cost));
+            count(&mut self.used, charge.action, counted);
             "charge"
         };
         self.write(kind, -i64::try_from(cost).unwrap());
@@ -228,7 +313,9 @@ impl Reference {
         if self.closed {
             return Came::Closed;
         }
+        self.lapse();
         self.events.push(Event::Add(credits.into()));
+        *self.came_in.entry(name).or_default() += u64::from(credits);
         self.write(name, i64::from(credits));
         self.done.insert(key, (asked, u64::from(credits)));
         Came::Done(u64::from(credits))
@@ -254,7 +341,17 @@ impl Reference {
         for _ in 0..days {
             expires = tomorrow(expires);
         }
-        self.holds.insert(key, Hold { credits, captured: 0, is_open: true, expires });
+        self.holds.insert(
+            key,
+            Hold {
+                credits,
+                captured: 0,
+                is_open: true,
+                expires,
+                used: BTreeMap::new(),
+                taken_paused: self.paused,
+            },
+        );
         self.events.push(Event::Hold(key));
         self.write("hold", 0);
         self.done.insert(key, (asked, credits));
@@ -270,6 +367,9 @@ impl Reference {
         if !is_open {
             return Came::HoldClosed;
         }
+        if self.is_over() {
+            self.lapse();
+        }
         self.give_back(hold);
         let captured = self.holds[&hold].captured;
         self.done.insert(key, (Asked::Release(hold), captured));
@@ -282,7 +382,11 @@ impl Reference {
         let hold = self.holds.get_mut(&key).unwrap();
         hold.is_open = false;
         let rest = hold.credits - hold.captured;
+        for (action, counted) in std::mem::take(&mut hold.used) {
+            count(&mut self.used, &action, counted);
+        }
         let lapsed = rest - (self.balance() - before);
+        self.lapsed_late += lapsed;
         self.write("release", 0);
         self.write("expiry", -i64::try_from(lapsed).unwrap());
     }
@@ -304,17 +408,20 @@ impl Reference {
             let granted = if name == "multichannel_expert" { 400 * more } else { 0 };
             if granted > 0 {
                 self.events.push(Event::Grant(granted));
+                *self.came_in.entry("grant").or_default() += granted;
             }
             self.write("grant", i64::try_from(granted).unwrap());
             return;
         }
-        let cycle_end = months_after(self.today, 1);
+        let lapsed = self.buckets().0;
+        self.close_cycle(today, lapsed);
         self.plan = Some(Plan {
             name,
             seats,
             most_seats: seats,
-            anchor: self.today,
-            cycle_end,
+            anchor: today,
+            cycle_start: today,
+            cycle_end: months_after(today, 1),
             cancelled: false,
         });
         let granted = match name {
@@ -327,46 +434,60 @@ impl Reference {
         self.reset(granted);
     }
 
-    /// Whatever is due: the end of holds whose time is over, then the turn of the cycle.
+    fn is_over(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.cycle_end <= self.today && !self.closed)
+    }
+
+    /// Whatever is due, in its order: the end of holds whose time was over before the cycle that runs
+    /// now, the turn, and the end of all other holds.
     fn lapse(&mut self) {
-        let due = |hold: &Hold| hold.is_open && hold.expires <= self.today;
+        if self.is_over() {
+            self.turn();
+        }
+        self.expire(self.today);
+    }
+
+    fn expire(&mut self, by: Day) {
+        let due = |hold: &Hold| hold.is_open && hold.expires <= by;
         let due: Vec<u8> =
             self.holds.iter().filter(|(_, hold)| due(hold)).map(|(key, _)| *key).collect();
         for key in due {
             self.give_back(key);
         }
-        self.turn();
     }
 
     fn turn(&mut self) {
-        let today = self.today;
-        let Some(plan) = self.plan.as_mut().filter(|plan| plan.cycle_end <= today && !self.closed)
-        else {
-            return;
-        };
+        let plan = self.plan.clone().unwrap();
         if plan.cancelled {
+            self.expire(self.today);
+            let lapsed = self.buckets().0;
+            self.close_cycle(plan.cycle_end, lapsed);
             self.plan = None;
             self.reset(0);
             return;
         }
         let mut months = 1;
-        while months_after(plan.anchor, months) <= today {
+        while months_after(plan.anchor, months) <= self.today {
             months += 1;
         }
-        plan.cycle_end = months_after(plan.anchor, months);
-        plan.most_seats = plan.seats;
-        if plan.name == "multichannel_expert" {
-            let granted = 400 * plan.seats;
+        let cycle_start = months_after(plan.anchor, months - 1);
+        self.expire(cycle_start);
+        let is_monthly = matches!(plan.name, "multichannel_expert" | "email_pro");
+        let lapsed = if is_monthly { self.buckets().0 } else { 0 };
+        self.close_cycle(cycle_start, lapsed);
+        if is_monthly {
+            let granted = if plan.name == "multichannel_expert" { 400 * plan.seats } else { 0 };
             self.reset(granted);
-        } else if plan.name == "email_pro" {
-            self.reset(0);
         }
+        let cycle_end = months_after(plan.anchor, months);
+        self.plan = Some(Plan { cycle_start, cycle_end, most_seats: plan.seats, ..plan });
     }
 
     fn reset(&mut self, granted: u64) {
         let (free, _) = self.buckets();
         self.write("expiry", -i64::try_from(free).unwrap());
         self.events.push(Event::Reset(granted));
+        *self.came_in.entry("grant").or_default() += granted;
         self.write("grant", i64::try_from(granted).unwrap());
     }
 
@@ -375,6 +496,17 @@ impl Reference {
             self.ledger.push((kind.to_owned(), credits));
         }
     }
+}
+
+fn count(used: &mut BTreeMap<String, [u64; 3]>, action: &str, more: [u64; 3]) {
+    let row = used.entry(action.to_owned()).or_default();
+    for (sum, more) in row.iter_mut().zip(more) {
+        *sum += more;
+    }
+}
+
+fn written((year, month, day): Day) -> String {
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 fn days_in(year: i64, month: i64) -> i64 {

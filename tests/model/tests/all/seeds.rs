@@ -48,6 +48,7 @@ enum Act {
     Gift(u8),
     Buy(u8),
     AddASeat,
+    Restart,
     Look,
 }
 
@@ -85,6 +86,7 @@ impl Worker {
                 15 => Act::Gift(self.random.u8(0..4)),
                 16 => Act::Buy(self.random.u8(0..4)),
                 17 => Act::AddASeat,
+                18 => Act::Restart,
                 _ => Act::Look,
             };
             let polls = if self.random.u8(0..5) == 0 { self.random.u32(1..40) } else { u32::MAX };
@@ -105,6 +107,7 @@ impl Worker {
             Act::Gift(number) => self.gift(number).await,
             Act::Buy(number) => self.buy(number).await,
             Act::AddASeat => self.add_a_seat().await,
+            Act::Restart => self.store.restart(&self.team, self.now()).await.map(drop),
             Act::Look => self.store.balance(&self.team, self.now()).await.map(drop),
         };
         match came {
@@ -113,6 +116,8 @@ impl Worker {
                 Error::InsufficientCredits { .. }
                 | Error::HoldExceeded { .. }
                 | Error::HoldClosed
+                | Error::EnrichmentPaused
+                | Error::NothingToRestart
                 | Error::NotFound("hold")
                 // Whoever is told so asks again.
                 | Error::Busy,
@@ -144,7 +149,8 @@ impl Worker {
             ("linkedin_enrichment", "found"),
             ("email_finder", "not_found"),
             ("phone_finder", "valid"),
-        ][usize::from(number % 4)];
+            ("sms", "sent"),
+        ][usize::from(number % 5)];
         let entry = charge(&self.team, key(number).as_str(), action, outcome);
         let entry = Entry { at: self.now(), ..entry };
         if number < 60 {

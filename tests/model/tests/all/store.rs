@@ -15,7 +15,7 @@ use crate::domain::{BEGIN, hold_entry, hold_id, priced, see, subscription};
 use crate::operation::{Came, Operation, Sight, key, life, runner};
 use crate::reference::Reference;
 
-fn refusal(error: &Error) -> Came {
+pub fn refusal(error: &Error) -> Came {
     match error {
         Error::InsufficientCredits { balance, required } => {
             Came::Short { balance: balance.get(), required: required.get() }
@@ -28,6 +28,8 @@ fn refusal(error: &Error) -> Came {
         Error::NotFound("hold") => Came::NoHold,
         Error::NotFound(_) => Came::NoTeam,
         Error::HoldClosed => Came::HoldClosed,
+        Error::EnrichmentPaused => Came::Paused,
+        Error::NothingToRestart => Came::NothingToRestart,
         other => panic!("{other:?}"),
     }
 }
@@ -104,6 +106,10 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             assert!(matches!(changed, Ok(_) | Err(Error::NotFound(_))), "{changed:?}");
             Vec::new()
         }
+        Operation::Restart => {
+            let restarted = store.restart(team, now).await;
+            vec![restarted.map_or_else(|error| refusal(&error), |_| Came::Done(0))]
+        }
         // What the schedule does for a team that has something due.
         Operation::Refill => {
             let _ = store.pool(team, now).await;
@@ -130,7 +136,8 @@ pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
         }
     }
     assert!(entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)), "newest first, none twice");
-    see(&pool, store.held(&pool).await.unwrap().get(), entries.iter())
+    let open = store.holds(&pool).await.unwrap();
+    see(&pool, open.iter().map(|hold| hold.remaining.get()).sum(), entries.iter())
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! What a team's admins choose: when to be told of low credits, and when to buy more by itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::hold::MAX_HOLD;
+use super::purchase::Limits;
+use super::{Credits, Error};
+
+/// The threshold of a team that has chosen none.
+const LOW: Credits = Credits::new(100);
+
+/// The most that any of these can be.
+const MOST: Credits = MAX_HOLD;
+
+/// A team's settings, and the body of `PUT /teams/{team}/settings`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The team is told when its credits fall below this; never if it is 0.
+    #[serde(default = "low")]
+    pub low_balance_threshold: Credits,
+    /// Buys credits by itself; off if it is left out.
+    #[serde(default)]
+    pub auto_top_up: Option<AutoTopUp>,
+}
+
+/// An automatic top-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoTopUp {
+    /// It fires when the credits fall below this.
+    pub below: Credits,
+    /// The credits that it buys.
+    pub credits: Credits,
+    /// The most credits that it buys in a calendar month (UTC).
+    pub monthly_limit: Credits,
+}
+
+const fn low() -> Credits {
+    LOW
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { low_balance_threshold: LOW, auto_top_up: None }
+    }
+}
+
+impl Settings {
+    /// Whether a team can have these settings.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is out of range, such as a top-up that could not be bought.
+    pub fn check(&self, limits: &Limits) -> Result<(), Error> {
+        let most = |field: &str, credits: Credits| {
+            let detail = format!("must be at most {MOST}");
+            if credits <= MOST { Ok(()) } else { Err(Error::invalid(field, detail)) }
+        };
+        most("low_balance_threshold", self.low_balance_threshold)?;
+        let Some(top_up) = &self.auto_top_up else { return Ok(()) };
+        limits.check(top_up.credits).map_err(|error| error.within("auto_top_up"))?;
+        if top_up.below.is_zero() {
+            return Err(Error::invalid("auto_top_up.below", "must be at least 1"));
+        }
+        most("auto_top_up.below", top_up.below)?;
+        if top_up.monthly_limit < top_up.credits {
+            let detail = "must be at least the credits of one top-up";
+            return Err(Error::invalid("auto_top_up.monthly_limit", detail));
+        }
+        most("auto_top_up.monthly_limit", top_up.monthly_limit)
+    }
+
+    /// Whether so many credits are few by these settings.
+    #[must_use]
+    pub fn is_low(&self, credits: Credits) -> bool {
+        credits < self.low_balance_threshold
+    }
+}

@@ -1,0 +1,69 @@
+//! Running out of credits: what a pool refuses, and what it remembers of that.
+//!
+//! The first charge of an enrichment action that is refused for want of credits pauses enrichment for
+//! the whole team, until somebody restarts it by hand. All else goes on as far as credits allow.
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Entry, Kind};
+use super::pool::Pool;
+use super::time::Time;
+use super::{Credits, Error, catalogue};
+
+/// A charge that the pool did not cover.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// When it was refused.
+    pub at: Time,
+    /// What was to be charged.
+    pub action: String,
+    /// What it would have cost.
+    pub required: Credits,
+}
+
+impl Entry {
+    /// Whether it is, or is for, an action that is paused with enrichment.
+    #[must_use]
+    pub fn is_enrichment(&self) -> bool {
+        let work = self.work.iter().flat_map(|work| work.actions.iter());
+        let mut actions = self.action.iter().chain(work);
+        actions.any(|action| catalogue::row(action).is_some_and(|price| price.is_enrichment))
+    }
+
+    /// Whether enrichment is paused when it is refused for want of credits.
+    #[must_use]
+    pub fn pauses_enrichment(&self) -> bool {
+        self.kind == Kind::Charge && self.is_enrichment()
+    }
+}
+
+impl Pool {
+    /// Whether enrichment is paused.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        self.paused_at.is_some()
+    }
+
+    /// Whether the pool need not be told if `charge` is refused for want of credits.
+    #[must_use]
+    pub fn has_noted(&self, charge: &Entry) -> bool {
+        self.refused.is_some() && (self.is_paused() || !charge.pauses_enrichment())
+    }
+
+    /// Whether enrichment can be restarted.
+    ///
+    /// # Errors
+    /// [`Error::NothingToRestart`] if it runs; [`Error::InsufficientCredits`] without any credits;
+    /// [`Error::AccountClosed`].
+    pub fn check_restart(&self) -> Result<(), Error> {
+        self.check_open()?;
+        if !self.is_paused() {
+            return Err(Error::NothingToRestart);
+        }
+        let balance = self.balance.credits;
+        if balance.is_zero() {
+            return Err(Error::InsufficientCredits { balance, required: Credits::new(1) });
+        }
+        Ok(())
+    }
+}

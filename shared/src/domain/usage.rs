@@ -1,0 +1,235 @@
+//! What a team does with its credits: counters by action, which the pool carries for the current
+//! cycle, and a hold or a lane for the charges that it has paid.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Credits;
+use super::catalogue::{row, row_of_code};
+use super::entry::{Entry, Kind};
+
+/// What each counter of an action ends with.
+const ATTEMPTS: char = 'a';
+const CHARGED: char = 'c';
+const SPENT: char = 's';
+
+/// Counters, each named by the code of its action and one letter more. They are flat and the names
+/// are short, because they stand in the pool, and a write adds to them without reading them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Usage(BTreeMap<String, u64>);
+
+/// What a team did of one action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ActionUsage {
+    /// The action.
+    pub action: &'static str,
+    /// The units that were tried, in what the action's price counts.
+    pub attempts: u64,
+    /// The units among them that cost something.
+    pub charged: u64,
+    /// What they cost.
+    pub credits: Credits,
+}
+
+/// How many units of those that were tried cost something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HitRate {
+    charged: u64,
+    attempts: u64,
+}
+
+impl HitRate {
+    /// So many of so many; `None` if nothing was tried.
+    fn of(charged: u64, attempts: u64) -> Option<Self> {
+        (attempts > 0).then_some(Self { charged, attempts })
+    }
+
+    /// The part of `whole` that can be expected, rounded up.
+    #[must_use]
+    pub fn part_of(self, whole: Credits) -> Credits {
+        let product = u128::from(whole.get()).saturating_mul(self.charged.into());
+        let part = product.div_ceil(u128::from(self.attempts).max(1));
+        Credits::new(u64::try_from(part).unwrap_or(u64::MAX))
+    }
+}
+
+/// As a number with two digits, rounded to the nearest.
+impl fmt::Display for HitRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (charged, attempts) = (u128::from(self.charged), u128::from(self.attempts).max(1));
+        let twice = charged.saturating_mul(200).saturating_add(attempts);
+        let hundredths = twice.checked_div(attempts.saturating_mul(2)).unwrap_or_default();
+        write!(f, "{}.{:02}", hundredths / 100, hundredths % 100)
+    }
+}
+
+impl Usage {
+    /// What charges add.
+    #[must_use]
+    pub fn of<'a>(charges: impl IntoIterator<Item = &'a Entry>) -> Self {
+        let mut usage = Self::default();
+        for charge in charges {
+            usage.count(charge);
+        }
+        usage
+    }
+
+    fn count(&mut self, entry: &Entry) {
+        let price = entry.action.as_deref().and_then(row);
+        let (Kind::Charge | Kind::Capture, Some(price)) = (entry.kind, price) else { return };
+        let units = price.unit.count(entry.quantity.unwrap_or(1));
+        let spent = entry.spent().get();
+        let charged = if spent == 0 { 0 } else { units };
+        for (letter, more) in [(ATTEMPTS, units), (CHARGED, charged), (SPENT, spent)] {
+            self.add(&format!("{}{letter}", price.code), more);
+        }
+    }
+
+    fn add(&mut self, counter: &str, more: u64) {
+        if more > 0 {
+            let count = self.0.entry(counter.to_owned()).or_default();
+            *count = count.saturating_add(more);
+        }
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        for (counter, more) in &other.0 {
+            self.add(counter, *more);
+        }
+    }
+
+    /// What was counted since `earlier`, of which this has grown.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut more = Self::default();
+        for (counter, count) in &self.0 {
+            let before = earlier.0.get(counter).copied().unwrap_or_default();
+            more.add(counter, count.saturating_sub(before));
+        }
+        more
+    }
+
+    /// The counters that are not zero.
+    pub fn counters(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(counter, count)| (counter.as_str(), *count))
+    }
+
+    /// Whether nothing was done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What all actions cost together.
+    #[must_use]
+    pub fn spent(&self) -> Credits {
+        let costs = self.actions().map(|usage| usage.credits);
+        costs.fold(Credits::ZERO, |sum, cost| sum.plus(cost).unwrap_or(Credits::MAX))
+    }
+
+    /// How often an action came to something that cost; `None` if it was not tried.
+    #[must_use]
+    pub fn hit_rate(&self, action: &str) -> Option<HitRate> {
+        let row = self.actions().find(|row| row.action == action)?;
+        HitRate::of(row.charged, row.attempts)
+    }
+
+    /// The same of all actions together.
+    #[must_use]
+    pub fn overall_rate(&self) -> Option<HitRate> {
+        let (charged, attempts) =
+            self.actions().fold((0_u64, 0_u64), |(charged, attempts), row| {
+                (charged.saturating_add(row.charged), attempts.saturating_add(row.attempts))
+            });
+        HitRate::of(charged, attempts)
+    }
+
+    /// One row for each action that was tried.
+    pub fn actions(&self) -> impl Iterator<Item = ActionUsage> {
+        self.0.iter().filter_map(|(counter, attempts)| {
+            let price = row_of_code(counter.strip_suffix(ATTEMPTS)?)?;
+            let of = |letter| self.0.get(&format!("{}{letter}", price.code)).copied();
+            Some(ActionUsage {
+                action: price.action,
+                attempts: *attempts,
+                charged: of(CHARGED).unwrap_or_default(),
+                credits: Credits::new(of(SPENT).unwrap_or_default()),
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::catalogue::PRICE_LISTS;
+    use crate::domain::charge::ChargeRequest;
+    use serde_json::json;
+
+    fn charge(body: serde_json::Value) -> Entry {
+        let request: ChargeRequest = serde_json::from_value(body).unwrap();
+        let at = "2026-11-03T00:00:00Z".parse().unwrap();
+        let (team, key) = ("t_1".parse().unwrap(), "k".parse().unwrap());
+        request.price(&team, key, None, &PRICE_LISTS[0], at).unwrap()
+    }
+
+    fn rows(usage: &Usage) -> Vec<(&str, u64, u64, u64)> {
+        let row = |row: ActionUsage| (row.action, row.attempts, row.charged, row.credits.get());
+        usage.actions().map(row).collect()
+    }
+
+    #[test]
+    fn units_are_counted_whether_they_cost_or_not() {
+        let usage = Usage::of(&[
+            charge(json!({ "action": "email_finder", "outcome": "risky", "quantity": 3 })),
+            charge(json!({ "action": "email_finder", "outcome": "not_found" })),
+            charge(json!({ "action": "call", "outcome": "answered", "quantity": 61 })),
+            charge(json!({ "action": "ai_variable", "outcome": "valid", "own_key": true })),
+        ]);
+        let expected = [("ai_variable", 1, 0, 0), ("call", 2, 2, 8), ("email_finder", 4, 3, 15)];
+        assert_eq!(rows(&usage), expected);
+        assert_eq!(usage.spent(), Credits::new(23));
+    }
+
+    #[test]
+    fn what_was_counted_elsewhere_is_added_once() {
+        let found = charge(json!({ "action": "linkedin_enrichment", "outcome": "found" }));
+        let mut pool = Usage::of([&found]);
+        let before = pool.clone();
+        let lane = Usage::of([&found, &found]);
+        pool.merge(&lane);
+        assert_eq!(rows(&pool), [("linkedin_enrichment", 3, 3, 3)]);
+        assert_eq!(pool.since(&before), lane);
+        assert!(pool.since(&pool).is_empty());
+    }
+
+    #[test]
+    fn a_hit_rate_is_what_was_charged_of_what_was_tried() {
+        let email = |outcome, quantity| {
+            let body =
+                json!({ "action": "email_finder", "outcome": outcome, "quantity": quantity });
+            charge(body)
+        };
+        let usage = Usage::of(&[email("risky", 61), email("not_found", 39)]);
+        let rate = usage.hit_rate("email_finder").unwrap();
+        assert_eq!(rate.to_string(), "0.61");
+        assert_eq!(rate.part_of(Credits::new(500)), Credits::new(305));
+        assert_eq!(rate.part_of(Credits::new(1)), Credits::new(1), "rounded up");
+        assert_eq!(usage.hit_rate("phone_finder"), None);
+        assert_eq!(usage.overall_rate(), Some(rate));
+        let all = Usage::of(&[email("risky", 3)]);
+        assert_eq!(all.overall_rate().unwrap().to_string(), "1.00");
+        let third = Usage::of(&[email("risky", 2), email("not_found", 1)]);
+        assert_eq!(third.overall_rate().unwrap().to_string(), "0.67");
+    }
+
+    #[test]
+    fn only_charges_count() {
+        let entry = charge(json!({ "action": "sms" }));
+        assert!(Usage::of(&[Entry { kind: Kind::Gift, ..entry }]).is_empty());
+    }
+}

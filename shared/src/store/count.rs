@@ -1,0 +1,43 @@
+//! Counting what is charged, in the write that pays for it.
+//!
+//! Names are short: one write may add to 63 counters, and an expression has 4 KB at most.
+
+use std::fmt::Write;
+
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+
+use super::keys::number;
+use crate::domain::Credits;
+use crate::domain::forecast::{old_weeks, week};
+use crate::domain::time::Time;
+use crate::domain::usage::Usage;
+
+/// Has an update of whatever pays count what was done with the credits. `set` is its `SET` clause.
+pub(super) fn count(used: &Usage, set: &mut String, mut update: UpdateBuilder) -> UpdateBuilder {
+    for (counter, more) in used.counters() {
+        let value = format!(":{counter}");
+        write!(set, ", used.{counter} = if_not_exists(used.{counter}, :o) + {value}").ok();
+        update = update.expression_attribute_values(value, number(more));
+    }
+    if used.is_empty() { update } else { update.expression_attribute_values(":o", number(0)) }
+}
+
+/// Has an update of a pool count what was spent for the forecast. `set` is all that stands in its
+/// `SET` clause, and is followed by a `REMOVE`.
+pub(super) fn count_week(
+    spent: Credits,
+    now: Time,
+    set: &mut String,
+    update: UpdateBuilder,
+) -> UpdateBuilder {
+    if spent.is_zero() {
+        return update;
+    }
+    let week = week(now);
+    let old = old_weeks(now).map(|week| format!("weeks.{week}")).join(", ");
+    write!(set, ", weeks.{week} = if_not_exists(weeks.{week}, :unspent) + :spent REMOVE {old}")
+        .ok();
+    update
+        .expression_attribute_values(":unspent", number(0))
+        .expression_attribute_values(":spent", number(spent.get()))
+}

@@ -1,0 +1,67 @@
+//! Statements of cycles that are over: written once, listed by their first day.
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use jiff::civil::Date;
+
+use super::failure::failure;
+use super::keys::Item;
+use super::{Store, keys};
+use crate::domain::Error;
+use crate::domain::ids::TeamId;
+use crate::domain::statement::Statement;
+
+impl Store {
+    /// Keeps a statement, unless it is kept already.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn keep(&self, statement: &Statement) -> Result<(), Error> {
+        let mut item: Item = serde_dynamo::to_item(statement).map_err(Error::internal)?;
+        item.extend(keys::statement(statement));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)");
+        self.patiently(|| async {
+            match put.clone().send().await {
+                Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(()),
+                Err(error) => Err(failure(error)),
+                Ok(_) => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// The statement of the cycle that started on a day. Where several did, because plans were
+    /// changed on that day, it is of all of them together.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
+    pub async fn statement(&self, team: &TeamId, start: Date) -> Result<Statement, Error> {
+        let (first, last) = keys::statements(Some(start));
+        let found = self.statements_between(team, &first, &last).await?;
+        found.into_iter().reduce(Statement::and).ok_or(Error::NotFound("cycle"))
+    }
+
+    /// The statements of a team, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn statements(&self, team: &TeamId) -> Result<Vec<Statement>, Error> {
+        let (first, last) = keys::statements(None);
+        self.statements_between(team, &first, &last).await
+    }
+
+    async fn statements_between(
+        &self,
+        team: &TeamId,
+        first: &str,
+        last: &str,
+    ) -> Result<Vec<Statement>, Error> {
+        let items = self.range(keys::team(team), first, last).await?;
+        let statements = items.into_iter().map(serde_dynamo::from_item);
+        statements.collect::<Result<_, _>>().map_err(Error::internal)
+    }
+}
