@@ -99,6 +99,25 @@ impl Caller {
         self.has_scope(MANAGE, "This needs the scope credits:manage.")
     }
 
+    /// Whether the caller may change what the team has monitored.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn may_monitor(&self, team: &TeamId) -> Result<(), Error> {
+        match &self.who {
+            Who::Person { .. } => self.may_buy(team),
+            Who::Machine { .. } => self.may_manage(),
+        }
+    }
+
+    /// Whether the caller may see what the team has monitored.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn may_see_monitored(&self, team: &TeamId) -> Result<(), Error> {
+        self.may_use(team).or_else(|refused| self.may_manage().map_err(|_| refused))
+    }
+
     /// The caller's own team.
     ///
     /// # Errors
