@@ -31,6 +31,9 @@ pub fn routes() -> Vec<(Method, &'static str, Option<Value>)> {
         (Method::POST, "/teams/t/purchases", Some(json!({ "credits": 100 }))),
         (Method::POST, "/teams/t/gifts", Some(json!({ "credits": 100 }))),
         (Method::PUT, "/teams/t/subscription", Some(json!({ "plan": "email" }))),
+        (Method::PUT, "/teams/t/monitored-accounts/acme", None),
+        (Method::GET, "/teams/t/monitored-accounts", None),
+        (Method::DELETE, "/teams/t/monitored-accounts/acme", None),
         (Method::DELETE, "/teams/t/subscription", None),
         (Method::DELETE, "/teams/t", None),
     ]
@@ -54,8 +57,8 @@ async fn statuses(api: &Api, token: &str, key: &str) -> Vec<u16> {
 async fn every_route_for_every_caller() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
-    // In the order of the routes: use, holds, catalogues, purchases, management.
-    let expected: [(String, [&[u16]; 5]); 5] = [
+    // In the order of the routes: use, holds, catalogues, purchases, monitored accounts, management.
+    let expected: [(String, [&[u16]; 6]); 5] = [
         (
             member("t"),
             [
@@ -63,6 +66,7 @@ async fn every_route_for_every_caller() {
                 &[201, 404, 404, 200],
                 &[200, 200, 200, 404],
                 &[403; 4],
+                &[403, 200, 403],
                 &[403; 2],
             ],
         ),
@@ -73,12 +77,20 @@ async fn every_route_for_every_caller() {
                 &[201, 404, 404, 403],
                 &[200, 200, 200, 403],
                 &[403; 4],
+                &[403, 200, 403],
                 &[403; 2],
             ],
         ),
         (
             admin("other"),
-            [&[403; 5], &[403, 403, 403, 404], &[200, 200, 200, 403], &[403; 4], &[403; 2]],
+            [
+                &[403; 5],
+                &[403, 403, 403, 404],
+                &[200, 200, 200, 403],
+                &[403; 4],
+                &[403; 3],
+                &[403; 2],
+            ],
         ),
         (
             admin("t"),
@@ -87,12 +99,20 @@ async fn every_route_for_every_caller() {
                 &[201, 404, 404, 200],
                 &[200, 200, 200, 404],
                 &[403, 201, 403, 403],
+                &[200; 3],
                 &[403; 2],
             ],
         ),
         (
             billing(),
-            [&[403; 5], &[403; 4], &[200, 200, 200, 403], &[403, 403, 201, 200], &[200; 2]],
+            [
+                &[403; 5],
+                &[403; 4],
+                &[200, 200, 200, 403],
+                &[403, 403, 201, 200],
+                &[200; 3],
+                &[200; 2],
+            ],
         ),
     ];
     for (number, (token, expected)) in expected.into_iter().enumerate() {
