@@ -70,9 +70,9 @@ fn team(name: &str, began: Time) -> [keys::Item; 2] {
     let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
     let asked = pool.subscribe(&request, began).unwrap().unwrap();
     pool.terms = asked.terms;
-    let begun = pool.turn(began).unwrap();
-    pool.balance = pool.balance.after(begun.effect).unwrap();
-    (pool.terms, pool.epoch) = (begun.terms, 1);
+    let granted = pool.turn(began).unwrap();
+    pool.balance = pool.balance.after(granted.effect).unwrap();
+    (pool.terms, pool.epoch) = (granted.terms, 1);
     let mut item: keys::Item = serde_dynamo::to_item(&pool).unwrap();
     item.extend(keys::pool(&pool.team));
     item.insert("due".to_owned(), keys::text(keys::due_shard_of(&pool.team)));

@@ -94,10 +94,10 @@ async fn every_sample_event_is_answered() {
     assert_eq!((status, &body["cancelled"]), (200, &json!(true)));
     let (status, body) = http(app, "monitored-account").await;
     assert_eq!((status, &body["account"]["next_bill"]), (200, &json!("2027-02-28")));
-    let changed = to_subscription(app, "subscription-changed").await;
-    assert_eq!(changed["subscription"]["seats"], 3);
-    let cancelled = to_subscription(app, "subscription-cancelled").await;
-    assert_eq!(cancelled["subscription"]["cancelled"], true);
+    let told = to_subscription(app, "subscription-changed").await;
+    assert_eq!(told["subscription"]["seats"], 3);
+    let told = to_subscription(app, "subscription-cancelled").await;
+    assert_eq!(told["subscription"]["cancelled"], true);
 
     api.travel("2027-02-28T00:00:00Z").await;
     let schedule = serde_json::from_str(&event("refill")).unwrap();
