@@ -1,5 +1,9 @@
 //! Monitored accounts, from the admin who adds one to the bill of the next month.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use lambda_runtime::{Context, LambdaEvent};
+use refill::Summary;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -62,6 +66,28 @@ async fn an_account_from_its_first_month_to_its_end() {
     assert_eq!(again["account"]["paid_until"], "2027-04-30");
     assert_eq!(api.split("t").await, (0, 170));
     api.settles("t").await;
+}
+
+/// An invocation that has no time for it begins nothing; a deadline in the past is none.
+#[tokio::test]
+async fn the_schedule_keeps_to_its_deadline() {
+    let api = Api::start().await;
+    api.team_with("t", 120).await;
+    add(&api, ACME).await.ok();
+    api.travel("2027-02-28T00:00:00Z").await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let run = async |deadline: Duration| {
+        let sample = include_str!("../../../../events/refill.json");
+        let mut context = Context::default();
+        context.deadline = deadline.as_millis().try_into().unwrap();
+        let event = LambdaEvent::new(serde_json::from_str(sample).unwrap(), context);
+        refill::handle(api.stack.app(), event).await.unwrap()
+    };
+    let short = run(now + Duration::from_secs(5)).await;
+    assert_eq!(short, Summary { left: true, ..Summary::default() });
+    let long = run(now - Duration::from_secs(5)).await;
+    // The demo team and this one.
+    assert_eq!(long, Summary { turned: 2, billed: 1, ..Summary::default() });
 }
 
 #[tokio::test]
