@@ -199,8 +199,8 @@ impl From<MonitoredAccount> for AccountView {
 
 #[cfg(test)]
 mod tests {
-    use super::super::catalogue::PRICE_LISTS;
     use super::*;
+    use crate::domain::catalogue::PRICE_LISTS;
     use jiff::civil::date;
 
     fn unknown(today: Date) -> MonitoredAccount {
