@@ -68,7 +68,8 @@ async fn an_account_from_its_first_month_to_its_end() {
     api.settles("t").await;
 }
 
-/// An invocation that has no time for it begins nothing; a deadline in the past is none.
+/// An invocation that has no time for it begins nothing; a deadline in the past, as emulators
+/// give it, is none.
 #[tokio::test]
 async fn the_schedule_keeps_to_its_deadline() {
     let api = Api::start().await;
@@ -85,7 +86,7 @@ async fn the_schedule_keeps_to_its_deadline() {
     };
     let short = run(now + Duration::from_secs(5)).await;
     assert_eq!(short, Summary { left: true, ..Summary::default() });
-    let long = run(now - Duration::from_secs(5)).await;
+    let long = run(Duration::ZERO).await;
     // The demo team and this one.
     assert_eq!(long, Summary { turned: 2, billed: 1, ..Summary::default() });
 }
