@@ -1,5 +1,7 @@
-//! Turns the cycles and gives back the holds that are over, for the teams that nobody touches. It
-//! reads only what is due.
+//! Sees to what is due for the teams that nobody touches: cycles to turn, holds and lanes to give
+//! back, months of monitored accounts to charge. It reads only what is due.
+
+use std::time::Duration;
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use futures_util::{StreamExt, stream};
@@ -7,14 +9,21 @@ use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
 use shared::domain::Error;
-use shared::domain::ids::TeamId;
-use shared::domain::pool::Pool;
-use shared::http::App;
+use shared::domain::account::Status;
+use shared::domain::ids::{AccountId, TeamId};
+use shared::http::{App, serve};
+use shared::store::account::Billed;
+use shared::store::due::Due;
 use shared::store::keys::SHARDS;
-use shared::store::pool::Upkeep;
+use shared::store::patience::within;
+use tokio::time::Instant;
 
-/// How many teams are worked on at a time.
-const AT_ONCE: usize = 16;
+/// How many teams of a shard are worked on at a time.
+const AT_ONCE: usize = 4;
+
+/// No work is begun when less than this is left of an invocation's time. It is three times as long
+/// as an operation tries.
+const LAST: Duration = Duration::from_secs(15);
 
 /// What one run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -23,60 +32,120 @@ pub struct Summary {
     pub turned: u64,
     /// Holds that were given back because their time was over.
     pub expired: u64,
-    /// Teams that it failed for; they stay due.
+    /// Months of monitored accounts that were charged.
+    pub billed: u64,
+    /// Monitored accounts that were paused because their team could not pay.
+    pub paused: u64,
+    /// Teams that it failed for, and shards that could not be read; what was due there stays due.
     pub failed: u64,
+    /// Whether the time was over before all was done. The next run goes on.
+    pub left: bool,
 }
 
-/// Does all that is due.
-///
-/// # Errors
-/// [`Error::Busy`], [`Error::Internal`] if what is due cannot be read.
-pub async fn run(app: &App) -> Result<Summary, Error> {
-    let now = app.clock.now();
+impl Summary {
+    const fn and(self, more: Self) -> Self {
+        Self {
+            turned: self.turned.saturating_add(more.turned),
+            expired: self.expired.saturating_add(more.expired),
+            billed: self.billed.saturating_add(more.billed),
+            paused: self.paused.saturating_add(more.paused),
+            failed: self.failed.saturating_add(more.failed),
+            left: self.left || more.left,
+        }
+    }
+
+    fn count(self, billed: &Billed) -> Self {
+        let Billed { account, refused, by_this } = billed;
+        let is_paused = refused.is_some() && account.status == Status::Paused;
+        Self {
+            billed: self.billed.saturating_add(u64::from(*by_this && refused.is_none())),
+            paused: self.paused.saturating_add(u64::from(*by_this && is_paused)),
+            ..self
+        }
+    }
+}
+
+/// Does all that is due, or as much of it as the time allows if that is limited. All shards are
+/// worked on side by side, each from what is due for longest, so that none of them waits for another.
+pub async fn run(app: &App, time: Option<Duration>) -> Summary {
+    let stop = time.and_then(|time| Instant::now().checked_add(time.saturating_sub(LAST)));
+    let shards = stream::iter(SHARDS).map(|shard| work_off(app, shard, stop));
+    let all = shards.buffer_unordered(SHARDS.len());
+    within(time, all.fold(Summary::default(), async |sum, more| sum.and(more))).await
+}
+
+/// Does what is due in one shard.
+async fn work_off(app: &App, shard: char, stop: Option<Instant>) -> Summary {
     let mut summary = Summary::default();
-    for shard in SHARDS {
-        let mut start = None;
-        loop {
-            let due = app.store.due(shard, now, start).await?;
-            summary = keep_up(app, due.teams, summary).await;
-            start = due.next;
-            if start.is_none() {
-                break;
+    let mut start = None;
+    loop {
+        let Due { teams, next } = match app.store.due(shard, app.clock.now(), start).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%shard, %error, "what is due cannot be read");
+                return summary.and(Summary { failed: 1, ..Summary::default() });
+            }
+        };
+        let done =
+            stream::iter(teams).map(|(team, accounts)| unless_over(app, team, accounts, stop));
+        let done = done.buffer_unordered(AT_ONCE);
+        summary = done.fold(summary, async |sum, more| sum.and(more)).await;
+        start = next;
+        if start.is_none() || summary.left {
+            return summary;
+        }
+    }
+}
+
+async fn unless_over(
+    app: &App,
+    team: TeamId,
+    accounts: Vec<AccountId>,
+    stop: Option<Instant>,
+) -> Summary {
+    if stop.is_some_and(|stop| stop <= Instant::now()) {
+        return Summary { left: true, ..Summary::default() };
+    }
+    keep_up(app, &team, accounts).await.unwrap_or_else(|error| {
+        tracing::error!(%team, %error, "something due was not done");
+        Summary { failed: 1, ..Summary::default() }
+    })
+}
+
+/// Does what is due for a team.
+async fn keep_up(app: &App, team: &TeamId, accounts: Vec<AccountId>) -> Result<Summary, Error> {
+    let now = app.clock.now();
+    let (_, done) = app.store.kept_up(team, now).await?;
+    let mut summary =
+        Summary { turned: done.turned.into(), expired: done.expired, ..Summary::default() };
+    for billed in app.store.bill(team, accounts, now).await {
+        match billed {
+            Ok(billed) => summary = summary.count(&billed),
+            Err(error) => {
+                tracing::error!(%team, %error, "a monitored account was not billed");
+                summary.failed = 1;
             }
         }
     }
     Ok(summary)
 }
 
-async fn keep_up(app: &App, teams: Vec<TeamId>, summary: Summary) -> Summary {
-    let done = stream::iter(teams).map(async |team| {
-        let done = app.store.kept_up(&team, app.clock.now()).await;
-        done.inspect_err(|error| tracing::error!(%team, %error, "something due was not done"))
-    });
-    let count = async |summary: Summary, done: Result<(Pool, Upkeep), Error>| match done {
-        Ok((_, Upkeep { turned, expired })) => Summary {
-            turned: summary.turned.saturating_add(turned.into()),
-            expired: summary.expired.saturating_add(expired),
-            ..summary
-        },
-        Err(_) => Summary { failed: summary.failed.saturating_add(1), ..summary },
-    };
-    done.buffer_unordered(AT_ONCE).fold(summary, count).await
-}
-
 /// Answers the schedule.
 ///
 /// # Errors
-/// Those of [`run`]; and a failure of any team, so that the schedule tries again.
+/// A failure of any team or shard, so that the schedule tries again.
 pub async fn handle(
     app: &App,
-    _: LambdaEvent<EventBridgeEvent<Value>>,
+    event: LambdaEvent<EventBridgeEvent<Value>>,
 ) -> Result<Summary, lambda_runtime::Error> {
-    let summary = run(app).await?;
+    let summary = run(app, serve::time_left(&event.context)).await;
     tracing::info!(
         turned = summary.turned,
         expired = summary.expired,
+        billed = summary.billed,
+        paused = summary.paused,
         failed = summary.failed,
+        left = summary.left,
         "refill"
     );
     if summary.failed > 0 {

@@ -1,20 +1,34 @@
-//! What the product's billing and support do to a team: plans, seats, gifts, the end of it. And what
-//! its own people decide: settings, and that enrichment goes on.
+//! What the product's billing and support do to a team: plans, seats, gifts, the end of it. Billing may
+//! also tell it by messages. And what the team's own people decide: what is monitored, settings, and
+//! that enrichment goes on.
 
+mod accounts;
 mod choice;
+mod messages;
+
+use std::collections::HashMap;
 
 use axum::extract::{FromRef, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, LambdaEvent, Service};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use shared::domain::Error;
+use shared::domain::change::Change;
 use shared::domain::ids::TeamId;
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{GiftRequest, Limits};
 use shared::domain::subscription::SubscriptionRequest;
-use shared::http::{App, Body, Caller, Path, answer, idempotency_key};
+use shared::domain::time::Time;
+use shared::http::{App, Body, Caller, Path, Problem, Query, answer, idempotency_key, serve};
+use shared::store::patience::within;
+
+pub use messages::take_in;
 
 #[derive(Clone, Debug, FromRef)]
 struct Office {
@@ -25,15 +39,20 @@ struct Office {
 /// The routes of this function. An automatic top-up keeps to the limits of purchases.
 pub fn routes(app: App, limits: Limits) -> Router {
     Router::new()
-        .route("/teams/{team}/subscription", put(subscribe).delete(cancel))
+        .route("/teams/{team}/subscription", put(put_subscription).delete(cancel))
         .route("/teams/{team}/gifts", post(gift))
+        .route("/teams/{team}/monitored-accounts", get(accounts::list))
+        .route(
+            "/teams/{team}/monitored-accounts/{account}",
+            put(accounts::add).delete(accounts::remove),
+        )
         .route("/teams/{team}", delete(close))
         .route("/teams/{team}/settings", get(choice::settings).put(choice::set))
         .route("/teams/{team}/enrichment/restart", post(choice::restart))
         .with_state(Office { app, limits })
 }
 
-async fn subscribe(
+async fn put_subscription(
     State(app): State<App>,
     caller: Caller,
     Path(team): Path<TeamId>,
@@ -41,29 +60,62 @@ async fn subscribe(
 ) -> Result<Json<Value>, Error> {
     caller.may_manage()?;
     let request: SubscriptionRequest = body.parse()?;
+    if request.team.is_some() {
+        return Err(Error::invalid("team", "stands in the path"));
+    }
+    view(&subscribe(&app, &team, &request).await?)
+}
+
+async fn subscribe(app: &App, team: &TeamId, request: &SubscriptionRequest) -> Result<Pool, Error> {
     let now = app.clock.now();
     // Terms that cannot be must not open an account either.
-    Pool::open(team.clone()).subscribe(&request, now)?;
-    let decide = |pool: &Pool| pool.subscribe(&request, now);
-    let pool = match app.store.change(&team, now, decide).await {
-        Err(Error::NotFound(_)) => {
-            app.store.open(&team).await?;
-            app.store.change(&team, now, decide).await?
+    Pool::open(team.clone()).subscribe(request, now)?;
+    change_or_open(app, team, request.version, now, |pool| pool.subscribe(request, now)).await
+}
+
+/// Changes a team as a message of that version wants it, unless a newer one was taken in before.
+async fn change(
+    app: &App,
+    team: &TeamId,
+    version: Option<u64>,
+    now: Time,
+    decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
+) -> Result<Pool, Error> {
+    app.store.change(team, now, |pool| pool.in_order(version, now, &decide)).await
+}
+
+/// The same for a team that may be new here.
+async fn change_or_open(
+    app: &App,
+    team: &TeamId,
+    version: Option<u64>,
+    now: Time,
+    decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
+) -> Result<Pool, Error> {
+    match change(app, team, version, now, &decide).await {
+        Err(Error::NotFound("team")) => {
+            app.store.open(team).await?;
+            change(app, team, version, now, decide).await
         }
-        changed => changed?,
-    };
-    view(&pool)
+        changed => changed,
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CancelQuery {
+    version: Option<u64>,
 }
 
 async fn cancel(
     State(app): State<App>,
     caller: Caller,
     Path(team): Path<TeamId>,
+    Query(query): Query<CancelQuery>,
 ) -> Result<Json<Value>, Error> {
     caller.may_manage()?;
     let now = app.clock.now();
-    let pool = app.store.change(&team, now, |pool| pool.cancel(now)).await?;
-    view(&pool)
+    view(&change(&app, &team, query.version, now, |pool| pool.cancel(now)).await?)
 }
 
 async fn close(
@@ -92,8 +144,12 @@ async fn gift(
 }
 
 fn view(pool: &Pool) -> Result<Json<Value>, Error> {
-    let subscription = pool.terms.subscription.as_ref().ok_or(Error::NotFound("subscription"))?;
-    Ok(Json(json!({
+    subscription(pool).map(Json).ok_or(Error::NotFound("subscription"))
+}
+
+fn subscription(pool: &Pool) -> Option<Value> {
+    let subscription = pool.terms.subscription.as_ref()?;
+    Some(json!({
         "plan": subscription.plan,
         "seats": subscription.seats,
         "started_at": subscription.started_at,
@@ -102,5 +158,32 @@ fn view(pool: &Pool) -> Result<Json<Value>, Error> {
         "cancelled": subscription.cancelled,
         "cycle": pool.terms.cycle,
         "next_refill": pool.next_refill(),
-    })))
+        "version": pool.terms.billing_version,
+    }))
+}
+
+/// Answers whatever invokes the function: the API, or a message of the billing system.
+///
+/// # Errors
+/// Those of [`take_in`] as a problem document, so that the message is tried again and then kept where
+/// somebody can look at it; and an event that cannot be read.
+pub async fn handle(
+    app: &App,
+    limits: &Limits,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Box<RawValue>, lambda_http::Error> {
+    let LambdaEvent { payload, context } = event;
+    let fields: HashMap<String, &RawValue> =
+        serde_json::from_str(payload.get()).unwrap_or_default();
+    if fields.contains_key("requestContext") {
+        let request: LambdaRequest = serde_json::from_str(payload.get())?;
+        let mut api = Adapter::from(serve::outermost(routes(app.clone(), limits.clone())));
+        return Ok(to_raw_value(&api.call(LambdaEvent::new(request, context)).await?)?);
+    }
+    let time = serve::time_left(&context);
+    let taken_in = Box::pin(within(time, take_in(app, payload.get().as_bytes()))).await;
+    match taken_in {
+        Ok(team) => Ok(to_raw_value(&team)?),
+        Err(error) => Err(serde_json::to_string(&Problem::from(&error))?.into()),
+    }
 }

@@ -75,6 +75,28 @@ impl Pool {
         Some(self.counted_anew(change, cycle.start))
     }
 
+    /// What `decide` makes of a message of the billing system. Messages come late and again, so one
+    /// that is no newer than what was taken in already changes nothing, and any other is remembered.
+    /// Without a version it is taken as it comes.
+    ///
+    /// # Errors
+    /// Those of `decide`.
+    pub fn in_order(
+        &self,
+        version: Option<u64>,
+        now: Time,
+        decide: impl FnOnce(&Self) -> Result<Option<Change>, Error>,
+    ) -> Result<Option<Change>, Error> {
+        let Some(version) = version else { return decide(self) };
+        if self.terms.billing_version.is_some_and(|newest| version <= newest) {
+            return Ok(None);
+        }
+        let as_it_is = || self.change(Effect::Keep, self.terms.clone(), now, now);
+        let mut change = decide(self)?.unwrap_or_else(as_it_is);
+        change.terms.billing_version = Some(version);
+        Ok(Some(change))
+    }
+
     /// A subscription as the billing system wants it from now on: the one that runs, with other
     /// seats or no longer cancelled; or a new one, which [`Pool::turn`] begins with a grant and a
     /// cycle of its own. `None` if all is so already.
@@ -373,6 +395,33 @@ mod tests {
         turn(&mut pool, "2027-01-20T09:00:01Z");
         assert!(!pool.is_due(now));
         assert_eq!(pool.terms.next, None);
+    }
+
+    #[test]
+    fn a_message_that_is_no_newer_changes_nothing() {
+        let mut pool = expert(1, "2027-01-10T00:00:00Z");
+        let now = at("2027-01-20T09:00:00Z");
+        let seats = |pool: &Pool, seats: u32, version| {
+            let body = format!(r#"{{"plan":"multichannel_expert","seats":{seats}}}"#);
+            pool.in_order(version, now, |pool| pool.subscribe(&request(&body), now)).unwrap()
+        };
+        let change = seats(&pool, 3, Some(7)).unwrap();
+        apply(&mut pool, change);
+        for version in [0, 6, 7] {
+            assert_eq!(seats(&pool, 4, Some(version)), None);
+        }
+        let same = seats(&pool, 3, Some(8)).unwrap();
+        assert_eq!((same.effect, same.entries.len()), (Effect::Keep, 0), "only remembered");
+        apply(&mut pool, same);
+        let unversioned = seats(&pool, 4, None).unwrap();
+        apply(&mut pool, unversioned);
+        assert_eq!((split(&pool), pool.terms.billing_version), ((1_600, 0), Some(8)));
+        // What is late is no error, whatever it asks for.
+        let close = pool.in_order(Some(9), now, |pool| Ok(pool.close(now))).unwrap();
+        apply(&mut pool, close.unwrap());
+        assert_eq!(seats(&pool, 5, Some(8)), None);
+        let newer = pool.in_order(Some(10), now, |pool| pool.cancel(now));
+        assert!(matches!(newer, Err(Error::AccountClosed)));
     }
 
     #[test]

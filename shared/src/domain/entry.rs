@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Credits;
 use super::hold::Work;
-use super::ids::{Id, Key, Reference, TeamId, UserId};
+use super::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
 use super::time::Time;
 
 /// What an entry tells of.
@@ -84,6 +84,10 @@ pub struct Entry {
     /// After how many seconds a hold expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u32>,
+    /// The monitored account that a month's bill is for. Nobody asked for such a charge by a key of
+    /// their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
     /// The action of a charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
@@ -126,6 +130,14 @@ impl Entry {
         Self { epoch: Some(epoch), ..Self::empty(team, kind, at) }.named()
     }
 
+    /// An entry of 0 credits for the bill of a monitored account, under a key that no caller's can
+    /// be.
+    #[must_use]
+    pub fn of_account(team: &TeamId, account: AccountId, key: Key, at: Time) -> Self {
+        let account = Some(account);
+        Self { key: Some(key), account, ..Self::empty(team, Kind::Charge, at) }.named()
+    }
+
     /// An entry of 0 credits for the end of a hold that nobody asked for by a key.
     #[must_use]
     pub fn of_hold(team: &TeamId, kind: Kind, hold: Id, at: Time) -> Self {
@@ -147,6 +159,7 @@ impl Entry {
             hold: None,
             work: None,
             expires_in: None,
+            account: None,
             action: None,
             quantity: None,
             outcome: None,
@@ -167,15 +180,17 @@ impl Entry {
         Credits::new(self.credits.unsigned_abs())
     }
 
-    /// What the entry came from, unique within the team: a caller's key, an epoch's change, or the end of a hold.
-    /// All operations share the callers' keys, so one key means one operation.
+    /// What the entry came from, unique within the team: a caller's key, a monitored account's
+    /// bill, an epoch's change, or the end of a hold. All operations share the callers' keys, so one
+    /// key means one operation; no caller can take the key of a bill.
     #[must_use]
     pub fn source(&self) -> String {
         let kind = self.kind.as_str();
-        match (&self.key, &self.hold) {
-            (Some(key), _) => format!("key#{key}"),
-            (None, Some(hold)) => format!("{kind}#{hold}"),
-            (None, None) => format!("{kind}#{}", self.epoch.unwrap_or_default()),
+        match (&self.account, &self.key, &self.hold) {
+            (Some(_), Some(key), _) => format!("account#{key}"),
+            (None, Some(key), _) => format!("key#{key}"),
+            (_, None, Some(hold)) => format!("{kind}#{hold}"),
+            (_, None, None) => format!("{kind}#{}", self.epoch.unwrap_or_default()),
         }
     }
 

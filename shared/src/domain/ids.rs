@@ -69,6 +69,10 @@ text!(
     TeamId, 1..=64, is_id, "1 to 64 letters, digits or . _ : @ -"
 );
 text!(
+    /// A monitored account, as the product names it: 1 to 64 letters, digits or `. _ : @ -`.
+    AccountId, 1..=64, is_id, "1 to 64 letters, digits or . _ : @ -"
+);
+text!(
     /// A person or a machine client, as its token's `sub` names it: 1 to 128 printable characters.
     UserId, 1..=128, is_printable, "1 to 128 printable characters"
 );

@@ -1,6 +1,7 @@
 //! The rules of credits: pure functions over plain values. No I/O, no clock, no AWS type.
 //! Whatever depends on the time takes `now` as an argument.
 
+pub mod account;
 pub mod catalogue;
 pub mod change;
 pub mod charge;

@@ -163,6 +163,9 @@ pub struct Terms {
     /// A subscription that takes the place of the current one as soon as somebody sees to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
+    /// The version of the newest message of the billing system that was taken in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_version: Option<u64>,
 }
 
 /// A subscription that is to begin. Until it has, nothing can be charged to the pool, so that the
@@ -229,6 +232,7 @@ impl Pool {
                 cycle: None,
                 newest_start: None,
                 next: None,
+                billing_version: None,
             },
             used: Usage::default(),
             tally: Tally::default(),

@@ -30,10 +30,11 @@ impl Entry {
         actions.any(|action| catalogue::row(action).is_some_and(|price| price.is_enrichment))
     }
 
-    /// Whether enrichment is paused when it is refused for want of credits.
+    /// Whether enrichment is paused when it is refused for want of credits. A bill for a monitored
+    /// account pauses that account alone.
     #[must_use]
     pub fn pauses_enrichment(&self) -> bool {
-        self.kind == Kind::Charge && self.is_enrichment()
+        self.kind == Kind::Charge && self.account.is_none() && self.is_enrichment()
     }
 }
 

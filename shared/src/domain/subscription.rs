@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ids::TeamId;
 use super::plans::{Grant, Plan};
 use super::time::Time;
 use super::{Credits, Error};
@@ -33,10 +34,16 @@ pub struct Subscription {
     pub cancelled: bool,
 }
 
-/// The body of `PUT /teams/{team}/subscription`.
+/// The body of `PUT /teams/{team}/subscription`, and what a message of the billing system tells, which
+/// has a `team` and a `version`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubscriptionRequest {
+    /// The team, in a message.
+    pub team: Option<TeamId>,
+    /// Grows with each message for the team; one that is no newer than what was taken in already
+    /// changes nothing. Left out, the request is taken as it comes.
+    pub version: Option<u64>,
     /// The plan.
     pub plan: Plan,
     /// The seats, 1 to [`MAX_SEATS`]; 1 if it is left out.

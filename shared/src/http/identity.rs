@@ -65,7 +65,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may read what the team has chosen: whoever may use it, and who manages it.
+    /// Whether the caller may see what the team has chosen: whoever may use it, and who manages it.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -105,6 +105,17 @@ impl Caller {
     /// [`Error::Forbidden`].
     pub fn may_manage(&self) -> Result<(), Error> {
         self.has_scope(MANAGE, "This needs the scope credits:manage.")
+    }
+
+    /// Whether the caller may change what the team has monitored.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn may_monitor(&self, team: &TeamId) -> Result<(), Error> {
+        match &self.who {
+            Who::Person { .. } => self.may_buy(team),
+            Who::Machine { .. } => self.may_manage(),
+        }
     }
 
     /// The caller's own team.

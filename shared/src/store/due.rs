@@ -1,22 +1,28 @@
 //! What is due: read through a sparse index, so the cost follows what is due and not the teams.
 
+use std::collections::BTreeMap;
+
 use super::Store;
 use super::keys::{self, Item};
 use crate::domain::Error;
-use crate::domain::ids::TeamId;
+use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::time::Time;
+
+/// How much of what is due is read at a time: what was read is worked off before more is.
+const PAGE: i32 = 500;
 
 /// Some of what is due.
 #[derive(Clone, Debug)]
 pub struct Due {
-    /// The teams that have something due: a cycle or a hold that is over.
-    pub teams: Vec<TeamId>,
+    /// The teams that have something due: a cycle, a hold or a lane that is over, or a month of the
+    /// monitored accounts that stand with the team.
+    pub teams: BTreeMap<TeamId, Vec<AccountId>>,
     /// Where the next page starts; `None` when there is none.
     pub next: Option<Item>,
 }
 
 impl Store {
-    /// A page of what is due in one shard.
+    /// A page of what is due in one shard, the oldest first.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -29,12 +35,14 @@ impl Store {
             .key_condition_expression("due = :shard AND due_at <= :now")
             .expression_attribute_values(":shard", keys::text(keys::due_shard(shard)))
             .expression_attribute_values(":now", keys::text(now.to_string()))
+            .limit(PAGE)
             .set_exclusive_start_key(start);
         let found = self.query(query).await?;
-        let mut teams: Vec<TeamId> =
-            found.items.iter().flatten().filter_map(keys::team_of_due).collect();
-        teams.sort_unstable();
-        teams.dedup();
+        let mut teams: BTreeMap<TeamId, Vec<AccountId>> = BTreeMap::new();
+        for key in found.items.iter().flatten() {
+            let Some(team) = keys::team_of_due(key) else { continue };
+            teams.entry(team).or_default().extend(keys::account_of_due(key));
+        }
         Ok(Due { teams, next: found.last_evaluated_key })
     }
 }

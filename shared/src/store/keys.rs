@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::civil::Date;
 
+use crate::domain::account::MonitoredAccount;
 use crate::domain::entry::Entry;
 use crate::domain::hold::Hold;
-use crate::domain::ids::{Id, TeamId};
+use crate::domain::ids::{AccountId, Id, TeamId};
 use crate::domain::statement::Statement;
 use crate::domain::time::Time;
 
@@ -127,6 +128,33 @@ pub fn lane_marker(team: &TeamId, id: &Id, expires_at: Time) -> Item {
 #[must_use]
 pub fn lane_of_marker(marker: &Item) -> Option<Id> {
     marker.get("sk")?.as_s().ok()?.parse().ok()
+}
+
+/// What the sort keys of monitored accounts begin with.
+pub const ACCOUNTS: &str = "ACCOUNT#";
+/// Where the sort keys of monitored accounts end: `$` comes just after `#`.
+pub const ACCOUNTS_END: &str = "ACCOUNT$";
+
+/// The key of a monitored account, in the partition of its team's pool.
+#[must_use]
+pub fn account(team: &TeamId, id: &AccountId) -> Item {
+    key(self::team(team), &format!("{ACCOUNTS}{id}"))
+}
+
+/// The key of a monitored account, and when it is due if it is.
+#[must_use]
+pub fn account_with_due(account: &MonitoredAccount) -> Item {
+    let mut item = self::account(&account.team, &account.id);
+    if let Some(at) = account.due_at() {
+        item.extend(texts([("due", due_shard_of(&account.team)), ("due_at", at.to_string())]));
+    }
+    item
+}
+
+/// The monitored account that something due is, if it is one.
+#[must_use]
+pub fn account_of_due(key: &Item) -> Option<AccountId> {
+    key.get("sk")?.as_s().ok()?.strip_prefix(ACCOUNTS)?.parse().ok()
 }
 
 /// The time at which something is due.

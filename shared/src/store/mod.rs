@@ -1,6 +1,7 @@
 //! The table: one method per access pattern, its expressions as visible strings.
 
 mod access;
+pub mod account;
 pub mod batch;
 pub mod change;
 pub mod charge;

@@ -10,6 +10,7 @@
 
 pub mod contention;
 pub mod naive;
+pub mod schedule;
 
 use shared::domain::Credits;
 use shared::domain::catalogue::PRICE_LISTS;

@@ -10,7 +10,9 @@ use aws_sdk_dynamodb::config::interceptors::{
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::put_item::PutItemOutput;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
@@ -30,6 +32,8 @@ pub struct Reading {
     pub writes: u64,
     /// Tenths of write units, indexes included, of the calls that went through.
     pub write_tenths: u64,
+    /// Tenths of read units of the calls that went through.
+    pub read_tenths: u64,
 }
 
 impl Meter {
@@ -44,6 +48,7 @@ impl Meter {
         reading.round_trips = reading.round_trips.saturating_add(more.round_trips);
         reading.writes = reading.writes.saturating_add(more.writes);
         reading.write_tenths = reading.write_tenths.saturating_add(more.write_tenths);
+        reading.read_tenths = reading.read_tenths.saturating_add(more.read_tenths);
     }
 }
 
@@ -60,11 +65,11 @@ impl Intercept for Meter {
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
         let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let writes = ["TransactWriteItems", "PutItem", "UpdateItem"]
-            .iter()
-            .any(|write| target.ends_with(write));
-        self.count(Reading { round_trips: 1, writes: writes.into(), write_tenths: 0 });
-        if let Some(bytes) = request.body().bytes().filter(|_| writes) {
+        let is_one_of = |names: &[&str]| names.iter().any(|name| target.ends_with(name));
+        let writes = is_one_of(&["TransactWriteItems", "PutItem", "UpdateItem"]);
+        let is_counted = writes || is_one_of(&["GetItem", "Query"]);
+        self.count(Reading { round_trips: 1, writes: writes.into(), ..Reading::default() });
+        if let Some(bytes) = request.body().bytes().filter(|_| is_counted) {
             let mut body: Value = serde_json::from_slice(bytes)?;
             if let Some(fields) = body.as_object_mut() {
                 fields.remove("ClientRequestToken");
@@ -93,8 +98,16 @@ impl Intercept for Meter {
         } else {
             &[]
         };
-        let write_tenths = consumed.iter().map(write_tenths).sum();
-        self.count(Reading { write_tenths, ..Reading::default() });
+        let read = if let Some(read) = output.downcast_ref::<GetItemOutput>() {
+            read.consumed_capacity()
+        } else if let Some(read) = output.downcast_ref::<QueryOutput>() {
+            read.consumed_capacity()
+        } else {
+            None
+        };
+        let write_tenths = consumed.iter().map(tenths).sum();
+        let read_tenths = read.map(tenths).unwrap_or_default();
+        self.count(Reading { write_tenths, read_tenths, ..Reading::default() });
         Ok(())
     }
 }
@@ -105,6 +118,6 @@ impl Intercept for Meter {
     clippy::float_arithmetic,
     reason = "a count of tenths"
 )]
-fn write_tenths(capacity: &ConsumedCapacity) -> u64 {
+fn tenths(capacity: &ConsumedCapacity) -> u64 {
     (capacity.capacity_units().unwrap_or_default() * 10.0).round() as u64
 }

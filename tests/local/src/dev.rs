@@ -59,6 +59,6 @@ async fn move_clock(State(clock): State<StackClock>, body: Body) -> Result<Json<
     Ok(Json(ClockView { now: clock.now() }))
 }
 
-async fn schedule(State(app): State<App>) -> Result<Json<refill::Summary>, Error> {
-    refill::run(&app).await.map(Json)
+async fn schedule(State(app): State<App>) -> Json<refill::Summary> {
+    Json(refill::run(&app, None).await)
 }

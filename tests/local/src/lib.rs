@@ -161,8 +161,7 @@ async fn run_schedule(app: App) {
     let mut ticks = interval_at(start, SCHEDULE);
     loop {
         ticks.tick().await;
-        if let Err(error) = refill::run(&app).await {
-            lambda_http::tracing::error!(%error, "the schedule");
-        }
+        let summary = refill::run(&app, None).await;
+        lambda_http::tracing::info!(?summary, "the schedule");
     }
 }

@@ -260,6 +260,10 @@ async fn purchases_gifts_and_subscriptions() {
         r#"{"plan":"enterprise","included_credits":100000001}"#,
         r#"{"plan":"enterprise","included_credits":-1}"#,
         r#"{"plan":"enterprise","colour":"red"}"#,
+        r#"{"plan":"email","version":-1}"#,
+        r#"{"plan":"email","version":"1"}"#,
+        r#"{"plan":"email","version":18446744073709551616}"#,
+        r#"{"plan":"email","team":"t"}"#,
     ] {
         for team in ["t", "new"] {
             let path = format!("/teams/{team}/subscription");
@@ -274,7 +278,7 @@ async fn purchases_gifts_and_subscriptions() {
 #[tokio::test]
 async fn paths_and_queries() {
     let api = Api::start().await;
-    team(&api).await;
+    let before = team(&api).await;
     for path in [
         "/teams/a%23b/credits",
         "/teams/%20/credits",
@@ -308,6 +312,19 @@ async fn paths_and_queries() {
         assert_eq!(refused.status, 400, "{query}: {refused:?}");
         refused.problem(INVALID.0, INVALID.1);
     }
+    for query in ["version=", "version=-1", "version=x", "version=1&version=2", "colour=red"] {
+        let path = format!("/teams/t/subscription?{query}");
+        api.delete(&billing(), &path).await.problem(INVALID.0, INVALID.1);
+    }
+    let long = "x".repeat(65);
+    for account in ["a%23b", "%20", "%ff", "a%2fb", &long] {
+        let path = format!("/teams/t/monitored-accounts/{account}");
+        for method in [Method::PUT, Method::DELETE] {
+            let refused = api.send(method, &path, &admin("t"), None, None).await;
+            refused.problem(INVALID.0, INVALID.1);
+        }
+    }
+    assert_eq!(seen(&api).await, before);
     let past = api.put("", "/dev/clock", &json!({ "now": "2027-01-30T00:00:00Z" })).await;
     past.problem(INVALID.0, INVALID.1);
 }

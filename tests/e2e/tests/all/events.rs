@@ -48,6 +48,13 @@ async fn to_charge(app: &App, name: &str) -> Value {
     serde_json::from_str(answer.get()).unwrap()
 }
 
+async fn to_subscription(app: &App, name: &str) -> Value {
+    let payload = RawValue::from_string(event(name)).unwrap();
+    let event = LambdaEvent::new(payload, Context::default());
+    let answer = subscription::handle(app, &Limits::default(), event).await.unwrap();
+    serde_json::from_str(answer.get()).unwrap()
+}
+
 #[tokio::test]
 async fn every_sample_event_is_answered() {
     let api = Api::start().await;
@@ -79,19 +86,26 @@ async fn every_sample_event_is_answered() {
     assert_eq!(http(app, "prices").await.0, 200);
     let (status, body) = http(app, "purchase").await;
     assert_eq!((status, &body["type"]), (402, &json!("/problems/payment-failed")));
-    let (status, body) = http(app, "subscription").await;
+    let (status, body) = unpacked(&to_subscription(app, "subscription").await);
     assert_eq!((status, &body["seats"]), (200, &json!(2)));
     let (status, body) = http(app, "gift").await;
     assert_eq!((status, &body["gift"]["credits"]), (201, &json!(100)));
     let (status, body) = http(app, "subscription-cancel").await;
     assert_eq!((status, &body["cancelled"]), (200, &json!(true)));
+    let (status, body) = http(app, "monitored-account").await;
+    assert_eq!((status, &body["account"]["next_bill"]), (200, &json!("2027-02-28")));
+    let told = to_subscription(app, "subscription-changed").await;
+    assert_eq!(told["subscription"]["seats"], 3);
+    let told = to_subscription(app, "subscription-cancelled").await;
+    assert_eq!(told["subscription"]["cancelled"], true);
 
     api.travel("2027-02-28T00:00:00Z").await;
     let schedule = serde_json::from_str(&event("refill")).unwrap();
     let summary =
         refill::handle(app, LambdaEvent::new(schedule, Context::default())).await.unwrap();
-    assert_eq!((summary.turned, summary.failed), (1, 0));
-    assert_eq!(api.split("demo").await, (0, 100));
+    assert_eq!((summary.turned, summary.billed, summary.failed), (1, 1, 0));
+    assert_eq!(api.split("demo").await, (0, 50));
+    assert_eq!(to_subscription(app, "account-closed").await["account"], "closed");
 }
 
 #[test]

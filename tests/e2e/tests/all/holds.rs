@@ -207,9 +207,15 @@ async fn the_schedule_gives_back_what_nobody_looks_at() {
     }
     api.travel("2027-01-31T10:02:00Z").await;
     let run = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
-    assert_eq!(run, json!({ "turned": 0, "expired": 2, "failed": 0 }));
+    assert_eq!(
+        run,
+        json!({ "turned": 0, "expired": 2, "billed": 0, "paused": 0, "failed": 0, "left": false })
+    );
     let again = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
-    assert_eq!(again, json!({ "turned": 0, "expired": 0, "failed": 0 }));
+    assert_eq!(
+        again,
+        json!({ "turned": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
+    );
     assert_eq!(api.all_credits("t").await, (900, 0, 100));
     api.adds_up("t").await;
 }

@@ -35,6 +35,9 @@ pub fn routes() -> Vec<(Method, &'static str, Option<Value>)> {
         (Method::GET, "/teams/t/settings", None),
         (Method::PUT, "/teams/t/settings", Some(json!({ "low_balance_threshold": 10 }))),
         (Method::POST, "/teams/t/enrichment/restart", None),
+        (Method::PUT, "/teams/t/monitored-accounts/acme", None),
+        (Method::GET, "/teams/t/monitored-accounts", None),
+        (Method::DELETE, "/teams/t/monitored-accounts/acme", None),
         (Method::DELETE, "/teams/t/subscription", None),
         (Method::DELETE, "/teams/t", None),
     ]
@@ -58,8 +61,8 @@ async fn statuses(api: &Api, token: &str, key: &str) -> Vec<u16> {
 async fn every_route_for_every_caller() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
-    // In the order of the routes: use, holds, catalogues, purchases, choices, the end.
-    let expected: [(String, [&[u16]; 6]); 5] = [
+    // In the order of the routes: use, holds, catalogues, purchases, choices, accounts, the end.
+    let expected: [(String, [&[u16]; 7]); 5] = [
         (
             member("t"),
             [
@@ -68,6 +71,7 @@ async fn every_route_for_every_caller() {
                 &[200, 200, 200, 404],
                 &[403; 4],
                 &[200, 403, 409],
+                &[403, 200, 403],
                 &[403; 2],
             ],
         ),
@@ -79,6 +83,7 @@ async fn every_route_for_every_caller() {
                 &[200, 200, 200, 403],
                 &[403; 4],
                 &[200, 403, 403],
+                &[403, 200, 403],
                 &[403; 2],
             ],
         ),
@@ -89,6 +94,7 @@ async fn every_route_for_every_caller() {
                 &[403, 403, 403, 404],
                 &[200, 200, 200, 403],
                 &[403; 4],
+                &[403; 3],
                 &[403; 3],
                 &[403; 2],
             ],
@@ -101,6 +107,7 @@ async fn every_route_for_every_caller() {
                 &[200, 200, 200, 404],
                 &[403, 201, 403, 403],
                 &[200, 200, 409],
+                &[200; 3],
                 &[403; 2],
             ],
         ),
@@ -112,6 +119,7 @@ async fn every_route_for_every_caller() {
                 &[200, 200, 200, 403],
                 &[403, 403, 201, 200],
                 &[200, 403, 403],
+                &[200; 3],
                 &[200; 2],
             ],
         ),

@@ -8,6 +8,7 @@
     reason = "a test stops at what it did not expect"
 )]
 
+mod accounts;
 mod api;
 mod bad_input;
 mod budget;
@@ -15,6 +16,7 @@ mod catalogue;
 mod events;
 mod holds;
 mod identity;
+mod messages;
 mod problems;
 mod reading;
 mod rules;

@@ -129,9 +129,15 @@ async fn the_schedule_and_the_reader_do_the_same_once() {
     api.charge("busy", "sms", &json!({ "action": "sms" })).await.ok();
     let run = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
     // The demo team is due as well; the busy team has turned its cycle itself.
-    assert_eq!(run, json!({ "turned": 2, "expired": 0, "failed": 0 }));
+    assert_eq!(
+        run,
+        json!({ "turned": 2, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
+    );
     let again = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
-    assert_eq!(again, json!({ "turned": 0, "expired": 0, "failed": 0 }));
+    assert_eq!(
+        again,
+        json!({ "turned": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
+    );
     assert_eq!(api.split("busy").await, (394, 0));
     assert_eq!(api.split("idle").await, (400, 0));
     for team in ["idle", "busy"] {

@@ -107,16 +107,25 @@ async fn a_hold_and_its_release_and_the_captures_between() {
     let entry = request.entry(&bench.team, key, user, &PRICE_LISTS[0], now()).unwrap();
     let hold = entry.hold.clone().unwrap();
     bench.store.hold(entry, now()).await.unwrap();
-    assert_eq!(bench.meter.take(), Reading { round_trips: 2, writes: 1, write_tenths: 100 });
+    assert_eq!(
+        bench.meter.take(),
+        Reading { round_trips: 2, writes: 1, write_tenths: 100, read_tenths: 10 }
+    );
 
     let capture = charge(&bench.team, "campaign-77/lead-000001", "email_finder", "deliverable");
     let capture = Entry { kind: Kind::Capture, hold: Some(hold.clone()), ..capture };
     bench.store.charge(&bench.team, vec![capture], now()).await;
-    assert_eq!(bench.meter.take(), Reading { round_trips: 1, writes: 1, write_tenths: 50 });
+    assert_eq!(
+        bench.meter.take(),
+        Reading { round_trips: 1, writes: 1, write_tenths: 50, read_tenths: 0 }
+    );
 
     let by = Release::ByOwner("campaign-77/end".parse().unwrap(), "pipeline".parse().unwrap());
     bench.store.release(&bench.team, &hold, &by, now()).await.unwrap();
-    assert_eq!(bench.meter.take(), Reading { round_trips: 3, writes: 1, write_tenths: 100 });
+    assert_eq!(
+        bench.meter.take(),
+        Reading { round_trips: 3, writes: 1, write_tenths: 100, read_tenths: 20 }
+    );
 }
 
 fn gift_of(team: &TeamId, credits: u64) -> Entry {

@@ -20,6 +20,7 @@ mod lanes;
 mod operation;
 mod reference;
 mod running_out;
+mod schedule;
 mod seeds;
 mod store;
 mod turn;

@@ -208,7 +208,7 @@ impl Worker {
 }
 
 /// Lets a future run until it has been polled so often. Whether it came to its end.
-async fn dies_at(polls: u32, life: impl Future<Output = ()>) -> bool {
+pub async fn dies_at(polls: u32, life: impl Future<Output = ()>) -> bool {
     let mut life = pin!(life);
     let mut left = polls;
     std::future::poll_fn(|context| {

@@ -1,0 +1,87 @@
+//! What the schedule costs on tables of different sizes.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use engine::{Engine, Meter, Reading, TABLE};
+use futures_util::{StreamExt, stream};
+use refill::Summary;
+use shared::domain::account::MonitoredAccount;
+use shared::domain::pool::Pool;
+use shared::domain::time::Time;
+use shared::http::{App, Clock};
+use shared::store::keys;
+
+/// A batch writes so many items.
+const BATCH: usize = 25;
+
+/// What one run did, and what it took.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// What it did.
+    pub summary: Summary,
+    /// What it took of the table.
+    pub reading: Reading,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// Runs the schedule once on a table of so many teams, of which so many are due. A team has a pool
+/// with a plan, and one monitored account; where it is due, the cycle is over and a month is to be
+/// paid.
+pub async fn measure(teams: usize, due: usize) -> Figures {
+    let engine = Engine::in_memory().await.unwrap();
+    seed(&engine.client(), teams, due).await;
+    let meter = Meter::default();
+    let now = time("2027-02-10T00:30:00Z");
+    let app = App { store: engine.store_with(&meter), clock: Clock::new(move || now) };
+    let start = Instant::now();
+    let summary = refill::run(&app, None).await;
+    Figures { summary, reading: meter.take(), time: start.elapsed() }
+}
+
+fn time(text: &str) -> Time {
+    text.parse().unwrap()
+}
+
+/// Writes the teams as they would be, without going through all that led to it.
+async fn seed(client: &Client, teams: usize, due: usize) {
+    let items = |number: usize| {
+        let began = if number < due { "2027-01-10T12:00:00Z" } else { "2027-02-05T12:00:00Z" };
+        team(&format!("team-{number:06}"), time(began))
+    };
+    let items = stream::iter((0..teams).flat_map(items)).chunks(BATCH);
+    let batches = items.map(async |batch| {
+        let puts = batch.into_iter().map(|item| {
+            let put = PutRequest::builder().set_item(Some(item)).build().unwrap();
+            WriteRequest::builder().put_request(put).build()
+        });
+        let write = client.batch_write_item().request_items(TABLE, puts.collect());
+        let left = write.send().await.unwrap().unprocessed_items.unwrap_or_default();
+        assert!(left.is_empty());
+    });
+    batches.buffer_unordered(4).collect::<Vec<()>>().await;
+}
+
+/// The items of a team that has subscribed, and added an account, at that time.
+fn team(name: &str, began: Time) -> [keys::Item; 2] {
+    let mut pool = Pool::open(name.parse().unwrap());
+    let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
+    let asked = pool.subscribe(&request, began).unwrap().unwrap();
+    pool.terms = asked.terms;
+    let granted = pool.turn(began).unwrap();
+    pool.balance = pool.balance.after(granted.effect).unwrap();
+    (pool.terms, pool.epoch) = (granted.terms, 1);
+    let mut item: keys::Item = serde_dynamo::to_item(&pool).unwrap();
+    item.extend(keys::pool(&pool.team));
+    item.insert("due".to_owned(), keys::text(keys::due_shard_of(&pool.team)));
+    item.insert("due_at".to_owned(), keys::text(pool.due_at().unwrap().to_string()));
+
+    let today = began.day();
+    let account = MonitoredAccount::new(pool.team, "acme".parse().unwrap(), today).added(today);
+    let account = MonitoredAccount { version: 1, ..account.paid(&account.bill(today).unwrap()) };
+    let mut of_account: keys::Item = serde_dynamo::to_item(&account).unwrap();
+    of_account.extend(keys::account_with_due(&account));
+    [item, of_account]
+}

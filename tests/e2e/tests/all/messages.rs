@@ -1,0 +1,218 @@
+//! What the billing system tells by EventBridge, in whatever order and however often it comes.
+
+use lambda_http::{Context, LambdaEvent};
+use serde_json::{Value, json};
+use shared::domain::purchase::Limits;
+use shared::http::App;
+
+use crate::api::{Api, billing, member};
+
+/// A message, and the answer or the error as Lambda would see it.
+async fn tell(app: &App, kind: &str, detail: &Value) -> Result<Value, Value> {
+    let event = json!({
+        "version": "0", "id": "7b1f", "detail-type": kind, "source": "billing", "account": "123456789012",
+        "time": "2027-01-31T10:00:00Z", "region": "eu-west-1", "resources": [], "detail": detail,
+    });
+    let payload = serde_json::value::to_raw_value(&event).unwrap();
+    let answer = subscription::handle(
+        app,
+        &Limits::default(),
+        LambdaEvent::new(payload, Context::default()),
+    )
+    .await;
+    let read = |text: &str| serde_json::from_str(text).unwrap();
+    answer.map(|answer| read(answer.get())).map_err(|error| read(&error.to_string()))
+}
+
+type Message = (&'static str, Value);
+
+fn changed(version: u64, plan: &str, seats: u32, started_at: &str) -> Message {
+    let detail =
+        json!({ "version": version, "plan": plan, "seats": seats, "started_at": started_at });
+    ("subscription.changed", detail)
+}
+
+fn ended(kind: &'static str, version: u64) -> Message {
+    (kind, json!({ "version": version }))
+}
+
+async fn deliver(app: &App, team: &str, (kind, detail): &Message) -> Result<Value, Value> {
+    let mut detail = detail.clone();
+    detail["team"] = json!(team);
+    tell(app, kind, &detail).await
+}
+
+fn permutations(messages: &[Message]) -> Vec<Vec<Message>> {
+    let Some((first, rest)) = messages.split_first() else { return vec![Vec::new()] };
+    let mut all = Vec::new();
+    for shorter in permutations(rest) {
+        for place in 0..=shorter.len() {
+            let mut longer = shorter.clone();
+            longer.insert(place, first.clone());
+            all.push(longer);
+        }
+    }
+    all
+}
+
+/// Delivers each message twice, and those that failed again at the end, as Lambda does.
+async fn deliver_all(app: &App, team: &str, messages: &[Message]) {
+    let mut failed = Vec::new();
+    for message in messages.iter().flat_map(|message| [message, message]) {
+        if deliver(app, team, message).await.is_err() {
+            failed.push(message);
+        }
+    }
+    for message in failed {
+        deliver(app, team, message).await.unwrap();
+    }
+}
+
+/// What is left to see of a team: its balance and how its free credits came.
+async fn standing(api: &Api, team: &str) -> (Value, i64) {
+    let mut balance = api.balance(team).await;
+    balance["team"] = Value::Null;
+    let history = api.history(team).await;
+    let free = history.iter().map(|entry| entry["credits"].as_i64().unwrap()).sum();
+    (balance, free)
+}
+
+#[tokio::test]
+async fn any_order_comes_to_the_same() {
+    let api = Api::start().await;
+    let app = api.stack.app();
+    let (start, later) = ("2027-01-30T08:00:00Z", "2027-01-31T08:00:00Z");
+    let seats = [
+        changed(1, "multichannel_expert", 1, start),
+        changed(2, "multichannel_expert", 2, start),
+        ended("subscription.cancelled", 3),
+        changed(4, "multichannel_expert", 3, start),
+    ];
+    let plans = [
+        changed(10, "multichannel_expert", 2, start),
+        ended("subscription.cancelled", 11),
+        changed(12, "enterprise", 1, later),
+    ];
+    for (story, messages, free) in [("seats", &seats[..], 1_200), ("plans", &plans[..], 400)] {
+        let mut first = None;
+        for (number, order) in permutations(messages).into_iter().enumerate() {
+            let team = format!("{story}-{number}");
+            deliver_all(app, &team, &order).await;
+            let stands = standing(&api, &team).await;
+            assert_eq!((&stands.0["credits"]["free"], stands.1), (&json!(free), free), "{order:?}");
+            assert_eq!(*first.get_or_insert(stands.clone()), stands, "{order:?}");
+            if story == "seats" {
+                let grants = api.history(&team).await.into_iter();
+                let granted = grants.filter(|entry| entry["kind"] == "grant");
+                let sum: i64 = granted.map(|grant| grant["credits"].as_i64().unwrap()).sum();
+                assert_eq!(sum, free, "{order:?}");
+            }
+        }
+    }
+}
+
+/// What comes after the end of an account is late, and no failure; what is newer is one.
+#[tokio::test]
+async fn an_account_stays_closed_in_any_order() {
+    let api = Api::start().await;
+    let app = api.stack.app();
+    let messages = [
+        changed(1, "multichannel_expert", 1, "2027-01-30T08:00:00Z"),
+        changed(2, "multichannel_expert", 2, "2027-01-30T08:00:00Z"),
+        ended("account.closed", 3),
+    ];
+    for (number, order) in permutations(&messages).into_iter().enumerate() {
+        let team = format!("closed-{number}");
+        deliver_all(app, &team, &order).await;
+        assert_eq!(api.balance(&team).await["account"], "closed", "{order:?}");
+        let newer = changed(4, "email", 1, "2027-01-31T08:00:00Z");
+        let refused = deliver(app, &team, &newer).await.unwrap_err();
+        assert_eq!(refused["type"], "/problems/account-closed");
+    }
+}
+
+#[tokio::test]
+async fn an_old_message_after_a_newer_one() {
+    let api = Api::start().await;
+    let app = api.stack.app();
+    let start = "2027-01-30T08:00:00Z";
+    deliver(app, "t", &changed(5, "multichannel_expert", 3, start)).await.unwrap();
+    let before = standing(&api, "t").await;
+    for late in [
+        changed(4, "multichannel_expert", 9, start),
+        changed(5, "enterprise", 1, "2027-01-31T08:00:00Z"),
+        ended("subscription.cancelled", 2),
+        ended("account.closed", 0),
+    ] {
+        let answer = deliver(app, "t", &late).await.unwrap();
+        assert_eq!((&answer["version"], &answer["subscription"]["seats"]), (&json!(5), &json!(3)));
+        assert_eq!(standing(&api, "t").await, before, "{late:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_in_fails_with_its_reason() {
+    let api = Api::start().await;
+    let app = api.stack.app();
+    let invalid = "/problems/invalid-request";
+    for (kind, detail, problem, field) in [
+        ("subscription.changed", json!({ "team": "t", "plan": "email" }), invalid, "version"),
+        ("subscription.changed", json!({ "version": 1, "plan": "email" }), invalid, "team"),
+        ("subscription.changed", json!({ "team": "t", "version": 1 }), invalid, "body"),
+        (
+            "subscription.changed",
+            json!({ "team": "t", "version": 1, "plan": "gold" }),
+            invalid,
+            "plan",
+        ),
+        (
+            "subscription.changed",
+            json!({ "team": "t", "version": "1", "plan": "email" }),
+            invalid,
+            "version",
+        ),
+        (
+            "subscription.changed",
+            json!({ "team": "a#b", "version": 1, "plan": "email" }),
+            invalid,
+            "team",
+        ),
+        ("subscription.changed", json!("t"), invalid, "body"),
+        ("subscription.cancelled", json!({ "team": "t" }), invalid, "body"),
+        ("subscription.cancelled", json!({ "team": "t", "version": 1, "why": "" }), invalid, "why"),
+        ("account.closed", json!({ "version": 1 }), invalid, "body"),
+        ("account.opened", json!({ "team": "t", "version": 1 }), invalid, "detail-type"),
+        ("subscription.cancelled", json!({ "team": "t", "version": 1 }), "/problems/not-found", ""),
+    ] {
+        let error = tell(app, kind, &detail).await.unwrap_err();
+        assert_eq!(error["type"], problem, "{kind} {detail}");
+        assert_eq!(error["errors"][0]["field"].as_str().unwrap_or_default(), field, "{error}");
+    }
+    api.get(&member("t"), "/teams/t/credits").await.problem(404, "/problems/not-found");
+}
+
+/// The same versions over HTTP; without one, a request is taken as it comes.
+#[tokio::test]
+async fn versions_over_http() {
+    let api = Api::start().await;
+    let seats = async |seats: u32, version: Option<u64>| {
+        let body = json!({ "plan": "multichannel_expert", "seats": seats, "version": version });
+        let answer = api.subscribe("t", &body).await;
+        (answer["seats"].as_u64().unwrap(), answer["version"].as_u64())
+    };
+    let cancel = async |query: &str| {
+        let path = format!("/teams/t/subscription{query}");
+        let answer = api.delete(&billing(), &path).await.ok();
+        (answer["cancelled"].as_bool().unwrap(), answer["version"].as_u64())
+    };
+    assert_eq!(seats(1, None).await, (1, None));
+    assert_eq!(seats(3, Some(5)).await, (3, Some(5)));
+    assert_eq!(seats(9, Some(5)).await, (3, Some(5)), "the present state");
+    assert_eq!(seats(9, Some(4)).await, (3, Some(5)));
+    assert_eq!(seats(2, None).await, (2, Some(5)));
+    assert_eq!(cancel("?version=5").await, (false, Some(5)));
+    assert_eq!(cancel("?version=6").await, (true, Some(6)));
+    assert_eq!(seats(2, Some(6)).await, (2, Some(6)));
+    assert_eq!(cancel("").await, (true, Some(6)));
+    assert_eq!(api.split("t").await, (1_200, 0));
+}
