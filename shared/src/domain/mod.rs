@@ -8,6 +8,7 @@ pub mod credits;
 pub mod cycle;
 pub mod entry;
 pub mod error;
+pub mod event;
 pub mod hold;
 pub mod ids;
 pub mod lane;
