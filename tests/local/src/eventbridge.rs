@@ -64,8 +64,9 @@ impl EventBridge {
         self.delivered.clone()
     }
 
-    /// The bus.
-    pub(crate) fn bus(&self) -> Bus {
+    /// The bus, through the real SDK.
+    #[must_use]
+    pub fn bus(&self) -> Bus {
         let credentials = Credentials::new("local", "local", None, None, "local");
         let config = bus::config()
             .endpoint_url(&self.endpoint)

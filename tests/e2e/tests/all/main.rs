@@ -15,6 +15,7 @@ mod catalogue;
 mod events;
 mod holds;
 mod identity;
+mod outgoing;
 mod problems;
 mod reading;
 mod rules;

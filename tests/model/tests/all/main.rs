@@ -19,6 +19,7 @@ mod history;
 mod lanes;
 mod operation;
 mod reference;
+mod relay;
 mod seeds;
 mod store;
 mod turn;
