@@ -112,11 +112,11 @@ fn charge(key: &str) -> Value {
 }
 
 fn answer(codes: &[Option<&str>]) -> Value {
-    let result = |code: &Option<&str>| match code {
+    let result = |code: Option<&str>| match code {
         None => json!({ "EventId": "1" }),
         Some(code) => json!({ "ErrorCode": code }),
     };
-    json!({ "Entries": codes.iter().map(result).collect::<Vec<_>>() })
+    json!({ "Entries": codes.iter().copied().map(result).collect::<Vec<_>>() })
 }
 
 const BUSY: Option<&str> = Some("ThrottlingException");

@@ -1,14 +1,16 @@
 //! From the table's stream to the bus, in a rough world: the relay dies at each of its awaits, calls
-//! are turned away, throttled, answered into the void or done in part, and the whole stream comes
-//! twice. What has arrived in the end are the events that follow from the ledger, and no others.
+//! are turned away, throttled, answered into the void or done in part, time runs out, and the whole
+//! stream comes twice. What has arrived in the end are the events that follow from the ledger, and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use engine::Engine;
 use lambda_runtime::{Context, LambdaEvent};
 use physics::{Nature, World};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use shared::aws::patience::within;
 use shared::domain::Credits;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::{Id, TeamId};
@@ -24,7 +26,7 @@ use crate::reference::Reference;
 use crate::seeds::dies_at;
 use crate::store::apply;
 
-/// Of a thousand calls more than half go wrong, so that some are given up as well.
+/// More than half of all calls go wrong.
 const STORM: Nature = Nature { turned_away: 150, throttled: 150, in_conflict: 200, lost: 100 };
 
 /// What an entry's event is called.
@@ -88,12 +90,15 @@ async fn relayed(world: &World, records: &[Value]) {
     let mut waiting = records;
     while !waiting.is_empty() {
         let batch = &waiting[..fastrand::usize(1..=100).min(waiting.len())];
-        let mut polls = 1;
+        // Each try that dies may have sent something, so some batches have none of those.
+        let mut polls = if fastrand::bool() { 1 } else { u32::MAX };
         let answer = loop {
             let event = serde_json::from_value(json!({ "Records": batch })).unwrap();
             let bus = world.bus();
             let event = LambdaEvent::new(event, Context::default());
-            match dies_at(polls, relay::handle(&bus, event)).await {
+            // Often too short for all of it to arrive.
+            let time = Duration::from_millis(fastrand::u64(20..2_000));
+            match dies_at(polls, within(Some(time), relay::handle(&bus, event))).await {
                 Some(answer) => break answer.unwrap(),
                 None => polls += 1,
             }
