@@ -1,6 +1,7 @@
 //! From the table's stream to the bus, in a rough world: the relay dies at each of its awaits, calls
 //! are turned away, throttled, answered into the void or done in part, time runs out, and the whole
-//! stream comes twice. What has arrived in the end are the events that follow from the ledger, and no others.
+//! stream comes twice. What has arrived in the end are the events that follow from the ledger, and
+//! no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
