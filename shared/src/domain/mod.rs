@@ -9,6 +9,7 @@ pub mod credits;
 pub mod cycle;
 pub mod entry;
 pub mod error;
+pub mod event;
 pub mod forecast;
 pub mod hold;
 pub mod ids;

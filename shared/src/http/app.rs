@@ -25,8 +25,8 @@ impl App {
     /// A function's own: the table from its environment, the system's time.
     ///
     /// # Errors
-    /// [`crate::store::connect::Missing`] for a variable that is not set.
-    pub fn from_env() -> Result<Self, crate::store::connect::Missing> {
+    /// [`crate::aws::connect::Missing`] for a variable that is not set.
+    pub fn from_env() -> Result<Self, crate::aws::connect::Missing> {
         Ok(Self { store: Store::from_env()?, clock: Clock::system() })
     }
 }

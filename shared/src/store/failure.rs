@@ -1,11 +1,12 @@
 //! What the SDK's failures mean to us; the one place that reads cancellation reasons.
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::CancellationReason;
 
 use super::keys::Item;
+pub use crate::aws::failure::failure;
 use crate::domain::Error;
 
 /// How one part of a cancelled transaction fared.
@@ -55,37 +56,6 @@ pub fn unmet(error: SdkError<UpdateItemError>) -> Result<Option<Item>, Error> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(unmet)) => Ok(unmet.item.clone()),
         Some(_) | None => Err(failure(error)),
-    }
-}
-
-/// Whether a failed call may succeed later.
-#[must_use]
-pub fn failure<E>(error: SdkError<E>) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let passing = match &error {
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
-            true
-        }
-        SdkError::ServiceError(answer) => matches!(
-            answer.err().code(),
-            Some(
-                "TransactionInProgressException"
-                    | "TransactionConflictException"
-                    | "ProvisionedThroughputExceededException"
-                    | "RequestLimitExceeded"
-                    | "ThrottlingException"
-                    | "InternalServerError"
-            )
-        ),
-        SdkError::ConstructionFailure(_) | _ => false,
-    };
-    if passing {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the table is busy");
-        Error::Busy
-    } else {
-        Error::internal(error)
     }
 }
 

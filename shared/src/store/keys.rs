@@ -174,8 +174,10 @@ pub fn team_of_due(key: &Item) -> Option<TeamId> {
 /// spreads over the table.
 #[must_use]
 pub fn entry(entry: &Entry) -> Item {
-    key(format!("ENTRY#{}#{}", entry.team, entry.source()), "ENTRY")
+    key(format!("ENTRY#{}#{}", entry.team, entry.source()), ENTRY)
 }
+
+const ENTRY: &str = "ENTRY";
 
 /// What puts an entry into the history.
 #[must_use]
@@ -183,6 +185,12 @@ pub fn in_history(entry: &Entry) -> Item {
     let shard = entry.id.as_str().chars().next_back().unwrap_or('0');
     let position = position(entry.at, &entry.id);
     texts([("history", history_shard(&entry.team, shard)), ("position", position)])
+}
+
+/// Whether an entry is in the history.
+#[must_use]
+pub fn is_in_history(entry: &Item) -> bool {
+    entry.contains_key(HISTORY_INDEX)
 }
 
 /// One shard of a team's history.
@@ -200,7 +208,28 @@ pub fn position(at: Time, id: &Id) -> String {
 /// The key of a purchase.
 #[must_use]
 pub fn purchase(team: &TeamId, id: &Id) -> Item {
-    key(format!("PURCHASE#{team}#{id}"), "PURCHASE")
+    key(format!("PURCHASE#{team}#{id}"), PURCHASE)
+}
+
+const PURCHASE: &str = "PURCHASE";
+
+/// What kinds of items there are that events tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Ledger entries.
+    Entry,
+    /// Purchases.
+    Purchase,
+}
+
+/// What an item is, by its key; `None` for what no event tells of.
+#[must_use]
+pub fn family(item: &Item) -> Option<Family> {
+    match item.get("sk")?.as_s().ok()?.as_str() {
+        ENTRY => Some(Family::Entry),
+        PURCHASE => Some(Family::Purchase),
+        _ => None,
+    }
 }
 
 /// One shard of what is due.

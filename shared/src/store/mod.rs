@@ -15,17 +15,18 @@ pub mod history;
 pub mod hold;
 pub mod keys;
 mod lane;
-pub mod patience;
 pub mod pool;
 pub mod purchase;
 mod shortage;
 pub mod statement;
+pub mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 
+pub use crate::aws::patience;
 use company::Crowds;
 use lane::Lanes;
 use patience::Patience;

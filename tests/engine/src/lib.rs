@@ -1,9 +1,11 @@
 //! A DynamoDB engine in this process, with the credits table as `template.yaml` describes it.
 //! The local stack and the tests stand on it; no function does.
 
+mod stream;
 mod table;
 mod wire;
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use tokio::sync::oneshot;
 
 use table::Stream;
 
+pub use stream::Records;
+pub use table::template;
 pub use wire::{Meter, Reading};
 
 /// The table's name on this machine.
@@ -48,10 +52,16 @@ pub enum Failure {
 }
 
 /// A running engine. It stops when it is dropped.
-#[derive(Debug)]
 pub struct Engine {
     endpoint: String,
+    database: Database,
     _stop: oneshot::Sender<()>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Engine").field(&self.endpoint).finish()
+    }
 }
 
 impl Engine {
@@ -87,21 +97,30 @@ impl Engine {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
+        let served = database.clone();
         tokio::spawn(async move {
             let stopped = async move {
                 // An error means that the engine was dropped, which stops it as well.
                 let _ = stopped.await;
             };
             // An accepting listener does not fail.
-            let _ = server::serve_with_shutdown(listener, database, stopped).await;
+            let _ = server::serve_with_shutdown(listener, served, stopped).await;
         });
-        Ok(Self { endpoint, _stop: stop })
+        Ok(Self { endpoint, database, _stop: stop })
     }
 
     /// Where the engine answers.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The records of the table's stream, from the first one on.
+    ///
+    /// # Errors
+    /// [`Failure`] of an engine without a stream.
+    pub fn records(&self) -> Result<Records, Failure> {
+        Records::of(self.database.clone())
     }
 
     /// A client of the engine.

@@ -3,7 +3,7 @@
 use dynoxide::Database;
 use dynoxide::actions::create_table::CreateTableRequest;
 use dynoxide::errors::DynoxideError;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::{Failure, TABLE};
 
@@ -28,11 +28,19 @@ pub(crate) fn create(database: &Database, stream: Stream) -> Result<(), Failure>
     }
 }
 
-fn schema(stream: Stream) -> Result<CreateTableRequest, Failure> {
+/// `template.yaml`, in which only the tags of `CloudFormation` are no plain YAML.
+///
+/// # Errors
+/// [`Failure::Template`].
+pub fn template() -> Result<Value, Failure> {
     let invalid = |error: &dyn std::error::Error| Failure::Template(error.to_string());
     let template: serde_norway::Value =
         serde_norway::from_str(TEMPLATE).map_err(|error| invalid(&error))?;
-    let template = serde_json::to_value(template).map_err(|error| invalid(&error))?;
+    serde_json::to_value(template).map_err(|error| invalid(&error))
+}
+
+fn schema(stream: Stream) -> Result<CreateTableRequest, Failure> {
+    let template = template()?;
     let missing = |what: &str| Failure::Template(format!("there is no {what} of the table"));
     let table = template.pointer("/Resources/Table/Properties").ok_or_else(|| missing("schema"))?;
     let mut create = Map::from_iter([("TableName".to_owned(), json!(TABLE))]);
@@ -46,5 +54,5 @@ fn schema(stream: Stream) -> Result<CreateTableRequest, Failure> {
         let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
         create.insert("StreamSpecification".to_owned(), stream);
     }
-    serde_json::from_value(create.into()).map_err(|error| invalid(&error))
+    serde_json::from_value(create.into()).map_err(|error| Failure::Template(error.to_string()))
 }

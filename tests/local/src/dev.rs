@@ -1,5 +1,7 @@
 //! The routes that only the local stack has.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRef, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -7,16 +9,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::time::Time;
-use shared::http::{App, Body};
+use shared::http::{App, Body, Query};
 
 use crate::clock::StackClock;
+use crate::eventbridge::Delivered;
+use crate::relaying::Relaying;
 use crate::token::{Claims, sign};
 
+/// What these routes are about.
 #[derive(Clone, FromRef)]
-struct Bench {
-    app: App,
-    clock: StackClock,
-    dynamodb: Dynamodb,
+pub(crate) struct Bench {
+    pub(crate) app: App,
+    pub(crate) clock: StackClock,
+    pub(crate) relaying: Arc<Relaying>,
+    pub(crate) delivered: Delivered,
 }
 
 /// What a client of the engine needs.
@@ -27,15 +33,16 @@ struct Dynamodb {
     region: &'static str,
 }
 
-pub(crate) fn routes(app: App, clock: StackClock, endpoint: &str) -> Router {
+pub(crate) fn routes(bench: Bench, endpoint: &str) -> Router {
     let dynamodb =
         Dynamodb { endpoint: endpoint.to_owned(), table: engine::TABLE, region: engine::REGION };
     Router::new()
         .route("/dev/tokens", post(token))
         .route("/dev/clock", get(read_clock).put(move_clock))
         .route("/dev/schedule", post(schedule))
-        .route("/dev/dynamodb", get(async |State(dynamodb): State<Dynamodb>| Json(dynamodb)))
-        .with_state(Bench { app, clock, dynamodb })
+        .route("/dev/events", get(events))
+        .route("/dev/dynamodb", get(async || Json(dynamodb)))
+        .with_state(bench)
 }
 
 async fn token(body: Body) -> Result<Json<Value>, Error> {
@@ -61,4 +68,23 @@ async fn move_clock(State(clock): State<StackClock>, body: Body) -> Result<Json<
 
 async fn schedule(State(app): State<App>) -> Json<refill::Summary> {
     Json(refill::run(&app, None).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct After {
+    #[serde(default)]
+    after: usize,
+}
+
+/// All events of writes that were answered before this was asked for.
+async fn events(
+    State(relaying): State<Arc<Relaying>>,
+    State(delivered): State<Delivered>,
+    Query(After { after }): Query<After>,
+) -> Result<Json<Value>, Error> {
+    let given_up = relaying.catch_up().await.map_err(Error::internal)?;
+    let events = delivered.after(after);
+    let next = after.saturating_add(events.len());
+    Ok(Json(json!({ "events": events, "next": next, "given_up": given_up })))
 }

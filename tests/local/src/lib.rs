@@ -4,7 +4,9 @@
 mod clock;
 mod demo;
 mod dev;
+mod eventbridge;
 mod payments;
+mod relaying;
 mod token;
 
 use std::io;
@@ -22,12 +24,14 @@ use shared::http::app::{InvalidLimits, purchase_limits};
 use shared::http::{App, serve};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, interval_at, timeout};
 
 pub use clock::StackClock;
 pub use demo::first_steps;
+pub use eventbridge::EventBridge;
 pub use payments::{DECLINED, NEEDS_A_STEP, Simulated};
+use relaying::Relaying;
 pub use token::{Claims, authorize, sign};
 
 /// How long requests that are being answered may still take when the stack stops.
@@ -46,6 +50,9 @@ pub struct Options {
     /// Port of the DynamoDB engine; 0 picks one that is free
     #[arg(long, default_value_t = 0)]
     pub dynamodb_port: u16,
+    /// Port of the stand-in for EventBridge; 0 picks one that is free
+    #[arg(long, default_value_t = 0)]
+    pub eventbridge_port: u16,
     /// Directory to keep the database in; without it all is in memory
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -63,7 +70,7 @@ pub enum Failure {
     /// The engine did not.
     #[error(transparent)]
     Engine(#[from] engine::Failure),
-    /// The API's port is not to be had.
+    /// A port is not to be had.
     #[error("port {port}: {source}")]
     Port {
         /// The port.
@@ -85,9 +92,10 @@ pub struct Stack {
     url: String,
     app: App,
     engine: Engine,
+    eventbridge: EventBridge,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
-    schedule: JoinHandle<()>,
+    background: JoinSet<()>,
 }
 
 impl Stack {
@@ -100,8 +108,18 @@ impl Stack {
         let clock = StackClock::new(options.now, options.frozen);
         let app = App { store: engine.store(), clock: clock.clone().into() };
         demo::open(&app).await?;
+        let eventbridge = EventBridge::start(options.eventbridge_port).await?;
+        let relaying = Arc::new(Relaying::new(engine.records()?, eventbridge.bus())?);
         let functions = functions(&app, &purchase_limits()?, Arc::new(Simulated::default()));
-        let dev = dev::routes(app.clone(), clock, engine.endpoint());
+        let dev = dev::routes(
+            dev::Bench {
+                app: app.clone(),
+                clock,
+                relaying: Arc::clone(&relaying),
+                delivered: eventbridge.delivered(),
+            },
+            engine.endpoint(),
+        );
         let router = serve::outermost(functions.merge(dev)).layer(middleware::from_fn(authorize));
 
         let port = |source| Failure::Port { port: options.port, source };
@@ -116,8 +134,10 @@ impl Stack {
             // An accepting listener does not fail.
             let _ = serving.await;
         });
-        let schedule = tokio::spawn(run_schedule(app.clone()));
-        Ok(Self { url, app, engine, stop, serving, schedule })
+        let mut background = JoinSet::new();
+        background.spawn(run_schedule(app.clone()));
+        background.spawn(relaying::run(relaying));
+        Ok(Self { url, app, engine, eventbridge, stop, serving, background })
     }
 
     /// Where the API answers.
@@ -138,9 +158,15 @@ impl Stack {
         &self.engine
     }
 
+    /// The stand-in for EventBridge.
+    #[must_use]
+    pub const fn eventbridge(&self) -> &EventBridge {
+        &self.eventbridge
+    }
+
     /// Lets running requests finish, within reason, and stops.
     pub async fn stop(self) {
-        self.schedule.abort();
+        drop(self.background);
         drop(self.stop);
         // Who has sent half a request may never send the rest; a panic has been printed already.
         let _ = timeout(LAST_REQUESTS, self.serving).await;

@@ -10,7 +10,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stack = Stack::start(&Options::parse()).await?;
     println!("ready {}", stack.url());
     println!("{}", first_steps(stack.app(), stack.url()).await?);
-    println!("# Stop with Ctrl-C. The engine is at {}.", stack.engine().endpoint());
+    let (engine, bus) = (stack.engine().endpoint(), stack.eventbridge().endpoint());
+    println!("# Stop with Ctrl-C. The engine is at {engine}, the event bus at {bus}.");
     tokio::signal::ctrl_c().await?;
     stack.stop().await;
     Ok(())

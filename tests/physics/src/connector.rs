@@ -1,4 +1,4 @@
-//! The SDK's way to the table.
+//! The SDK's way through the network.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::table::{Answer, Table};
 
-/// Takes requests to the table. What has been sent is done, whether or not its sender still waits.
+/// Takes requests to the table.
 #[derive(Debug)]
 pub(crate) struct Connector(pub(crate) Arc<Table>);
 
@@ -18,15 +18,22 @@ impl HttpConnector for Connector {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let body = request.body().bytes().map(<[u8]>::to_vec).unwrap_or_default();
-        let served = tokio::spawn(Arc::clone(&self.0).serve(operation, body));
-        HttpConnectorFuture::new(async move {
-            match served.await {
-                Ok(Some(answer)) => response(answer),
-                Ok(None) => Err(ConnectorError::io("the connection broke".into())),
-                Err(error) => Err(ConnectorError::other(error.into(), None)),
-            }
-        })
+        served(Arc::clone(&self.0).serve(operation, body))
     }
+}
+
+/// The answer to a request. What has been sent is done, whether or not its sender still waits.
+pub(crate) fn served(
+    answer: impl Future<Output = Option<Answer>> + Send + 'static,
+) -> HttpConnectorFuture {
+    let served = tokio::spawn(answer);
+    HttpConnectorFuture::new(async move {
+        match served.await {
+            Ok(Some(answer)) => response(answer),
+            Ok(None) => Err(ConnectorError::io("the connection broke".into())),
+            Err(error) => Err(ConnectorError::other(error.into(), None)),
+        }
+    })
 }
 
 fn response(Answer { status, body }: Answer) -> Result<HttpResponse, ConnectorError> {

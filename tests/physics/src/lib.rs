@@ -13,6 +13,7 @@
 //! request tokens; separate reads that see a transaction half done. A transaction that meets a conflict does
 //! not disturb others on its free items.
 
+mod bus;
 mod connector;
 mod limits;
 pub mod nature;
@@ -21,22 +22,27 @@ mod table;
 use std::sync::Arc;
 
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Region;
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use serde_json::Value;
+use shared::bus::{Bus, config as bus_config};
 use shared::domain::time::Time;
 use shared::store::{Store, connect};
 use tokio::time::Instant;
 
+use bus::EventBridge;
 use connector::Connector;
 pub use nature::Nature;
 use table::Table;
 pub use table::Tally;
 
-/// A table, the network around it, and the time.
+/// A table and a bus, the network around them, and the time.
 #[derive(Clone, Debug)]
 pub struct World {
     table: Arc<Table>,
+    bus: EventBridge,
     began: Instant,
     began_at: Time,
 }
@@ -44,7 +50,8 @@ pub struct World {
 impl World {
     fn new(seed: u64, nature: Nature, began_at: Time) -> Result<Self, engine::Failure> {
         let table = Arc::new(Table::new(engine::without_stream()?, nature, seed));
-        Ok(Self { table, began: Instant::now(), began_at })
+        let bus = EventBridge::new(nature, seed);
+        Ok(Self { table, bus, began: Instant::now(), began_at })
     }
 
     /// The table as a process of its own sees it, with the limits that a function has.
@@ -60,8 +67,25 @@ impl World {
         let config = connect::config()
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .region(Region::new(engine::REGION))
-            .credentials_provider(Credentials::new("virtual", "virtual", None, None, "virtual"));
+            .credentials_provider(credentials());
         Client::from_conf(config.build())
+    }
+
+    /// The event bus as a process of its own sees it.
+    #[must_use]
+    pub fn bus(&self) -> Bus {
+        let connector = SharedHttpConnector::new(self.bus.clone());
+        let config = bus_config()
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .region(Region::new(engine::REGION))
+            .credentials_provider(credentials());
+        Bus::new(aws_sdk_eventbridge::Client::from_conf(config.build()), "credits")
+    }
+
+    /// The entries that have arrived at the bus, in order, as the SDK has sent them.
+    #[must_use]
+    pub fn arrived(&self) -> Vec<Value> {
+        self.bus.arrived()
     }
 
     /// The time in this world.
@@ -81,7 +105,12 @@ impl World {
     /// From now on it is like this.
     pub fn turn(&self, nature: Nature) {
         self.table.turn(nature);
+        self.bus.turn(nature);
     }
+}
+
+fn credentials() -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Credentials::new("virtual", "virtual", None, None, "virtual"))
 }
 
 /// Lives in a world that begins at that time, until it is over.

@@ -45,7 +45,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn error(status: u16, kind: &str) -> Self {
+    pub(crate) fn error(status: u16, kind: &str) -> Self {
         let body = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{kind}"}}"#);
         Self { status, body }
     }

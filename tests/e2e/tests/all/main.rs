@@ -17,6 +17,7 @@ mod events;
 mod holds;
 mod identity;
 mod messages;
+mod outgoing;
 mod problems;
 mod reading;
 mod rules;

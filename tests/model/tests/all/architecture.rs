@@ -1,4 +1,5 @@
-//! Imports go down only: `domain` below `store` below `http` below the functions below the tests.
+//! Imports go down only: `domain` below `aws` below `store` and `bus` below `http` below the functions
+//! below the tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,18 +35,22 @@ fn assert_free_of(directory: &str, banned: &[&str]) {
 
 #[test]
 fn the_domain_knows_no_floor_above_and_no_io() {
-    let above = ["crate::store", "crate::http", "super::super"];
+    let above = ["crate::aws", "crate::store", "crate::bus", "crate::http", "super::super"];
     let outside =
         ["aws_", "axum", "lambda_", "tokio", "std::env", "std::fs", "Timestamp::now", "SystemTime"];
     assert_free_of("shared/src/domain", &[&above[..], &outside[..]].concat());
 }
 
 #[test]
-fn the_store_knows_no_http() {
-    assert_free_of(
-        "shared/src/store",
-        &["crate::http", "axum", "lambda_", "Timestamp::now", "SystemTime"],
-    );
+fn what_calls_to_aws_have_in_common_knows_none_of_them() {
+    assert_free_of("shared/src/aws", &["crate::store", "crate::bus", "crate::http", "aws_sdk_"]);
+}
+
+#[test]
+fn the_store_and_the_bus_know_neither_each_other_nor_http() {
+    let outside = ["crate::http", "axum", "lambda_", "Timestamp::now", "SystemTime"];
+    assert_free_of("shared/src/store", &[&["crate::bus", "eventbridge"], &outside[..]].concat());
+    assert_free_of("shared/src/bus", &[&["crate::store", "dynamodb"], &outside[..]].concat());
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod history;
 mod lanes;
 mod operation;
 mod reference;
+mod relay;
 mod running_out;
 mod schedule;
 mod seeds;

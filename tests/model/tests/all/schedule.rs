@@ -153,7 +153,7 @@ fn a_run_that_dies_at_any_await_is_made_good() {
             let teams = busy_teams(&world.store(), 2).await;
             let dying = app_of(&world);
             let run = async { _ = refill::run(&dying, None).await };
-            let came_to_its_end = dies_at(polls, Box::pin(run)).await;
+            let came_to_its_end = dies_at(polls, Box::pin(run)).await.is_some();
             assert_eq!(refill::run(&app_of(&world), None).await.failed, 0);
             is_all_done(&world.store(), &teams, world.now()).await;
             came_to_its_end
@@ -326,7 +326,7 @@ fn an_account_is_monitored_if_its_month_was_charged() {
                 let team = team_with(&store, &format!("team-{polls}"), 0).await;
                 let acme = account("acme");
                 let start = async { _ = store.monitor(&team, &acme, world.now()).await };
-                let came_to_its_end = dies_at(polls, Box::pin(start)).await;
+                let came_to_its_end = dies_at(polls, Box::pin(start)).await.is_some();
                 assert_eq!(refill::run(&app_of(&world), None).await.failed, 0);
                 let later = world.store();
                 let charges = charged(&later, &team, "acme").await.len();

@@ -90,7 +90,7 @@ impl Worker {
                 _ => Act::Look,
             };
             let polls = if self.random.u8(0..5) == 0 { self.random.u32(1..40) } else { u32::MAX };
-            if !dies_at(polls, Box::pin(self.act(act))).await {
+            if dies_at(polls, Box::pin(self.act(act))).await.is_none() {
                 self.store = self.world.store();
             }
             let pause = if self.random.u8(0..6) == 0 { 2_500 } else { 60 };
@@ -207,15 +207,15 @@ impl Worker {
     }
 }
 
-/// Lets a future run until it has been polled so often. Whether it came to its end.
-pub async fn dies_at(polls: u32, life: impl Future<Output = ()>) -> bool {
+/// Lets a future run until it has been polled so often. What it came to, if it came to its end.
+pub async fn dies_at<T>(polls: u32, life: impl Future<Output = T>) -> Option<T> {
     let mut life = pin!(life);
     let mut left = polls;
     std::future::poll_fn(|context| {
         left -= 1;
         match life.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending if left == 0 => Poll::Ready(false),
+            Poll::Ready(came) => Poll::Ready(Some(came)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     })

@@ -1,0 +1,69 @@
+//! Sends what happened to other systems: reads the stream of the table and puts events on the bus.
+
+use aws_lambda_events::dynamodb::{Event as Batch, EventRecord};
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use lambda_runtime::LambdaEvent;
+use shared::aws::patience::within;
+use shared::bus::Bus;
+use shared::domain::Error;
+use shared::domain::event::{self, Event};
+use shared::http::serve::time_left;
+use shared::store::stream;
+
+/// Sends the events of a batch of the stream's records.
+///
+/// The answer names the records whose events may not have arrived, and those that cannot be read, in
+/// the stream's order. The stream comes again from the first of them on; all others were sent.
+///
+/// # Errors
+/// [`Error::Internal`] for a record without a sequence number, which could not be named.
+pub async fn handle(
+    bus: &Bus,
+    batch: LambdaEvent<Batch>,
+) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
+    let time = time_left(&batch.context);
+    Ok(within(time, relay(bus, batch.payload.records)).await?)
+}
+
+async fn relay(bus: &Bus, records: Vec<EventRecord>) -> Result<DynamoDbEventResponse, Error> {
+    let mut told = Vec::new();
+    for mut record in records {
+        let number = record.change.sequence_number.take();
+        let number = number.ok_or_else(|| Error::internal("a record has no sequence number"))?;
+        let events = events(record)
+            .inspect_err(|error| tracing::error!(number, %error, "a record cannot be read"));
+        told.push((number, events));
+    }
+    let sent: Vec<Event> =
+        told.iter().filter_map(|(_, events)| events.as_deref().ok()).flatten().cloned().collect();
+    let left = bus.publish(&sent).await?;
+    let mut response = DynamoDbEventResponse::default();
+    for (number, events) in told {
+        if !events.is_ok_and(|events| events.iter().all(|event| !left.contains(&event.id))) {
+            response.batch_item_failures.push(failed(number));
+        }
+    }
+    tracing::info!(sent = sent.len(), left = left.len(), "relay");
+    Ok(response)
+}
+
+fn failed(number: String) -> DynamoDbBatchItemFailure {
+    let mut failed = DynamoDbBatchItemFailure::default();
+    failed.item_identifier = Some(number);
+    failed
+}
+
+/// The events that tell of a record.
+fn events(record: EventRecord) -> Result<Vec<Event>, Error> {
+    // Nothing of what events tell of is ever removed.
+    if record.event_name == "REMOVE" {
+        return Ok(Vec::new());
+    }
+    let (before, after) = (record.change.old_image, record.change.new_image);
+    if after.is_empty() {
+        return Err(Error::internal("a record has no new image"));
+    }
+    let before = (!before.is_empty()).then(|| before.into());
+    let change = stream::change(before, after.into())?;
+    Ok(change.as_ref().map(event::of).unwrap_or_default())
+}

@@ -1,0 +1,197 @@
+//! What goes out to other systems: each kind of event, as `events/schemas` and `events/outgoing` have
+//! it, and nothing that the history does not know.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::domain::ids::Id;
+use shared::store::keys;
+
+use crate::api::{Api, billing, pipeline};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events").join(name)
+}
+
+/// The files of a folder, by the kinds of event that they are named after.
+fn by_kind(name: &str) -> BTreeMap<String, Value> {
+    let files = std::fs::read_dir(folder(name)).unwrap();
+    files
+        .map(|file| {
+            let path = file.unwrap().path();
+            let kind = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (kind, serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap())
+        })
+        .collect()
+}
+
+impl Api {
+    /// The events after a position, and the next position.
+    async fn events(&self, after: u64) -> (Vec<Value>, u64) {
+        let mut answer = self.get("", &format!("/dev/events?after={after}")).await.ok();
+        let events = answer["events"].as_array_mut().map(std::mem::take).unwrap();
+        (events, answer["next"].as_u64().unwrap())
+    }
+
+    async fn gift(&self, team: &str, key: &str, body: &Value) -> Value {
+        self.post(&billing(), &format!("/teams/{team}/gifts"), key, body).await.ok()
+    }
+
+    /// All that can happen, with what must not be told of in between.
+    async fn story(&self, team: &str) {
+        self.subscribe(team, &json!({ "plan": "multichannel_expert" })).await;
+        let find =
+            json!({ "action": "email_finder", "outcome": "deliverable", "reference": "lead_42" });
+        for _ in 0..2 {
+            self.charge(team, "lead_42", &find).await.ok();
+        }
+        let phones = json!({ "action": "phone_finder", "outcome": "valid", "quantity": 100 });
+        self.charge(team, "phones", &phones).await.problem(402, "/problems/insufficient-credits");
+        let nothing = json!({ "action": "email_finder", "outcome": "not_found" });
+        self.charge(team, "lead_43", &nothing).await.ok();
+        let gift = json!({ "credits": 100, "reference": "ticket_7" });
+        for _ in 0..2 {
+            self.gift(team, "ticket_7", &gift).await;
+        }
+        for _ in 0..2 {
+            self.buy(team, "order_1", 5_000).await.ok();
+            self.buy(team, "order_2", 402).await.problem(402, "/problems/payment-failed");
+        }
+        assert_eq!(self.buy(team, "order_3", 202).await.status, 202, "pending");
+        let holds = format!("/teams/{team}/holds");
+        let hold = async |key: &str, seconds: u32| {
+            let body = json!({ "credits": 50, "expires_in": seconds, "reference": "job_9" });
+            let held = self.post(&pipeline(), &holds, key, &body).await.ok();
+            held["hold"]["id"].as_str().unwrap().to_owned()
+        };
+        let expires = hold("job_9", 60).await;
+        let released = hold("job_10", 60).await;
+        let late = hold("job_11", 40 * 24 * 60 * 60).await;
+        let capture = json!({ "action": "email_finder", "outcome": "risky", "hold": expires });
+        self.charge(team, "lead_44", &capture).await.ok();
+        let release = format!("{holds}/{released}/release");
+        self.send(Method::POST, &release, &pipeline(), Some("done"), None).await.ok();
+        for then in ["2027-01-31T10:01:00Z", "2027-02-28T00:00:00Z"] {
+            self.travel(then).await;
+            self.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+        }
+        let release = format!("{holds}/{late}/release");
+        self.send(Method::POST, &release, &pipeline(), Some("late"), None).await.ok();
+    }
+}
+
+/// What a consumer can rely on; the rest is EventBridge's own, or the local stack's.
+fn without_delivery(mut event: Value) -> Value {
+    for field in ["position", "id", "account"] {
+        event.as_object_mut().unwrap().remove(field);
+    }
+    event
+}
+
+fn names(object: &Value) -> BTreeSet<&String> {
+    object.as_object().unwrap().keys().collect()
+}
+
+#[tokio::test]
+async fn each_kind_goes_out_as_it_is_documented() {
+    let api = Api::start().await;
+    api.story("acme").await;
+    let (schemas, samples) = (by_kind("schemas"), by_kind("outgoing"));
+    let mut first = BTreeMap::new();
+    for event in api.events(0).await.0 {
+        let kind = event["detail-type"].as_str().unwrap().to_owned();
+        let schema = schemas.get(&kind).unwrap_or_else(|| panic!("{kind} has no schema"));
+        jsonschema::meta::validate(schema).unwrap();
+        let schema_of = jsonschema::options().should_validate_formats(true).build(schema).unwrap();
+        schema_of.validate(&event).unwrap_or_else(|error| panic!("{error}: {event}"));
+        let declared = &schema["properties"]["detail"]["properties"];
+        assert_eq!(names(&event["detail"]), names(declared), "{kind}");
+        if event["detail"]["team"] == "acme" {
+            first.entry(kind).or_insert(without_delivery(event));
+        }
+    }
+    assert!(schemas.keys().eq(first.keys()), "{:?} went out", first.keys());
+    let samples: BTreeMap<_, _> =
+        samples.into_iter().map(|(kind, sample)| (kind, without_delivery(sample))).collect();
+    assert_eq!(first, samples);
+}
+
+/// None is lost, none is told twice, none is invented; and the ids are what they are made from.
+#[tokio::test]
+async fn the_events_are_those_of_the_history() {
+    let api = Api::start().await;
+    api.story("acme").await;
+    let (events, _) = api.events(0).await;
+    let told: HashMap<&str, &Value> = events
+        .iter()
+        .map(|event| &event["detail"])
+        .filter(|detail| detail["team"] == "acme" && !detail["entry"].is_null())
+        .map(|detail| (detail["id"].as_str().unwrap(), detail))
+        .collect();
+    let history = api.history("acme").await;
+    let expected: BTreeSet<String> = history
+        .iter()
+        .filter_map(|entry| {
+            let is_expiry = entry["hold"].is_string() && entry["held"] == -45;
+            let kind = match entry["kind"].as_str().unwrap() {
+                "charge" | "capture" => "credits.charged",
+                "purchase" => "credits.purchased",
+                "gift" => "credits.gifted",
+                "grant" => "credits.refilled",
+                "expiry" => "credits.expired",
+                "release" if is_expiry => "hold.expired",
+                _ => return None,
+            };
+            let source = format!("{kind}#{}", entry["id"].as_str().unwrap());
+            Some(Id::of("ev", &"acme".parse().unwrap(), &source).to_string())
+        })
+        .collect();
+    assert_eq!(expected.len(), 10, "{history:?}");
+    assert_eq!(told.keys().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>(), expected);
+    for entry in &history {
+        let Some(detail) = told.values().find(|detail| detail["entry"] == entry["id"]) else {
+            continue;
+        };
+        let moved = if entry["kind"] == "release" { &entry["held"] } else { &entry["credits"] };
+        assert_eq!(detail["credits"].as_u64().unwrap(), moved.as_i64().unwrap().unsigned_abs());
+        assert_eq!(detail["at"], entry["at"]);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_goes_on_where_it_was() {
+    let api = Api::start().await;
+    let (before, next) = api.events(0).await;
+    assert_eq!(before.len() as u64, next);
+    api.team_with("t", 3_000).await;
+    let find = |n: u32| json!({ "key": format!("lead {n}"), "action": "email_finder", "outcome": "risky" });
+    let charges: Vec<Value> = (0..450).map(find).collect();
+    let body = json!({ "charges": charges });
+    api.send(Method::POST, "/teams/t/charges/batch", &pipeline(), None, Some(&body)).await.ok();
+    let (events, end) = api.events(next).await;
+    assert_eq!((events.len(), end), (451, next + 451), "what was answered has gone out");
+    let positions: Vec<_> =
+        events.iter().map(|event| event["position"].as_u64().unwrap()).collect();
+    assert!(positions.iter().copied().eq(next + 1..=end), "{positions:?}");
+    assert_eq!(api.events(end).await, (Vec::new(), end));
+}
+
+/// What cannot be read is given up in the end; what came with it goes out.
+#[tokio::test]
+async fn a_record_that_cannot_be_read_holds_nothing_up() {
+    let api = Api::start().await;
+    let (_, next) = api.events(0).await;
+    let bad = [("pk", keys::text("ENTRY#t#key#bad")), ("sk", keys::text("ENTRY"))];
+    let client = api.stack.engine().client();
+    let put = client.put_item().table_name(engine::TABLE);
+    let put = bad.into_iter().fold(put, |put, (name, value)| put.item(name, value));
+    put.send().await.unwrap();
+    api.team_with("t", 100).await;
+    let answer = api.get("", &format!("/dev/events?after={next}")).await.ok();
+    assert_eq!(answer["given_up"][0]["dynamodb"]["Keys"]["pk"]["S"], "ENTRY#t#key#bad");
+    let events = answer["events"].as_array().unwrap();
+    assert!(!events.is_empty());
+    assert!(events.iter().all(|event| event["detail-type"] == "credits.refilled"), "{events:?}");
+}

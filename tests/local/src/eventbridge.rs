@@ -1,0 +1,170 @@
+//! A stand-in for EventBridge: takes `PutEvents` as the SDK sends it, and keeps the events as a rule's
+//! target would get them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_credential_types::Credentials;
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::config::{Region, SharedCredentialsProvider};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::bus::{self, Bus};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::Failure;
+
+/// The bus's name on this machine.
+const BUS: &str = "credits";
+
+/// The most entries of one call.
+const MAX_ENTRIES: usize = 10;
+
+/// A running stand-in. It stops when it is dropped.
+#[derive(Debug)]
+pub struct EventBridge {
+    endpoint: String,
+    delivered: Delivered,
+    _stop: oneshot::Sender<()>,
+}
+
+impl EventBridge {
+    /// Starts it on that port; 0 is any that is free.
+    pub(crate) async fn start(port: u16) -> Result<Self, Failure> {
+        let failure = |source| Failure::Port { port, source };
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(failure)?;
+        let endpoint = format!("http://{}", listener.local_addr().map_err(failure)?);
+        let delivered = Delivered::default();
+        let router = Router::new().route("/", post(answer)).with_state(delivered.clone());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            // An error means that it was dropped, which stops it as well.
+            let _ = stopped.await;
+        });
+        tokio::spawn(async move {
+            // An accepting listener does not fail.
+            let _ = serving.await;
+        });
+        Ok(Self { endpoint, delivered, _stop: stop })
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(crate) fn delivered(&self) -> Delivered {
+        self.delivered.clone()
+    }
+
+    /// The bus, through the real SDK.
+    #[must_use]
+    pub fn bus(&self) -> Bus {
+        let credentials = Credentials::new("local", "local", None, None, "local");
+        let config = bus::config()
+            .endpoint_url(&self.endpoint)
+            .region(Region::new(engine::REGION))
+            .credentials_provider(SharedCredentialsProvider::new(credentials));
+        Bus::new(Client::from_conf(config.build()), BUS)
+    }
+}
+
+/// What was delivered, in order. The first event is at position 1.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Delivered(Arc<Mutex<Vec<Value>>>);
+
+impl Delivered {
+    /// All events after that position.
+    pub(crate) fn after(&self, position: usize) -> Vec<Value> {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().skip(position).cloned().collect()
+    }
+
+    /// Delivers an event, unless it is for another bus. Its id.
+    fn add(&self, entry: &Entry, detail: &Value) -> String {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = events.len().saturating_add(1);
+        let id = format!("00000000-0000-4000-8000-{position:012x}");
+        if entry.event_bus_name == BUS {
+            events.push(json!({
+                "position": position,
+                "version": "0",
+                "id": id,
+                "detail-type": entry.detail_type,
+                "source": entry.source,
+                "account": "000000000000",
+                "time": entry.time().map(|time| format!("{time:.0}")),
+                "region": engine::REGION,
+                "resources": [],
+                "detail": detail,
+            }));
+        }
+        id
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutEvents {
+    entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    event_bus_name: String,
+    source: String,
+    detail_type: String,
+    detail: String,
+    /// In seconds.
+    time: f64,
+}
+
+impl Entry {
+    fn time(&self) -> Option<Timestamp> {
+        let since_1970 = SignedDuration::try_from_secs_f64(self.time).ok()?;
+        Timestamp::from_duration(since_1970).ok()
+    }
+}
+
+async fn answer(State(delivered): State<Delivered>, headers: HeaderMap, body: String) -> Response {
+    if headers.get("x-amz-target").is_none_or(|target| target != "AWSEvents.PutEvents") {
+        return refusal("UnknownOperationException", "this stand-in knows PutEvents");
+    }
+    match serde_json::from_str(&body) {
+        Ok(PutEvents { entries }) if entries.len() > MAX_ENTRIES => {
+            refusal("ValidationException", "there are more than 10 entries")
+        }
+        Ok(PutEvents { entries }) => put_events(&delivered, entries).into_response(),
+        Err(error) => refusal("SerializationException", &error.to_string()),
+    }
+}
+
+fn refusal(kind: &str, message: &str) -> Response {
+    let body = json!({ "__type": kind, "message": message });
+    (StatusCode::BAD_REQUEST, Json(body)).into_response()
+}
+
+fn put_events(delivered: &Delivered, entries: Vec<Entry>) -> Json<Value> {
+    let mut failed = 0_u32;
+    let results: Vec<Value> = entries
+        .into_iter()
+        .map(|entry| match serde_json::from_str::<Value>(&entry.detail) {
+            Ok(detail) if detail.is_object() => {
+                json!({ "EventId": delivered.add(&entry, &detail) })
+            }
+            Ok(_) | Err(_) => {
+                failed = failed.saturating_add(1);
+                json!({ "ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed." })
+            }
+        })
+        .collect();
+    Json(json!({ "FailedEntryCount": failed, "Entries": results }))
+}

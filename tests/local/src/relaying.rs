@@ -1,0 +1,135 @@
+//! What Lambda does for the relay: reads the stream, leaves out what the template's filter leaves out,
+//! invokes the function, and begins again with the first record that it reports as failed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::Records;
+use lambda_http::{Context, LambdaEvent, tracing};
+use serde_json::{Value, json};
+use shared::bus::Bus;
+use tokio::sync::Mutex;
+use tokio::time::interval;
+
+/// How often the stream is looked at.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// The most records of one invocation.
+const BATCH: usize = 100;
+
+/// How often a record is tried before it is given up.
+const ATTEMPTS: u32 = 3;
+
+/// The way from the stream to the bus.
+#[derive(Debug)]
+pub(crate) struct Relaying {
+    bus: Bus,
+    patterns: Vec<Value>,
+    stream: Mutex<Stream>,
+}
+
+/// Records stay in `waiting` until they were dealt with, so nothing is lost by who stops half-way.
+#[derive(Debug)]
+struct Stream {
+    records: Records,
+    waiting: VecDeque<Value>,
+    /// How often the first one that waits has failed.
+    failures: u32,
+    given_up: Vec<Value>,
+}
+
+impl Relaying {
+    pub(crate) fn new(records: Records, bus: Bus) -> Result<Self, engine::Failure> {
+        let (waiting, given_up) = (VecDeque::new(), Vec::new());
+        let stream = Mutex::new(Stream { records, waiting, failures: 0, given_up });
+        Ok(Self { bus, patterns: patterns()?, stream })
+    }
+
+    /// Relays all that is in the stream. The records that were given up so far.
+    pub(crate) async fn catch_up(&self) -> Result<Vec<Value>, engine::Failure> {
+        let mut stream = self.stream.lock().await;
+        loop {
+            while !stream.waiting.is_empty() {
+                self.invoke(&mut stream).await;
+            }
+            let records = stream.records.read()?;
+            if records.is_empty() {
+                return Ok(stream.given_up.clone());
+            }
+            let wanted = |record: &Value| self.patterns.iter().any(|pattern| fits(pattern, record));
+            stream.waiting.extend(records.into_iter().filter(wanted));
+        }
+    }
+
+    async fn invoke(&self, stream: &mut Stream) {
+        let batch: Vec<&Value> = stream.waiting.iter().take(BATCH).collect();
+        let size = batch.len();
+        let first_failed = match self.failed(json!({ "Records": batch })).await {
+            Ok(failed) => batch.iter().position(|record| has_number(record, &failed)),
+            Err(error) => {
+                tracing::error!(%error, "the relay");
+                Some(0)
+            }
+        };
+        stream.waiting.drain(..first_failed.unwrap_or(size));
+        stream.failures = match first_failed {
+            None => 0,
+            Some(0) => stream.failures.saturating_add(1),
+            Some(_) => 1,
+        };
+        if stream.failures >= ATTEMPTS {
+            stream.given_up.extend(stream.waiting.pop_front());
+            stream.failures = 0;
+        }
+    }
+
+    /// The sequence numbers that an invocation reports as failed.
+    async fn failed(&self, batch: Value) -> Result<Vec<String>, lambda_http::Error> {
+        let batch = LambdaEvent::new(serde_json::from_value(batch)?, Context::default());
+        let answer = relay::handle(&self.bus, batch).await?;
+        let failures = answer.batch_item_failures.into_iter();
+        Ok(failures.filter_map(|failure| failure.item_identifier).collect())
+    }
+}
+
+fn has_number(record: &Value, numbers: &[String]) -> bool {
+    let number = record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str);
+    numbers.iter().any(|one| Some(one.as_str()) == number)
+}
+
+const FILTERS: &str = "/Resources/Relay/Properties/Events/Stream/Properties/FilterCriteria/Filters";
+
+/// The patterns of the template: a record that fits none does not invoke the relay.
+fn patterns() -> Result<Vec<Value>, engine::Failure> {
+    let invalid = |error: &str| engine::Failure::Template(format!("the relay's filter: {error}"));
+    let template = engine::template()?;
+    let filters = template.pointer(FILTERS).and_then(Value::as_array);
+    let pattern = |filter: &Value| {
+        let text = filter.get("Pattern").and_then(Value::as_str).unwrap_or_default();
+        serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))
+    };
+    filters.ok_or_else(|| invalid("is missing"))?.iter().map(pattern).collect()
+}
+
+/// Whether all that a pattern names is one of what it allows there.
+fn fits(pattern: &Value, record: &Value) -> bool {
+    match pattern {
+        Value::Object(fields) => fields
+            .iter()
+            .all(|(name, pattern)| record.get(name).is_some_and(|it| fits(pattern, it))),
+        Value::Array(allowed) => allowed.contains(record),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => pattern == record,
+    }
+}
+
+/// Relays whatever comes.
+pub(crate) async fn run(relaying: Arc<Relaying>) {
+    let mut ticks = interval(EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = relaying.catch_up().await {
+            tracing::error!(%error, "the stream");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! From the table's stream to the bus, in a rough world: the relay dies at each of its awaits, calls
+//! are turned away, throttled, answered into the void or done in part, time runs out, and the whole
+//! stream comes twice. What has arrived in the end are the events that follow from the ledger, and
+//! no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use engine::Engine;
+use lambda_runtime::{Context, LambdaEvent};
+use physics::{Nature, World};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use shared::aws::patience::within;
+use shared::domain::Credits;
+use shared::domain::entry::{Entry, Kind};
+use shared::domain::ids::{Id, TeamId};
+use shared::domain::purchase::Purchase;
+use shared::domain::time::Time;
+use shared::store::Store;
+use shared::store::history::Selection;
+
+use crate::concurrency::now;
+use crate::domain::BEGIN;
+use crate::operation::{Operation, key, life, runner};
+use crate::reference::Reference;
+use crate::seeds::dies_at;
+use crate::store::apply;
+
+/// More than half of all calls go wrong.
+const STORM: Nature = Nature { turned_away: 150, throttled: 150, in_conflict: 200, lost: 100 };
+
+/// What an entry's event is called.
+fn told(entry: &Entry) -> Option<&'static str> {
+    match entry.kind {
+        Kind::Charge | Kind::Capture => Some("credits.charged"),
+        Kind::Purchase => Some("credits.purchased"),
+        Kind::Gift => Some("credits.gifted"),
+        Kind::Grant => Some("credits.refilled"),
+        Kind::Expiry => Some("credits.expired"),
+        Kind::Release => entry.key.is_none().then_some("hold.expired"),
+        Kind::Hold => None,
+    }
+}
+
+/// Lives a life on a table with a stream: its records, and the ids of the events that follow from
+/// the ledger.
+async fn lived(life: &[Operation]) -> (Vec<Value>, BTreeSet<String>) {
+    let engine = Engine::start(None, 0).await.unwrap();
+    let (store, team) = (engine.store(), "t".parse().unwrap());
+    let mut reference = Reference::new(BEGIN);
+    let mut ids = BTreeSet::new();
+    let mut end: Time = now();
+    for operation in life {
+        reference.apply(operation);
+        end = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
+        apply(&store, &team, operation, end).await;
+    }
+    ids.extend(failed_purchase(&store, &team, end).await);
+    let history = store.history(&team, &Selection::default(), None, 100_000).await.unwrap();
+    assert!(history.next.is_none());
+    ids.extend(history.entries.iter().filter_map(|entry| Some(id(&team, told(entry)?, &entry.id))));
+    let (mut records, mut reader) = (Vec::new(), engine.records().unwrap());
+    loop {
+        let more = reader.read().unwrap();
+        if more.is_empty() {
+            return (records, ids);
+        }
+        records.extend(more);
+    }
+}
+
+/// The id of the event of a purchase that failed, unless the account is closed.
+async fn failed_purchase(store: &Store, team: &TeamId, now: Time) -> Option<String> {
+    let user = "u".parse().unwrap();
+    let purchase = Purchase::new(team, key(200), user, Credits::new(500), now);
+    let (begun, _) = store.begin(&purchase).await.ok()?;
+    for _ in 0..2 {
+        store.fail(&begun, "the card was declined").await.unwrap();
+    }
+    Some(id(team, "purchase.failed", &begun.id))
+}
+
+fn id(team: &TeamId, kind: &str, of: &Id) -> String {
+    Id::of("ev", team, &format!("{kind}#{of}")).to_string()
+}
+
+/// Brings records to the relay as Lambda does: each batch until it is answered, and then from the
+/// first record on that the answer names.
+async fn relayed(world: &World, records: &[Value]) {
+    let mut waiting = records;
+    while !waiting.is_empty() {
+        let batch = &waiting[..fastrand::usize(1..=100).min(waiting.len())];
+        // Each try that dies may have sent something, so some batches have none of those.
+        let mut polls = if fastrand::bool() { 1 } else { u32::MAX };
+        let answer = loop {
+            let event = serde_json::from_value(json!({ "Records": batch })).unwrap();
+            let bus = world.bus();
+            let event = LambdaEvent::new(event, Context::default());
+            // Often too short for all of it to arrive.
+            let time = Duration::from_millis(fastrand::u64(20..2_000));
+            match dies_at(polls, within(Some(time), relay::handle(&bus, event))).await {
+                Some(answer) => break answer.unwrap(),
+                None => polls += 1,
+            }
+        };
+        let failed: Vec<_> = answer
+            .batch_item_failures
+            .into_iter()
+            .map(|failure| failure.item_identifier.unwrap())
+            .collect();
+        assert!(failed.is_sorted(), "{failed:?}");
+        let number =
+            |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned();
+        let first = batch.iter().position(|record| failed.first() == Some(&number(record)));
+        waiting = &waiting[first.unwrap_or(batch.len())..];
+    }
+}
+
+/// The ids of what has arrived; all copies of an event are the same.
+fn arrived(world: &World) -> BTreeSet<String> {
+    let mut events: BTreeMap<String, Value> = BTreeMap::new();
+    for entry in world.arrived() {
+        let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+        let id = detail["id"].as_str().unwrap().to_owned();
+        assert_eq!(*events.entry(id).or_insert_with(|| entry.clone()), entry);
+    }
+    events.into_keys().collect()
+}
+
+#[test]
+fn what_arrives_is_what_the_ledger_tells() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let tested = runner(1).run(&life(), |life| {
+        let (records, expected) = runtime.block_on(Box::pin(lived(&life)));
+        physics::run(life.len() as u64, STORM, now(), async |world| {
+            for _ in 0..2 {
+                Box::pin(relayed(&world, &records)).await;
+                prop_assert_eq!(&arrived(&world), &expected);
+            }
+            Ok(())
+        })
+        .unwrap()
+    });
+    tested.unwrap();
+}
