@@ -1,4 +1,5 @@
-//! Sends what happened to other systems: reads the stream of the table and puts events on the bus.
+//! Sends what happened to other systems: reads the stream of the table and puts events on the bus. It
+//! also keeps the statements of cycles that are over.
 
 use aws_lambda_events::dynamodb::{Event as Batch, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
@@ -6,32 +7,41 @@ use lambda_runtime::LambdaEvent;
 use shared::aws::patience::within;
 use shared::bus::Bus;
 use shared::domain::Error;
-use shared::domain::event::{self, Event};
+use shared::domain::event::{self, Change, Event, Place};
+use shared::domain::time::Time;
 use shared::http::serve::time_left;
-use shared::store::stream;
+use shared::store::{Store, stream};
 
-/// Sends the events of a batch of the stream's records.
+/// Sends the events of a batch of the stream's records, and keeps the statements of the cycles that
+/// were over by them.
 ///
-/// The answer names the records whose events may not have arrived, and those that cannot be read, in
-/// the stream's order. The stream comes again from the first of them on; all others were sent.
+/// The answer names the records whose events may not have arrived or whose statements may not be kept,
+/// and those that cannot be read, in the stream's order. The stream comes again from the first of them
+/// on; all others were dealt with.
 ///
 /// # Errors
 /// [`Error::Internal`] for a record without a sequence number, which could not be named.
 pub async fn handle(
+    store: &Store,
     bus: &Bus,
     batch: LambdaEvent<Batch>,
 ) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
     let time = time_left(&batch.context);
-    Ok(within(time, relay(bus, batch.payload.records)).await?)
+    Ok(within(time, relay(store, bus, batch.payload.records)).await?)
 }
 
-async fn relay(bus: &Bus, records: Vec<EventRecord>) -> Result<DynamoDbEventResponse, Error> {
+async fn relay(
+    store: &Store,
+    bus: &Bus,
+    records: Vec<EventRecord>,
+) -> Result<DynamoDbEventResponse, Error> {
     let mut told = Vec::new();
     for mut record in records {
         let number = record.change.sequence_number.take();
         let number = number.ok_or_else(|| Error::internal("a record has no sequence number"))?;
-        let events = events(record)
-            .inspect_err(|error| tracing::error!(number, %error, "a record cannot be read"));
+        let events = deal_with(store, record, &number)
+            .await
+            .inspect_err(|error| tracing::error!(number, %error, "a record was not dealt with"));
         told.push((number, events));
     }
     let sent: Vec<Event> =
@@ -53,17 +63,25 @@ fn failed(number: String) -> DynamoDbBatchItemFailure {
     failed
 }
 
-/// The events that tell of a record.
-fn events(record: EventRecord) -> Result<Vec<Event>, Error> {
+/// Keeps the statement that a record makes known, if it does. The events that tell of the record.
+async fn deal_with(store: &Store, record: EventRecord, number: &str) -> Result<Vec<Event>, Error> {
+    let at = Time::of_millisecond(record.change.approximate_creation_date_time.timestamp_millis());
+    let Some(change) = change(record)? else { return Ok(Vec::new()) };
+    if let Some(statement) = event::statement(&change) {
+        store.keep(&statement).await?;
+    }
+    Ok(event::of(&change, Place { number, at }))
+}
+
+fn change(record: EventRecord) -> Result<Option<Change>, Error> {
     // Nothing of what events tell of is ever removed.
     if record.event_name == "REMOVE" {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let (before, after) = (record.change.old_image, record.change.new_image);
     if after.is_empty() {
         return Err(Error::internal("a record has no new image"));
     }
     let before = (!before.is_empty()).then(|| before.into());
-    let change = stream::change(before, after.into())?;
-    Ok(change.as_ref().map(event::of).unwrap_or_default())
+    stream::change(before, after.into())
 }

@@ -2,10 +2,11 @@
 
 use lambda_runtime::{Error, service_fn, tracing};
 use shared::bus::Bus;
+use shared::store::Store;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let bus = Bus::from_env()?;
-    Box::pin(lambda_runtime::run(service_fn(|batch| relay::handle(&bus, batch)))).await
+    let (store, bus) = (Store::from_env()?, Bus::from_env()?);
+    Box::pin(lambda_runtime::run(service_fn(|batch| relay::handle(&store, &bus, batch)))).await
 }

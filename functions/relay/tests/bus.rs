@@ -22,6 +22,7 @@ use aws_smithy_types::body::SdkBody;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
 use shared::bus::{self, Bus};
+use shared::store::{Store, connect};
 
 /// Answers one call after the other, the last answer for ever, and keeps what was asked.
 #[derive(Clone, Debug)]
@@ -45,6 +46,12 @@ impl HttpConnector for Script {
     }
 }
 
+/// The table of a relay that has no statement to keep.
+fn no_table() -> Store {
+    let config = connect::config().region(Region::new("eu-west-1")).build();
+    Store::new(aws_sdk_dynamodb::Client::from_conf(config), "credits")
+}
+
 impl Script {
     fn new(answers: &[Value]) -> Self {
         let answers = Arc::new(Mutex::new(answers.iter().cloned().collect()));
@@ -65,7 +72,7 @@ impl Script {
     async fn relay(&self, records: &[Value]) -> Vec<String> {
         let batch = serde_json::from_value(json!({ "Records": records })).unwrap();
         let batch = LambdaEvent::new(batch, Context::default());
-        let answer = relay::handle(&self.bus(), batch).await.unwrap();
+        let answer = relay::handle(&no_table(), &self.bus(), batch).await.unwrap();
         let failures = answer.batch_item_failures.into_iter();
         failures.map(|failure| failure.item_identifier.unwrap()).collect()
     }
@@ -179,5 +186,9 @@ async fn a_record_without_a_number_fails_the_batch() {
     nameless["dynamodb"].as_object_mut().unwrap().remove("SequenceNumber");
     let batch = serde_json::from_value(json!({ "Records": [nameless] })).unwrap();
     let bus = Script::new(&[answer(&[])]).bus();
-    assert!(relay::handle(&bus, LambdaEvent::new(batch, Context::default())).await.is_err());
+    assert!(
+        relay::handle(&no_table(), &bus, LambdaEvent::new(batch, Context::default()))
+            .await
+            .is_err()
+    );
 }

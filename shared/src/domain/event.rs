@@ -4,12 +4,17 @@
 //! crash after a write. The stream may show a change again, and so may the bus an event; the same
 //! change always makes the same event with the same id.
 
+use jiff::civil::Date;
 use serde::Serialize;
 
 use super::Credits;
+use super::account::{self, MonitoredAccount};
 use super::entry::{Entry, Kind};
-use super::ids::{Id, Key, Reference, TeamId, UserId};
+use super::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
+use super::pool::Pool;
 use super::purchase::{Amount, Purchase, Status};
+use super::shortage::Refused;
+use super::statement::Statement;
 use super::time::Time;
 
 /// Whose events they are, on a bus that others use as well.
@@ -117,6 +122,45 @@ pub enum Detail {
         /// What the caller's own records call the hold.
         reference: Option<Reference>,
     },
+    /// The credits fell below the team's threshold.
+    Low {
+        /// The credits that are left.
+        credits: Credits,
+        /// The threshold.
+        threshold: Credits,
+    },
+    /// A charge was refused because credits were missing: the first one since credits last came in,
+    /// or the one that paused enrichment.
+    Refused {
+        /// The credits that there are.
+        credits: Credits,
+        /// What was to be charged.
+        action: String,
+        /// What it would have cost.
+        required: Credits,
+    },
+    /// Credits have run out for enrichment: the first charge of it was refused.
+    Depleted {
+        /// The credits that are left.
+        credits: Credits,
+    },
+    /// Enrichment is paused for the whole team.
+    EnrichmentPaused {
+        /// The credits that are left.
+        credits: Credits,
+    },
+    /// Somebody has restarted enrichment.
+    EnrichmentRestarted {
+        /// The credits that there are.
+        credits: Credits,
+    },
+    /// The team could not pay the month of a monitored account, which is paused.
+    MonitoringPaused {
+        /// The account.
+        account: AccountId,
+        /// The first day that is not paid for.
+        paid_until: Date,
+    },
     /// The payment of a purchase failed for good.
     PurchaseFailed {
         /// The purchase.
@@ -145,6 +189,12 @@ impl Detail {
             Self::Refilled { .. } => "credits.refilled",
             Self::Expired { .. } => "credits.expired",
             Self::HoldExpired { .. } => "hold.expired",
+            Self::Low { .. } => "credits.low",
+            Self::Refused { .. } => "credits.refused",
+            Self::Depleted { .. } => "credits.depleted",
+            Self::EnrichmentPaused { .. } => "enrichment.paused",
+            Self::EnrichmentRestarted { .. } => "enrichment.restarted",
+            Self::MonitoringPaused { .. } => "monitoring.paused",
             Self::PurchaseFailed { .. } => "purchase.failed",
         }
     }
@@ -176,15 +226,79 @@ pub enum Change {
     Entry(Images<EntryImage>),
     /// A purchase was written.
     Purchase(Images<Purchase>),
+    /// A pool was written.
+    Pool(Images<Pool>),
+    /// A monitored account was written.
+    Account(Images<MonitoredAccount>),
+}
+
+/// Where in the stream a change stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its number, which no other change has.
+    pub number: &'a str,
+    /// When it was written.
+    pub at: Time,
 }
 
 /// The events that tell of a change; none if nothing has happened by it.
 #[must_use]
-pub fn of(change: &Change) -> Vec<Event> {
+pub fn of(change: &Change, place: Place<'_>) -> Vec<Event> {
     match change {
         Change::Entry(images) => of_entry(images).into_iter().collect(),
         Change::Purchase(images) => of_purchase(images).into_iter().collect(),
+        Change::Pool(images) => of_pool(images, place),
+        Change::Account(images) => of_account(images, place).into_iter().collect(),
     }
+}
+
+/// The statement of the cycle that was over by a change of a pool, if one was.
+#[must_use]
+pub fn statement(change: &Change) -> Option<Statement> {
+    match change {
+        Change::Pool(Images { before: Some(before), after }) => Statement::of(before, after),
+        Change::Pool(_) | Change::Entry(_) | Change::Purchase(_) | Change::Account(_) => None,
+    }
+}
+
+/// What happened to a pool at one time or another, again and again: so its events are told apart by
+/// the place of the change.
+fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Event> {
+    let Some(before) = before else { return Vec::new() };
+    let credits = after.all_credits();
+    let mut told = Vec::new();
+    if after.is_low() && !before.is_low() {
+        let threshold = after.settings.low_balance_threshold;
+        told.push((place.at, Detail::Low { credits, threshold }));
+    }
+    if let Some(refused) = after.refused.clone().filter(|_| after.refused != before.refused) {
+        let Refused { at, action, required } = refused;
+        told.push((at, Detail::Refused { credits, action, required }));
+    }
+    match (before.paused_at, after.paused_at) {
+        (None, Some(at)) => {
+            told.extend([
+                (at, Detail::Depleted { credits }),
+                (at, Detail::EnrichmentPaused { credits }),
+            ]);
+        }
+        (Some(_), None) => told.push((place.at, Detail::EnrichmentRestarted { credits })),
+        (None, None) | (Some(_), Some(_)) => {}
+    }
+    let told = told.into_iter();
+    told.map(|(at, detail)| event(&after.team, at, place.number, detail)).collect()
+}
+
+fn of_account(
+    Images { before, after }: &Images<MonitoredAccount>,
+    place: Place<'_>,
+) -> Option<Event> {
+    use account::Status;
+    let was_active = before.as_ref().is_some_and(|account| account.status == Status::Active);
+    let MonitoredAccount { id, team, paid_until, version, .. } = after;
+    let detail = Detail::MonitoringPaused { account: id.clone(), paid_until: *paid_until };
+    (was_active && after.status == Status::Paused)
+        .then(|| event(team, place.at, &format!("{id}#{version}"), detail))
 }
 
 fn of_entry(Images { before, after }: &Images<EntryImage>) -> Option<Event> {
@@ -203,7 +317,7 @@ fn of_entry(Images { before, after }: &Images<EntryImage>) -> Option<Event> {
         Kind::Release if entry.key.is_none() => hold_expired(entry.clone()),
         Kind::Release | Kind::Hold => return None,
     };
-    Some(event(&entry.team, entry.at, &entry.id, detail))
+    Some(event(&entry.team, entry.at, entry.id.as_str(), detail))
 }
 
 fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
@@ -214,10 +328,10 @@ fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
     let Purchase { id, team, key, user, credits, at, reason, .. } = after.clone();
     let amount = after.amount();
     let detail = Detail::PurchaseFailed { purchase: id, key, credits, amount, user, reason };
-    Some(event(&team, at, &after.id, detail))
+    Some(event(&team, at, after.id.as_str(), detail))
 }
 
-fn event(team: &TeamId, at: Time, tells_of: &Id, detail: Detail) -> Event {
+fn event(team: &TeamId, at: Time, tells_of: &str, detail: Detail) -> Event {
     let id = Id::of("ev", team, &format!("{}#{tells_of}", detail.kind()));
     Event { id, team: team.clone(), at, detail }
 }
@@ -315,6 +429,10 @@ mod tests {
         Change::Entry(Images { before: before.map(image), after: image(after) })
     }
 
+    fn of(change: &Change) -> Vec<Event> {
+        super::of(change, Place { number: "7", at: at() })
+    }
+
     fn kinds(change: &Change) -> Vec<&'static str> {
         of(change).iter().map(|event| event.detail.kind()).collect()
     }
@@ -367,6 +485,84 @@ mod tests {
             let images = Images { before: before.map(of_status), after: of_status(after) };
             let told = of(&Change::Purchase(images));
             assert_eq!(!told.is_empty(), is_told, "{before:?} {after:?}");
+        }
+    }
+
+    fn pool(credits: u64, paused: bool, refused: Option<&str>) -> Pool {
+        let mut pool = Pool::open(team());
+        pool.balance.credits = Credits::new(credits);
+        pool.paused_at = paused.then(at);
+        let required = Credits::new(5_000);
+        pool.refused =
+            refused.map(|action| Refused { at: at(), action: action.to_owned(), required });
+        pool
+    }
+
+    /// The threshold is 100.
+    #[test]
+    fn what_happens_to_a_pool_is_told_when_it_begins() {
+        let low = ["credits.low"].as_slice();
+        let out = &["credits.refused", "credits.depleted", "enrichment.paused"];
+        let (none, sms, email) = (None, Some("sms"), Some("email_finder"));
+        for (before, after, told) in [
+            ((400, false, none), (100, false, none), &[][..]),
+            ((100, false, none), (99, false, none), low),
+            ((99, false, none), (5, false, none), &[]),
+            ((99, false, none), (4_000, false, none), &[]),
+            ((400, false, none), (400, false, sms), &["credits.refused"]),
+            ((400, false, sms), (395, false, sms), &[]),
+            ((400, false, none), (400, true, email), out),
+            ((400, false, sms), (400, true, email), out),
+            ((400, true, email), (4_000, true, none), &[]),
+            ((400, true, none), (400, true, sms), &["credits.refused"]),
+            ((400, true, email), (400, false, none), &["enrichment.restarted"]),
+        ] {
+            let of = |(credits, paused, refused)| pool(credits, paused, refused);
+            let change = Change::Pool(Images { before: Some(of(before)), after: of(after) });
+            assert_eq!(kinds(&change), told, "{before:?} {after:?}");
+        }
+        assert!(
+            kinds(&Change::Pool(Images { before: None, after: pool(0, false, none) })).is_empty()
+        );
+    }
+
+    #[test]
+    fn credits_in_lanes_are_not_gone() {
+        let (mut before, mut after) = (pool(400, false, None), pool(80, false, None));
+        after.lanes = Credits::new(320);
+        let taken = Change::Pool(Images { before: Some(before.clone()), after: after.clone() });
+        assert!(kinds(&taken).is_empty());
+        before = after.clone();
+        after.lanes = Credits::ZERO;
+        let given_back = Change::Pool(Images { before: Some(before), after });
+        assert_eq!(kinds(&given_back), ["credits.low"]);
+    }
+
+    #[test]
+    fn what_happens_again_is_told_again() {
+        let images = Images { before: Some(pool(100, false, None)), after: pool(99, false, None) };
+        let change = Change::Pool(images);
+        let id = |number| super::of(&change, Place { number, at: at() })[0].id.clone();
+        assert_ne!(id("1"), id("2"));
+        assert_eq!(id("1"), id("1"));
+    }
+
+    #[test]
+    fn an_account_is_told_of_when_it_is_paused() {
+        let account = |status| {
+            let new = MonitoredAccount::new(team(), "acme".parse().unwrap(), at().day());
+            MonitoredAccount { status, ..new }
+        };
+        use account::Status::{Active, Paused, Removed};
+        for (before, after, is_told) in [
+            (None, Active, false),
+            (Some(Active), Paused, true),
+            (Some(Paused), Paused, false),
+            (Some(Paused), Active, false),
+            (Some(Active), Removed, false),
+        ] {
+            let images = Images { before: before.map(account), after: account(after) };
+            assert_eq!(kinds(&Change::Account(images)).len(), usize::from(is_told));
         }
     }
 

@@ -69,10 +69,4 @@ impl Settings {
         }
         most("auto_top_up.monthly_limit", top_up.monthly_limit)
     }
-
-    /// Whether so many credits are few by these settings.
-    #[must_use]
-    pub fn is_low(&self, credits: Credits) -> bool {
-        credits < self.low_balance_threshold
-    }
 }

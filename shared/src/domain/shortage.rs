@@ -45,6 +45,19 @@ impl Pool {
         self.paused_at.is_some()
     }
 
+    /// All credits that the team can spend now, in lanes or not. What was spent from lanes shows when
+    /// they are given back, a few seconds later.
+    #[must_use]
+    pub fn all_credits(&self) -> Credits {
+        self.balance.credits.plus(self.lanes).unwrap_or(Credits::MAX)
+    }
+
+    /// Whether they are below the team's threshold.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.all_credits() < self.settings.low_balance_threshold
+    }
+
     /// Whether the pool need not be told if `charge` is refused for want of credits.
     #[must_use]
     pub fn has_noted(&self, charge: &Entry) -> bool {

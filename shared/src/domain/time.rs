@@ -16,6 +16,12 @@ impl Time {
         Self(day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp()))
     }
 
+    /// The instant so many milliseconds after the Unix epoch.
+    #[must_use]
+    pub fn of_millisecond(millisecond: i64) -> Self {
+        Self(Timestamp::from_millisecond(millisecond).unwrap_or_default())
+    }
+
     /// The day in UTC.
     #[must_use]
     pub fn day(self) -> Date {

@@ -27,7 +27,7 @@ pub const SHARDS: [char; 16] =
 /// The key of a team's pool.
 #[must_use]
 pub fn pool(team: &TeamId) -> Item {
-    key(self::team(team), "POOL")
+    key(self::team(team), POOL)
 }
 
 /// The partition of a team's pool and of the markers of its open holds.
@@ -37,6 +37,7 @@ pub fn team(team: &TeamId) -> String {
 }
 
 const TEAM: &str = "TEAM#";
+const POOL: &str = "POOL";
 
 /// The key of a hold. Each has a partition of its own, so that captures leave the pool's alone.
 #[must_use]
@@ -220,6 +221,10 @@ pub enum Family {
     Entry,
     /// Purchases.
     Purchase,
+    /// Pools.
+    Pool,
+    /// Monitored accounts.
+    Account,
 }
 
 /// What an item is, by its key; `None` for what no event tells of.
@@ -228,6 +233,8 @@ pub fn family(item: &Item) -> Option<Family> {
     match item.get("sk")?.as_s().ok()?.as_str() {
         ENTRY => Some(Family::Entry),
         PURCHASE => Some(Family::Purchase),
+        POOL => Some(Family::Pool),
+        sort if sort.starts_with(ACCOUNTS) => Some(Family::Account),
         _ => None,
     }
 }

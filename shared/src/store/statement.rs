@@ -1,10 +1,8 @@
 //! Statements of cycles that are over: written once, listed by their first day.
 
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use jiff::civil::Date;
 
-use super::failure::failure;
-use super::keys::Item;
+use super::access::put;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
@@ -16,22 +14,8 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn keep(&self, statement: &Statement) -> Result<(), Error> {
-        let mut item: Item = serde_dynamo::to_item(statement).map_err(Error::internal)?;
-        item.extend(keys::statement(statement));
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)");
-        self.patiently(|| async {
-            match put.clone().send().await {
-                Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(()),
-                Err(error) => Err(failure(error)),
-                Ok(_) => Ok(()),
-            }
-        })
-        .await
+        let kept = self.put_new(statement, keys::statement(statement))?;
+        self.transact(vec![put(kept)], &mut self.patience()).await.map(drop)
     }
 
     /// The statement of the cycle that started on a day. Where several did, because plans were

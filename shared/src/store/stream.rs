@@ -14,6 +14,8 @@ pub fn change(before: Option<Item>, after: Item) -> Result<Option<Change>, Error
     Ok(match keys::family(&after) {
         Some(Family::Entry) => Some(Change::Entry(images(before, after, entry)?)),
         Some(Family::Purchase) => Some(Change::Purchase(images(before, after, parse)?)),
+        Some(Family::Pool) => Some(Change::Pool(images(before, after, parse)?)),
+        Some(Family::Account) => Some(Change::Account(images(before, after, parse)?)),
         None => None,
     })
 }

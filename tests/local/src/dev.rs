@@ -60,8 +60,14 @@ async fn read_clock(State(clock): State<StackClock>) -> Json<ClockView> {
     Json(ClockView { now: clock.now() })
 }
 
-async fn move_clock(State(clock): State<StackClock>, body: Body) -> Result<Json<ClockView>, Error> {
+async fn move_clock(
+    State(clock): State<StackClock>,
+    State(relaying): State<Arc<Relaying>>,
+    body: Body,
+) -> Result<Json<ClockView>, Error> {
     let ClockView { now } = body.parse()?;
+    // What was written before is told of at its own time.
+    relaying.catch_up().await.map_err(Error::internal)?;
     clock.advance(now)?;
     Ok(Json(ClockView { now: clock.now() }))
 }

@@ -109,7 +109,7 @@ impl Stack {
         let app = App { store: engine.store(), clock: clock.clone().into() };
         demo::open(&app).await?;
         let eventbridge = EventBridge::start(options.eventbridge_port).await?;
-        let relaying = Arc::new(Relaying::new(engine.records()?, eventbridge.bus())?);
+        let relaying = Arc::new(Relaying::new(app.clone(), engine.records()?, eventbridge.bus())?);
         let functions = functions(&app, &purchase_limits()?, Arc::new(Simulated::default()));
         let dev = dev::routes(
             dev::Bench {

@@ -9,6 +9,7 @@ use engine::Records;
 use lambda_http::{Context, LambdaEvent, tracing};
 use serde_json::{Value, json};
 use shared::bus::Bus;
+use shared::http::App;
 use tokio::sync::Mutex;
 use tokio::time::interval;
 
@@ -24,6 +25,7 @@ const ATTEMPTS: u32 = 3;
 /// The way from the stream to the bus.
 #[derive(Debug)]
 pub(crate) struct Relaying {
+    app: App,
     bus: Bus,
     patterns: Vec<Value>,
     stream: Mutex<Stream>,
@@ -40,10 +42,10 @@ struct Stream {
 }
 
 impl Relaying {
-    pub(crate) fn new(records: Records, bus: Bus) -> Result<Self, engine::Failure> {
+    pub(crate) fn new(app: App, records: Records, bus: Bus) -> Result<Self, engine::Failure> {
         let (waiting, given_up) = (VecDeque::new(), Vec::new());
         let stream = Mutex::new(Stream { records, waiting, failures: 0, given_up });
-        Ok(Self { bus, patterns: patterns()?, stream })
+        Ok(Self { app, bus, patterns: patterns()?, stream })
     }
 
     /// Relays all that is in the stream. The records that were given up so far.
@@ -58,7 +60,15 @@ impl Relaying {
                 return Ok(stream.given_up.clone());
             }
             let wanted = |record: &Value| self.patterns.iter().any(|pattern| fits(pattern, record));
-            stream.waiting.extend(records.into_iter().filter(wanted));
+            let written = self.app.clock.now().timestamp().as_second();
+            let dated = |mut record: Value| {
+                // The engine knows nothing of the stack's clock.
+                if let Some(date) = record.pointer_mut("/dynamodb/ApproximateCreationDateTime") {
+                    *date = json!(written);
+                }
+                record
+            };
+            stream.waiting.extend(records.into_iter().filter(wanted).map(dated));
         }
     }
 
@@ -87,7 +97,7 @@ impl Relaying {
     /// The sequence numbers that an invocation reports as failed.
     async fn failed(&self, batch: Value) -> Result<Vec<String>, lambda_http::Error> {
         let batch = LambdaEvent::new(serde_json::from_value(batch)?, Context::default());
-        let answer = relay::handle(&self.bus, batch).await?;
+        let answer = relay::handle(&self.app.store, &self.bus, batch).await?;
         let failures = answer.batch_item_failures.into_iter();
         Ok(failures.filter_map(|failure| failure.item_identifier).collect())
     }
@@ -118,8 +128,15 @@ fn fits(pattern: &Value, record: &Value) -> bool {
         Value::Object(fields) => fields
             .iter()
             .all(|(name, pattern)| record.get(name).is_some_and(|it| fits(pattern, it))),
-        Value::Array(allowed) => allowed.contains(record),
+        Value::Array(allowed) => allowed.iter().any(|allowed| is_one(allowed, record)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => pattern == record,
+    }
+}
+
+fn is_one(allowed: &Value, record: &Value) -> bool {
+    match allowed.get("prefix").and_then(Value::as_str) {
+        Some(prefix) => record.as_str().is_some_and(|text| text.starts_with(prefix)),
+        None => allowed == record,
     }
 }
 

@@ -101,7 +101,8 @@ async fn every_sample_event_is_answered() {
 
     let batch = serde_json::from_str(&event("relay")).unwrap();
     let bus = api.stack.eventbridge().bus();
-    let answer = relay::handle(&bus, LambdaEvent::new(batch, Context::default())).await.unwrap();
+    let answer =
+        relay::handle(&app.store, &bus, LambdaEvent::new(batch, Context::default())).await.unwrap();
     assert_eq!(answer.batch_item_failures, []);
 
     api.travel("2027-02-28T00:00:00Z").await;

@@ -56,6 +56,8 @@ pub struct Reference {
     exists: bool,
     closed: bool,
     paused: bool,
+    /// How often enrichment was paused, and restarted.
+    pub pauses: (u32, u32),
     used: BTreeMap<String, [u64; 3]>,
     /// Since when it is counted what came in, what was kept then, and what lapsed of late holds.
     since: Option<Day>,
@@ -77,6 +79,7 @@ impl Reference {
             exists: false,
             closed: false,
             paused: false,
+            pauses: (0, 0),
             used: BTreeMap::new(),
             since: None,
             kept: 0,
@@ -229,6 +232,7 @@ impl Reference {
                     return vec![Came::Short { balance: 0, required: 1 }];
                 }
                 self.paused = false;
+                self.pauses.1 += 1;
                 vec![Came::Done(0)]
             }
             Operation::Wait(days) => {
@@ -291,6 +295,7 @@ impl Reference {
             let balance = self.balance();
             if cost > balance {
                 self.paused |= is_enrichment;
+                self.pauses.0 += u32::from(is_enrichment);
                 return Came::Short { balance, required: cost };
             }
             self.events.push(Event::Spend(cost));

@@ -21,8 +21,8 @@ use shared::store::Store;
 use shared::store::history::Selection;
 
 use crate::concurrency::now;
-use crate::domain::BEGIN;
-use crate::operation::{Operation, key, life, runner};
+use crate::domain::{BEGIN, closed};
+use crate::operation::{Closed, Operation, key, life, runner};
 use crate::reference::Reference;
 use crate::seeds::dies_at;
 use crate::store::apply;
@@ -43,9 +43,18 @@ fn told(entry: &Entry) -> Option<&'static str> {
     }
 }
 
-/// Lives a life on a table with a stream: its records, and the ids of the events that follow from
-/// the ledger.
-async fn lived(life: &[Operation]) -> (Vec<Value>, BTreeSet<String>) {
+/// A life, as the stream shows it and as it should be told of.
+struct Lived {
+    records: Vec<Value>,
+    /// The ids of the events that follow from the ledger.
+    ids: BTreeSet<String>,
+    /// How often enrichment was paused, and restarted.
+    pauses: (u32, u32),
+    statements: Vec<Closed>,
+}
+
+/// Lives a life on a table with a stream.
+async fn lived(life: &[Operation]) -> Lived {
     let engine = Engine::start(None, 0).await.unwrap();
     let (store, team) = (engine.store(), "t".parse().unwrap());
     let mut reference = Reference::new(BEGIN);
@@ -64,7 +73,8 @@ async fn lived(life: &[Operation]) -> (Vec<Value>, BTreeSet<String>) {
     loop {
         let more = reader.read().unwrap();
         if more.is_empty() {
-            return (records, ids);
+            let Reference { pauses, statements, .. } = reference;
+            return Lived { records, ids, pauses, statements };
         }
         records.extend(more);
     }
@@ -95,11 +105,11 @@ async fn relayed(world: &World, records: &[Value]) {
         let mut polls = if fastrand::bool() { 1 } else { u32::MAX };
         let answer = loop {
             let event = serde_json::from_value(json!({ "Records": batch })).unwrap();
-            let bus = world.bus();
+            let (store, bus) = (world.store(), world.bus());
             let event = LambdaEvent::new(event, Context::default());
             // Often too short for all of it to arrive.
             let time = Duration::from_millis(fastrand::u64(20..2_000));
-            match dies_at(polls, within(Some(time), relay::handle(&bus, event))).await {
+            match dies_at(polls, within(Some(time), relay::handle(&store, &bus, event))).await {
                 Some(answer) => break answer.unwrap(),
                 None => polls += 1,
             }
@@ -117,27 +127,52 @@ async fn relayed(world: &World, records: &[Value]) {
     }
 }
 
-/// The ids of what has arrived; all copies of an event are the same.
-fn arrived(world: &World) -> BTreeSet<String> {
+/// What has arrived, by its ids; all copies of an event are the same.
+fn arrived(world: &World) -> BTreeMap<String, Value> {
     let mut events: BTreeMap<String, Value> = BTreeMap::new();
     for entry in world.arrived() {
         let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
         let id = detail["id"].as_str().unwrap().to_owned();
         assert_eq!(*events.entry(id).or_insert_with(|| entry.clone()), entry);
     }
-    events.into_keys().collect()
+    events
+}
+
+/// What happens to pools is told of as often as it does; and all else are the events of the ledger.
+fn agree(world: &World, lived: &Lived) -> Result<(), TestCaseError> {
+    let mut arrived = arrived(world);
+    let mut take = |kind: &str| {
+        let before = arrived.len();
+        arrived.retain(|_, event| event["DetailType"] != kind);
+        u32::try_from(before - arrived.len()).unwrap()
+    };
+    let (pauses, restarts) = lived.pauses;
+    prop_assert_eq!(take("credits.depleted"), pauses);
+    prop_assert_eq!(take("enrichment.paused"), pauses);
+    prop_assert_eq!(take("enrichment.restarted"), restarts);
+    prop_assert!(take("credits.refused") >= pauses);
+    take("credits.low");
+    prop_assert_eq!(&arrived.into_keys().collect::<BTreeSet<_>>(), &lived.ids);
+    Ok(())
 }
 
 #[test]
 fn what_arrives_is_what_the_ledger_tells() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let tested = runner(1).run(&life(), |life| {
-        let (records, expected) = runtime.block_on(Box::pin(lived(&life)));
+        let lived = runtime.block_on(Box::pin(lived(&life)));
         physics::run(life.len() as u64, STORM, now(), async |world| {
+            let mut first = None;
             for _ in 0..2 {
-                Box::pin(relayed(&world, &records)).await;
-                prop_assert_eq!(&arrived(&world), &expected);
+                Box::pin(relayed(&world, &lived.records)).await;
+                agree(&world, &lived)?;
+                let arrived = arrived(&world);
+                prop_assert_eq!(&arrived, first.get_or_insert_with(|| arrived.clone()));
             }
+            world.turn(Nature::CALM);
+            let kept = world.store().statements(&"t".parse().unwrap()).await.unwrap();
+            let kept: Vec<Closed> = kept.iter().map(closed).collect();
+            prop_assert_eq!(&kept, &lived.statements);
             Ok(())
         })
         .unwrap()
