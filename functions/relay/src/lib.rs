@@ -27,7 +27,7 @@ pub async fn handle(
     batch: LambdaEvent<Batch>,
 ) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
     let time = time_left(&batch.context);
-    Ok(within(time, relay(store, bus, batch.payload.records)).await?)
+    Ok(Box::pin(within(time, relay(store, bus, batch.payload.records))).await?)
 }
 
 async fn relay(

@@ -293,11 +293,11 @@ fn of_account(
     Images { before, after }: &Images<MonitoredAccount>,
     place: Place<'_>,
 ) -> Option<Event> {
-    use account::Status;
-    let was_active = before.as_ref().is_some_and(|account| account.status == Status::Active);
+    let was_active =
+        before.as_ref().is_some_and(|account| account.status == account::Status::Active);
     let MonitoredAccount { id, team, paid_until, version, .. } = after;
     let detail = Detail::MonitoringPaused { account: id.clone(), paid_until: *paid_until };
-    (was_active && after.status == Status::Paused)
+    (was_active && after.status == account::Status::Paused)
         .then(|| event(team, place.at, &format!("{id}#{version}"), detail))
 }
 
@@ -549,11 +549,11 @@ mod tests {
 
     #[test]
     fn an_account_is_told_of_when_it_is_paused() {
+        use account::Status::{Active, Paused, Removed};
         let account = |status| {
             let new = MonitoredAccount::new(team(), "acme".parse().unwrap(), at().day());
             MonitoredAccount { status, ..new }
         };
-        use account::Status::{Active, Paused, Removed};
         for (before, after, is_told) in [
             (None, Active, false),
             (Some(Active), Paused, true),
