@@ -9,7 +9,8 @@ use crate::token::{Claims, sign};
 
 const TEAM: &str = "demo";
 
-fn team() -> Result<TeamId, Error> {
+/// The demo team.
+pub(crate) fn team() -> Result<TeamId, Error> {
     TEAM.parse().map_err(|error| Error::internal(format!("{error}")))
 }
 

@@ -7,6 +7,7 @@ mod dev;
 mod eventbridge;
 mod payments;
 mod relaying;
+mod story;
 mod token;
 
 use std::io;
@@ -32,6 +33,7 @@ pub use demo::first_steps;
 pub use eventbridge::EventBridge;
 pub use payments::{DECLINED, NEEDS_A_STEP, Simulated};
 use relaying::Relaying;
+pub use story::story;
 pub use token::{Claims, authorize, sign};
 
 /// How long requests that are being answered may still take when the stack stops.
@@ -62,6 +64,16 @@ pub struct Options {
     /// Let the stack's clock stand still until it is moved
     #[arg(long)]
     pub frozen: bool,
+    /// What to do instead of waiting for requests
+    #[command(subcommand)]
+    pub instead: Option<Instead>,
+}
+
+/// What the stack can do besides answering requests.
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+pub enum Instead {
+    /// Tell a year of the demo team, day by day
+    Story,
 }
 
 /// Why the stack did not start.

@@ -1,13 +1,20 @@
-//! `cargo run`: the local stack until Ctrl-C.
+//! `cargo run`: the local stack until Ctrl-C. `cargo run -- story`: a year of the demo team.
 
 use clap::Parser;
+use jiff::civil::date;
 use lambda_http::tracing;
-use local::{Options, Stack, first_steps};
+use local::{Instead, Options, Stack, first_steps, story};
+use shared::domain::time::Time;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing::init_default_subscriber();
-    let stack = Stack::start(&Options::parse()).await?;
+    let options = Options::parse();
+    if let Some(Instead::Story) = options.instead {
+        let begin = options.now.map_or(date(2027, 1, 31), Time::day);
+        return Ok(story(begin, |line| println!("{line}")).await?);
+    }
+    let stack = Stack::start(&options).await?;
     println!("ready {}", stack.url());
     println!("{}", first_steps(stack.app(), stack.url()).await?);
     let (engine, bus) = (stack.engine().endpoint(), stack.eventbridge().endpoint());

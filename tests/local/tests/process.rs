@@ -148,3 +148,47 @@ fn whatever_was_acknowledged_survives_a_kill() {
         assert!((acknowledged.len()..=acknowledged.len() + on_their_way).contains(&spent));
     }
 }
+
+/// A year of the demo team, from the events and the statements that it leads to.
+#[test]
+fn a_year_is_told() {
+    let run = Command::new(env!("CARGO_BIN_EXE_local"))
+        .args(["--now", "2027-01-31T00:00:00Z", "story"])
+        .env("RUST_LOG", "off")
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
+    let told = String::from_utf8(run.stdout).unwrap();
+    let lines: Vec<&str> = told.lines().collect();
+    for line in [
+        "2027-02-28  credits.refilled       credits 400 plan multichannel_expert",
+        "2027-03-17  credits.gifted         credits 100",
+        "2027-04-03  hold.expired           credits 50",
+        "2027-05-31  credits.expired        credits 147 plan multichannel_expert",
+    ] {
+        assert!(lines.contains(&line), "{line} is not in\n{told}");
+    }
+    let times = |kind: &str| lines.iter().filter(|line| line.contains(kind)).count();
+    let pauses = times("credits.depleted");
+    assert!(pauses > 0);
+    assert_eq!([times("enrichment.paused"), times("enrichment.restarted")], [pauses; 2]);
+    // Each statement: granted, spent, of free, bought, gifted, lapsed.
+    let statements: Vec<Vec<i64>> = lines
+        .iter()
+        .filter_map(|line| line.split_once(" to ")?.1.split_once(' '))
+        .map(|(_, row)| row.split_whitespace().map(|number| number.parse().unwrap()).collect())
+        .collect();
+    assert_eq!(statements.len(), 12);
+    let bought: i64 = statements.iter().map(|row| row[3]).sum();
+    assert_eq!(bought, 500 * i64::try_from(times("credits.purchased")).unwrap());
+    let granted: i64 = statements.iter().map(|row| row[0]).sum();
+    // The last grant is that of the cycle that has no statement yet.
+    assert_eq!(granted, lines.iter().filter_map(|line| granted_by(line)).sum::<i64>() - 400);
+    assert!(statements.iter().all(|row| row[2] + row[5] == row[0]), "{told}");
+    assert!(lines.last().unwrap().ends_with("purchased credits are left"));
+}
+
+fn granted_by(line: &str) -> Option<i64> {
+    let (_, credits) = line.split_once("credits.refilled")?;
+    credits.split_whitespace().nth(1)?.parse().ok()
+}
