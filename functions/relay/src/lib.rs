@@ -7,7 +7,8 @@ use lambda_runtime::LambdaEvent;
 use shared::aws::patience::within;
 use shared::bus::Bus;
 use shared::domain::Error;
-use shared::domain::event::{self, Change, Event, Place};
+use shared::domain::event::Event;
+use shared::domain::record::{self, Place, Record};
 use shared::domain::time::Time;
 use shared::http::serve::time_left;
 use shared::store::{Store, stream};
@@ -66,14 +67,14 @@ fn failed(number: String) -> DynamoDbBatchItemFailure {
 /// Keeps the statement that a record makes known, if it does. The events that tell of the record.
 async fn deal_with(store: &Store, record: EventRecord, number: &str) -> Result<Vec<Event>, Error> {
     let at = Time::of_millisecond(record.change.approximate_creation_date_time.timestamp_millis());
-    let Some(change) = change(record)? else { return Ok(Vec::new()) };
-    if let Some(statement) = event::statement(&change) {
+    let Some(record) = read(record)? else { return Ok(Vec::new()) };
+    if let Some(statement) = record::statement(&record) {
         store.keep(&statement).await?;
     }
-    Ok(event::of(&change, Place { number, at }))
+    Ok(record::events(&record, Place { number, at }))
 }
 
-fn change(record: EventRecord) -> Result<Option<Change>, Error> {
+fn read(record: EventRecord) -> Result<Option<Record>, Error> {
     // Nothing of what events tell of is ever removed.
     if record.event_name == "REMOVE" {
         return Ok(None);
@@ -83,5 +84,5 @@ fn change(record: EventRecord) -> Result<Option<Change>, Error> {
         return Err(Error::internal("a record has no new image"));
     }
     let before = (!before.is_empty()).then(|| before.into());
-    stream::change(before, after.into())
+    stream::record(before, after.into())
 }

@@ -17,6 +17,7 @@ pub mod lane;
 pub mod plans;
 pub mod pool;
 pub mod purchase;
+pub mod record;
 pub mod settings;
 pub mod shortage;
 pub mod statement;

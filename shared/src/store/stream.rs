@@ -4,18 +4,18 @@ use serde::de::DeserializeOwned;
 
 use super::keys::{self, Family, Item};
 use crate::domain::Error;
-use crate::domain::event::{Change, EntryImage, Images};
+use crate::domain::record::{EntryImage, Images, Record};
 
-/// The change that a record's old and new images show; `None` for an item that no event tells of.
+/// What a record's old and new images show; `None` for an item that no event tells of.
 ///
 /// # Errors
 /// [`Error::Internal`] for an item that is not as this table has it.
-pub fn change(before: Option<Item>, after: Item) -> Result<Option<Change>, Error> {
+pub fn record(before: Option<Item>, after: Item) -> Result<Option<Record>, Error> {
     Ok(match keys::family(&after) {
-        Some(Family::Entry) => Some(Change::Entry(images(before, after, entry)?)),
-        Some(Family::Purchase) => Some(Change::Purchase(images(before, after, parse)?)),
-        Some(Family::Pool) => Some(Change::Pool(images(before, after, parse)?)),
-        Some(Family::Account) => Some(Change::Account(images(before, after, parse)?)),
+        Some(Family::Entry) => Some(Record::Entry(images(before, after, entry)?)),
+        Some(Family::Purchase) => Some(Record::Purchase(images(before, after, parse)?)),
+        Some(Family::Pool) => Some(Record::Pool(images(before, after, parse)?)),
+        Some(Family::Account) => Some(Record::Account(images(before, after, parse)?)),
         None => None,
     })
 }

@@ -1,0 +1,406 @@
+//! The stream of the table: what a record of it shows, and what follows from that for other systems.
+//!
+//! Events are made from the stream and not by whoever writes to the table, so none is lost by a crash
+//! after a write. The stream may show a record again, and so may the bus an event; the same record
+//! always makes the same events with the same ids.
+
+use super::Credits;
+use super::account::{self, MonitoredAccount};
+use super::entry::{Entry, Kind};
+use super::event::{Detail, Event};
+use super::ids::{Id, TeamId};
+use super::pool::Pool;
+use super::purchase::{Amount, Purchase, Status};
+use super::shortage::Refused;
+use super::statement::Statement;
+use super::time::Time;
+
+/// An item of the table before and after a write of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images<T> {
+    /// As it was, if it was there.
+    pub before: Option<T>,
+    /// As it is.
+    pub after: T,
+}
+
+/// An entry as the table has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryImage {
+    /// The entry.
+    pub entry: Entry,
+    /// Whether it is in the history. The entry of a purchase enters it when the money was taken.
+    pub is_in_history: bool,
+}
+
+/// A write of an item that events may tell of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
+pub enum Record {
+    /// A ledger entry was written.
+    Entry(Images<EntryImage>),
+    /// A purchase was written.
+    Purchase(Images<Purchase>),
+    /// A pool was written.
+    Pool(Images<Pool>),
+    /// A monitored account was written.
+    Account(Images<MonitoredAccount>),
+}
+
+/// Where in the stream a record stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its number, which no other record has.
+    pub number: &'a str,
+    /// When it was written.
+    pub at: Time,
+}
+
+/// The events that tell of a record; none if nothing has happened by it.
+#[must_use]
+pub fn events(record: &Record, place: Place<'_>) -> Vec<Event> {
+    match record {
+        Record::Entry(images) => of_entry(images).into_iter().collect(),
+        Record::Purchase(images) => of_purchase(images).into_iter().collect(),
+        Record::Pool(images) => of_pool(images, place),
+        Record::Account(images) => of_account(images, place).into_iter().collect(),
+    }
+}
+
+/// The statement of the cycle that was over by a write of a pool, if one was.
+#[must_use]
+pub fn statement(record: &Record) -> Option<Statement> {
+    match record {
+        Record::Pool(Images { before: Some(before), after }) => Statement::of(before, after),
+        Record::Pool(_) | Record::Entry(_) | Record::Purchase(_) | Record::Account(_) => None,
+    }
+}
+
+/// What happened to a pool at one time or another, again and again: so its events are told apart by
+/// the place of the record.
+fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Event> {
+    let Some(before) = before else { return Vec::new() };
+    let credits = after.all_credits();
+    let mut told = Vec::new();
+    if after.is_low() && !before.is_low() {
+        let threshold = after.settings.low_balance_threshold;
+        told.push((place.at, Detail::Low { credits, threshold }));
+    }
+    if let Some(refused) = after.refused.clone().filter(|_| after.refused != before.refused) {
+        let Refused { at, action, required } = refused;
+        told.push((at, Detail::Refused { credits, action, required }));
+    }
+    match (before.paused_at, after.paused_at) {
+        (None, Some(at)) => {
+            told.extend([
+                (at, Detail::Depleted { credits }),
+                (at, Detail::EnrichmentPaused { credits }),
+            ]);
+        }
+        (Some(_), None) => told.push((place.at, Detail::EnrichmentRestarted { credits })),
+        (None, None) | (Some(_), Some(_)) => {}
+    }
+    let told = told.into_iter();
+    told.map(|(at, detail)| event(&after.team, at, place.number, detail)).collect()
+}
+
+fn of_account(
+    Images { before, after }: &Images<MonitoredAccount>,
+    place: Place<'_>,
+) -> Option<Event> {
+    let was_active =
+        before.as_ref().is_some_and(|account| account.status == account::Status::Active);
+    let MonitoredAccount { id, team, paid_until, version, .. } = after;
+    let detail = Detail::MonitoringPaused { account: id.clone(), paid_until: *paid_until };
+    (was_active && after.status == account::Status::Paused)
+        .then(|| event(team, place.at, &format!("{id}#{version}"), detail))
+}
+
+fn of_entry(Images { before, after }: &Images<EntryImage>) -> Option<Event> {
+    let was_in_history = before.as_ref().is_some_and(|image| image.is_in_history);
+    if was_in_history || !after.is_in_history {
+        return None;
+    }
+    let entry = &after.entry;
+    let detail = match entry.kind {
+        Kind::Charge | Kind::Capture => charged(entry.clone()),
+        Kind::Purchase => purchased(entry.clone()),
+        Kind::Gift => gifted(entry.clone()),
+        Kind::Grant => refilled(entry.clone()),
+        Kind::Expiry => expired(entry.clone()),
+        // Its owner, who gives a hold back, does so with a key.
+        Kind::Release if entry.key.is_none() => hold_expired(entry.clone()),
+        Kind::Release | Kind::Hold => return None,
+    };
+    Some(event(&entry.team, entry.at, entry.id.as_str(), detail))
+}
+
+fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
+    let had_failed = before.as_ref().is_some_and(|purchase| purchase.status == Status::Failed);
+    if had_failed || after.status != Status::Failed {
+        return None;
+    }
+    let Purchase { id, team, key, user, credits, at, reason, .. } = after.clone();
+    let amount = after.amount();
+    let detail = Detail::PurchaseFailed { purchase: id, key, credits, amount, user, reason };
+    Some(event(&team, at, after.id.as_str(), detail))
+}
+
+fn event(team: &TeamId, at: Time, tells_of: &str, detail: Detail) -> Event {
+    let id = Id::of("ev", team, &format!("{}#{tells_of}", detail.kind()));
+    Event { id, team: team.clone(), at, detail }
+}
+
+const fn credits(entry: &Entry) -> Credits {
+    Credits::new(entry.credits.unsigned_abs())
+}
+
+fn charged(entry: Entry) -> Detail {
+    Detail::Charged {
+        credits: credits(&entry),
+        entry: entry.id,
+        key: entry.key,
+        action: entry.action,
+        quantity: entry.quantity,
+        outcome: entry.outcome,
+        own_key: entry.own_key,
+        price_version: entry.price_version,
+        user: entry.user,
+        reference: entry.reference,
+        hold: entry.hold,
+    }
+}
+
+fn purchased(entry: Entry) -> Detail {
+    let credits = credits(&entry);
+    Detail::Purchased {
+        entry: entry.id,
+        purchase: entry.purchase,
+        key: entry.key,
+        credits,
+        amount: Amount::of(credits),
+        user: entry.user,
+    }
+}
+
+fn gifted(entry: Entry) -> Detail {
+    Detail::Gifted {
+        credits: credits(&entry),
+        entry: entry.id,
+        key: entry.key,
+        user: entry.user,
+        reference: entry.reference,
+    }
+}
+
+fn refilled(entry: Entry) -> Detail {
+    Detail::Refilled { credits: credits(&entry), entry: entry.id, plan: entry.plan }
+}
+
+fn expired(entry: Entry) -> Detail {
+    Detail::Expired {
+        credits: credits(&entry),
+        entry: entry.id,
+        plan: entry.plan,
+        hold: entry.hold,
+    }
+}
+
+fn hold_expired(entry: Entry) -> Detail {
+    Detail::HoldExpired {
+        entry: entry.id,
+        hold: entry.hold,
+        credits: Credits::new(entry.held.unsigned_abs()),
+        reference: entry.reference,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Key;
+
+    fn team() -> TeamId {
+        "t".parse().unwrap()
+    }
+
+    fn at() -> Time {
+        "2027-01-31T10:00:00Z".parse().unwrap()
+    }
+
+    fn key() -> Key {
+        "k".parse().unwrap()
+    }
+
+    fn entry(kind: Kind, key: Option<Key>) -> Entry {
+        let hold = Id::of("h", &team(), "job");
+        match key {
+            Some(key) => Entry::of_key(&team(), key, kind, at()),
+            None => Entry::of_hold(&team(), kind, hold, at()),
+        }
+    }
+
+    fn written(before: Option<bool>, entry: &Entry, after: bool) -> Record {
+        let image = |is_in_history| EntryImage { entry: entry.clone(), is_in_history };
+        Record::Entry(Images { before: before.map(image), after: image(after) })
+    }
+
+    fn of(change: &Record) -> Vec<Event> {
+        events(change, Place { number: "7", at: at() })
+    }
+
+    fn kinds(change: &Record) -> Vec<&'static str> {
+        of(change).iter().map(|event| event.detail.kind()).collect()
+    }
+
+    #[test]
+    fn every_kind_of_entry_has_its_event_or_none() {
+        for (kind, key, told) in [
+            (Kind::Charge, Some(key()), Some("credits.charged")),
+            (Kind::Capture, Some(key()), Some("credits.charged")),
+            (Kind::Hold, Some(key()), None),
+            (Kind::Release, Some(key()), None),
+            (Kind::Release, None, Some("hold.expired")),
+            (Kind::Purchase, Some(key()), Some("credits.purchased")),
+            (Kind::Gift, Some(key()), Some("credits.gifted")),
+            (Kind::Grant, None, Some("credits.refilled")),
+            (Kind::Expiry, None, Some("credits.expired")),
+        ] {
+            let change = written(None, &entry(kind, key), true);
+            assert_eq!(kinds(&change), told.into_iter().collect::<Vec<_>>(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_told_of_when_it_enters_the_history() {
+        let entry = entry(Kind::Purchase, Some(key()));
+        let table = [
+            (None, false, false),
+            (None, true, true),
+            (Some(false), false, false),
+            (Some(false), true, true),
+            (Some(true), true, false),
+        ];
+        for (before, after, is_told) in table {
+            let told = !of(&written(before, &entry, after)).is_empty();
+            assert_eq!(told, is_told, "{before:?} {after}");
+        }
+    }
+
+    #[test]
+    fn a_purchase_is_told_of_when_it_fails() {
+        let asked = Purchase::new(&team(), key(), "u".parse().unwrap(), Credits::new(402), at());
+        let of_status = |status| Purchase { status, ..asked.clone() };
+        let (pending, paid, failed) = (Status::Pending, Status::Paid, Status::Failed);
+        for (before, after, is_told) in [
+            (None, pending, false),
+            (Some(pending), paid, false),
+            (Some(pending), failed, true),
+            (Some(failed), failed, false),
+        ] {
+            let images = Images { before: before.map(of_status), after: of_status(after) };
+            let told = of(&Record::Purchase(images));
+            assert_eq!(!told.is_empty(), is_told, "{before:?} {after:?}");
+        }
+    }
+
+    fn pool(credits: u64, paused: bool, refused: Option<&str>) -> Pool {
+        let mut pool = Pool::open(team());
+        pool.balance.credits = Credits::new(credits);
+        pool.paused_at = paused.then(at);
+        let required = Credits::new(5_000);
+        pool.refused =
+            refused.map(|action| Refused { at: at(), action: action.to_owned(), required });
+        pool
+    }
+
+    /// The threshold is 100.
+    #[test]
+    fn what_happens_to_a_pool_is_told_when_it_begins() {
+        let low = ["credits.low"].as_slice();
+        let out = &["credits.refused", "credits.depleted", "enrichment.paused"];
+        let (none, sms, email) = (None, Some("sms"), Some("email_finder"));
+        for (before, after, told) in [
+            ((400, false, none), (100, false, none), &[][..]),
+            ((100, false, none), (99, false, none), low),
+            ((99, false, none), (5, false, none), &[]),
+            ((99, false, none), (4_000, false, none), &[]),
+            ((400, false, none), (400, false, sms), &["credits.refused"]),
+            ((400, false, sms), (395, false, sms), &[]),
+            ((400, false, none), (400, true, email), out),
+            ((400, false, sms), (400, true, email), out),
+            ((400, true, email), (4_000, true, none), &[]),
+            ((400, true, none), (400, true, sms), &["credits.refused"]),
+            ((400, true, email), (400, false, none), &["enrichment.restarted"]),
+        ] {
+            let of = |(credits, paused, refused)| pool(credits, paused, refused);
+            let change = Record::Pool(Images { before: Some(of(before)), after: of(after) });
+            assert_eq!(kinds(&change), told, "{before:?} {after:?}");
+        }
+        assert!(
+            kinds(&Record::Pool(Images { before: None, after: pool(0, false, none) })).is_empty()
+        );
+    }
+
+    #[test]
+    fn credits_in_lanes_are_not_gone() {
+        let (mut before, mut after) = (pool(400, false, None), pool(80, false, None));
+        after.lanes = Credits::new(320);
+        let taken = Record::Pool(Images { before: Some(before.clone()), after: after.clone() });
+        assert!(kinds(&taken).is_empty());
+        before = after.clone();
+        after.lanes = Credits::ZERO;
+        let given_back = Record::Pool(Images { before: Some(before), after });
+        assert_eq!(kinds(&given_back), ["credits.low"]);
+    }
+
+    #[test]
+    fn what_happens_again_is_told_again() {
+        let images = Images { before: Some(pool(100, false, None)), after: pool(99, false, None) };
+        let change = Record::Pool(images);
+        let id = |number| events(&change, Place { number, at: at() })[0].id.clone();
+        assert_ne!(id("1"), id("2"));
+        assert_eq!(id("1"), id("1"));
+    }
+
+    #[test]
+    fn an_account_is_told_of_when_it_is_paused() {
+        use account::Status::{Active, Paused, Removed};
+        let account = |status| {
+            let new = MonitoredAccount::new(team(), "acme".parse().unwrap(), at().day());
+            MonitoredAccount { status, ..new }
+        };
+        for (before, after, is_told) in [
+            (None, Active, false),
+            (Some(Active), Paused, true),
+            (Some(Paused), Paused, false),
+            (Some(Paused), Active, false),
+            (Some(Active), Removed, false),
+        ] {
+            let images = Images { before: before.map(account), after: account(after) };
+            assert_eq!(kinds(&Record::Account(images)).len(), usize::from(is_told));
+        }
+    }
+
+    #[test]
+    fn an_id_comes_from_the_kind_and_the_entry() {
+        let charge = entry(Kind::Charge, Some(key()));
+        let told = of(&written(None, &charge, true));
+        let id = Id::of("ev", &team(), &format!("credits.charged#{}", charge.id));
+        assert_eq!((&told[0].id, told[0].at), (&id, at()));
+        // An expiry and the release that it came with tell of the same hold.
+        let [lapsed, released] = [Kind::Expiry, Kind::Release]
+            .map(|kind| of(&written(None, &entry(kind, None), true)).remove(0));
+        assert_ne!(lapsed.id, released.id);
+    }
+
+    #[test]
+    fn credits_are_positive_whichever_way_they_went() {
+        let charge = Entry { credits: -5, ..entry(Kind::Charge, Some(key())) };
+        let release = Entry { held: -495, ..entry(Kind::Release, None) };
+        for (entry, credits) in [(charge, 5), (release, 495)] {
+            let told = serde_json::to_value(of(&written(None, &entry, true))).unwrap();
+            assert_eq!(told[0]["credits"], credits, "{told}");
+        }
+    }
+}
