@@ -68,6 +68,7 @@ fn balance_view(pool: &Pool, held: Credits) -> Value {
         "next_refill": pool.next_refill(),
         "enrichment": if pool.is_paused() { "paused" } else { "running" },
         "paused_at": pool.paused_at,
+        "auto_top_up": pool.top_up_state(),
         "account": pool.terms.account,
     })
 }

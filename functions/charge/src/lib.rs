@@ -4,17 +4,12 @@
 mod direct;
 mod queue;
 
-use std::collections::HashMap;
-
-use axum::body::{Bytes, to_bytes};
 use axum::extract::State;
-use axum::http::{self, HeaderMap};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
 use axum::{Json, Router};
-use http_body_util::Full;
-use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, LambdaEvent, Request, Service, service_fn};
+use lambda_http::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use shared::domain::Error;
@@ -27,7 +22,6 @@ use shared::http::extract::parse;
 use shared::http::{App, Body, Caller, Path, Problem, answer, idempotency_key, serve};
 use shared::store::charge::Outcome;
 use shared::store::patience::within;
-use tower::ServiceExt;
 
 pub use direct::charge_directly;
 pub use queue::charge_queued;
@@ -161,17 +155,12 @@ pub async fn handle(
     app: &App,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
-    let LambdaEvent { payload, context } = event;
-    let fields: HashMap<String, &RawValue> =
-        serde_json::from_str(payload.get()).unwrap_or_default();
-    if fields.contains_key("requestContext") {
-        let request: LambdaRequest = serde_json::from_str(payload.get())?;
-        let routes = serve::outermost(routes(app.clone()));
-        let mut api = Adapter::from(service_fn(move |request| whole(routes.clone(), request)));
-        return Ok(to_raw_value(&api.call(LambdaEvent::new(request, context)).await?)?);
+    if let Some(answer) = serve::api(|| routes(app.clone()), &event).await? {
+        return Ok(answer);
     }
+    let LambdaEvent { payload, context } = event;
     let time = serve::time_left(&context);
-    let answer = if fields.contains_key("Records") {
+    let answer = if serve::has(payload.get(), "Records") {
         let event = serde_json::from_str(payload.get())?;
         to_raw_value(&Box::pin(within(time, charge_queued(app, event))).await?)
     } else {
@@ -179,16 +168,4 @@ pub async fn handle(
         to_raw_value(&Box::pin(within(time, charge_directly(app, event))).await?)
     };
     Ok(answer?)
-}
-
-/// An answer that is all there: where invocations run side by side, the stream that a router
-/// answers with must not be shared.
-async fn whole(
-    routes: Router,
-    request: Request,
-) -> Result<http::Response<Full<Bytes>>, axum::Error> {
-    let answer = routes.oneshot(request).await.map_err(axum::Error::new)?;
-    let (parts, body) = answer.into_parts();
-    let body = to_bytes(body, usize::MAX).await?;
-    Ok(http::Response::from_parts(parts, body.into()))
 }

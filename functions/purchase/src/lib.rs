@@ -1,6 +1,8 @@
-//! Buys credits: records the purchase, asks for the payment, adds the credits once it succeeded.
+//! Buys credits: records the purchase, asks for the payment, adds the credits once it succeeded. An
+//! admin asks for it, or an event that tells of an automatic top-up.
 
 pub mod payments;
+mod top_up;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,21 +12,29 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use lambda_http::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::purchase::{Amount, Limits, Purchase, Status};
+use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::http::{App, Body, Caller, Path, answer, idempotency_key};
+use shared::http::{App, Body, Caller, Path, answer, idempotency_key, serve};
+use shared::store::patience::within;
 
 use payments::{Payment, Payments};
+pub use top_up::top_up;
 
 /// What the handlers share.
 #[derive(Clone, FromRef)]
-struct Till {
-    app: App,
-    limits: Limits,
-    payments: Arc<dyn Payments>,
+pub struct Till {
+    /// The table and the time.
+    pub app: App,
+    /// What can be bought at once.
+    pub limits: Limits,
+    /// Who takes the money.
+    pub payments: Arc<dyn Payments>,
 }
 
 impl fmt::Debug for Till {
@@ -34,12 +44,12 @@ impl fmt::Debug for Till {
 }
 
 /// The routes of this function.
-pub fn routes(app: App, limits: Limits, payments: Arc<dyn Payments>) -> Router {
+pub fn routes(till: Till) -> Router {
     Router::new()
         .route("/teams/{team}/purchases", post(buy))
         .route("/teams/{team}/purchases/{id}", get(look).delete(refund))
         .route("/teams/{team}/purchases/{id}/refund", post(refund))
-        .with_state(Till { app, limits, payments })
+        .with_state(till)
 }
 
 #[derive(Deserialize)]
@@ -54,7 +64,8 @@ struct PurchaseView {
     credits: Credits,
     amount: Amount,
     status: Status,
-    at: shared::domain::time::Time,
+    top_up: bool,
+    at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +79,7 @@ impl PurchaseView {
             id: purchase.id,
             credits: purchase.credits,
             status: purchase.status,
+            top_up: purchase.top_up,
             at: purchase.at,
             reason: purchase.reason,
             next_action,
@@ -139,4 +151,21 @@ async fn refund(caller: Caller, Path((team, _)): Path<(TeamId, Id)>) -> Result<(
     Err(Error::Forbidden(
         "Purchased credits are not refunded; they stay usable as long as the account exists.",
     ))
+}
+
+/// Answers whatever invokes the function: the API, or an event that tells of a top-up.
+///
+/// # Errors
+/// Those of [`top_up()`] as a problem document, so that the event is tried again and then kept where
+/// somebody can look at it; and an event that cannot be read.
+pub async fn handle(
+    till: &Till,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Box<RawValue>, lambda_http::Error> {
+    if let Some(answer) = serve::api(|| routes(till.clone()), &event).await? {
+        return Ok(answer);
+    }
+    let time = serve::time_left(&event.context);
+    let due = event.payload.get().as_bytes();
+    serve::told(Box::pin(within(time, top_up(till, due))).await)
 }

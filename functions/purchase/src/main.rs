@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use lambda_http::{Error, tracing};
+use lambda_http::{Error, lambda_runtime, service_fn, tracing};
+use purchase::Till;
 use purchase::payments::NotConnected;
-use shared::http::{App, app::purchase_limits, serve};
+use shared::http::{App, app::purchase_limits};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let routes = purchase::routes(App::from_env()?, purchase_limits()?, Arc::new(NotConnected));
-    lambda_http::run(serve::outermost(routes)).await
+    let (app, limits) = (App::from_env()?, purchase_limits()?);
+    let till = Till { app, limits, payments: Arc::new(NotConnected) };
+    Box::pin(lambda_runtime::run(service_fn(|event| purchase::handle(&till, event)))).await
 }

@@ -10,7 +10,8 @@ use shared::domain::purchase::Purchase;
 pub enum Payment {
     /// The money was taken.
     Succeeded,
-    /// The customer has a step to take, which this describes.
+    /// The customer has a step to take, which this describes. Nobody is there to take one in an
+    /// automatic top-up: what would need it has failed.
     ActionNeeded(Value),
     /// The money was not taken and will not be, for this reason.
     Failed(String),

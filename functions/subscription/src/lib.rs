@@ -6,17 +6,14 @@ mod accounts;
 mod choice;
 mod messages;
 
-use std::collections::HashMap;
-
 use axum::extract::{FromRef, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
-use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, LambdaEvent, Service};
+use lambda_http::LambdaEvent;
 use serde::Deserialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::change::Change;
@@ -25,7 +22,7 @@ use shared::domain::pool::Pool;
 use shared::domain::purchase::{GiftRequest, Limits};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
-use shared::http::{App, Body, Caller, Path, Problem, Query, answer, idempotency_key, serve};
+use shared::http::{App, Body, Caller, Path, Query, answer, idempotency_key, serve};
 use shared::store::patience::within;
 
 pub use messages::take_in;
@@ -172,18 +169,11 @@ pub async fn handle(
     limits: &Limits,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
-    let LambdaEvent { payload, context } = event;
-    let fields: HashMap<String, &RawValue> =
-        serde_json::from_str(payload.get()).unwrap_or_default();
-    if fields.contains_key("requestContext") {
-        let request: LambdaRequest = serde_json::from_str(payload.get())?;
-        let mut api = Adapter::from(serve::outermost(routes(app.clone(), limits.clone())));
-        return Ok(to_raw_value(&api.call(LambdaEvent::new(request, context)).await?)?);
+    let api = serve::api(|| routes(app.clone(), limits.clone()), &event);
+    if let Some(answer) = api.await? {
+        return Ok(answer);
     }
-    let time = serve::time_left(&context);
-    let taken_in = Box::pin(within(time, take_in(app, payload.get().as_bytes()))).await;
-    match taken_in {
-        Ok(team) => Ok(to_raw_value(&team)?),
-        Err(error) => Err(serde_json::to_string(&Problem::from(&error))?.into()),
-    }
+    let time = serve::time_left(&event.context);
+    let message = event.payload.get().as_bytes();
+    serve::told(Box::pin(within(time, take_in(app, message))).await)
 }

@@ -75,6 +75,9 @@ pub struct Entry {
     /// The purchase that brought the credits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purchase: Option<Id>,
+    /// Whether the team bought the credits by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub top_up: bool,
     /// The hold that was taken, captured from, or given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Id>,
@@ -138,6 +141,13 @@ impl Entry {
         Self { key: Some(key), account, ..Self::empty(team, Kind::Charge, at) }.named()
     }
 
+    /// An entry of 0 credits for a purchase; that of an automatic top-up is under a key that no
+    /// caller's can be.
+    #[must_use]
+    pub fn of_purchase(team: &TeamId, key: Key, top_up: bool, at: Time) -> Self {
+        Self { key: Some(key), top_up, ..Self::empty(team, Kind::Purchase, at) }.named()
+    }
+
     /// An entry of 0 credits for the end of a hold that nobody asked for by a key.
     #[must_use]
     pub fn of_hold(team: &TeamId, kind: Kind, hold: Id, at: Time) -> Self {
@@ -156,6 +166,7 @@ impl Entry {
             epoch: None,
             plan: None,
             purchase: None,
+            top_up: false,
             hold: None,
             work: None,
             expires_in: None,
@@ -181,13 +192,15 @@ impl Entry {
     }
 
     /// What the entry came from, unique within the team: a caller's key, a monitored account's
-    /// bill, an epoch's change, or the end of a hold. All operations share the callers' keys, so one
-    /// key means one operation; no caller can take the key of a bill.
+    /// bill, an automatic top-up, an epoch's change, or the end of a hold. All operations share the
+    /// callers' keys, so one key means one operation; no caller can take the key of a bill or of a
+    /// top-up.
     #[must_use]
     pub fn source(&self) -> String {
         let kind = self.kind.as_str();
         match (&self.account, &self.key, &self.hold) {
             (Some(_), Some(key), _) => format!("account#{key}"),
+            (None, Some(key), _) if self.top_up => format!("top-up#{key}"),
             (None, Some(key), _) => format!("key#{key}"),
             (_, None, Some(hold)) => format!("{kind}#{hold}"),
             (_, None, None) => format!("{kind}#{}", self.epoch.unwrap_or_default()),

@@ -11,6 +11,9 @@ use super::time::Time;
 /// Whose events they are, on a bus that others use as well.
 pub const SOURCE: &str = "credits";
 
+/// The kind of the event that an automatic top-up follows from.
+pub const TOP_UP_DUE: &str = "top-up.due";
+
 /// Something that other systems want to know. Serialised, it is what they get.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
@@ -60,14 +63,17 @@ pub enum Detail {
         entry: Id,
         /// The purchase.
         purchase: Option<Id>,
-        /// The caller's idempotency key.
+        /// The caller's idempotency key; of an automatic top-up, the id of the event that it follows
+        /// from.
         key: Option<Key>,
         /// The credits bought.
         credits: Credits,
         /// What they cost.
         amount: Amount,
-        /// The admin who bought.
+        /// The admin who bought; nobody in an automatic top-up.
         user: Option<UserId>,
+        /// Whether the team bought them by itself.
+        top_up: bool,
     },
     /// Support staff gave credits.
     Gifted {
@@ -120,6 +126,16 @@ pub enum Detail {
         /// The threshold.
         threshold: Credits,
     },
+    /// The credits fell below where the team wants more to be bought by itself, or an admin has chosen
+    /// that anew while they are below. The purchase that follows keeps to the month's limit.
+    TopUpDue {
+        /// The credits that are left.
+        credits: Credits,
+        /// Where the team wants more.
+        below: Credits,
+        /// The credits that are to be bought.
+        top_up: Credits,
+    },
     /// A charge was refused because credits were missing: the first one since credits last came in,
     /// or the one that paused enrichment.
     Refused {
@@ -156,14 +172,17 @@ pub enum Detail {
     PurchaseFailed {
         /// The purchase.
         purchase: Id,
-        /// The caller's idempotency key.
+        /// The caller's idempotency key; of an automatic top-up, the id of the event that it follows
+        /// from.
         key: Key,
         /// The credits that were asked for.
         credits: Credits,
         /// What they would have cost.
         amount: Amount,
-        /// The admin who asked for them.
-        user: UserId,
+        /// The admin who asked for them; nobody in an automatic top-up.
+        user: Option<UserId>,
+        /// Whether the team asked for them by itself.
+        top_up: bool,
         /// Why, in the payment provider's words.
         reason: Option<String>,
     },
@@ -181,6 +200,7 @@ impl Detail {
             Self::Expired { .. } => "credits.expired",
             Self::HoldExpired { .. } => "hold.expired",
             Self::Low { .. } => "credits.low",
+            Self::TopUpDue { .. } => TOP_UP_DUE,
             Self::Refused { .. } => "credits.refused",
             Self::Depleted { .. } => "credits.depleted",
             Self::EnrichmentPaused { .. } => "enrichment.paused",

@@ -90,6 +90,13 @@ text!(
     "1 to 64 letters, digits, _ or -"
 );
 
+impl From<Id> for Key {
+    /// What is an id can be a key.
+    fn from(id: Id) -> Self {
+        Self(id.0)
+    }
+}
+
 impl Id {
     /// The id of what `source` names within the team, with a prefix that tells its kind.
     ///

@@ -23,6 +23,7 @@ pub mod shortage;
 pub mod statement;
 pub mod subscription;
 pub mod time;
+pub mod top_up;
 pub mod usage;
 
 pub use credits::Credits;

@@ -11,13 +11,14 @@ use super::Credits;
 use super::cycle::Cycle;
 use super::forecast::Weeks;
 use super::hold::Hold;
-use super::ids::TeamId;
+use super::ids::{Id, TeamId};
 use super::plans::Cadence;
 use super::settings::Settings;
 use super::shortage::Refused;
 use super::statement::Tally;
 use super::subscription::Subscription;
 use super::time::Time;
+use super::top_up::TopUps;
 use super::usage::Usage;
 
 /// What a pool holds.
@@ -131,6 +132,12 @@ pub struct Pool {
     /// What the team's admins have chosen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub settings: Settings,
+    /// What it buys by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_ups: Option<TopUps>,
+    /// The automatic top-up whose payment has failed, until an admin puts the settings anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_top_up: Option<Id>,
 }
 
 /// As serde wants it.
@@ -240,6 +247,8 @@ impl Pool {
             paused_at: None,
             refused: None,
             settings: Settings::default(),
+            top_ups: None,
+            failed_top_up: None,
         }
     }
 

@@ -83,10 +83,15 @@ pub struct Purchase {
     pub id: Id,
     /// The team.
     pub team: TeamId,
-    /// The caller's idempotency key.
+    /// The caller's idempotency key; of an automatic top-up, the id of the event that it follows
+    /// from.
     pub key: Key,
-    /// The admin who bought.
-    pub user: UserId,
+    /// The admin who bought; nobody in an automatic top-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
+    /// Whether the team bought it by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub top_up: bool,
     /// The credits bought.
     pub credits: Credits,
     /// How it stands.
@@ -103,16 +108,25 @@ impl Purchase {
     #[must_use]
     pub fn new(team: &TeamId, key: Key, user: UserId, credits: Credits, at: Time) -> Self {
         let id = Id::of("p", team, key.as_str());
-        Self {
-            id,
-            team: team.clone(),
-            key,
-            user,
-            credits,
-            status: Status::Pending,
-            at,
-            reason: None,
-        }
+        Self { user: Some(user), ..Self::pending(id, team, key, credits, at) }
+    }
+
+    /// An automatic top-up that is yet to be paid. One event makes one purchase.
+    #[must_use]
+    pub fn top_up(team: &TeamId, event: &Id, credits: Credits, at: Time) -> Self {
+        let id = Self::id_of_top_up(team, event);
+        Self { top_up: true, ..Self::pending(id, team, event.clone().into(), credits, at) }
+    }
+
+    /// The id of the top-up that follows from an event.
+    #[must_use]
+    pub fn id_of_top_up(team: &TeamId, event: &Id) -> Id {
+        Id::of("t", team, event.as_str())
+    }
+
+    fn pending(id: Id, team: &TeamId, key: Key, credits: Credits, at: Time) -> Self {
+        let (team, status) = (team.clone(), Status::Pending);
+        Self { id, team, key, user: None, top_up: false, credits, status, at, reason: None }
     }
 
     /// The ledger entry of the purchase, if it was paid at that time.
@@ -121,8 +135,8 @@ impl Purchase {
         Entry {
             credits: self.credits.gained(),
             purchase: Some(self.id.clone()),
-            user: Some(self.user.clone()),
-            ..Entry::of_key(&self.team, self.key.clone(), Kind::Purchase, at)
+            user: self.user.clone(),
+            ..Entry::of_purchase(&self.team, self.key.clone(), self.top_up, at)
         }
     }
 

@@ -11,6 +11,7 @@ use super::event::{Detail, Event};
 use super::ids::{Id, TeamId};
 use super::pool::Pool;
 use super::purchase::{Amount, Purchase, Status};
+use super::settings::AutoTopUp;
 use super::shortage::Refused;
 use super::statement::Statement;
 use super::time::Time;
@@ -86,6 +87,10 @@ fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Eve
         let threshold = after.settings.low_balance_threshold;
         told.push((place.at, Detail::Low { credits, threshold }));
     }
+    if let Some(wanted) = after.wanted_top_up().filter(|_| is_top_up_due(before, after)) {
+        let AutoTopUp { below, credits: top_up, .. } = wanted;
+        told.push((place.at, Detail::TopUpDue { credits, below, top_up }));
+    }
     if let Some(refused) = after.refused.clone().filter(|_| after.refused != before.refused) {
         let Refused { at, action, required } = refused;
         told.push((at, Detail::Refused { credits, action, required }));
@@ -102,6 +107,12 @@ fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Eve
     }
     let told = told.into_iter();
     told.map(|(at, detail)| event(&after.team, at, place.number, detail)).collect()
+}
+
+/// Whether a top-up that is wanted has not been so before. What is still wanted brings no other one,
+/// unless somebody has chosen it anew.
+fn is_top_up_due(before: &Pool, after: &Pool) -> bool {
+    before.wanted_top_up().is_none() || before.settings.auto_top_up != after.settings.auto_top_up
 }
 
 fn of_account(
@@ -140,9 +151,10 @@ fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
     if had_failed || after.status != Status::Failed {
         return None;
     }
-    let Purchase { id, team, key, user, credits, at, reason, .. } = after.clone();
+    let Purchase { id, team, key, user, top_up, credits, at, reason, .. } = after.clone();
     let amount = after.amount();
-    let detail = Detail::PurchaseFailed { purchase: id, key, credits, amount, user, reason };
+    let detail =
+        Detail::PurchaseFailed { purchase: id, key, credits, amount, user, top_up, reason };
     Some(event(&team, at, after.id.as_str(), detail))
 }
 
@@ -180,6 +192,7 @@ fn purchased(entry: Entry) -> Detail {
         credits,
         amount: Amount::of(credits),
         user: entry.user,
+        top_up: entry.top_up,
     }
 }
 
@@ -340,6 +353,38 @@ mod tests {
         assert!(
             kinds(&Record::Pool(Images { before: None, after: pool(0, false, none) })).is_empty()
         );
+    }
+
+    #[test]
+    fn a_top_up_is_due_when_credits_fall_below_or_are_and_it_is_chosen_anew() {
+        let chosen = |below| AutoTopUp {
+            below: Credits::new(below),
+            credits: Credits::new(200),
+            monthly_limit: Credits::new(200),
+        };
+        let of = |(credits, below, failed): (u64, Option<u64>, bool)| {
+            let mut pool = pool(credits, false, None);
+            pool.settings.low_balance_threshold = Credits::ZERO;
+            pool.settings.auto_top_up = below.map(chosen);
+            pool.failed_top_up = failed.then(|| Id::of("t", &team(), "1"));
+            pool
+        };
+        for (before, after, is_due) in [
+            ((500, None, false), (499, None, false), false),
+            ((500, Some(500), false), (499, Some(500), false), true),
+            ((499, Some(500), false), (300, Some(500), false), false),
+            ((499, Some(500), false), (499, Some(500), true), false),
+            ((500, Some(500), true), (499, Some(500), true), false),
+            ((499, Some(500), true), (499, Some(500), false), true),
+            ((499, None, false), (499, Some(500), false), true),
+            ((499, Some(500), false), (499, Some(600), false), true),
+            ((499, Some(500), false), (499, Some(400), false), false),
+            ((499, Some(500), false), (499, None, false), false),
+        ] {
+            let change = Record::Pool(Images { before: Some(of(before)), after: of(after) });
+            let expected = if is_due { &["top-up.due"][..] } else { &[] };
+            assert_eq!(kinds(&change), expected, "{before:?} {after:?}");
+        }
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Store {
         }
     }
 
-    /// Puts other settings in the place of those that a team has. The pool after it.
+    /// Puts other settings in the place of those that a team has. Automatic top-ups begin anew by
+    /// that, whatever has failed before. The pool after it.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::AccountClosed`]; [`Error::Busy`], [`Error::Internal`].
@@ -47,7 +48,7 @@ impl Store {
         let set = self
             .client
             .update_item()
-            .update_expression("SET settings = :settings")
+            .update_expression("SET settings = :settings REMOVE failed_top_up")
             .condition_expression("terms.account = :active")
             .expression_attribute_values(":settings", settings)
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()));

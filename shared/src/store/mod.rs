@@ -20,6 +20,7 @@ pub mod purchase;
 mod shortage;
 pub mod statement;
 pub mod stream;
+mod top_up;
 
 use std::sync::Arc;
 use std::time::Duration;

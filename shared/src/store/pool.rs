@@ -27,7 +27,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
     pub async fn pool(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
-        self.kept_up(team, now).await.map(|(pool, _)| pool)
+        Box::pin(self.kept_up(team, now)).await.map(|(pool, _)| pool)
     }
 
     /// The team's pool as the team sees it: credits in lanes are part of the balance.

@@ -4,7 +4,7 @@
 //! from the beginning, but enters the history only when the money was taken.
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-use aws_sdk_dynamodb::types::{ConditionCheck, Put, Update};
+use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem, Update};
 
 use super::access::{check, put, update};
 use super::charge::Outcome;
@@ -34,11 +34,8 @@ impl Store {
             .return_values_on_condition_check_failure(AllOld)
             .build()
             .map_err(Error::internal)?;
-        let writes = vec![
-            check(active),
-            put(self.put_new(purchase, keys::purchase(&purchase.team, &purchase.id))?),
-            put(self.put_new(&claim, keys::entry(&claim))?),
-        ];
+        let mut writes = vec![check(active)];
+        writes.extend(self.record(purchase)?);
         match self.transact(writes, &mut self.patience()).await?.as_deref() {
             None => Ok((purchase.clone(), false)),
             Some([.., Leg::Failed(Some(image))]) => {
@@ -52,6 +49,15 @@ impl Store {
             Some([Leg::Failed(Some(_)), ..]) => Err(Error::AccountClosed),
             Some(_) => Err(Error::NotFound("team")),
         }
+    }
+
+    /// The puts of a purchase that is begun: itself, and the claim of its key.
+    pub(super) fn record(&self, purchase: &Purchase) -> Result<[TransactWriteItem; 2], Error> {
+        let claim = purchase.entry(purchase.at);
+        Ok([
+            put(self.put_new(purchase, keys::purchase(&purchase.team, &purchase.id))?),
+            put(self.put_new(&claim, keys::entry(&claim))?),
+        ])
     }
 
     /// Finds the purchase that was begun by the very same request, if there is one.
@@ -103,11 +109,15 @@ impl Store {
         }
     }
 
-    /// Records that the payment of a purchase has failed for good. The purchase as it stands then.
+    /// Records that the payment of a purchase has failed for good, which is the end of automatic
+    /// top-ups if it was one. The purchase as it stands then.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn fail(&self, purchase: &Purchase, reason: &str) -> Result<Purchase, Error> {
+        if purchase.top_up {
+            return self.fail_top_up(purchase, reason).await;
+        }
         let failed = vec![update(self.conclude(purchase, Status::Failed, Some(reason))?)];
         self.transact(failed, &mut self.patience()).await?;
         self.purchase(&purchase.team, &purchase.id).await
@@ -179,7 +189,7 @@ impl Store {
     }
 
     /// The update that ends a pending purchase.
-    fn conclude(
+    pub(super) fn conclude(
         &self,
         purchase: &Purchase,
         status: Status,

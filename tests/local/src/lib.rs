@@ -5,8 +5,10 @@ mod clock;
 mod demo;
 mod dev;
 mod eventbridge;
+mod pattern;
 mod payments;
 mod relaying;
+mod rules;
 mod story;
 mod token;
 
@@ -17,9 +19,8 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use engine::Engine;
-use purchase::payments::Payments;
+use purchase::Till;
 use shared::domain::Error;
-use shared::domain::purchase::Limits;
 use shared::domain::time::Time;
 use shared::http::app::{InvalidLimits, purchase_limits};
 use shared::http::{App, serve};
@@ -31,7 +32,7 @@ use tokio::time::{Instant, interval_at, timeout};
 pub use clock::StackClock;
 pub use demo::first_steps;
 pub use eventbridge::EventBridge;
-pub use payments::{DECLINED, NEEDS_A_STEP, Simulated};
+pub use payments::{DECLINED, NEEDS_A_STEP, till};
 use relaying::Relaying;
 pub use story::story;
 pub use token::{Claims, authorize, sign};
@@ -121,8 +122,9 @@ impl Stack {
         let app = App { store: engine.store(), clock: clock.clone().into() };
         demo::open(&app).await?;
         let eventbridge = EventBridge::start(options.eventbridge_port).await?;
-        let relaying = Arc::new(Relaying::new(app.clone(), engine.records()?, eventbridge.bus())?);
-        let functions = functions(&app, &purchase_limits()?, Arc::new(Simulated::default()));
+        let till = till(app.clone(), purchase_limits()?);
+        let functions = functions(&till);
+        let relaying = Arc::new(Relaying::new(till, engine.records()?, &eventbridge)?);
         let dev = dev::routes(
             dev::Bench {
                 app: app.clone(),
@@ -186,9 +188,10 @@ impl Stack {
 }
 
 /// All functions' routes, as the API has them.
-pub fn functions(app: &App, limits: &Limits, payments: Arc<dyn Payments>) -> Router {
+pub fn functions(till: &Till) -> Router {
+    let Till { app, limits, .. } = till;
     charge::routes(app.clone())
-        .merge(purchase::routes(app.clone(), limits.clone(), payments))
+        .merge(purchase::routes(till.clone()))
         .merge(balance::routes(app.clone(), limits.clone()))
         .merge(hold::routes(app.clone()))
         .merge(subscription::routes(app.clone(), limits.clone()))

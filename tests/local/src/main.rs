@@ -8,12 +8,12 @@ use shared::domain::time::Time;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing::init_default_subscriber();
     let options = Options::parse();
     if let Some(Instead::Story) = options.instead {
         let begin = options.now.map_or(date(2027, 1, 31), Time::day);
         return Ok(story(begin, |line| println!("{line}")).await?);
     }
+    tracing::init_default_subscriber();
     let stack = Stack::start(&options).await?;
     println!("ready {}", stack.url());
     println!("{}", first_steps(stack.app(), stack.url()).await?);

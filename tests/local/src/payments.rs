@@ -1,14 +1,16 @@
 //! A simulated payment provider. Two amounts are special; everything else is paid at once.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, ready};
+use purchase::Till;
 use purchase::payments::{Payment, Payments};
 use serde_json::json;
 use shared::domain::ids::Id;
-use shared::domain::purchase::Purchase;
+use shared::domain::purchase::{Limits, Purchase};
 use shared::domain::{Credits, Error};
+use shared::http::App;
 
 /// The purchase of so many credits is declined.
 pub const DECLINED: Credits = Credits::new(402);
@@ -23,6 +25,12 @@ pub struct Simulated {
     waiting: Mutex<HashSet<Id>>,
 }
 
+/// What `purchase` has, with no more than a simulated provider.
+#[must_use]
+pub fn till(app: App, limits: Limits) -> Till {
+    Till { app, limits, payments: Arc::new(Simulated::default()) }
+}
+
 impl Payments for Simulated {
     fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
         Box::pin(ready(Ok(self.outcome(purchase))))
@@ -33,6 +41,9 @@ impl Simulated {
     fn outcome(&self, purchase: &Purchase) -> Payment {
         match purchase.credits {
             DECLINED => Payment::Failed("the card was declined".to_owned()),
+            NEEDS_A_STEP if purchase.top_up => {
+                Payment::Failed("the payment needs a step by the customer".to_owned())
+            }
             NEEDS_A_STEP if self.is_new(purchase) => Payment::ActionNeeded(json!({
                 "type": "simulated",
                 "detail": "Send the same request again to confirm the payment.",

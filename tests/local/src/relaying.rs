@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use engine::Records;
 use lambda_http::{Context, LambdaEvent, tracing};
+use purchase::Till;
 use serde_json::{Value, json};
 use shared::bus::Bus;
 use shared::http::App;
 use tokio::sync::Mutex;
 use tokio::time::interval;
+
+use crate::eventbridge::EventBridge;
+use crate::pattern::{self, fits};
+use crate::rules::Rules;
 
 /// How often the stream is looked at.
 const EVERY: Duration = Duration::from_millis(200);
@@ -28,6 +33,7 @@ pub(crate) struct Relaying {
     app: App,
     bus: Bus,
     patterns: Vec<Value>,
+    rules: Rules,
     stream: Mutex<Stream>,
 }
 
@@ -42,13 +48,20 @@ struct Stream {
 }
 
 impl Relaying {
-    pub(crate) fn new(app: App, records: Records, bus: Bus) -> Result<Self, engine::Failure> {
+    pub(crate) fn new(
+        till: Till,
+        records: Records,
+        bus: &EventBridge,
+    ) -> Result<Self, engine::Failure> {
         let (waiting, given_up) = (VecDeque::new(), Vec::new());
         let stream = Mutex::new(Stream { records, waiting, failures: 0, given_up });
-        Ok(Self { app, bus, patterns: patterns()?, stream })
+        let (app, patterns) = (till.app.clone(), patterns()?);
+        let rules = Rules::new(till, bus.delivered())?;
+        Ok(Self { app, bus: bus.bus(), patterns, rules, stream })
     }
 
-    /// Relays all that is in the stream. The records that were given up so far.
+    /// Relays all that is in the stream, and what follows from that by the rules of the bus. The
+    /// records and the events that were given up so far.
     pub(crate) async fn catch_up(&self) -> Result<Vec<Value>, engine::Failure> {
         let mut stream = self.stream.lock().await;
         loop {
@@ -57,7 +70,10 @@ impl Relaying {
             }
             let records = stream.records.read()?;
             if records.is_empty() {
-                return Ok(stream.given_up.clone());
+                match self.rules.follow_one().await {
+                    None => return Ok(stream.given_up.clone()),
+                    Some(followed) => stream.given_up.extend(followed.err()),
+                }
             }
             let wanted = |record: &Value| self.patterns.iter().any(|pattern| fits(pattern, record));
             let written = self.app.clock.now().timestamp().as_second();
@@ -112,32 +128,13 @@ const FILTERS: &str = "/Resources/Relay/Properties/Events/Stream/Properties/Filt
 
 /// The patterns of the template: a record that fits none does not invoke the relay.
 fn patterns() -> Result<Vec<Value>, engine::Failure> {
-    let invalid = |error: &str| engine::Failure::Template(format!("the relay's filter: {error}"));
-    let template = engine::template()?;
-    let filters = template.pointer(FILTERS).and_then(Value::as_array);
+    let invalid = |error| engine::Failure::Template(format!("the relay's filter: {error}"));
+    let filters = pattern::of_template(FILTERS)?;
     let pattern = |filter: &Value| {
         let text = filter.get("Pattern").and_then(Value::as_str).unwrap_or_default();
-        serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))
+        serde_json::from_str(text).map_err(invalid)
     };
-    filters.ok_or_else(|| invalid("is missing"))?.iter().map(pattern).collect()
-}
-
-/// Whether all that a pattern names is one of what it allows there.
-fn fits(pattern: &Value, record: &Value) -> bool {
-    match pattern {
-        Value::Object(fields) => fields
-            .iter()
-            .all(|(name, pattern)| record.get(name).is_some_and(|it| fits(pattern, it))),
-        Value::Array(allowed) => allowed.iter().any(|allowed| is_one(allowed, record)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => pattern == record,
-    }
-}
-
-fn is_one(allowed: &Value, record: &Value) -> bool {
-    match allowed.get("prefix").and_then(Value::as_str) {
-        Some(prefix) => record.as_str().is_some_and(|text| text.starts_with(prefix)),
-        None => allowed == record,
-    }
+    filters.as_array().into_iter().flatten().map(pattern).collect()
 }
 
 /// Relays whatever comes.

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use shared::domain::catalogue::{PRICE_LISTS, price_list};
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::TeamId;
-use shared::domain::purchase::{GiftRequest, Purchase};
+use shared::domain::purchase::{GiftRequest, Limits, Purchase};
+use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::statement::Statement;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
@@ -18,6 +19,7 @@ use shared::http::App;
 
 use crate::clock::StackClock;
 use crate::eventbridge::{Delivered, EventBridge};
+use crate::payments::till;
 use crate::relaying::Relaying;
 use crate::{Failure, demo};
 
@@ -43,7 +45,8 @@ pub async fn story(begin: Date, mut tell: impl FnMut(&str)) -> Result<(), Failur
     let app = App { store: engine.store(), clock: clock.clone().into() };
     demo::open(&app).await?;
     let eventbridge = EventBridge::start(0).await?;
-    let relaying = Relaying::new(app.clone(), engine.records()?, eventbridge.bus())?;
+    let purchase = till(app.clone(), Limits::default());
+    let relaying = Relaying::new(purchase, engine.records()?, &eventbridge)?;
     let delivered = eventbridge.delivered();
     let mut year = Year { app, clock, relaying, delivered, told: 0, team: demo::team()? };
     for number in 0..DAYS {
@@ -76,6 +79,7 @@ impl Year {
                 let again = json!({ "seats": 1, "version": 4, "started_at": now });
                 self.billing("changed", again).await?;
             }
+            250 => self.top_up_by_itself(now).await?,
             _ => {}
         }
         let leads = number.rem_euclid(5).saturating_add(1);
@@ -118,6 +122,14 @@ impl Year {
         let order = Purchase::new(&self.team, key, user, Credits::new(credits), now);
         let (begun, _) = self.app.store.begin(&order).await?;
         self.app.store.settle(&begun, now).await.map(drop)
+    }
+
+    /// From now on more is bought before credits run out.
+    async fn top_up_by_itself(&self, now: Time) -> Result<(), Error> {
+        let [below, credits, monthly_limit] = [100, 300, 600].map(Credits::new);
+        let auto_top_up = Some(AutoTopUp { below, credits, monthly_limit });
+        let settings = Settings { auto_top_up, ..Settings::default() };
+        self.app.store.set(&self.team, &settings, now).await.map(drop)
     }
 
     async fn gift(&self, credits: u64, now: Time) -> Result<(), Error> {
@@ -189,10 +201,11 @@ fn line(event: &Value) -> String {
     let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let day = text("/detail/at").get(..10).unwrap_or_default();
     let mut line = format!("{day}  {:<22}", text("/detail-type"));
-    let about = ["credits", "threshold", "required", "action", "plan", "account"];
+    let about =
+        ["credits", "threshold", "required", "below", "top_up", "action", "plan", "account"];
     for name in about {
         match event.pointer(&format!("/detail/{name}")) {
-            Some(Value::Null) | None => {}
+            Some(Value::Null | Value::Bool(false)) | None => {}
             Some(value) => {
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 write!(line, " {name} {value}").ok();

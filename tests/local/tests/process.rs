@@ -165,6 +165,8 @@ fn a_year_is_told() {
         "2027-03-17  credits.gifted         credits 100",
         "2027-04-03  hold.expired           credits 50",
         "2027-05-31  credits.expired        credits 147 plan multichannel_expert",
+        "2027-10-27  top-up.due             credits 90 below 100 top_up 300",
+        "2027-10-27  credits.purchased      credits 300 top_up true",
     ] {
         assert!(lines.contains(&line), "{line} is not in\n{told}");
     }
@@ -180,15 +182,19 @@ fn a_year_is_told() {
         .collect();
     assert_eq!(statements.len(), 12);
     let bought: i64 = statements.iter().map(|row| row[3]).sum();
-    assert_eq!(bought, 500 * i64::try_from(times("credits.purchased")).unwrap());
+    assert_eq!(bought, lines.iter().filter_map(|line| credits_of("purchased", line)).sum::<i64>());
     let granted: i64 = statements.iter().map(|row| row[0]).sum();
     // The last grant is that of the cycle that has no statement yet.
-    assert_eq!(granted, lines.iter().filter_map(|line| granted_by(line)).sum::<i64>() - 400);
+    let refilled: i64 = lines.iter().filter_map(|line| credits_of("refilled", line)).sum();
+    assert_eq!(granted, refilled - 400);
+    assert!(times("top-up.due") > 0);
+    assert_eq!(times("top_up true"), times("top-up.due"));
     assert!(statements.iter().all(|row| row[2] + row[5] == row[0]), "{told}");
     assert!(lines.last().unwrap().ends_with("purchased credits are left"));
 }
 
-fn granted_by(line: &str) -> Option<i64> {
-    let (_, credits) = line.split_once("credits.refilled")?;
+/// What a line says of credits that came in.
+fn credits_of(kind: &str, line: &str) -> Option<i64> {
+    let (_, credits) = line.split_once(&format!("credits.{kind}"))?;
     credits.split_whitespace().nth(1)?.parse().ok()
 }

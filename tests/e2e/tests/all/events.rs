@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Context, LambdaEvent, Service};
+use purchase::Till;
 use purchase::payments::NotConnected;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -26,7 +27,6 @@ fn event(name: &str) -> String {
 async fn http(app: &App, name: &str) -> (u64, Value) {
     let (app, limits) = (app.clone(), Limits::default());
     let routes = match name {
-        "purchase" => purchase::routes(app, limits, Arc::new(NotConnected)),
         "hold" | "hold-release" => hold::routes(app),
         "balance" | "estimate" | "history" | "prices" => balance::routes(app, limits),
         _ => subscription::routes(app, Limits::default()),
@@ -46,6 +46,14 @@ async fn to_charge(app: &App, name: &str) -> Value {
     let payload = RawValue::from_string(event(name)).unwrap();
     let answer = charge::handle(app, LambdaEvent::new(payload, Context::default())).await.unwrap();
     serde_json::from_str(answer.get()).unwrap()
+}
+
+async fn to_purchase(app: &App, name: &str) -> Value {
+    let (app, limits, payments) = (app.clone(), Limits::default(), Arc::new(NotConnected));
+    let payload = RawValue::from_string(event(name)).unwrap();
+    let event = LambdaEvent::new(payload, Context::default());
+    let till = Till { app, limits, payments };
+    serde_json::from_str(purchase::handle(&till, event).await.unwrap().get()).unwrap()
 }
 
 async fn to_subscription(app: &App, name: &str) -> Value {
@@ -84,8 +92,10 @@ async fn every_sample_event_is_answered() {
     let (status, body) = http(app, "history").await;
     assert_eq!((status, body["entries"].as_array().unwrap().len()), (200, 7));
     assert_eq!(http(app, "prices").await.0, 200);
-    let (status, body) = http(app, "purchase").await;
+    let (status, body) = unpacked(&to_purchase(app, "purchase").await);
     assert_eq!((status, &body["type"]), (402, &json!("/problems/payment-failed")));
+    let not_wanted = json!({ "purchase": null });
+    assert_eq!(to_purchase(app, "top-up-due").await, not_wanted, "the demo team has chosen none");
     let (status, body) = unpacked(&to_subscription(app, "subscription").await);
     assert_eq!((status, &body["seats"]), (200, &json!(2)));
     let (status, body) = http(app, "gift").await;

@@ -23,5 +23,6 @@ mod reading;
 mod rules;
 mod running_out;
 mod template;
+mod top_up;
 mod usage;
 mod verbs;

@@ -93,6 +93,10 @@ impl Api {
         }
         let release = format!("{holds}/{late}/release");
         self.send(Method::POST, &release, &pipeline(), Some("late"), None).await.ok();
+        // Credits are below, and the card is declined.
+        let top_up = json!({ "below": 50_000, "credits": 402, "monthly_limit": 402 });
+        let settings = json!({ "low_balance_threshold": 346, "auto_top_up": top_up });
+        self.put(&admin(team), &format!("/teams/{team}/settings"), &settings).await.ok();
     }
 }
 
@@ -181,7 +185,8 @@ async fn the_events_are_those_of_the_history() {
         ("enrichment.paused", 3),
         ("enrichment.restarted", 2),
         ("monitoring.paused", 1),
-        ("purchase.failed", 1),
+        ("purchase.failed", 2),
+        ("top-up.due", 1),
     ] {
         assert_eq!(count(kind), times, "{kind}");
     }

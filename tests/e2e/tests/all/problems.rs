@@ -1,6 +1,5 @@
 //! The problems that a healthy stack does not have: a busy table, faults of ours. And its routes'.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
@@ -11,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use engine::{Engine, TABLE};
 use lambda_http::{Context, LambdaEvent};
-use local::{Simulated, authorize, functions};
+use local::{authorize, functions, till};
 use reqwest::Method;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -25,7 +24,7 @@ use crate::api::{Api, member, pipeline};
 /// The functions over another store.
 fn router(store: Store) -> Router {
     let app = App { store, clock: Clock::system() };
-    let functions = functions(&app, &Limits::default(), Arc::new(Simulated::default()));
+    let functions = functions(&till(app, Limits::default()));
     serve::outermost(functions).layer(middleware::from_fn(authorize))
 }
 

@@ -13,7 +13,7 @@ async fn the_balance() {
         "team": "t", "plan": "multichannel_expert", "seats": 3, "cancelled": false,
         "credits": { "total": 1_350, "free": 1_200, "purchased": 150, "held": 0 },
         "cycle": { "start": "2027-01-31", "end": "2027-02-28" }, "next_refill": "2027-02-28",
-        "enrichment": "running", "paused_at": null, "account": "active",
+        "enrichment": "running", "paused_at": null, "auto_top_up": "off", "account": "active",
     });
     for token in [member("t"), admin("t"), pipeline()] {
         assert_eq!(api.get(&token, "/teams/t/credits").await.ok(), expected);

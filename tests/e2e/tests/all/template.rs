@@ -1,12 +1,11 @@
 //! `template.yaml` sends every route to the function that has it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use local::Simulated;
+use local::till;
 use serde_json::Value;
 use shared::domain::purchase::Limits;
 use shared::http::{App, serve};
@@ -42,7 +41,7 @@ fn router(function: &str, app: App) -> Router {
     let limits = Limits::default();
     serve::outermost(match function {
         "charge" => charge::routes(app),
-        "purchase" => purchase::routes(app, limits, Arc::new(Simulated::default())),
+        "purchase" => purchase::routes(till(app, limits)),
         "balance" => balance::routes(app, limits),
         "hold" => hold::routes(app),
         "subscription" => subscription::routes(app, Limits::default()),

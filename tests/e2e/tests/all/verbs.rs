@@ -1,11 +1,9 @@
 //! What each verb answers, and that it does so once.
 
-use std::sync::Arc;
-
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::middleware;
-use local::{Simulated, authorize};
+use local::{authorize, till};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::Credits;
@@ -210,7 +208,7 @@ async fn an_order_outlives_the_limits() {
     api.team_with("t", 0).await;
     let first = api.buy("t", "order", 5_000).await.ok();
     let limits = Limits { maximum: Credits::new(1_000), ..Limits::default() };
-    let router = purchase::routes(api.stack.app().clone(), limits, Arc::new(Simulated::default()));
+    let router = purchase::routes(till(api.stack.app().clone(), limits));
     let buy = async |key: &str, credits: u64| {
         let request = Request::post("/teams/t/purchases")
             .header("authorization", format!("Bearer {}", admin("t")))

@@ -24,4 +24,5 @@ mod running_out;
 mod schedule;
 mod seeds;
 mod store;
+mod top_up;
 mod turn;

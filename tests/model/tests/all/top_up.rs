@@ -1,0 +1,246 @@
+//! Automatic top-ups in a rough world: events come twice and at once, the process dies at any await,
+//! the provider's answer gets lost. Each event makes one purchase at most, each purchase takes its
+//! money once, a month stays within its limit, and a declined card is not asked again and again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::{BoxFuture, join_all};
+use physics::{Nature, World};
+use purchase::Till;
+use purchase::payments::{Payment, Payments};
+use serde_json::{Value, json};
+use shared::domain::entry::{Entry, Kind};
+use shared::domain::ids::{Id, TeamId};
+use shared::domain::pool::Pool;
+use shared::domain::purchase::{Limits, Purchase, Status};
+use shared::domain::settings::{AutoTopUp, Settings};
+use shared::domain::top_up::State;
+use shared::domain::{Credits, Error};
+use shared::http::{App, Clock};
+use shared::store::Store;
+use shared::store::charge::Outcome;
+use shared::store::history::Selection;
+use tokio::time::sleep;
+
+use crate::concurrency::{charge, now, team_with};
+use crate::seeds::dies_at;
+
+/// A payment provider that knows each purchase by its id, as a real one does.
+#[derive(Debug, Default)]
+struct Provider {
+    declines: bool,
+    /// How often each purchase was asked for.
+    asked: Mutex<BTreeMap<Id, u32>>,
+}
+
+impl Payments for Provider {
+    fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
+        Box::pin(async {
+            let asked = {
+                let mut asked = self.asked.lock().unwrap();
+                let times = asked.entry(purchase.id.clone()).or_default();
+                *times += 1;
+                *times
+            };
+            sleep(std::time::Duration::from_millis(300)).await;
+            match (self.declines, asked) {
+                // The first answer gets lost.
+                (_, 1) if fastrand::bool() => Err(Error::Busy),
+                (true, _) => Ok(Payment::Failed("the card was declined".to_owned())),
+                (false, _) => Ok(Payment::Succeeded),
+            }
+        })
+    }
+}
+
+fn till(world: &World, payments: &Arc<Provider>) -> Till {
+    let (store, time) = (world.store(), world.clone());
+    let app = App { store, clock: Clock::new(move || time.now()) };
+    Till { app, limits: Limits::default(), payments: Arc::clone(payments) as Arc<dyn Payments> }
+}
+
+/// The team has 400 credits.
+async fn team_that_wants(store: &Store, below: u64, limit: u64) -> TeamId {
+    let team = team_with(store, "t", 0).await;
+    choose(store, &team, Some((below, limit))).await;
+    team
+}
+
+async fn choose(store: &Store, team: &TeamId, top_up: Option<(u64, u64)>) {
+    let auto_top_up = top_up.map(|(below, limit)| AutoTopUp {
+        below: Credits::new(below),
+        credits: Credits::new(200),
+        monthly_limit: Credits::new(limit),
+    });
+    let settings = Settings { auto_top_up, ..Settings::default() };
+    store.set(team, &settings, now()).await.unwrap();
+}
+
+fn due(team: &TeamId, number: u32) -> (Id, Vec<u8>) {
+    let id = Id::of("ev", team, &number.to_string());
+    let event = json!({ "detail-type": "top-up.due", "detail": { "id": id, "team": team } });
+    (id, event.to_string().into_bytes())
+}
+
+/// Brings an event as Lambda does, which tries again what has failed.
+async fn bring(till: &Till, event: &[u8]) -> Value {
+    loop {
+        match purchase::top_up(till, event).await {
+            Ok(came) => return came,
+            Err(Error::Busy) => sleep(std::time::Duration::from_secs(1)).await,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+async fn pool(world: &World, team: &TeamId) -> Pool {
+    world.store().balance(team, world.now()).await.unwrap()
+}
+
+/// What the history has of top-ups: their credits.
+async fn bought(world: &World, team: &TeamId) -> Vec<i64> {
+    let history = world.store().history(team, &Selection::default(), None, 1_000).await.unwrap();
+    let bought = history.entries.iter().filter(|entry| entry.kind == Kind::Purchase);
+    bought.filter(|entry| entry.top_up).map(|entry| entry.credits).collect()
+}
+
+#[test]
+fn an_event_makes_one_purchase_whenever_it_dies() {
+    for declines in [false, true] {
+        for polls in 1.. {
+            let came_to_its_end = physics::run(polls.into(), Nature::CALM, now(), async |world| {
+                let team = team_that_wants(&world.store(), 500, 600).await;
+                let payments = Arc::new(Provider { declines, ..Provider::default() });
+                let (_, event) = due(&team, 1);
+                let first = till(&world, &payments);
+                let first = Box::pin(purchase::top_up(&first, &event));
+                let came_to_its_end = matches!(dies_at(polls, first).await, Some(Ok(_)));
+                for _ in 0..2 {
+                    bring(&till(&world, &payments), &event).await;
+                }
+                let pool = pool(&world, &team).await;
+                let expected = if declines { (400, 0) } else { (600, 200) };
+                let counted = pool.top_ups.unwrap().bought.get();
+                assert_eq!((pool.balance.credits.get(), counted), expected, "after {polls} polls");
+                assert_eq!(bought(&world, &team).await.len(), usize::from(!declines));
+                assert_eq!(payments.asked.lock().unwrap().len(), 1, "after {polls} polls");
+                came_to_its_end
+            });
+            if came_to_its_end.unwrap() {
+                assert!(polls > 7, "{polls} polls are too few to have seen much");
+                break;
+            }
+        }
+    }
+}
+
+/// Five events at once, each four times. So many are bought as the month's limit allows.
+#[test]
+fn a_crowd_of_events_keeps_to_the_limit() {
+    for seed in 0..20 {
+        physics::run(seed, Nature::CALM, now(), async |world| {
+            let team = team_that_wants(&world.store(), 10_000, 600).await;
+            let payments = Arc::new(Provider::default());
+            world.turn(Nature::ROUGH);
+            let crowd = (0..20).map(async |number| {
+                let (_, event) = due(&team, number % 5);
+                let polls = if fastrand::bool() { fastrand::u32(1..60) } else { u32::MAX };
+                let dying = till(&world, &payments);
+                if dies_at(polls, Box::pin(bring(&dying, &event))).await.is_none() {
+                    bring(&till(&world, &payments), &event).await;
+                }
+            });
+            join_all(crowd.map(Box::pin)).await;
+            world.turn(Nature::CALM);
+            assert_eq!(bought(&world, &team).await, [200, 200, 200], "seed {seed}");
+            assert_eq!(payments.asked.lock().unwrap().len(), 3, "seed {seed}");
+            let pool = pool(&world, &team).await;
+            assert_eq!(pool.balance.credits.get(), 1_000, "seed {seed}");
+            assert_eq!(pool.top_ups.unwrap().bought.get(), 600, "seed {seed}");
+        })
+        .unwrap();
+    }
+}
+
+/// Whatever has been begun before the first of them fails may fail as well; nothing is begun after it.
+#[test]
+fn a_declined_card_ends_it() {
+    for seed in 0..20 {
+        physics::run(seed, Nature::CALM, now(), async |world| {
+            let team = team_that_wants(&world.store(), 10_000, 2_000).await;
+            let payments = Arc::new(Provider { declines: true, ..Provider::default() });
+            world.turn(Nature::ROUGH);
+            let crowd = (0..6).map(async |number| {
+                let till = till(&world, &payments);
+                bring(&till, &due(&team, number % 3).1).await
+            });
+            let came = join_all(crowd.map(Box::pin)).await;
+            world.turn(Nature::CALM);
+            let known = payments.asked.lock().unwrap().clone();
+            for came in came.iter().filter(|came| !came["purchase"].is_null()) {
+                assert_eq!(came["purchase"]["status"], "failed", "seed {seed}");
+            }
+            for number in 0..10 {
+                bring(&till(&world, &payments), &due(&team, number).1).await;
+            }
+            assert_eq!(*payments.asked.lock().unwrap(), known, "seed {seed}: asked again");
+            assert_eq!(bought(&world, &team).await, Vec::<i64>::new(), "seed {seed}");
+            let failed = pool(&world, &team).await;
+            assert_eq!(failed.top_up_state(), State::Failed, "seed {seed}");
+            assert_eq!(failed.top_ups.unwrap().bought, Credits::ZERO, "seed {seed}");
+
+            choose(&world.store(), &team, Some((10_000, 2_000))).await;
+            let till = Till { payments: Arc::new(Provider::default()), ..till(&world, &payments) };
+            bring(&till, &due(&team, 20).1).await;
+            assert_eq!(bought(&world, &team).await, [200], "seed {seed}");
+        })
+        .unwrap();
+    }
+}
+
+/// An event may be late: the team has credits again, or does not want it any more.
+#[test]
+fn what_is_wanted_no_longer_is_not_bought() {
+    physics::run(1, Nature::CALM, now(), async |world| {
+        let store = world.store();
+        let team = team_that_wants(&store, 401, 600).await;
+        let payments = Arc::new(Provider::default());
+        let till = till(&world, &payments);
+        let nothing = json!({ "purchase": null });
+        choose(&store, &team, None).await;
+        assert_eq!(bring(&till, &due(&team, 1).1).await, nothing);
+        choose(&store, &team, Some((400, 600))).await;
+        assert_eq!(bring(&till, &due(&team, 1).1).await, nothing);
+        choose(&store, &team, Some((401, 600))).await;
+        store.change(&team, now(), |pool| Ok(pool.close(now()))).await.unwrap();
+        assert_eq!(bring(&till, &due(&team, 1).1).await, nothing);
+        assert!(payments.asked.lock().unwrap().is_empty());
+    })
+    .unwrap();
+}
+
+/// A caller cannot keep a top-up from being made by taking its key, nor be answered with one.
+#[test]
+fn a_top_up_has_a_key_that_no_caller_can_take() {
+    physics::run(1, Nature::CALM, now(), async |world| {
+        let store = world.store();
+        let team = team_that_wants(&store, 500, 600).await;
+        let (id, event) = due(&team, 1);
+        let sms = charge(&team, id.as_str(), "sms", "sent");
+        let charged = store.charge(&team, vec![sms], now()).await;
+        assert!(matches!(charged[0], Outcome::Charged(Entry { credits: -6, .. })), "{charged:?}");
+        let payments = Arc::new(Provider::default());
+        let came = bring(&till(&world, &payments), &event).await;
+        assert_eq!(came["purchase"]["status"], "paid", "{came}");
+        let order = |key: &str| {
+            let (key, user) = (key.parse().unwrap(), "u".parse().unwrap());
+            Purchase::new(&team, key, user, Credits::new(200), now())
+        };
+        let taken = store.begin(&order(id.as_str())).await;
+        assert!(matches!(taken, Err(Error::KeyReused)), "{taken:?}");
+        let (begun, is_replay) = store.begin(&order(&format!("top-up#{id}"))).await.unwrap();
+        assert_eq!((begun.status, is_replay), (Status::Pending, false));
+    })
+    .unwrap();
+}
