@@ -1,6 +1,7 @@
 //! A DynamoDB engine in this process, with the credits table as `template.yaml` describes it.
 //! The local stack and the tests stand on it; no function does.
 
+mod database;
 mod stream;
 mod table;
 mod wire;
@@ -80,17 +81,7 @@ impl Engine {
     /// # Errors
     /// [`Failure`].
     pub async fn start(directory: Option<&Path>, port: u16) -> Result<Self, Failure> {
-        let database = match directory {
-            None => Database::memory(),
-            Some(directory) => {
-                std::fs::create_dir_all(directory).map_err(Failure::Directory)?;
-                let file = directory.join("credits.db");
-                Database::new(file.to_str().ok_or(Failure::Path)?)
-            }
-        };
-        let database = database.map_err(|error| Failure::Database(error.to_string()))?;
-        table::create(&database, Stream::On)?;
-        Self::serve(database, port).await
+        Self::serve(with_stream(directory)?, port).await
     }
 
     async fn serve(database: Database, port: u16) -> Result<Self, Failure> {
@@ -148,14 +139,23 @@ impl Engine {
     }
 }
 
-/// A database with the credits table in memory, without its stream: the engine looks through all
-/// that is in a stream for each record that it adds.
+/// A database with the credits table in memory, without its stream, which takes its time as well.
 ///
 /// # Errors
 /// [`Failure`].
 pub fn without_stream() -> Result<Database, Failure> {
     let database = Database::memory().map_err(|error| Failure::Database(error.to_string()))?;
     table::create(&database, Stream::Off)?;
+    Ok(database)
+}
+
+/// A database with the credits table and its stream, in a directory or else in memory.
+///
+/// # Errors
+/// [`Failure`].
+pub fn with_stream(directory: Option<&Path>) -> Result<Database, Failure> {
+    let database = database::open(directory)?;
+    table::create(&database, Stream::On)?;
     Ok(database)
 }
 

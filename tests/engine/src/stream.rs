@@ -26,7 +26,10 @@ impl fmt::Debug for Records {
 
 impl Records {
     /// From the first one on.
-    pub(crate) fn of(database: Database) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure`] of a database without a stream.
+    pub fn of(database: Database) -> Result<Self, Failure> {
         let streams =
             ListStreamsRequest { table_name: Some(TABLE.to_owned()), ..Default::default() };
         let stream = database.list_streams(streams).map_err(failure)?.streams.pop();

@@ -26,6 +26,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Region;
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use dynoxide::Database;
+use engine::Records;
 use serde_json::Value;
 use shared::bus::{Bus, config as bus_config};
 use shared::domain::time::Time;
@@ -48,10 +50,10 @@ pub struct World {
 }
 
 impl World {
-    fn new(seed: u64, nature: Nature, began_at: Time) -> Result<Self, engine::Failure> {
-        let table = Arc::new(Table::new(engine::without_stream()?, nature, seed));
+    fn new(database: Database, seed: u64, nature: Nature, began_at: Time) -> Self {
+        let table = Arc::new(Table::new(database, nature, seed));
         let bus = EventBridge::new(nature, seed);
-        Ok(Self { table, bus, began: Instant::now(), began_at })
+        Self { table, bus, began: Instant::now(), began_at }
     }
 
     /// The table as a process of its own sees it, with the limits that a function has.
@@ -69,6 +71,14 @@ impl World {
             .region(Region::new(engine::REGION))
             .credentials_provider(credentials());
         Client::from_conf(config.build())
+    }
+
+    /// The records of the table's stream, from the first one on.
+    ///
+    /// # Errors
+    /// [`engine::Failure`] of a world without one.
+    pub fn records(&self) -> Result<Records, engine::Failure> {
+        Records::of(self.table.database())
     }
 
     /// The event bus as a process of its own sees it.
@@ -123,9 +133,32 @@ pub fn run<T>(
     began_at: Time,
     life: impl AsyncFnOnce(World) -> T,
 ) -> Result<T, engine::Failure> {
+    run_on(engine::without_stream()?, seed, nature, began_at, life)
+}
+
+/// The same in a world whose table has a stream.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_with_stream<T>(
+    seed: u64,
+    nature: Nature,
+    began_at: Time,
+    life: impl AsyncFnOnce(World) -> T,
+) -> Result<T, engine::Failure> {
+    run_on(engine::with_stream(None)?, seed, nature, began_at, life)
+}
+
+fn run_on<T>(
+    database: Database,
+    seed: u64,
+    nature: Nature,
+    began_at: Time,
+    life: impl AsyncFnOnce(World) -> T,
+) -> Result<T, engine::Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     // What is random in the SDK and in the store is so through this.
     fastrand::seed(seed);
-    runtime.block_on(async { Ok(life(World::new(seed, nature, began_at)?).await) })
+    runtime.block_on(async { Ok(life(World::new(database, seed, nature, began_at)).await) })
 }

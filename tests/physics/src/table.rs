@@ -127,6 +127,10 @@ impl Table {
         Self { database, state: Mutex::new(state) }
     }
 
+    pub(crate) fn database(&self) -> Database {
+        self.database.clone()
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
