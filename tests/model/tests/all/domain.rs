@@ -3,21 +3,25 @@
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
-use shared::domain::Credits;
+use shared::domain::account::{self, MonitoredAccount};
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::change::Change;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::hold::{Hold, HoldRequest, Status};
-use shared::domain::ids::{Id, TeamId};
+use shared::domain::ids::{AccountId, Id, TeamId};
 use shared::domain::pool::{Effect, Pool};
 use shared::domain::purchase::{GiftRequest, Purchase};
+use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::statement::{Spending, Statement};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
 use shared::domain::usage::{ActionUsage, Usage};
+use shared::domain::{Credits, Error};
 
-use crate::operation::{Came, Charge, Closed, Cycle, Operation, Sight, key, ledger, life, runner};
+use crate::operation::{
+    Came, Charge, Closed, Cycle, Operation, Sight, Told, TopUp, key, ledger, life, runner,
+};
 use crate::reference::Reference;
 use crate::store::refusal;
 
@@ -27,6 +31,7 @@ struct Team {
     exists: bool,
     entries: HashMap<String, Entry>,
     holds: BTreeMap<Id, Hold>,
+    accounts: BTreeMap<AccountId, MonitoredAccount>,
     statements: Vec<Closed>,
 }
 
@@ -65,6 +70,20 @@ pub fn subscription(plan: &str, seats: u8, restart: bool, now: Time) -> Subscrip
     serde_json::from_str(&format!(r#"{{"plan":"{plan}","seats":{seats}{started_at}}}"#)).unwrap()
 }
 
+pub fn account_id(number: u8) -> AccountId {
+    format!("a{number}").parse().unwrap()
+}
+
+pub fn settings(low: u16, top_up: Option<TopUp>) -> Settings {
+    let credits = |credits: u16| Credits::new(credits.into());
+    let auto_top_up = top_up.map(|top_up| AutoTopUp {
+        below: credits(top_up.below),
+        credits: credits(top_up.credits),
+        monthly_limit: credits(top_up.limit),
+    });
+    Settings { low_balance_threshold: credits(low), auto_top_up }
+}
+
 impl Team {
     fn new() -> Self {
         Self {
@@ -72,6 +91,7 @@ impl Team {
             exists: false,
             entries: HashMap::new(),
             holds: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             statements: Vec::new(),
         }
     }
@@ -112,30 +132,12 @@ impl Team {
             }
             Operation::Release { key: number, hold } => vec![self.release(*number, *hold, now)],
             Operation::Subscribe { plan, seats, restart } => {
-                self.keep_up(now);
-                if let Ok(Some(change)) =
-                    self.pool.subscribe(&subscription(plan, *seats, *restart, now), now)
-                {
-                    self.change(change);
-                    self.keep_up(now);
-                }
                 self.exists = true;
-                Vec::new()
+                let request = subscription(plan, *seats, *restart, now);
+                vec![self.decide(now, |pool| pool.subscribe(&request, now))]
             }
-            Operation::Cancel => {
-                self.keep_up(now);
-                if let Ok(Some(change)) = self.pool.cancel(now) {
-                    self.change(change);
-                }
-                Vec::new()
-            }
-            Operation::Close => {
-                self.keep_up(now);
-                if let (true, Some(change)) = (self.exists, self.pool.close(now)) {
-                    self.change(change);
-                }
-                Vec::new()
-            }
+            Operation::Cancel => vec![self.decide(now, |pool| pool.cancel(now))],
+            Operation::Close => vec![self.decide(now, |pool| Ok(pool.close(now)))],
             Operation::Restart => {
                 self.keep_up(now);
                 if !self.exists {
@@ -152,8 +154,112 @@ impl Team {
             Operation::Wait(_) => Vec::new(),
             Operation::Refill => {
                 self.keep_up(now);
-                Vec::new()
+                self.bill_all(now);
+                vec![if self.exists { Came::Done(0) } else { Came::NoTeam }]
             }
+            Operation::Monitor(number) => vec![self.monitor(*number, now)],
+            Operation::StopMonitoring(number) => vec![self.stop_monitoring(*number, now)],
+            Operation::Tell { version, told } => vec![self.tell(*version, told, now)],
+            Operation::Choose { low, top_up } => {
+                self.keep_up(now);
+                vec![self.if_open(|pool| pool.settings = settings(*low, *top_up))]
+            }
+        }
+    }
+
+    fn if_open(&mut self, act: impl FnOnce(&mut Pool)) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        if self.pool.check_open().is_err() {
+            return Came::Closed;
+        }
+        act(&mut self.pool);
+        Came::Done(0)
+    }
+
+    fn monitor(&mut self, number: u8, now: Time) -> Came {
+        self.keep_up(now);
+        let closed = self.if_open(|_| {});
+        if closed != Came::Done(0) {
+            return closed;
+        }
+        let (team, id) = (self.pool.team.clone(), account_id(number));
+        let new = || MonitoredAccount::new(team, id.clone(), now.day());
+        let seen = self.accounts.get(&id).cloned().unwrap_or_else(new);
+        let added = seen.added(now.day());
+        if added.starting.is_none() {
+            self.accounts.insert(id, added);
+            return Came::Done(0);
+        }
+        match self.bill(added, now) {
+            Came::Done(_) => Came::Done(0),
+            refused => refused,
+        }
+    }
+
+    fn stop_monitoring(&mut self, number: u8, now: Time) -> Came {
+        self.keep_up(now);
+        let closed = self.if_open(|_| {});
+        if closed != Came::Done(0) {
+            return closed;
+        }
+        let Some(account) = self.accounts.get_mut(&account_id(number)) else {
+            return Came::NoAccount;
+        };
+        *account = account.removed();
+        Came::Done(0)
+    }
+
+    fn bill_all(&mut self, now: Time) {
+        let due = |account: &&MonitoredAccount| account.due_at().is_some_and(|due| due <= now);
+        let mut due: Vec<MonitoredAccount> = self.accounts.values().filter(due).cloned().collect();
+        due.sort_by_key(MonitoredAccount::due_at);
+        for account in due {
+            self.bill(account, now);
+        }
+    }
+
+    fn bill(&mut self, account: MonitoredAccount, now: Time) -> Came {
+        let bill = account.bill(now.day()).unwrap();
+        let entry = account.entry(&bill, &PRICE_LISTS[0], now).unwrap();
+        let came = self.charge(&entry, entry.spent(), now);
+        let after = match came {
+            Came::Done(_) => account.paid(&bill),
+            Came::Closed => account.removed(),
+            _ => account.unpaid(&bill),
+        };
+        self.accounts.insert(after.id.clone(), after);
+        came
+    }
+
+    fn tell(&mut self, version: u64, told: &Told, now: Time) -> Came {
+        self.exists |= matches!(told, Told::Changed { .. });
+        let decide = |pool: &Pool| match told {
+            Told::Changed { plan, seats, restart } => {
+                pool.subscribe(&subscription(plan, *seats, *restart, now), now)
+            }
+            Told::Cancelled => pool.cancel(now),
+        };
+        self.decide(now, |pool| pool.in_order(Some(version), now, decide))
+    }
+
+    fn decide(
+        &mut self,
+        now: Time,
+        decide: impl FnOnce(&Pool) -> Result<Option<Change>, Error>,
+    ) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        self.keep_up(now);
+        match decide(&self.pool) {
+            Ok(change) => {
+                change.into_iter().for_each(|change| self.change(change));
+                self.keep_up(now);
+                Came::Done(0)
+            }
+            Err(error) => refusal(&error),
         }
     }
 
@@ -344,12 +450,17 @@ impl Team {
         self.keep_up(now);
         let open = self.holds.values().filter(|hold| hold.status == Status::Open);
         let held = open.map(|hold| hold.remaining.get()).sum();
-        see(&self.pool, held, self.entries.values())
+        see(&self.pool, held, self.entries.values(), self.accounts.values())
     }
 }
 
 /// What can be seen of a pool and its ledger. The ledger must add up to what there is.
-pub fn see<'a>(pool: &Pool, held: u64, entries: impl Iterator<Item = &'a Entry>) -> Sight {
+pub fn see<'a>(
+    pool: &Pool,
+    held: u64,
+    entries: impl Iterator<Item = &'a Entry>,
+    accounts: impl Iterator<Item = &'a MonitoredAccount>,
+) -> Sight {
     let (mut credits, mut moved, mut rows) = (0, 0, Vec::new());
     for entry in entries {
         credits += entry.credits;
@@ -372,8 +483,19 @@ pub fn see<'a>(pool: &Pool, held: u64, entries: impl Iterator<Item = &'a Entry>)
         closed: pool.check_open().is_err(),
         paused: pool.is_paused(),
         cycle: cycle(&pool.used, &Spending::so_far(pool)),
+        accounts: accounts.filter_map(account).collect(),
         ledger: ledger(rows.into_iter()),
     }
+}
+
+fn account(account: &MonitoredAccount) -> Option<(String, &'static str, String, String)> {
+    let status = match account.status {
+        account::Status::Active => "active",
+        account::Status::Paused => "paused",
+        account::Status::Removed => return None,
+    };
+    let [since, until] = [account.since, account.paid_until].map(|day| day.to_string());
+    Some((account.id.to_string(), status, since, until))
 }
 
 fn cycle(used: &Usage, credits: &Spending) -> Cycle {

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use shared::domain::ids::Key;
 
+use crate::reference::Day;
+
 /// One operation.
 #[derive(Clone, Debug)]
 pub enum Operation {
@@ -36,10 +38,39 @@ pub enum Operation {
     Close,
     /// Enrichment is restarted.
     Restart,
+    /// An account is monitored from now on.
+    Monitor(u8),
+    /// An account is monitored no longer.
+    StopMonitoring(u8),
+    /// A message of the billing system, which may come late or again.
+    Tell {
+        version: u64,
+        told: Told,
+    },
+    /// An admin chooses when to be told of low credits, and automatic top-ups.
+    Choose {
+        low: u16,
+        top_up: Option<TopUp>,
+    },
     /// Time passes, in days.
     Wait(u8),
     /// The schedule runs.
     Refill,
+}
+
+/// What the billing system tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    Changed { plan: &'static str, seats: u8, restart: bool },
+    Cancelled,
+}
+
+/// An automatic top-up: below so many credits, so many more, and at most so many in a month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopUp {
+    pub below: u16,
+    pub credits: u16,
+    pub limit: u16,
 }
 
 /// One charge, of what the catalogue has.
@@ -63,9 +94,12 @@ pub enum Came {
     Closed,
     NoTeam,
     NoHold,
+    NoAccount,
+    NoPlan,
     HoldClosed,
     Paused,
     NothingToRestart,
+    Busy,
 }
 
 /// What can be seen of a team after an operation.
@@ -79,6 +113,9 @@ pub struct Sight {
     pub closed: bool,
     pub paused: bool,
     pub cycle: Cycle,
+    /// The accounts that are monitored or paused: how they stand, since when, and the first day that
+    /// is not paid for.
+    pub accounts: Vec<(String, &'static str, String, String)>,
     /// The ledger's kinds and credits, sorted; what lapsed is summed up, because a hold that is given
     /// back late splits it.
     pub ledger: Vec<(String, i64)>,
@@ -153,6 +190,47 @@ pub fn runner(factor: u32) -> TestRunner {
 
 /// A life: mostly charges, in a plan that is there from the start more often than not.
 pub fn life() -> impl Strategy<Value = Vec<Operation>> {
+    prop::collection::vec(operation(), 1..60).prop_map(numbered)
+}
+
+/// A year of a team, day by day, and when it begins. In half of them the schedule runs whenever time
+/// has passed, in the others hardly ever.
+pub fn year() -> impl Strategy<Value = (Day, Vec<Operation>)> {
+    let begin = vec![(2027, 1, 29), (2027, 8, 31), (2027, 12, 30), (2028, 1, 31), (2028, 2, 29)];
+    let days = prop::collection::vec((0..8_u8, operation()), 140..160);
+    (prop::sample::select(begin), any::<bool>(), days).prop_map(|(begin, is_diligent, days)| {
+        let mut life = Vec::new();
+        let mut passed = 0;
+        for (days, operation) in days {
+            if days > 0 {
+                life.push(Operation::Wait(days));
+                life.extend(is_diligent.then_some(Operation::Refill));
+            }
+            passed += u64::from(days);
+            if let Operation::Wait(days) = operation {
+                passed += u64::from(days);
+            }
+            life.push(operation);
+            if passed > 366 {
+                break;
+            }
+        }
+        (begin, numbered(life))
+    })
+}
+
+/// Messages have versions in the order in which they were sent, and come a few places earlier or
+/// later.
+fn numbered(mut life: Vec<Operation>) -> Vec<Operation> {
+    for (place, operation) in life.iter_mut().enumerate() {
+        if let Operation::Tell { version, .. } = operation {
+            *version += place as u64;
+        }
+    }
+    life
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
     let plan = prop::sample::select(vec![
         "free_trial",
         "email",
@@ -161,7 +239,14 @@ pub fn life() -> impl Strategy<Value = Vec<Operation>> {
         "enterprise",
     ]);
     let subscribe = (plan, 1..5_u8, any::<bool>());
-    let operation = prop_oneof![
+    let told = prop_oneof![
+        4 => subscribe.clone()
+            .prop_map(|(plan, seats, restart)| Told::Changed { plan, seats, restart }),
+        1 => Just(Told::Cancelled),
+    ];
+    let top_up = (1..600_u16, 100..400_u16, 400..1_500_u16)
+        .prop_map(|(below, credits, limit)| TopUp { below, credits, limit });
+    prop_oneof![
         8 => prop::collection::vec(charge(), 1..2).prop_map(Operation::Charge),
         4 => prop::collection::vec(charge(), 2..120).prop_map(Operation::Charge),
         3 => (0..60_u8, 1..900_u16).prop_map(|(key, credits)| Operation::Purchase { key, credits }),
@@ -172,9 +257,13 @@ pub fn life() -> impl Strategy<Value = Vec<Operation>> {
         3 => (58..80_u8, 60..70_u8).prop_map(|(key, hold)| Operation::Release { key, hold }),
         1 => Just(Operation::Cancel),
         3 => Just(Operation::Restart),
+        3 => (0..4_u8).prop_map(Operation::Monitor),
+        1 => (0..5_u8).prop_map(Operation::StopMonitoring),
+        3 => (0..12_u64, told).prop_map(|(version, told)| Operation::Tell { version, told }),
+        2 => (0..500_u16, prop::option::of(top_up))
+            .prop_map(|(low, top_up)| Operation::Choose { low, top_up }),
         5 => (1..50_u8).prop_map(Operation::Wait),
         2 => Just(Operation::Refill),
         1 => prop::bool::weighted(0.1).prop_map(|close| if close { Operation::Close } else { Operation::Wait(90) }),
-    ];
-    prop::collection::vec(operation, 1..60)
+    ]
 }

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::operation::{Came, Charge, Closed, Cycle, Operation, Sight, ledger};
+use crate::operation::{Came, Charge, Closed, Cycle, Operation, Sight, Told, TopUp, ledger};
 
 /// A calendar day as (year, month, day).
-type Day = (i64, i64, i64);
+pub type Day = (i64, i64, i64);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Asked {
@@ -38,6 +38,35 @@ struct Hold {
     taken_paused: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Standing {
+    Active,
+    Paused,
+    Removed,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    standing: Standing,
+    since: Day,
+    paid_until: Day,
+}
+
+/// What an admin has chosen, and what came of it.
+#[derive(Clone, Debug, Default)]
+struct Choice {
+    low: u64,
+    top_up: Option<TopUp>,
+    /// The last top-up was declined.
+    declined: bool,
+    /// Credits were below, when they were last looked at.
+    was_low: bool,
+    was_wanted: bool,
+    /// The month of the last top-up, and what was bought in it.
+    month: (i64, i64),
+    bought: u64,
+}
+
 #[derive(Clone, Debug)]
 struct Plan {
     name: &'static str,
@@ -58,6 +87,18 @@ pub struct Reference {
     paused: bool,
     /// How often enrichment was paused, and restarted.
     pub pauses: (u32, u32),
+    /// How often credits fell below the threshold.
+    pub lows: u32,
+    /// How often a top-up was due, and how many of those nobody has seen to yet.
+    pub due: u32,
+    pub waiting: u32,
+    /// How many top-ups were declined.
+    pub declined: u32,
+    /// How many accounts were paused because they could not be paid for.
+    pub accounts_paused: u32,
+    accounts: BTreeMap<u8, Account>,
+    choice: Choice,
+    newest_message: Option<u64>,
     used: BTreeMap<String, [u64; 3]>,
     /// Since when it is counted what came in, what was kept then, and what lapsed of late holds.
     since: Option<Day>,
@@ -80,6 +121,14 @@ impl Reference {
             closed: false,
             paused: false,
             pauses: (0, 0),
+            lows: 0,
+            due: 0,
+            waiting: 0,
+            declined: 0,
+            accounts_paused: 0,
+            accounts: BTreeMap::new(),
+            choice: Choice { low: 100, was_low: true, ..Choice::default() },
+            newest_message: None,
             used: BTreeMap::new(),
             since: None,
             kept: 0,
@@ -111,6 +160,7 @@ impl Reference {
             closed: self.closed,
             paused: self.paused,
             cycle: self.cycle(),
+            accounts: self.accounts(),
             ledger: ledger(self.ledger.iter().cloned()),
         }
     }
@@ -183,6 +233,195 @@ impl Reference {
         free + purchased
     }
 
+    /// Looks at what is left after anything that has moved it.
+    fn look(&mut self) {
+        let balance = self.balance();
+        let is_low = balance < self.choice.low;
+        self.lows += u32::from(is_low && !self.choice.was_low);
+        self.choice.was_low = is_low;
+        let is_wanted = self.wanted().is_some();
+        if is_wanted && !self.choice.was_wanted {
+            self.due += 1;
+            self.waiting += 1;
+        }
+        self.choice.was_wanted = is_wanted;
+    }
+
+    fn wanted(&self) -> Option<TopUp> {
+        let chosen = self.choice.top_up.filter(|_| !self.closed && !self.choice.declined)?;
+        (self.balance() < u64::from(chosen.below)).then_some(chosen)
+    }
+
+    /// Sees to one top-up that was due. An odd number of credits is declined.
+    pub fn top_up(&mut self) {
+        self.waiting -= 1;
+        self.lapse();
+        let Some(TopUp { credits, limit, .. }) = self.wanted() else { return };
+        let (year, month, _) = self.today;
+        if self.choice.month != (year, month) {
+            self.choice.month = (year, month);
+            self.choice.bought = 0;
+        }
+        if self.choice.bought + u64::from(credits) > u64::from(limit) {
+            return;
+        }
+        if credits % 2 == 1 {
+            self.choice.declined = true;
+            self.declined += 1;
+        } else {
+            self.choice.bought += u64::from(credits);
+            self.receive("purchase", credits.into());
+        }
+        self.look();
+    }
+
+    fn accounts(&self) -> Vec<(String, &'static str, String, String)> {
+        let shown = self.accounts.iter().filter_map(|(id, account)| {
+            let standing = match account.standing {
+                Standing::Active => "active",
+                Standing::Paused => "paused",
+                Standing::Removed => return None,
+            };
+            let (since, until) = (written(account.since), written(account.paid_until));
+            Some((format!("a{id}"), standing, since, until))
+        });
+        shown.collect()
+    }
+
+    fn monitor(&mut self, id: u8) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        self.lapse();
+        if self.closed {
+            return Came::Closed;
+        }
+        match self.accounts.get_mut(&id) {
+            Some(account) if account.standing == Standing::Active => return Came::Done(0),
+            Some(account)
+                if account.standing == Standing::Removed && self.today < account.paid_until =>
+            {
+                account.standing = Standing::Active;
+                return Came::Done(0);
+            }
+            _ => {}
+        }
+        let today = self.today;
+        let unknown = Account { standing: Standing::Removed, since: today, paid_until: today };
+        self.accounts.entry(id).or_insert(unknown);
+        if let Err(refused) = self.pay_a_month() {
+            return refused;
+        }
+        let paid_until = months_after(today, 1);
+        self.accounts.insert(id, Account { standing: Standing::Active, since: today, paid_until });
+        Came::Done(0)
+    }
+
+    fn stop_monitoring(&mut self, id: u8) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        self.lapse();
+        if self.closed {
+            return Came::Closed;
+        }
+        let Some(account) = self.accounts.get_mut(&id) else { return Came::NoAccount };
+        account.standing = Standing::Removed;
+        Came::Done(0)
+    }
+
+    /// What the schedule does about accounts, those that have waited longest first.
+    fn bill(&mut self) {
+        let is_due = |account: &Account| {
+            account.standing == Standing::Active && account.paid_until <= self.today
+        };
+        let due = self.accounts.iter().filter(|(_, account)| is_due(account));
+        let mut due: Vec<(Day, u8)> = due.map(|(id, account)| (account.paid_until, *id)).collect();
+        due.sort_unstable();
+        for (_, id) in due {
+            let paid = if self.closed { Err(Came::Closed) } else { self.pay_a_month() };
+            let today = self.today;
+            let account = self.accounts.get_mut(&id).unwrap();
+            match paid {
+                Ok(()) => {
+                    let mut months = 1;
+                    while months_after(account.since, months) <= today {
+                        months += 1;
+                    }
+                    account.paid_until = months_after(account.since, months);
+                }
+                Err(Came::Closed) => account.standing = Standing::Removed,
+                Err(_) => {
+                    account.standing = Standing::Paused;
+                    self.accounts_paused += 1;
+                }
+            }
+        }
+    }
+
+    fn pay_a_month(&mut self) -> Result<(), Came> {
+        if self.paused {
+            return Err(Came::Paused);
+        }
+        let balance = self.balance();
+        if balance < 50 {
+            return Err(Came::Short { balance, required: 50 });
+        }
+        self.events.push(Event::Spend(50));
+        count(&mut self.used, "signal_custom", [1, 1, 50]);
+        self.write("charge", -50);
+        self.look();
+        Ok(())
+    }
+
+    fn cancel(&mut self) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        self.lapse();
+        if self.closed {
+            return Came::Closed;
+        }
+        let Some(plan) = &mut self.plan else { return Came::NoPlan };
+        plan.cancelled = true;
+        Came::Done(0)
+    }
+
+    fn tell(&mut self, version: u64, told: &Told) -> Came {
+        self.lapse();
+        if self.newest_message.is_some_and(|newest| version <= newest) {
+            return Came::Done(0);
+        }
+        let came = match told {
+            Told::Changed { plan, seats, restart } => {
+                let (plan, seats, restart) = (*plan, *seats, *restart);
+                self.apply(&Operation::Subscribe { plan, seats, restart }).remove(0)
+            }
+            Told::Cancelled => self.cancel(),
+        };
+        if came == Came::Done(0) {
+            self.newest_message = Some(version);
+        }
+        came
+    }
+
+    fn choose(&mut self, low: u16, top_up: Option<TopUp>) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        self.lapse();
+        if self.closed {
+            return Came::Closed;
+        }
+        // What is chosen anew is looked at anew.
+        self.choice.was_wanted &= self.choice.top_up == top_up;
+        self.choice.low = low.into();
+        self.choice.top_up = top_up;
+        self.choice.declined = false;
+        self.look();
+        Came::Done(0)
+    }
+
     /// Does one operation; what came of its charges, its purchase or its gift.
     pub fn apply(&mut self, operation: &Operation) -> Vec<Came> {
         match operation {
@@ -198,24 +437,22 @@ impl Reference {
             Operation::Hold { key, credits, days } => vec![self.hold(*key, *credits, *days)],
             Operation::Release { key, hold } => vec![self.release(*key, *hold)],
             Operation::Subscribe { plan, seats, restart } => {
+                self.exists = true;
                 self.lapse();
-                if !self.closed {
-                    self.exists = true;
-                    self.subscribe(plan, u64::from(*seats), *restart);
+                if self.closed {
+                    return vec![Came::Closed];
                 }
-                Vec::new()
+                self.subscribe(plan, u64::from(*seats), *restart);
+                vec![Came::Done(0)]
             }
-            Operation::Cancel => {
-                self.lapse();
-                if let (false, Some(plan)) = (self.closed, &mut self.plan) {
-                    plan.cancelled = true;
-                }
-                Vec::new()
-            }
+            Operation::Cancel => vec![self.cancel()],
             Operation::Close => {
+                if !self.exists {
+                    return vec![Came::NoTeam];
+                }
                 self.lapse();
-                self.closed = self.exists;
-                Vec::new()
+                self.closed = true;
+                vec![Came::Done(0)]
             }
             Operation::Restart => {
                 if !self.exists {
@@ -235,6 +472,10 @@ impl Reference {
                 self.pauses.1 += 1;
                 vec![Came::Done(0)]
             }
+            Operation::Monitor(id) => vec![self.monitor(*id)],
+            Operation::StopMonitoring(id) => vec![self.stop_monitoring(*id)],
+            Operation::Tell { version, told } => vec![self.tell(*version, told)],
+            Operation::Choose { low, top_up } => vec![self.choose(*low, *top_up)],
             Operation::Wait(days) => {
                 for _ in 0..*days {
                     self.today = tomorrow(self.today);
@@ -242,8 +483,12 @@ impl Reference {
                 Vec::new()
             }
             Operation::Refill => {
+                if !self.exists {
+                    return vec![Came::NoTeam];
+                }
                 self.lapse();
-                Vec::new()
+                self.bill();
+                vec![Came::Done(0)]
             }
         }
     }
@@ -300,6 +545,7 @@ impl Reference {
             }
             self.events.push(Event::Spend(cost));
             count(&mut self.used, charge.action, counted);
+            self.look();
             "charge"
         };
         self.write(kind, -i64::try_from(cost).unwrap());
@@ -319,11 +565,16 @@ impl Reference {
             return Came::Closed;
         }
         self.lapse();
-        self.events.push(Event::Add(credits.into()));
-        *self.came_in.entry(name).or_default() += u64::from(credits);
-        self.write(name, i64::from(credits));
+        self.receive(name, credits.into());
         self.done.insert(key, (asked, u64::from(credits)));
         Came::Done(u64::from(credits))
+    }
+
+    fn receive(&mut self, name: &'static str, credits: u64) {
+        self.events.push(Event::Add(credits));
+        *self.came_in.entry(name).or_default() += credits;
+        self.write(name, i64::try_from(credits).unwrap());
+        self.look();
     }
 
     fn hold(&mut self, key: u8, credits: u16, days: u8) -> Came {
@@ -358,6 +609,7 @@ impl Reference {
             },
         );
         self.events.push(Event::Hold(key));
+        self.look();
         self.write("hold", 0);
         self.done.insert(key, (asked, credits));
         Came::Done(credits)
@@ -394,6 +646,7 @@ impl Reference {
         self.lapsed_late += lapsed;
         self.write("release", 0);
         self.write("expiry", -i64::try_from(lapsed).unwrap());
+        self.look();
     }
 
     fn repeated(&self, key: u8, asked: &Asked) -> Option<Came> {
@@ -414,6 +667,7 @@ impl Reference {
             if granted > 0 {
                 self.events.push(Event::Grant(granted));
                 *self.came_in.entry("grant").or_default() += granted;
+                self.look();
             }
             self.write("grant", i64::try_from(granted).unwrap());
             return;
@@ -494,6 +748,7 @@ impl Reference {
         self.events.push(Event::Reset(granted));
         *self.came_in.entry("grant").or_default() += granted;
         self.write("grant", i64::try_from(granted).unwrap());
+        self.look();
     }
 
     fn write(&mut self, kind: &str, credits: i64) {

@@ -50,6 +50,10 @@ struct Lived {
     ids: BTreeSet<String>,
     /// How often enrichment was paused, and restarted.
     pauses: (u32, u32),
+    /// How often credits fell below the threshold, and below where more was wanted.
+    lows: u32,
+    due: u32,
+    accounts_paused: u32,
     statements: Vec<Closed>,
 }
 
@@ -73,8 +77,8 @@ async fn lived(life: &[Operation]) -> Lived {
     loop {
         let more = reader.read().unwrap();
         if more.is_empty() {
-            let Reference { pauses, statements, .. } = reference;
-            return Lived { records, ids, pauses, statements };
+            let Reference { pauses, lows, due, accounts_paused, statements, .. } = reference;
+            return Lived { records, ids, pauses, lows, due, accounts_paused, statements };
         }
         records.extend(more);
     }
@@ -151,7 +155,9 @@ fn agree(world: &World, lived: &Lived) -> Result<(), TestCaseError> {
     prop_assert_eq!(take("enrichment.paused"), pauses);
     prop_assert_eq!(take("enrichment.restarted"), restarts);
     prop_assert!(take("credits.refused") >= pauses);
-    take("credits.low");
+    prop_assert_eq!(take("credits.low"), lived.lows);
+    prop_assert_eq!(take("top-up.due"), lived.due);
+    prop_assert_eq!(take("monitoring.paused"), lived.accounts_paused);
     prop_assert_eq!(&arrived.into_keys().collect::<BTreeSet<_>>(), &lived.ids);
     Ok(())
 }

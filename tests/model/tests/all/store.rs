@@ -2,17 +2,20 @@
 
 use engine::Engine;
 use proptest::prelude::*;
+use serde_json::json;
+use shared::domain::account::MonitoredAccount;
 use shared::domain::ids::TeamId;
-use shared::domain::purchase::{GiftRequest, Purchase};
+use shared::domain::purchase::{GiftRequest, Purchase, Status};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
+use shared::http::{App, Clock};
 use shared::store::Store;
 use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 
-use crate::domain::{BEGIN, hold_entry, hold_id, priced, see, subscription};
-use crate::operation::{Came, Operation, Sight, key, life, runner};
+use crate::domain::{BEGIN, account_id, hold_entry, hold_id, priced, see, settings, subscription};
+use crate::operation::{Came, Operation, Sight, Told, key, life, runner};
 use crate::reference::Reference;
 
 pub fn refusal(error: &Error) -> Came {
@@ -26,10 +29,13 @@ pub fn refusal(error: &Error) -> Came {
         Error::KeyReused => Came::KeyReused,
         Error::AccountClosed => Came::Closed,
         Error::NotFound("hold") => Came::NoHold,
+        Error::NotFound("monitored account") => Came::NoAccount,
+        Error::NotFound("subscription") => Came::NoPlan,
         Error::NotFound(_) => Came::NoTeam,
         Error::HoldClosed => Came::HoldClosed,
         Error::EnrichmentPaused => Came::Paused,
         Error::NothingToRestart => Came::NothingToRestart,
+        Error::Busy => Came::Busy,
         other => panic!("{other:?}"),
     }
 }
@@ -43,9 +49,9 @@ fn came(outcome: Outcome) -> Came {
 }
 
 async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Came, Error> {
-    let (begun, is_replay) = store.begin(purchase).await?;
+    let (begun, _) = store.begin(purchase).await?;
     let credits = begun.credits.get();
-    if is_replay {
+    if begun.status == Status::Paid {
         return Ok(Came::Replayed(credits));
     }
     // Whoever settles twice must add once.
@@ -68,14 +74,14 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         Operation::Gift { key: number, credits } => {
             let gift = GiftRequest { credits: Credits::new((*credits).into()), reference: None };
             let entry = gift.entry(team, key(*number), "u".parse().unwrap(), now).unwrap();
-            vec![came(store.gift(entry).await.unwrap())]
+            vec![store.gift(entry).await.map_or_else(|error| refusal(&error), came)]
         }
         Operation::Hold { key: number, credits, days } => {
             let entry = hold_entry(team, *number, *credits, *days, now);
-            vec![match store.hold(entry, now).await.unwrap() {
-                Outcome::Charged(entry) => Came::Done(entry.held.unsigned_abs()),
-                Outcome::Replayed(entry) => Came::Replayed(entry.held.unsigned_abs()),
-                Outcome::Refused(error) => refusal(&error),
+            vec![match store.hold(entry, now).await {
+                Ok(Outcome::Charged(entry)) => Came::Done(entry.held.unsigned_abs()),
+                Ok(Outcome::Replayed(entry)) => Came::Replayed(entry.held.unsigned_abs()),
+                Ok(Outcome::Refused(error)) | Err(error) => refusal(&error),
             }]
         }
         Operation::Release { key: number, hold } => {
@@ -87,36 +93,69 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             }]
         }
         Operation::Subscribe { plan, seats, restart } => {
-            store.open(team).await.unwrap();
             let request = subscription(plan, *seats, *restart, now);
-            let changed = store.change(team, now, |pool| pool.subscribe(&request, now)).await;
-            assert!(matches!(changed, Ok(_) | Err(Error::AccountClosed)), "{changed:?}");
-            Vec::new()
+            vec![
+                done(async {
+                    store.open(team).await?;
+                    store.change(team, now, |pool| pool.subscribe(&request, now)).await
+                })
+                .await,
+            ]
         }
         Operation::Cancel => {
-            let changed = store.change(team, now, |pool| pool.cancel(now)).await;
-            assert!(
-                matches!(changed, Ok(_) | Err(Error::AccountClosed | Error::NotFound(_))),
-                "{changed:?}"
-            );
-            Vec::new()
+            vec![done(store.change(team, now, |pool| pool.cancel(now))).await]
         }
         Operation::Close => {
-            let changed = store.change(team, now, |pool| Ok(pool.close(now))).await;
-            assert!(matches!(changed, Ok(_) | Err(Error::NotFound(_))), "{changed:?}");
-            Vec::new()
+            vec![done(store.change(team, now, |pool| Ok(pool.close(now)))).await]
         }
-        Operation::Restart => {
-            let restarted = store.restart(team, now).await;
-            vec![restarted.map_or_else(|error| refusal(&error), |_| Came::Done(0))]
+        Operation::Restart => vec![done(store.restart(team, now)).await],
+        Operation::Monitor(id) => vec![done(store.monitor(team, &account_id(*id), now)).await],
+        Operation::StopMonitoring(id) => {
+            vec![done(store.stop_monitoring(team, &account_id(*id), now)).await]
         }
-        // What the schedule does for a team that has something due.
-        Operation::Refill => {
-            let _ = store.pool(team, now).await;
-            Vec::new()
+        Operation::Tell { version, told } => {
+            let app = App { store: store.clone(), clock: Clock::new(move || now) };
+            let message = message(team, *version, told, now);
+            vec![done(subscription::take_in(&app, message.as_bytes())).await]
         }
+        Operation::Choose { low, top_up } => {
+            vec![done(store.set(team, &settings(*low, *top_up), now)).await]
+        }
+        Operation::Refill => vec![done(see_to_all_due(store, team, now)).await],
         Operation::Wait(_) => Vec::new(),
     }
+}
+
+async fn done<T>(act: impl Future<Output = Result<T, Error>>) -> Came {
+    act.await.map_or_else(|error| refusal(&error), |_| Came::Done(0))
+}
+
+/// What the schedule does for a team that has something due.
+async fn see_to_all_due(store: &Store, team: &TeamId, now: Time) -> Result<(), Error> {
+    store.pool(team, now).await?;
+    let mut due = store.monitored(team).await?;
+    due.retain(|account| account.due_at().is_some_and(|due| due <= now));
+    due.sort_by_key(MonitoredAccount::due_at);
+    let due = due.into_iter().map(|account| account.id).collect();
+    store.bill(team, due, now).await.into_iter().try_for_each(|billed| billed.map(drop))
+}
+
+fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
+    let message = match told {
+        Told::Changed { plan, seats, restart } => {
+            let mut detail =
+                json!({ "team": team, "version": version, "plan": plan, "seats": seats });
+            if *restart {
+                detail["started_at"] = json!(now);
+            }
+            json!({ "detail-type": "subscription.changed", "detail": detail })
+        }
+        Told::Cancelled => {
+            let detail = json!({ "team": team, "version": version });
+            json!({ "detail-type": "subscription.cancelled", "detail": detail })
+        }
+    };
+    message.to_string()
 }
 
 pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
@@ -137,7 +176,9 @@ pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
     }
     assert!(entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)), "newest first, none twice");
     let open = store.holds(&pool).await.unwrap();
-    see(&pool, open.iter().map(|hold| hold.remaining.get()).sum(), entries.iter())
+    let held = open.iter().map(|hold| hold.remaining.get()).sum();
+    let accounts = store.monitored(team).await.unwrap();
+    see(&pool, held, entries.iter(), accounts.iter())
 }
 
 #[test]

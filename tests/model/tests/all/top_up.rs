@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
 use physics::{Nature, World};
@@ -43,7 +44,7 @@ impl Payments for Provider {
                 *times += 1;
                 *times
             };
-            sleep(std::time::Duration::from_millis(300)).await;
+            sleep(Duration::from_millis(300)).await;
             match (self.declines, asked) {
                 // The first answer gets lost.
                 (_, 1) if fastrand::bool() => Err(Error::Busy),
@@ -85,13 +86,14 @@ fn due(team: &TeamId, number: u32) -> (Id, Vec<u8>) {
 
 /// Brings an event as Lambda does, which tries again what has failed.
 async fn bring(till: &Till, event: &[u8]) -> Value {
-    loop {
+    for _ in 0..20 {
         match purchase::top_up(till, event).await {
             Ok(came) => return came,
-            Err(Error::Busy) => sleep(std::time::Duration::from_secs(1)).await,
+            Err(Error::Busy) => sleep(Duration::from_secs(1)).await,
             Err(error) => panic!("{error:?}"),
         }
     }
+    panic!("it is tried and tried");
 }
 
 async fn pool(world: &World, team: &TeamId) -> Pool {
