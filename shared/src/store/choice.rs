@@ -18,8 +18,15 @@ impl Store {
     /// Those of [`Pool::check_restart`]; [`Error::NotFound`], [`Error::Busy`], [`Error::Internal`].
     pub async fn restart(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
         let mut patience = self.patience();
+        let mut has_tried = false;
         loop {
-            self.pool(team, now).await?.check_restart()?;
+            let pool = self.pool(team, now).await?;
+            match pool.check_restart() {
+                // This very call has done it and its answer got lost, or somebody else came first.
+                Err(Error::NothingToRestart) if has_tried => return Ok(pool),
+                checked => checked?,
+            }
+            has_tried = true;
             let restart = self
                 .client
                 .update_item()

@@ -26,3 +26,4 @@ mod seeds;
 mod store;
 mod top_up;
 mod turn;
+mod year;

@@ -6,32 +6,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use engine::Engine;
 use lambda_runtime::{Context, LambdaEvent};
 use physics::{Nature, World};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::aws::patience::within;
-use shared::domain::Credits;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::{Id, TeamId};
-use shared::domain::purchase::Purchase;
-use shared::domain::time::Time;
-use shared::store::Store;
-use shared::store::history::Selection;
 
 use crate::concurrency::now;
-use crate::domain::{BEGIN, closed};
-use crate::operation::{Closed, Operation, key, life, runner};
-use crate::reference::Reference;
+use crate::domain::closed;
+use crate::operation::{Closed, runner, year};
 use crate::seeds::dies_at;
-use crate::store::apply;
+use crate::year::{Lived, live};
 
 /// More than half of all calls go wrong.
 const STORM: Nature = Nature { turned_away: 150, throttled: 150, in_conflict: 200, lost: 100 };
 
 /// What an entry's event is called.
-fn told(entry: &Entry) -> Option<&'static str> {
+pub fn told(entry: &Entry) -> Option<&'static str> {
     match entry.kind {
         Kind::Charge | Kind::Capture => Some("credits.charged"),
         Kind::Purchase => Some("credits.purchased"),
@@ -43,65 +36,14 @@ fn told(entry: &Entry) -> Option<&'static str> {
     }
 }
 
-/// A life, as the stream shows it and as it should be told of.
-struct Lived {
-    records: Vec<Value>,
-    /// The ids of the events that follow from the ledger.
-    ids: BTreeSet<String>,
-    /// How often enrichment was paused, and restarted.
-    pauses: (u32, u32),
-    /// How often credits fell below the threshold, and below where more was wanted.
-    lows: u32,
-    due: u32,
-    accounts_paused: u32,
-    statements: Vec<Closed>,
-}
-
-/// Lives a life on a table with a stream.
-async fn lived(life: &[Operation]) -> Lived {
-    let engine = Engine::start(None, 0).await.unwrap();
-    let (store, team) = (engine.store(), "t".parse().unwrap());
-    let mut reference = Reference::new(BEGIN);
-    let mut ids = BTreeSet::new();
-    let mut end: Time = now();
-    for operation in life {
-        reference.apply(operation);
-        end = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
-        apply(&store, &team, operation, end).await;
-    }
-    ids.extend(failed_purchase(&store, &team, end).await);
-    let history = store.history(&team, &Selection::default(), None, 100_000).await.unwrap();
-    assert!(history.next.is_none());
-    ids.extend(history.entries.iter().filter_map(|entry| Some(id(&team, told(entry)?, &entry.id))));
-    let (mut records, mut reader) = (Vec::new(), engine.records().unwrap());
-    loop {
-        let more = reader.read().unwrap();
-        if more.is_empty() {
-            let Reference { pauses, lows, due, accounts_paused, statements, .. } = reference;
-            return Lived { records, ids, pauses, lows, due, accounts_paused, statements };
-        }
-        records.extend(more);
-    }
-}
-
-/// The id of the event of a purchase that failed, unless the account is closed.
-async fn failed_purchase(store: &Store, team: &TeamId, now: Time) -> Option<String> {
-    let user = "u".parse().unwrap();
-    let purchase = Purchase::new(team, key(200), user, Credits::new(500), now);
-    let (begun, _) = store.begin(&purchase).await.ok()?;
-    for _ in 0..2 {
-        store.fail(&begun, "the card was declined").await.unwrap();
-    }
-    Some(id(team, "purchase.failed", &begun.id))
-}
-
-fn id(team: &TeamId, kind: &str, of: &Id) -> String {
+/// The id of the event of that kind which tells of something.
+pub fn event_id(team: &TeamId, kind: &str, of: &Id) -> String {
     Id::of("ev", team, &format!("{kind}#{of}")).to_string()
 }
 
 /// Brings records to the relay as Lambda does: each batch until it is answered, and then from the
 /// first record on that the answer names.
-async fn relayed(world: &World, records: &[Value]) {
+pub async fn relayed(world: &World, records: &[Value]) {
     let mut waiting = records;
     while !waiting.is_empty() {
         let batch = &waiting[..fastrand::usize(1..=100).min(waiting.len())];
@@ -143,31 +85,35 @@ fn arrived(world: &World) -> BTreeMap<String, Value> {
 }
 
 /// What happens to pools is told of as often as it does; and all else are the events of the ledger.
-fn agree(world: &World, lived: &Lived) -> Result<(), TestCaseError> {
+pub fn agree(world: &World, lived: &Lived) -> Result<(), TestCaseError> {
     let mut arrived = arrived(world);
     let mut take = |kind: &str| {
         let before = arrived.len();
         arrived.retain(|_, event| event["DetailType"] != kind);
         u32::try_from(before - arrived.len()).unwrap()
     };
-    let (pauses, restarts) = lived.pauses;
+    let Lived { reference, ids, .. } = lived;
+    let (pauses, restarts) = reference.pauses;
     prop_assert_eq!(take("credits.depleted"), pauses);
     prop_assert_eq!(take("enrichment.paused"), pauses);
     prop_assert_eq!(take("enrichment.restarted"), restarts);
     prop_assert!(take("credits.refused") >= pauses);
-    prop_assert_eq!(take("credits.low"), lived.lows);
-    prop_assert_eq!(take("top-up.due"), lived.due);
-    prop_assert_eq!(take("monitoring.paused"), lived.accounts_paused);
-    prop_assert_eq!(&arrived.into_keys().collect::<BTreeSet<_>>(), &lived.ids);
+    prop_assert_eq!(take("credits.low"), reference.lows);
+    prop_assert_eq!(take("top-up.due"), reference.due);
+    prop_assert_eq!(take("monitoring.paused"), reference.accounts_paused);
+    prop_assert_eq!(&arrived.into_keys().collect::<BTreeSet<_>>(), ids);
     Ok(())
 }
 
 #[test]
-fn what_arrives_is_what_the_ledger_tells() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let tested = runner(1).run(&life(), |life| {
-        let lived = runtime.block_on(Box::pin(lived(&life)));
-        physics::run(life.len() as u64, STORM, now(), async |world| {
+fn a_year_comes_to_what_the_reference_has_and_is_told_of_so() {
+    let tested = runner(1).run(&year(), |(begin, life)| {
+        let seed = life.len() as u64;
+        let lived = physics::run_with_stream(seed, Nature::CALM, now(), async |world| {
+            Box::pin(live(world, begin, &life)).await
+        });
+        let lived = lived.unwrap()?;
+        physics::run(seed, STORM, now(), async |world| {
             let mut first = None;
             for _ in 0..2 {
                 Box::pin(relayed(&world, &lived.records)).await;
@@ -178,7 +124,7 @@ fn what_arrives_is_what_the_ledger_tells() {
             world.turn(Nature::CALM);
             let kept = world.store().statements(&"t".parse().unwrap()).await.unwrap();
             let kept: Vec<Closed> = kept.iter().map(closed).collect();
-            prop_assert_eq!(&kept, &lived.statements);
+            prop_assert_eq!(&kept, &lived.reference.statements);
             Ok(())
         })
         .unwrap()

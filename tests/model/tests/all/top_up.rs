@@ -27,12 +27,21 @@ use tokio::time::sleep;
 use crate::concurrency::{charge, now, team_with};
 use crate::seeds::dies_at;
 
+const NONE: fn(&Purchase) -> bool = |_| false;
+const ALL: fn(&Purchase) -> bool = |_| true;
+
 /// A payment provider that knows each purchase by its id, as a real one does.
-#[derive(Debug, Default)]
-struct Provider {
-    declines: bool,
+#[derive(Debug)]
+pub struct Provider {
+    declines: fn(&Purchase) -> bool,
     /// How often each purchase was asked for.
     asked: Mutex<BTreeMap<Id, u32>>,
+}
+
+impl Provider {
+    pub fn that_declines(declines: fn(&Purchase) -> bool) -> Self {
+        Self { declines, asked: Mutex::default() }
+    }
 }
 
 impl Payments for Provider {
@@ -45,7 +54,7 @@ impl Payments for Provider {
                 *times
             };
             sleep(Duration::from_millis(300)).await;
-            match (self.declines, asked) {
+            match ((self.declines)(purchase), asked) {
                 // The first answer gets lost.
                 (_, 1) if fastrand::bool() => Err(Error::Busy),
                 (true, _) => Ok(Payment::Failed("the card was declined".to_owned())),
@@ -85,7 +94,7 @@ fn due(team: &TeamId, number: u32) -> (Id, Vec<u8>) {
 }
 
 /// Brings an event as Lambda does, which tries again what has failed.
-async fn bring(till: &Till, event: &[u8]) -> Value {
+pub async fn bring(till: &Till, event: &[u8]) -> Value {
     for _ in 0..20 {
         match purchase::top_up(till, event).await {
             Ok(came) => return came,
@@ -109,11 +118,11 @@ async fn bought(world: &World, team: &TeamId) -> Vec<i64> {
 
 #[test]
 fn an_event_makes_one_purchase_whenever_it_dies() {
-    for declines in [false, true] {
+    for (declines, is_paid) in [(NONE, true), (ALL, false)] {
         for polls in 1.. {
             let came_to_its_end = physics::run(polls.into(), Nature::CALM, now(), async |world| {
                 let team = team_that_wants(&world.store(), 500, 600).await;
-                let payments = Arc::new(Provider { declines, ..Provider::default() });
+                let payments = Arc::new(Provider::that_declines(declines));
                 let (_, event) = due(&team, 1);
                 let first = till(&world, &payments);
                 let first = Box::pin(purchase::top_up(&first, &event));
@@ -122,10 +131,10 @@ fn an_event_makes_one_purchase_whenever_it_dies() {
                     bring(&till(&world, &payments), &event).await;
                 }
                 let pool = pool(&world, &team).await;
-                let expected = if declines { (400, 0) } else { (600, 200) };
+                let expected = if is_paid { (600, 200) } else { (400, 0) };
                 let counted = pool.top_ups.unwrap().bought.get();
                 assert_eq!((pool.balance.credits.get(), counted), expected, "after {polls} polls");
-                assert_eq!(bought(&world, &team).await.len(), usize::from(!declines));
+                assert_eq!(bought(&world, &team).await.len(), usize::from(is_paid));
                 assert_eq!(payments.asked.lock().unwrap().len(), 1, "after {polls} polls");
                 came_to_its_end
             });
@@ -143,7 +152,7 @@ fn a_crowd_of_events_keeps_to_the_limit() {
     for seed in 0..20 {
         physics::run(seed, Nature::CALM, now(), async |world| {
             let team = team_that_wants(&world.store(), 10_000, 600).await;
-            let payments = Arc::new(Provider::default());
+            let payments = Arc::new(Provider::that_declines(NONE));
             world.turn(Nature::ROUGH);
             let crowd = (0..20).map(async |number| {
                 let (_, event) = due(&team, number % 5);
@@ -171,7 +180,7 @@ fn a_declined_card_ends_it() {
     for seed in 0..20 {
         physics::run(seed, Nature::CALM, now(), async |world| {
             let team = team_that_wants(&world.store(), 10_000, 2_000).await;
-            let payments = Arc::new(Provider { declines: true, ..Provider::default() });
+            let payments = Arc::new(Provider::that_declines(ALL));
             world.turn(Nature::ROUGH);
             let crowd = (0..6).map(async |number| {
                 let till = till(&world, &payments);
@@ -193,7 +202,10 @@ fn a_declined_card_ends_it() {
             assert_eq!(failed.top_ups.unwrap().bought, Credits::ZERO, "seed {seed}");
 
             choose(&world.store(), &team, Some((10_000, 2_000))).await;
-            let till = Till { payments: Arc::new(Provider::default()), ..till(&world, &payments) };
+            let till = Till {
+                payments: Arc::new(Provider::that_declines(NONE)),
+                ..till(&world, &payments)
+            };
             bring(&till, &due(&team, 20).1).await;
             assert_eq!(bought(&world, &team).await, [200], "seed {seed}");
         })
@@ -207,7 +219,7 @@ fn what_is_wanted_no_longer_is_not_bought() {
     physics::run(1, Nature::CALM, now(), async |world| {
         let store = world.store();
         let team = team_that_wants(&store, 401, 600).await;
-        let payments = Arc::new(Provider::default());
+        let payments = Arc::new(Provider::that_declines(NONE));
         let till = till(&world, &payments);
         let nothing = json!({ "purchase": null });
         choose(&store, &team, None).await;
@@ -232,7 +244,7 @@ fn a_top_up_has_a_key_that_no_caller_can_take() {
         let sms = charge(&team, id.as_str(), "sms", "sent");
         let charged = store.charge(&team, vec![sms], now()).await;
         assert!(matches!(charged[0], Outcome::Charged(Entry { credits: -6, .. })), "{charged:?}");
-        let payments = Arc::new(Provider::default());
+        let payments = Arc::new(Provider::that_declines(NONE));
         let came = bring(&till(&world, &payments), &event).await;
         assert_eq!(came["purchase"]["status"], "paid", "{came}");
         let order = |key: &str| {
