@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Number, Value, json};
 use shared::domain::Error;
+use shared::domain::catalogue::prices;
 use shared::domain::hold::Work;
 use shared::domain::ids::TeamId;
 use shared::domain::usage::Usage;
@@ -22,7 +23,7 @@ pub(super) async fn estimate(
     caller.may_use(&team)?;
     let work: Work = body.parse()?;
     let now = app.clock.now();
-    let prices = super::prices_at(now)?;
+    let prices = prices(now)?;
     let maximum = work.maximum(prices)?;
     let pool = so_far(&app, &team, now).await?;
     let mut used = pool.used;

@@ -8,14 +8,13 @@ use axum::extract::{FromRef, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use shared::domain::catalogue::{PRICE_LISTS, PriceList, price_list};
+use shared::domain::catalogue::{self, PriceList};
 use shared::domain::cycle::Cycle;
 use shared::domain::hold::Hold;
 use shared::domain::ids::TeamId;
 use shared::domain::plans::{PLANS, PlanView};
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{Amount, CENTS_PER_CREDIT, CURRENCY, Limits};
-use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Caller, Path};
 
@@ -94,11 +93,7 @@ async fn own_credits(State(app): State<App>, caller: Caller) -> Result<Json<Valu
 }
 
 async fn prices(State(app): State<App>, _: Caller) -> Result<Json<&'static PriceList>, Error> {
-    prices_at(app.clock.now()).map(Json)
-}
-
-fn prices_at(now: Time) -> Result<&'static PriceList, Error> {
-    price_list(PRICE_LISTS, now.day()).ok_or_else(|| Error::internal("the catalogue is empty"))
+    catalogue::prices(app.clock.now()).map(Json)
 }
 
 async fn plans(_: Caller) -> Json<Value> {

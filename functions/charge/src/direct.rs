@@ -2,6 +2,7 @@
 //! Each is one JSON object that names its team and its key.
 
 use shared::domain::Error;
+use shared::domain::catalogue::prices;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::entry::Entry;
 use shared::domain::time::Time;
@@ -9,7 +10,7 @@ use shared::http::App;
 use shared::http::extract::parse;
 use shared::store::charge::Outcome;
 
-use crate::{Answer, prices};
+use crate::Answer;
 
 /// One charge by direct invocation.
 ///

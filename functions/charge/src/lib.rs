@@ -13,7 +13,7 @@ use lambda_http::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use shared::domain::Error;
-use shared::domain::catalogue::{PRICE_LISTS, PriceList, price_list};
+use shared::domain::catalogue::{PriceList, prices};
 use shared::domain::charge::{Charge, ChargeRequest, MAX_BATCH};
 use shared::domain::entry::Entry;
 use shared::domain::ids::TeamId;
@@ -141,10 +141,6 @@ fn batched(
     let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
     let user = caller.on_behalf_of(request.user.clone())?;
     request.price(team, key, Some(user), list, now)
-}
-
-fn prices(now: Time) -> Result<&'static PriceList, Error> {
-    price_list(PRICE_LISTS, now.day()).ok_or_else(|| Error::internal("the catalogue is empty"))
 }
 
 /// Answers whatever invokes the function: the API, the queue or the pipeline.

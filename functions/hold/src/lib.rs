@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::Value;
 use shared::domain::Error;
-use shared::domain::catalogue::{PRICE_LISTS, price_list};
+use shared::domain::catalogue::prices;
 use shared::domain::hold::{HoldRequest, HoldView};
 use shared::domain::ids::{Id, TeamId};
 use shared::http::{App, Body, Caller, Path, answer, idempotency_key};
@@ -34,9 +34,7 @@ async fn reserve(
     let key = idempotency_key(&headers)?;
     let request: HoldRequest = body.parse()?;
     let now = app.clock.now();
-    let prices = price_list(PRICE_LISTS, now.day());
-    let prices = prices.ok_or_else(|| Error::internal("the catalogue is empty"))?;
-    let entry = request.entry(&team, key, caller.sub, prices, now)?;
+    let entry = request.entry(&team, key, caller.sub, prices(now)?, now)?;
     let outcome = app.store.hold(entry, now).await?;
     answer::created(outcome, |entry| answer::one("hold", HoldView::in_the_beginning(&entry)))
 }

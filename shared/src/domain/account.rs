@@ -47,16 +47,34 @@ pub struct MonitoredAccount {
     /// that month. It stands as it did until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starting: Option<Date>,
+    /// The last bill that the team could not pay, as long as somebody else may still have it paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// Counts the writes. One that was decided on an older image must not land.
     pub version: u64,
 }
 
 /// A month that is to be paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bill {
     anchor: Date,
     month: Cycle,
 }
+
+/// A bill that was refused to one process. Another one may charge it just then, because credits have
+/// come in, and die before it can say so. Whether it was charged is known for good when no process of
+/// that time can be alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    bill: Bill,
+    /// From this instant on it is known.
+    known_at: Time,
+    /// Whether the account is wanted if it turns out to be paid.
+    is_wanted: bool,
+}
+
+/// The longest life of a process, in seconds: that of a Lambda invocation.
+const LONGEST_LIFE: u32 = 15 * 60;
 
 impl MonitoredAccount {
     /// One that nobody has asked for before.
@@ -69,6 +87,7 @@ impl MonitoredAccount {
             since: today,
             paid_until: today,
             starting: None,
+            refused: None,
             version: 0,
         }
     }
@@ -91,7 +110,8 @@ impl MonitoredAccount {
     /// As somebody wants it who removes it.
     #[must_use]
     pub fn removed(&self) -> Self {
-        Self { status: Status::Removed, starting: None, ..self.clone() }
+        let refused = self.refused.map(|refused| Refused { is_wanted: false, ..refused });
+        Self { status: Status::Removed, starting: None, refused, ..self.clone() }
     }
 
     /// The month that is to be paid: the one with which it starts; or else, however many were missed,
@@ -105,6 +125,18 @@ impl MonitoredAccount {
             }
             (None, Status::Active | Status::Paused | Status::Removed) => None,
         }
+    }
+
+    /// The bill that was refused, once it can be known whether it was charged all the same.
+    #[must_use]
+    pub fn doubtful(&self, now: Time) -> Option<Bill> {
+        self.refused.filter(|refused| refused.known_at <= now).map(|refused| refused.bill)
+    }
+
+    /// Once it is known that a bill which was refused was charged by nobody.
+    #[must_use]
+    pub fn unpaid_for_good(&self, bill: &Bill) -> Self {
+        Self { refused: self.refused.filter(|refused| refused.bill != *bill), ..self.clone() }
     }
 
     /// The ledger entry of a bill at the prices of `list`. It is the same whoever writes it, so a
@@ -135,15 +167,18 @@ impl MonitoredAccount {
     /// After a bill was charged, whatever has happened to the account meanwhile.
     #[must_use]
     pub fn paid(&self, bill: &Bill) -> Self {
+        let refused = self.refused.filter(|refused| refused.bill != *bill);
         if self.paid_until >= bill.month.end {
-            return self.clone();
+            return Self { refused, ..self.clone() };
         }
-        let is_wanted = self.starting.is_some() || self.status != Status::Removed;
+        let was_wanted = self.refused.is_some_and(|it| it.bill == *bill && it.is_wanted);
+        let is_wanted = was_wanted || self.starting.is_some() || self.status != Status::Removed;
         Self {
             status: if is_wanted { Status::Active } else { Status::Removed },
             since: bill.anchor,
             paid_until: bill.month.end,
             starting: None,
+            refused,
             ..self.clone()
         }
     }
@@ -151,12 +186,14 @@ impl MonitoredAccount {
     /// After the team could not pay a bill: one that was to start stands as before, one that was
     /// active is paused. Nothing changes if the bill is no longer open.
     #[must_use]
-    pub fn unpaid(&self, bill: &Bill) -> Self {
+    pub fn unpaid(&self, bill: &Bill, now: Time) -> Self {
         let first = bill.month.start;
+        let known_at = now.plus_seconds(LONGEST_LIFE);
+        let refused = Some(Refused { bill: *bill, known_at, is_wanted: true });
         match (self.starting, self.status) {
-            (Some(day), _) if day == first => Self { starting: None, ..self.clone() },
+            (Some(day), _) if day == first => Self { starting: None, refused, ..self.clone() },
             (None, Status::Active) if self.paid_until <= first => {
-                Self { status: Status::Paused, ..self.clone() }
+                Self { status: Status::Paused, refused, ..self.clone() }
             }
             (Some(_), _) | (None, Status::Active | Status::Paused | Status::Removed) => {
                 self.clone()
@@ -164,10 +201,12 @@ impl MonitoredAccount {
         }
     }
 
-    /// When somebody has to see to it next; `None` while nothing is to be paid for it.
+    /// When somebody has to see to it next; `None` while nothing is to be paid for it, nor in doubt.
     #[must_use]
     pub fn due_at(&self) -> Option<Time> {
-        self.starting.or_else(|| self.next_bill()).map(Time::start_of)
+        let bill = self.starting.or_else(|| self.next_bill()).map(Time::start_of);
+        let known_at = self.refused.map(|refused| refused.known_at);
+        bill.into_iter().chain(known_at).min()
     }
 
     fn next_bill(&self) -> Option<Date> {
@@ -217,7 +256,11 @@ mod tests {
     }
 
     fn paused(account: &MonitoredAccount, today: Date) -> MonitoredAccount {
-        account.unpaid(&account.bill(today).unwrap())
+        refused(account, today).unpaid_for_good(&account.bill(today).unwrap())
+    }
+
+    fn refused(account: &MonitoredAccount, today: Date) -> MonitoredAccount {
+        account.unpaid(&account.bill(today).unwrap(), Time::start_of(today))
     }
 
     #[test]
@@ -286,12 +329,40 @@ mod tests {
         let bill = account.bill(today).unwrap();
         let paid = account.paid(&bill);
         assert_eq!(paid.paid(&bill), paid, "charged once, told twice");
-        assert_eq!(paid.unpaid(&bill), paid, "the other one was told of too few credits");
-        assert_eq!(account.unpaid(&bill).paid(&bill), paid);
+        let now = Time::start_of(today);
+        assert_eq!(paid.unpaid(&bill, now), paid, "the other one was told of too few credits");
+        assert_eq!(account.unpaid(&bill, now).paid(&bill), paid);
         let removed = account.removed().paid(&bill);
         assert_eq!((removed.status, removed.paid_until), (Status::Removed, date(2027, 3, 10)));
         let later = settled(&paid, date(2027, 3, 10));
-        assert_eq!((later.paid(&bill), later.unpaid(&bill)), (later.clone(), later));
+        assert_eq!((later.paid(&bill), later.unpaid(&bill, now)), (later.clone(), later));
+    }
+
+    #[test]
+    fn what_was_refused_is_looked_at_once_more() {
+        let (today, at) = (date(2027, 2, 10), |text: &str| text.parse::<Time>().unwrap());
+        let account = active(date(2027, 1, 10));
+        let bill = account.bill(today).unwrap();
+        let paused = refused(&account, today);
+        assert_eq!((paused.status, paused.bill(today)), (Status::Paused, None));
+        assert_eq!(paused.due_at(), Some(at("2027-02-10T00:15:00Z")));
+        assert_eq!(paused.doubtful(at("2027-02-10T00:14:59Z")), None);
+        assert_eq!(paused.doubtful(at("2027-02-10T00:15:00Z")), Some(bill));
+        assert_eq!(paused.paid(&bill), account.paid(&bill), "charged by who could not say so");
+        assert_eq!(paused.unpaid_for_good(&bill).due_at(), None);
+
+        let removed = paused.removed();
+        assert_eq!(removed.doubtful(at("2027-02-11T00:00:00Z")), Some(bill));
+        let paid = removed.paid(&bill);
+        assert_eq!((paid.status, paid.paid_until), (Status::Removed, date(2027, 3, 10)));
+
+        let start = refused(&unknown(today).added(today), today);
+        assert_eq!(start.status, Status::Removed, "nobody has it monitored");
+        assert_eq!(start.paid(&start.doubtful(at("2027-02-11T00:00:00Z")).unwrap()), active(today));
+        let again = start.added(date(2027, 2, 11));
+        assert_eq!(again.due_at(), Some(at("2027-02-10T00:15:00Z")), "both are seen to");
+        let again = settled(&again, date(2027, 2, 11));
+        assert_eq!((again.status, again.paid_until), (Status::Active, date(2027, 3, 11)));
     }
 
     #[test]

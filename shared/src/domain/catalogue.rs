@@ -4,6 +4,7 @@
 use jiff::civil::{Date, date};
 use serde::Serialize;
 
+use super::time::Time;
 use super::{Credits, Error};
 
 /// The largest quantity of one charge: over eleven days of calling, or a million leads.
@@ -206,9 +207,16 @@ impl Unit {
     }
 }
 
+/// The prices at that time.
+///
+/// # Errors
+/// [`Error::Internal`] of a catalogue without a list.
+pub fn prices(now: Time) -> Result<&'static PriceList, Error> {
+    price_list(PRICE_LISTS, now.day()).ok_or_else(|| Error::internal("the catalogue is empty"))
+}
+
 /// The list in force on a day; before the first list's date, the first.
-#[must_use]
-pub fn price_list<'a>(lists: &'a [PriceList], day: Date) -> Option<&'a PriceList> {
+fn price_list<'a>(lists: &'a [PriceList], day: Date) -> Option<&'a PriceList> {
     let in_force = |list: &&'a PriceList| list.effective <= day;
     lists.iter().rev().find(in_force).or_else(|| lists.first())
 }

@@ -13,7 +13,7 @@ use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::account::{Bill, MonitoredAccount, Status};
-use crate::domain::catalogue::{PRICE_LISTS, price_list};
+use crate::domain::catalogue::prices;
 use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::time::Time;
 
@@ -81,7 +81,7 @@ impl Store {
         let mut patience = self.patience();
         loop {
             let found = self.read_account(team, id).await?;
-            let seen = found.ok_or(Error::NotFound("monitored account"))?;
+            let seen = found.ok_or_else(gone)?;
             if seen.starting.is_some() {
                 // Its first month may have been charged already, by a process that died then.
                 self.charge_month(seen, now).await?;
@@ -113,18 +113,36 @@ impl Store {
         accounts: Vec<AccountId>,
         now: Time,
     ) -> Vec<Result<Billed, Error>> {
-        let read = stream::iter(accounts).map(async |id| self.read_account(team, &id).await);
+        let read = stream::iter(accounts).map(async |id| {
+            let account = self.read_account(team, &id).await?.ok_or_else(gone)?;
+            self.make_sure(account, now).await
+        });
         let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
         let mut billed = Vec::new();
         let mut owing = Vec::new();
         for account in read {
             match account {
-                Ok(account) => owing.extend(account),
+                Ok(account) => owing.push(account),
                 Err(error) => billed.push(Err(error)),
             }
         }
         billed.extend(self.charge_months(team, owing, now).await);
         billed
+    }
+
+    /// The account, of which it is known whether the last bill that was refused is paid.
+    async fn make_sure(
+        &self,
+        account: MonitoredAccount,
+        now: Time,
+    ) -> Result<MonitoredAccount, Error> {
+        let Some(bill) = account.doubtful(now) else { return Ok(account) };
+        let entry = account.entry(&bill, prices(now)?, now)?;
+        let is_charged = self.get(keys::entry(&entry)).await?.is_some();
+        let known = |seen: &MonitoredAccount| {
+            if is_charged { seen.paid(&bill) } else { seen.unpaid_for_good(&bill) }
+        };
+        self.follow(account, known).await.map(|(account, _)| account)
     }
 
     async fn charge_month(&self, account: MonitoredAccount, now: Time) -> Result<Billed, Error> {
@@ -143,9 +161,7 @@ impl Store {
         let (mut owing, mut entries) = (Vec::new(), Vec::new());
         for account in accounts {
             let Some(bill) = account.bill(now.day()) else { continue };
-            let prices = price_list(PRICE_LISTS, now.day());
-            let prices = prices.ok_or_else(|| Error::internal("the catalogue is empty"));
-            match prices.and_then(|list| account.entry(&bill, list, now)) {
+            match prices(now).and_then(|list| account.entry(&bill, list, now)) {
                 Ok(entry) => {
                     entries.push(entry);
                     owing.push((account, bill));
@@ -155,7 +171,7 @@ impl Store {
         }
         let outcomes = self.charge(team, entries, now).await;
         let noted = stream::iter(owing.into_iter().zip(outcomes))
-            .map(async |((account, bill), outcome)| self.note(account, &bill, outcome).await);
+            .map(async |((account, bill), outcome)| self.note(account, &bill, outcome, now).await);
         billed.extend(noted.buffered(AT_ONCE).collect::<Vec<_>>().await);
         billed
     }
@@ -166,27 +182,39 @@ impl Store {
         account: MonitoredAccount,
         bill: &Bill,
         outcome: Outcome,
+        now: Time,
     ) -> Result<Billed, Error> {
         let refused = match outcome {
             Outcome::Charged(_) | Outcome::Replayed(_) => None,
             Outcome::Refused(error) if error.is_retryable() => return Err(error),
             Outcome::Refused(error) => Some(error),
         };
+        let noted = |seen: &MonitoredAccount| match &refused {
+            None => seen.paid(bill),
+            Some(Error::AccountClosed) => seen.removed(),
+            Some(_) => seen.unpaid(bill, now),
+        };
+        let (account, by_this) = self.follow(account, noted).await?;
+        Ok(Billed { account, refused, by_this })
+    }
+
+    /// Writes what follows after an account, however often that moves on meanwhile. The account after
+    /// it, and whether it was changed.
+    async fn follow(
+        &self,
+        account: MonitoredAccount,
+        after: impl Fn(&MonitoredAccount) -> MonitoredAccount,
+    ) -> Result<(MonitoredAccount, bool), Error> {
         let mut patience = self.patience();
         let mut seen = account;
         loop {
-            let after = match &refused {
-                None => seen.paid(bill),
-                Some(Error::AccountClosed) => seen.removed(),
-                Some(_) => seen.unpaid(bill),
-            };
-            let by_this = after != seen;
+            let after = after(&seen);
+            let is_changed = after != seen;
             if let Some(account) = self.save(&seen, after, &mut patience).await? {
-                return Ok(Billed { account, refused, by_this });
+                return Ok((account, is_changed));
             }
             patience.pause().await?;
-            let again = self.read_account(&seen.team, &seen.id).await?;
-            seen = again.ok_or(Error::NotFound("monitored account"))?;
+            seen = self.read_account(&seen.team, &seen.id).await?.ok_or_else(gone)?;
         }
     }
 
@@ -223,4 +251,8 @@ impl Store {
         let cancelled = self.transact(vec![put(write)], patience).await?;
         Ok(cancelled.is_none().then_some(after))
     }
+}
+
+const fn gone() -> Error {
+    Error::NotFound("monitored account")
 }

@@ -7,7 +7,7 @@ use engine::Engine;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use serde_json::{Value, json};
-use shared::domain::catalogue::{PRICE_LISTS, price_list};
+use shared::domain::catalogue::prices;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::TeamId;
 use shared::domain::purchase::{GiftRequest, Limits, Purchase};
@@ -142,10 +142,8 @@ impl Year {
     async fn hold(&self, credits: u64, now: Time) -> Result<(), Error> {
         let hold = json!({ "credits": credits, "expires_in": 2 * 24 * 60 * 60 });
         let hold: HoldRequest = serde_json::from_value(hold).map_err(Error::internal)?;
-        let prices = price_list(PRICE_LISTS, now.day());
-        let prices = prices.ok_or_else(|| Error::internal("the catalogue is empty"))?;
         let (key, user) = (parsed("job 9")?, parsed("pipeline")?);
-        let entry = hold.entry(&self.team, key, user, prices, now)?;
+        let entry = hold.entry(&self.team, key, user, prices(now)?, now)?;
         self.app.store.hold(entry, now).await.map(drop)
     }
 

@@ -192,7 +192,7 @@ impl Team {
             self.accounts.insert(id, added);
             return Came::Done(0);
         }
-        match self.bill(added, now) {
+        match self.bill(&added, now) {
             Came::Done(_) => Came::Done(0),
             refused => refused,
         }
@@ -216,18 +216,25 @@ impl Team {
         let mut due: Vec<MonitoredAccount> = self.accounts.values().filter(due).cloned().collect();
         due.sort_by_key(MonitoredAccount::due_at);
         for account in due {
-            self.bill(account, now);
+            let account = match account.doubtful(now) {
+                Some(bill) => account.unpaid_for_good(&bill),
+                None => account,
+            };
+            self.accounts.insert(account.id.clone(), account.clone());
+            if account.bill(now.day()).is_some() {
+                self.bill(&account, now);
+            }
         }
     }
 
-    fn bill(&mut self, account: MonitoredAccount, now: Time) -> Came {
+    fn bill(&mut self, account: &MonitoredAccount, now: Time) -> Came {
         let bill = account.bill(now.day()).unwrap();
         let entry = account.entry(&bill, &PRICE_LISTS[0], now).unwrap();
         let came = self.charge(&entry, entry.spent(), now);
         let after = match came {
             Came::Done(_) => account.paid(&bill),
             Came::Closed => account.removed(),
-            _ => account.unpaid(&bill),
+            _ => account.unpaid(&bill, now),
         };
         self.accounts.insert(after.id.clone(), after);
         came
@@ -255,7 +262,9 @@ impl Team {
         self.keep_up(now);
         match decide(&self.pool) {
             Ok(change) => {
-                change.into_iter().for_each(|change| self.change(change));
+                if let Some(change) = change {
+                    self.change(change);
+                }
                 self.keep_up(now);
                 Came::Done(0)
             }

@@ -69,7 +69,8 @@ async fn agree(
             processes[number] = process();
         }
         let store = &processes[number];
-        prop_assert_eq!(apply(store, &team, operation, now).await, expected, "{:?}", operation);
+        let came = Box::pin(apply(store, &team, operation, now)).await;
+        prop_assert_eq!(came, expected, "{:?}", operation);
         world.turn(Nature::CALM);
         taken.set(taken.get() + u64::from(has_lanes(world, &team).await));
         world.turn(BUSY);

@@ -193,29 +193,39 @@ pub fn life() -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(operation(), 1..60).prop_map(numbered)
 }
 
-/// A year of a team, day by day, and when it begins. In half of them the schedule runs whenever time
-/// has passed, in the others hardly ever.
-pub fn year() -> impl Strategy<Value = (Day, Vec<Operation>)> {
+/// A year of a team, day by day.
+#[derive(Clone, Debug)]
+pub struct Year {
+    pub begin: Day,
+    /// Whether the schedule runs whenever time has passed. Where it hardly ever does, holds that have
+    /// expired may be given back after something else is charged: so credits may seem low that are not.
+    pub is_diligent: bool,
+    pub life: Vec<Operation>,
+}
+
+pub fn year() -> impl Strategy<Value = Year> {
     let begin = vec![(2027, 1, 29), (2027, 8, 31), (2027, 12, 30), (2028, 1, 31), (2028, 2, 29)];
     let days = prop::collection::vec((0..8_u8, operation()), 140..160);
     (prop::sample::select(begin), any::<bool>(), days).prop_map(|(begin, is_diligent, days)| {
+        let steps =
+            days.into_iter().flat_map(|(days, operation)| [Operation::Wait(days), operation]);
         let mut life = Vec::new();
         let mut passed = 0;
-        for (days, operation) in days {
-            if days > 0 {
-                life.push(Operation::Wait(days));
-                life.extend(is_diligent.then_some(Operation::Refill));
-            }
-            passed += u64::from(days);
-            if let Operation::Wait(days) = operation {
-                passed += u64::from(days);
-            }
-            life.push(operation);
-            if passed > 366 {
+        for step in steps {
+            if passed >= 366 {
                 break;
             }
+            let days = if let Operation::Wait(days) = step { days } else { 0 };
+            passed += u32::from(days);
+            life.push(match step {
+                Operation::Choose { low, .. } if !is_diligent => {
+                    Operation::Choose { low, top_up: None }
+                }
+                step => step,
+            });
+            life.extend((is_diligent && days > 0).then_some(Operation::Refill));
         }
-        (begin, numbered(life))
+        Year { begin, is_diligent, life: numbered(life) }
     })
 }
 

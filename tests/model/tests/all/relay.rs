@@ -98,7 +98,8 @@ pub fn agree(world: &World, lived: &Lived) -> Result<(), TestCaseError> {
     prop_assert_eq!(take("enrichment.paused"), pauses);
     prop_assert_eq!(take("enrichment.restarted"), restarts);
     prop_assert!(take("credits.refused") >= pauses);
-    prop_assert_eq!(take("credits.low"), reference.lows);
+    let lows = take("credits.low");
+    prop_assert!(lows == reference.lows || !lived.is_diligent, "{} {}", lows, reference.lows);
     prop_assert_eq!(take("top-up.due"), reference.due);
     prop_assert_eq!(take("monitoring.paused"), reference.accounts_paused);
     prop_assert_eq!(&arrived.into_keys().collect::<BTreeSet<_>>(), ids);
@@ -107,10 +108,10 @@ pub fn agree(world: &World, lived: &Lived) -> Result<(), TestCaseError> {
 
 #[test]
 fn a_year_comes_to_what_the_reference_has_and_is_told_of_so() {
-    let tested = runner(1).run(&year(), |(begin, life)| {
-        let seed = life.len() as u64;
+    let tested = runner(1).run(&year(), |year| {
+        let seed = year.life.len() as u64;
         let lived = physics::run_with_stream(seed, Nature::CALM, now(), async |world| {
-            Box::pin(live(world, begin, &life)).await
+            Box::pin(live(world, &year)).await
         });
         let lived = lived.unwrap()?;
         physics::run(seed, STORM, now(), async |world| {

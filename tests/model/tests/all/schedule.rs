@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use physics::{Nature, World};
 use refill::Summary;
 use shared::domain::account::{MonitoredAccount, Status};
+use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::{AccountId, TeamId};
 use shared::domain::purchase::GiftRequest;
@@ -15,6 +16,7 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
 use shared::store::Store;
+use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 use shared::store::keys::{self, SHARDS};
 
@@ -278,6 +280,41 @@ async fn who_cannot_pay_is_paused_and_owes_nothing() {
     );
     assert_eq!(charged(&store, &team, "c").await, ["2027-01-10", "2027-02-20"]);
     assert_eq!(store.pool(&team, later).await.unwrap().balance.credits, Credits::ZERO);
+}
+
+/// One run is refused a bill; credits come in; another run charges it, and dies before it can say so.
+#[tokio::test]
+async fn what_was_charged_by_who_died_is_found_after_a_refusal() {
+    for is_charged in [true, false] {
+        let engine = Engine::in_memory().await.unwrap();
+        let store = engine.store();
+        let team = team_with(&store, "t", 0).await;
+        let acme = store.monitor(&team, &account("acme"), now()).await.unwrap();
+        let request = serde_json::from_str(r#"{"plan":"email"}"#).unwrap();
+        store.change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
+        let summary = refill::run(&app(store.clone(), MONTH_LATER), None).await;
+        assert_eq!((summary.billed, summary.paused), (0, 1));
+        gift(&store, &team, "too late", 80).await;
+        if is_charged {
+            let bill = acme.bill(at(MONTH_LATER).day()).unwrap();
+            let entry = acme.entry(&bill, &PRICE_LISTS[0], at(MONTH_LATER)).unwrap();
+            let charged = store.charge(&team, vec![entry], at(MONTH_LATER)).await;
+            assert!(matches!(charged[0], Outcome::Charged(_)), "{charged:?}");
+        }
+        for (time, known) in [("2027-02-10T00:14:59Z", false), ("2027-02-10T01:00:00Z", true)] {
+            let summary = refill::run(&app(store.clone(), time), None).await;
+            assert_eq!((summary.billed, summary.paused, summary.failed), (0, 0, 0));
+            let acme = monitored(&store, &team, "acme").await;
+            let expected = if is_charged && known { Status::Active } else { Status::Paused };
+            assert_eq!((acme.status, acme.refused.is_none()), (expected, known), "{time}");
+        }
+        let days = if is_charged { vec!["2027-01-10", "2027-02-10"] } else { vec!["2027-01-10"] };
+        assert_eq!(charged(&store, &team, "acme").await, days);
+        assert_eq!(
+            refill::run(&app(store, "2027-02-10T02:00:00Z"), None).await,
+            Summary::default()
+        );
+    }
 }
 
 async fn gift(store: &Store, team: &TeamId, key: &str, credits: u64) {

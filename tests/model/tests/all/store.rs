@@ -126,8 +126,9 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
     }
 }
 
-async fn done<T>(act: impl Future<Output = Result<T, Error>>) -> Came {
-    act.await.map_or_else(|error| refusal(&error), |_| Came::Done(0))
+fn done<T>(act: impl Future<Output = Result<T, Error>>) -> impl Future<Output = Came> {
+    let act = Box::pin(act);
+    async { act.await.map_or_else(|error| refusal(&error), |_| Came::Done(0)) }
 }
 
 /// What the schedule does for a team that has something due.

@@ -19,8 +19,8 @@ use shared::http::{App, Clock};
 use shared::store::Store;
 use shared::store::history::Selection;
 
-use crate::operation::{Came, Operation};
-use crate::reference::{Day, Reference};
+use crate::operation::{Came, Operation, Year};
+use crate::reference::Reference;
 use crate::relay::{agree, event_id, relayed, told};
 use crate::seeds::dies_at;
 use crate::store::{apply, sight};
@@ -36,9 +36,10 @@ pub struct Lived {
     /// The ids of the events that follow from the ledger and from purchases.
     pub ids: BTreeSet<String>,
     pub reference: Reference,
+    pub is_diligent: bool,
 }
 
-struct Year {
+struct Living {
     world: World,
     /// Of the process that is alive.
     store: Store,
@@ -52,11 +53,12 @@ struct Year {
     reference: Reference,
 }
 
-/// Lives a year from a day on.
-pub async fn live(world: World, begin: Day, life: &[Operation]) -> Result<Lived, TestCaseError> {
+/// Lives a year.
+pub async fn live(world: World, year: &Year) -> Result<Lived, TestCaseError> {
     let (store, reader) = (world.store(), world.records().unwrap());
     let payments = Arc::new(Provider::that_declines(|purchase| purchase.credits.get() % 2 == 1));
-    let mut year = Year {
+    let Year { begin, is_diligent, life } = year;
+    let mut living = Living {
         world,
         store,
         team: "t".parse().unwrap(),
@@ -65,16 +67,16 @@ pub async fn live(world: World, begin: Day, life: &[Operation]) -> Result<Lived,
         records: Vec::new(),
         followed: 0,
         top_ups: BTreeSet::new(),
-        reference: Reference::new(begin),
+        reference: Reference::new(*begin),
     };
     for (step, operation) in life.iter().enumerate() {
-        year.world.turn(NATURE);
-        year.step(operation).await?;
+        living.world.turn(NATURE);
+        living.step(operation).await?;
         if step % 10 == 0 || step + 1 == life.len() {
-            year.compare(operation).await?;
+            living.compare(operation).await?;
         }
     }
-    year.end().await
+    living.end(*is_diligent).await
 }
 
 /// Who has lost an answer and tries again meets what it has done itself.
@@ -87,7 +89,7 @@ fn blurred(came: Vec<Came>) -> Vec<Came> {
     came.into_iter().map(blur).collect()
 }
 
-impl Year {
+impl Living {
     fn now(&self) -> Time {
         format!("{}T00:00:00Z", self.reference.today()).parse().unwrap()
     }
@@ -168,7 +170,7 @@ impl Year {
         self.follow().await
     }
 
-    async fn end(self) -> Result<Lived, TestCaseError> {
+    async fn end(self, is_diligent: bool) -> Result<Lived, TestCaseError> {
         let Self { store, team, records, reference, .. } = self;
         let history = store.history(&team, &Selection::default(), None, 100_000).await.unwrap();
         assert!(history.next.is_none());
@@ -182,7 +184,7 @@ impl Year {
                 ids.insert(event_id(&team, "purchase.failed", &id));
             }
         }
-        let lived = Lived { records, ids, reference };
+        let lived = Lived { records, ids, reference, is_diligent };
         agree(&self.world, &lived)?;
         Ok(lived)
     }
