@@ -2,12 +2,18 @@
 //! happened whenever they are asked for, one ledger, one operation at a time.
 //! It shares no code with what it judges; prices, plans and calendars are written down again.
 
+mod accounts;
+mod calendar;
+mod choice;
+
 use std::collections::{BTreeMap, HashMap};
 
-use crate::operation::{Came, Charge, Closed, Cycle, Operation, Sight, Told, TopUp, ledger};
+use accounts::Account;
+pub use calendar::Day;
+use calendar::{months_after, tomorrow, written};
+use choice::Choice;
 
-/// A calendar day as (year, month, day).
-pub type Day = (i64, i64, i64);
+use crate::operation::{Came, Charge, Closed, Cycle, Operation, Sight, Told, ledger};
 
 #[derive(Clone, Debug, PartialEq)]
 enum Asked {
@@ -36,35 +42,6 @@ struct Hold {
     expires: Day,
     used: BTreeMap<String, [u64; 3]>,
     taken_paused: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Standing {
-    Active,
-    Paused,
-    Removed,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Account {
-    standing: Standing,
-    since: Day,
-    paid_until: Day,
-}
-
-/// What an admin has chosen, and what came of it.
-#[derive(Clone, Debug, Default)]
-struct Choice {
-    low: u64,
-    top_up: Option<TopUp>,
-    /// The last top-up was declined.
-    declined: bool,
-    /// Credits were below, when they were last looked at.
-    was_low: bool,
-    was_wanted: bool,
-    /// The month of the last top-up, and what was bought in it.
-    month: (i64, i64),
-    bought: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -127,7 +104,7 @@ impl Reference {
             declined: 0,
             accounts_paused: 0,
             accounts: BTreeMap::new(),
-            choice: Choice { low: 100, was_low: true, ..Choice::default() },
+            choice: Choice::of_nobody(),
             newest_message: None,
             used: BTreeMap::new(),
             since: None,
@@ -233,147 +210,6 @@ impl Reference {
         free + purchased
     }
 
-    /// Looks at what is left after anything that has moved it.
-    fn look(&mut self) {
-        let balance = self.balance();
-        let is_low = balance < self.choice.low;
-        self.lows += u32::from(is_low && !self.choice.was_low);
-        self.choice.was_low = is_low;
-        let is_wanted = self.wanted().is_some();
-        if is_wanted && !self.choice.was_wanted {
-            self.due += 1;
-            self.waiting += 1;
-        }
-        self.choice.was_wanted = is_wanted;
-    }
-
-    fn wanted(&self) -> Option<TopUp> {
-        let chosen = self.choice.top_up.filter(|_| !self.closed && !self.choice.declined)?;
-        (self.balance() < u64::from(chosen.below)).then_some(chosen)
-    }
-
-    /// Sees to one top-up that was due. An odd number of credits is declined.
-    pub fn top_up(&mut self) {
-        self.waiting -= 1;
-        self.lapse();
-        let Some(TopUp { credits, limit, .. }) = self.wanted() else { return };
-        let (year, month, _) = self.today;
-        if self.choice.month != (year, month) {
-            self.choice.month = (year, month);
-            self.choice.bought = 0;
-        }
-        if self.choice.bought + u64::from(credits) > u64::from(limit) {
-            return;
-        }
-        if credits % 2 == 1 {
-            self.choice.declined = true;
-            self.declined += 1;
-        } else {
-            self.choice.bought += u64::from(credits);
-            self.receive("purchase", credits.into());
-        }
-        self.look();
-    }
-
-    fn accounts(&self) -> Vec<(String, &'static str, String, String)> {
-        let shown = self.accounts.iter().filter_map(|(id, account)| {
-            let standing = match account.standing {
-                Standing::Active => "active",
-                Standing::Paused => "paused",
-                Standing::Removed => return None,
-            };
-            let (since, until) = (written(account.since), written(account.paid_until));
-            Some((format!("a{id}"), standing, since, until))
-        });
-        shown.collect()
-    }
-
-    fn monitor(&mut self, id: u8) -> Came {
-        if !self.exists {
-            return Came::NoTeam;
-        }
-        self.lapse();
-        if self.closed {
-            return Came::Closed;
-        }
-        match self.accounts.get_mut(&id) {
-            Some(account) if account.standing == Standing::Active => return Came::Done(0),
-            Some(account)
-                if account.standing == Standing::Removed && self.today < account.paid_until =>
-            {
-                account.standing = Standing::Active;
-                return Came::Done(0);
-            }
-            _ => {}
-        }
-        let today = self.today;
-        let unknown = Account { standing: Standing::Removed, since: today, paid_until: today };
-        self.accounts.entry(id).or_insert(unknown);
-        if let Err(refused) = self.pay_a_month() {
-            return refused;
-        }
-        let paid_until = months_after(today, 1);
-        self.accounts.insert(id, Account { standing: Standing::Active, since: today, paid_until });
-        Came::Done(0)
-    }
-
-    fn stop_monitoring(&mut self, id: u8) -> Came {
-        if !self.exists {
-            return Came::NoTeam;
-        }
-        self.lapse();
-        if self.closed {
-            return Came::Closed;
-        }
-        let Some(account) = self.accounts.get_mut(&id) else { return Came::NoAccount };
-        account.standing = Standing::Removed;
-        Came::Done(0)
-    }
-
-    /// What the schedule does about accounts, those that have waited longest first.
-    fn bill(&mut self) {
-        let is_due = |account: &Account| {
-            account.standing == Standing::Active && account.paid_until <= self.today
-        };
-        let due = self.accounts.iter().filter(|(_, account)| is_due(account));
-        let mut due: Vec<(Day, u8)> = due.map(|(id, account)| (account.paid_until, *id)).collect();
-        due.sort_unstable();
-        for (_, id) in due {
-            let paid = if self.closed { Err(Came::Closed) } else { self.pay_a_month() };
-            let today = self.today;
-            let account = self.accounts.get_mut(&id).unwrap();
-            match paid {
-                Ok(()) => {
-                    let mut months = 1;
-                    while months_after(account.since, months) <= today {
-                        months += 1;
-                    }
-                    account.paid_until = months_after(account.since, months);
-                }
-                Err(Came::Closed) => account.standing = Standing::Removed,
-                Err(_) => {
-                    account.standing = Standing::Paused;
-                    self.accounts_paused += 1;
-                }
-            }
-        }
-    }
-
-    fn pay_a_month(&mut self) -> Result<(), Came> {
-        if self.paused {
-            return Err(Came::Paused);
-        }
-        let balance = self.balance();
-        if balance < 50 {
-            return Err(Came::Short { balance, required: 50 });
-        }
-        self.events.push(Event::Spend(50));
-        count(&mut self.used, "signal_custom", [1, 1, 50]);
-        self.write("charge", -50);
-        self.look();
-        Ok(())
-    }
-
     fn cancel(&mut self) -> Came {
         if !self.exists {
             return Came::NoTeam;
@@ -403,23 +239,6 @@ impl Reference {
             self.newest_message = Some(version);
         }
         came
-    }
-
-    fn choose(&mut self, low: u16, top_up: Option<TopUp>) -> Came {
-        if !self.exists {
-            return Came::NoTeam;
-        }
-        self.lapse();
-        if self.closed {
-            return Came::Closed;
-        }
-        // What is chosen anew is looked at anew.
-        self.choice.was_wanted &= self.choice.top_up == top_up;
-        self.choice.low = low.into();
-        self.choice.top_up = top_up;
-        self.choice.declined = false;
-        self.look();
-        Came::Done(0)
     }
 
     /// Does one operation; what came of its charges, its purchase or its gift.
@@ -763,34 +582,4 @@ fn count(used: &mut BTreeMap<String, [u64; 3]>, action: &str, more: [u64; 3]) {
     for (sum, more) in row.iter_mut().zip(more) {
         *sum += more;
     }
-}
-
-fn written((year, month, day): Day) -> String {
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-fn tomorrow((year, month, day): Day) -> Day {
-    if day < days_in(year, month) {
-        (year, month, day + 1)
-    } else if month < 12 {
-        (year, month + 1, 1)
-    } else {
-        (year + 1, 1, 1)
-    }
-}
-
-fn months_after((mut year, mut month, day): Day, months: u32) -> Day {
-    for _ in 0..months {
-        (year, month) = if month < 12 { (year, month + 1) } else { (year + 1, 1) };
-    }
-    (year, month, day.min(days_in(year, month)))
 }

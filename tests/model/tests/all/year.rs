@@ -177,13 +177,16 @@ impl Living {
         let entries = history.entries.iter();
         let mut ids: BTreeSet<String> =
             entries.filter_map(|entry| Some(event_id(&team, told(entry)?, &entry.id))).collect();
+        let mut declined = 0;
         for event in &self.top_ups {
             let id = Purchase::id_of_top_up(&team, event);
             let purchase = store.purchase(&team, &id).await.ok();
             if purchase.is_some_and(|purchase| purchase.status == Status::Failed) {
+                declined += 1;
                 ids.insert(event_id(&team, "purchase.failed", &id));
             }
         }
+        prop_assert_eq!(declined, reference.declined);
         let lived = Lived { records, ids, reference, is_diligent };
         agree(&self.world, &lived)?;
         Ok(lived)
