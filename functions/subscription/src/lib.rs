@@ -67,32 +67,20 @@ async fn subscribe(app: &App, team: &TeamId, request: &SubscriptionRequest) -> R
     let now = app.clock.now();
     // Terms that cannot be must not open an account either.
     Pool::open(team.clone()).subscribe(request, now)?;
-    change_or_open(app, team, request.version, now, |pool| pool.subscribe(request, now)).await
+    change_or_open(app, team, now, |pool| pool.subscribe(request, now)).await
 }
 
-/// Changes a team as a message of that version wants it, unless a newer one was taken in before.
-async fn change(
-    app: &App,
-    team: &TeamId,
-    version: Option<u64>,
-    now: Time,
-    decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
-) -> Result<Pool, Error> {
-    app.store.change(team, now, |pool| pool.in_order(version, now, &decide)).await
-}
-
-/// The same for a team that may be new here.
+/// Changes a team that may be new here.
 async fn change_or_open(
     app: &App,
     team: &TeamId,
-    version: Option<u64>,
     now: Time,
     decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
 ) -> Result<Pool, Error> {
-    match change(app, team, version, now, &decide).await {
+    match app.store.change(team, now, &decide).await {
         Err(Error::NotFound("team")) => {
             app.store.open(team).await?;
-            change(app, team, version, now, decide).await
+            app.store.change(team, now, decide).await
         }
         changed => changed,
     }
@@ -112,7 +100,12 @@ async fn cancel(
 ) -> Result<Json<Value>, Error> {
     caller.may_manage()?;
     let now = app.clock.now();
-    view(&change(&app, &team, query.version, now, |pool| pool.cancel(now)).await?)
+    let cancel = |pool: &Pool| match pool.cancel(query.version, now)? {
+        // A message may come before what it cancels; who calls is told that there is nothing.
+        Some(_) if pool.terms.subscription.is_none() => Err(Error::NotFound("subscription")),
+        change => Ok(change),
+    };
+    view(&app.store.change(&team, now, cancel).await?)
 }
 
 async fn close(
@@ -122,7 +115,7 @@ async fn close(
 ) -> Result<Json<Value>, Error> {
     caller.may_manage()?;
     let now = app.clock.now();
-    let pool = app.store.change(&team, now, |pool| Ok(pool.close(now))).await?;
+    let pool = app.store.change(&team, now, |pool| Ok(pool.close(None, now))).await?;
     Ok(Json(json!({ "team": pool.team, "account": pool.terms.account })))
 }
 
@@ -155,7 +148,7 @@ fn subscription(pool: &Pool) -> Option<Value> {
         "cancelled": subscription.cancelled,
         "cycle": pool.terms.cycle,
         "next_refill": pool.next_refill(),
-        "version": pool.terms.billing_version,
+        "version": pool.terms.version(),
     }))
 }
 

@@ -10,7 +10,7 @@ use shared::domain::subscription::SubscriptionRequest;
 use shared::http::App;
 use shared::http::extract::parse;
 
-use crate::{change, change_or_open, subscribe, subscription};
+use crate::{change_or_open, subscribe, subscription};
 
 /// The parts of an event that matter here. Its source is the rule's affair.
 #[derive(Deserialize)]
@@ -33,7 +33,6 @@ struct Ended {
 ///
 /// # Errors
 /// Whatever a message cannot be or cannot do: [`Error::Invalid`], [`Error::AccountClosed`],
-/// [`Error::NotFound`] for the cancellation of what has not begun, which may yet come;
 /// [`Error::Busy`], [`Error::Internal`].
 pub async fn take_in(app: &App, event: &[u8]) -> Result<Value, Error> {
     let Event { kind, detail } = serde_json::from_slice(event)
@@ -49,18 +48,18 @@ pub async fn take_in(app: &App, event: &[u8]) -> Result<Value, Error> {
         }
         "subscription.cancelled" => {
             let Ended { team, version } = parse(detail)?;
-            change(app, &team, Some(version), now, |pool| pool.cancel(now)).await?
+            change_or_open(app, &team, now, |pool| pool.cancel(Some(version), now)).await?
         }
         "account.closed" => {
             let Ended { team, version } = parse(detail)?;
-            change_or_open(app, &team, Some(version), now, |pool| Ok(pool.close(now))).await?
+            change_or_open(app, &team, now, |pool| Ok(pool.close(Some(version), now))).await?
         }
         other => return Err(Error::invalid("detail-type", format!("`{other}` is not known"))),
     };
     Ok(json!({
         "team": pool.team,
         "account": pool.terms.account,
-        "version": pool.terms.billing_version,
+        "version": pool.terms.version(),
         "subscription": subscription(&pool),
     }))
 }

@@ -75,31 +75,13 @@ impl Pool {
         Some(self.counted_anew(change, cycle.start))
     }
 
-    /// What `decide` makes of a message of the billing system. Messages come late and again, so one
-    /// that is no newer than what was taken in already changes nothing, and any other is remembered.
-    /// Without a version it is taken as it comes.
-    ///
-    /// # Errors
-    /// Those of `decide`.
-    pub fn in_order(
-        &self,
-        version: Option<u64>,
-        now: Time,
-        decide: impl FnOnce(&Self) -> Result<Option<Change>, Error>,
-    ) -> Result<Option<Change>, Error> {
-        let Some(version) = version else { return decide(self) };
-        if self.terms.billing_version.is_some_and(|newest| version <= newest) {
-            return Ok(None);
-        }
-        let as_it_is = || self.change(Effect::Keep, self.terms.clone(), now, now);
-        let mut change = decide(self)?.unwrap_or_else(as_it_is);
-        change.terms.billing_version = Some(version);
-        Ok(Some(change))
-    }
-
     /// A subscription as the billing system wants it from now on: the one that runs, with other
     /// seats or no longer cancelled; or a new one, which [`Pool::turn`] begins with a grant and a
-    /// cycle of its own. `None` if all is so already.
+    /// cycle of its own. `None` if all is so already, or if this comes late.
+    ///
+    /// Messages come in any order. One that is no newer than what was told of subscriptions before
+    /// changes nothing; one that is older than a cancellation which came first is cancelled by that.
+    /// Without a version a request is taken as it comes.
     ///
     /// # Errors
     /// [`Error::Invalid`] for terms that the plan or the account cannot have,
@@ -110,16 +92,21 @@ impl Pool {
         now: Time,
     ) -> Result<Option<Change>, Error> {
         request.check(now)?;
+        if is_late(request.version, self.terms.billing_version) {
+            return Ok(None);
+        }
         self.check_open()?;
         let told = self.terms.account_created_at;
         if told.zip(request.account_created_at).is_some_and(|(told, again)| told != again) {
             return Err(Error::invalid("account_created_at", "was told otherwise before"));
         }
+        let billing_version = request.version.or(self.terms.billing_version);
         if self.is_past(request) {
-            return Ok(None);
+            return Ok(self.to(Terms { billing_version, ..self.terms.clone() }, now));
         }
         let account_created_at = told.or(request.account_created_at);
-        let terms = Terms { account_created_at, ..self.terms.clone() };
+        let terms = Terms { account_created_at, billing_version, ..self.terms.clone() };
+        let cancelled = self.is_cancelled(request);
         let change = match &self.terms.subscription {
             Some(current) if request.is_for(current) => {
                 let agreed = request.included_credits;
@@ -127,19 +114,30 @@ impl Pool {
                     let detail = "was agreed otherwise when the team subscribed";
                     return Err(Error::invalid("included_credits", detail));
                 }
-                self.adjust(current, request.seats, terms, now)
+                let asked = Subscription { seats: request.seats, cancelled, ..current.clone() };
+                self.adjust(current, asked, terms, now)
             }
             Some(_) | None => {
-                let next = Some(Next { subscription: request.subscription(now), since: now });
+                let subscription = Subscription { cancelled, ..request.subscription(now) };
+                let next = Some(Next { subscription, since: now });
                 self.change(Effect::Keep, Terms { next, ..terms }, now, now)
             }
         };
         Ok((change.terms != self.terms).then_some(change))
     }
 
+    /// Whether a cancellation came before the message that it cancels.
+    fn is_cancelled(&self, request: &SubscriptionRequest) -> bool {
+        is_late(request.version, self.terms.cancelled_version)
+    }
+
     /// Whether a request tells of a subscription that another one has followed, or that has ended:
     /// it comes late or again, and must not bring a grant.
     fn is_past(&self, request: &SubscriptionRequest) -> bool {
+        let has_ended = self.terms.subscription.is_none() && self.terms.newest_start.is_some();
+        if has_ended && self.is_cancelled(request) {
+            return true;
+        }
         let days = self.terms.newest_start.zip(request.started_at);
         days.is_some_and(|(newest, start)| match self.terms.subscription {
             Some(_) => start.day() < newest.day(),
@@ -147,9 +145,15 @@ impl Pool {
         })
     }
 
-    fn adjust(&self, current: &Subscription, seats: u32, terms: Terms, now: Time) -> Change {
-        let granted_seats = current.granted_seats.max(seats);
-        let adjusted = Subscription { seats, granted_seats, cancelled: false, ..current.clone() };
+    fn adjust(
+        &self,
+        current: &Subscription,
+        asked: Subscription,
+        terms: Terms,
+        now: Time,
+    ) -> Change {
+        let granted_seats = current.granted_seats.max(asked.seats);
+        let adjusted = Subscription { granted_seats, ..asked };
         let before = granted(&self.terms, current, current.granted_seats);
         let more = granted(&terms, &adjusted, granted_seats).above(before);
         let effect = if more.is_zero() { Effect::Keep } else { Effect::Grant(more) };
@@ -183,25 +187,43 @@ impl Pool {
         Change { tally: Some(tally), ..change }
     }
 
-    /// The subscription ends with its cycle. `None` if it does so already.
+    /// The subscription ends with its cycle. `None` if it does so already, or if this comes late.
+    ///
+    /// A message that comes before what it cancels is remembered, and one that tells of an older
+    /// subscription than the one that is known is as well.
     ///
     /// # Errors
-    /// [`Error::NotFound`] without a subscription, [`Error::AccountClosed`].
-    pub fn cancel(&self, now: Time) -> Result<Option<Change>, Error> {
-        self.check_open()?;
-        let current = self.terms.subscription.clone().ok_or(Error::NotFound("subscription"))?;
-        if current.cancelled {
+    /// [`Error::NotFound`] without a subscription and a version, [`Error::AccountClosed`].
+    pub fn cancel(&self, version: Option<u64>, now: Time) -> Result<Option<Change>, Error> {
+        let is_older = is_late(version, self.terms.billing_version);
+        let is_closed = self.terms.account == Account::Closed;
+        if is_late(version, self.terms.cancelled_version) || is_older && is_closed {
             return Ok(None);
         }
-        let cancelled = Subscription { cancelled: true, ..current };
-        let terms = Terms { subscription: Some(cancelled), ..self.terms.clone() };
-        Ok(Some(self.change(Effect::Keep, terms, now, now)))
+        self.check_open()?;
+        let mut terms = self.terms.clone();
+        terms.cancelled_version = version.or(terms.cancelled_version);
+        match &mut terms.subscription {
+            Some(current) if !is_older => current.cancelled = true,
+            None if version.is_none() => return Err(Error::NotFound("subscription")),
+            Some(_) | None => {}
+        }
+        Ok(self.to(terms, now))
     }
 
-    /// The account is closed for good. `None` if it is already.
+    /// The account is closed for good. `None` if it is already, or if this comes late.
     #[must_use]
-    pub fn close(&self, now: Time) -> Option<Change> {
-        let terms = Terms { account: Account::Closed, ..self.terms.clone() };
+    pub fn close(&self, version: Option<u64>, now: Time) -> Option<Change> {
+        if is_late(version, self.terms.billing_version) {
+            return None;
+        }
+        let billing_version = version.or(self.terms.billing_version);
+        let account = Account::Closed;
+        self.to(Terms { account, billing_version, ..self.terms.clone() }, now)
+    }
+
+    /// The change to other terms that leaves the credits alone; `None` if they are the same.
+    fn to(&self, terms: Terms, now: Time) -> Option<Change> {
         (terms != self.terms).then(|| self.change(Effect::Keep, terms, now, now))
     }
 
@@ -261,6 +283,11 @@ impl Pool {
             .collect();
         Change { at: granted_at, effect, terms, entries, tally: None }
     }
+}
+
+/// Whether a message is no newer than what is known.
+fn is_late(version: Option<u64>, newest: Option<u64>) -> bool {
+    version.zip(newest).is_some_and(|(version, newest)| version <= newest)
 }
 
 fn granted(terms: &Terms, subscription: &Subscription, seats: u32) -> Credits {
@@ -377,7 +404,7 @@ mod tests {
         }
         assert_eq!(pool.terms.subscription.as_ref().unwrap().plan.name, "enterprise");
         assert_eq!((split(&pool), pool.epoch), ((400, 0), 2), "two grants, the second one's");
-        let change = pool.cancel(at("2027-01-13T00:00:00Z")).unwrap().unwrap();
+        let change = pool.cancel(None, at("2027-01-13T00:00:00Z")).unwrap().unwrap();
         apply(&mut pool, change);
         turn(&mut pool, "2027-02-12T00:00:00Z");
         subscribe(&mut pool, enterprise, "2027-02-13T00:00:00Z");
@@ -397,31 +424,58 @@ mod tests {
         assert_eq!(pool.terms.next, None);
     }
 
+    fn told(version: u64, seats: u32) -> SubscriptionRequest {
+        let body =
+            format!(r#"{{"plan":"multichannel_expert","seats":{seats},"version":{version}}}"#);
+        request(&body)
+    }
+
     #[test]
     fn a_message_that_is_no_newer_changes_nothing() {
         let mut pool = expert(1, "2027-01-10T00:00:00Z");
         let now = at("2027-01-20T09:00:00Z");
-        let seats = |pool: &Pool, seats: u32, version| {
-            let body = format!(r#"{{"plan":"multichannel_expert","seats":{seats}}}"#);
-            pool.in_order(version, now, |pool| pool.subscribe(&request(&body), now)).unwrap()
-        };
-        let change = seats(&pool, 3, Some(7)).unwrap();
+        let change = pool.subscribe(&told(7, 3), now).unwrap().unwrap();
         apply(&mut pool, change);
         for version in [0, 6, 7] {
-            assert_eq!(seats(&pool, 4, Some(version)), None);
+            assert_eq!(pool.subscribe(&told(version, 4), now).unwrap(), None);
         }
-        let same = seats(&pool, 3, Some(8)).unwrap();
+        let same = pool.subscribe(&told(8, 3), now).unwrap().unwrap();
         assert_eq!((same.effect, same.entries.len()), (Effect::Keep, 0), "only remembered");
         apply(&mut pool, same);
-        let unversioned = seats(&pool, 4, None).unwrap();
-        apply(&mut pool, unversioned);
+        subscribe(&mut pool, r#"{"plan":"multichannel_expert","seats":4}"#, "2027-01-20T09:00:00Z");
         assert_eq!((split(&pool), pool.terms.billing_version), ((1_600, 0), Some(8)));
         // What is late is no error, whatever it asks for.
-        let close = pool.in_order(Some(9), now, |pool| Ok(pool.close(now))).unwrap();
-        apply(&mut pool, close.unwrap());
-        assert_eq!(seats(&pool, 5, Some(8)), None);
-        let newer = pool.in_order(Some(10), now, |pool| pool.cancel(now));
-        assert!(matches!(newer, Err(Error::AccountClosed)));
+        let close = pool.close(Some(9), now).unwrap();
+        apply(&mut pool, close);
+        assert_eq!(pool.subscribe(&told(8, 5), now).unwrap(), None);
+        assert_eq!(pool.cancel(Some(8), now).unwrap(), None);
+        assert!(matches!(pool.cancel(Some(10), now), Err(Error::AccountClosed)));
+    }
+
+    #[test]
+    fn a_cancellation_may_come_before_what_it_cancels() {
+        let mut pool = Pool::open("t".parse().unwrap());
+        let (day, now) = ("2027-01-10T00:00:00Z", at("2027-01-10T00:00:00Z"));
+        assert!(matches!(pool.cancel(None, now), Err(Error::NotFound(_))));
+        let change = pool.cancel(Some(3), now).unwrap().unwrap();
+        apply(&mut pool, change);
+        let begun = |pool: &mut Pool, version, seats| {
+            let change = pool.subscribe(&told(version, seats), now).unwrap().unwrap();
+            apply(pool, change);
+            if pool.terms.next.is_some() {
+                turn(pool, day);
+            }
+            pool.terms.subscription.as_ref().is_some_and(|current| current.cancelled)
+        };
+        assert!(begun(&mut pool, 1, 1), "it begins and ends with its cycle");
+        assert!(begun(&mut pool, 2, 3), "a seat that is told of late is granted all the same");
+        assert_eq!(split(&pool), (1_200, 0));
+        let mut ended = pool.clone();
+        turn(&mut ended, "2027-02-10T00:00:00Z");
+        let remembered = ended.subscribe(&told(3, 9), at("2027-02-11T00:00:00Z")).unwrap().unwrap();
+        assert_eq!((remembered.effect, remembered.terms.next), (Effect::Keep, None), "it is over");
+        assert!(!begun(&mut pool, 4, 3), "what is newer takes it back");
+        assert_eq!(split(&pool), (1_200, 0));
     }
 
     #[test]
@@ -472,10 +526,10 @@ mod tests {
     fn a_cancelled_plan_keeps_its_free_credits_until_the_cycle_ends() {
         let mut pool = expert(1, "2027-01-10T00:00:00Z");
         pool.balance = pool.balance.after(Effect::Purchase(Credits::new(30))).unwrap();
-        let change = pool.cancel(at("2027-01-12T00:00:00Z")).unwrap().unwrap();
+        let change = pool.cancel(None, at("2027-01-12T00:00:00Z")).unwrap().unwrap();
         apply(&mut pool, change);
         assert_eq!((split(&pool), pool.next_refill()), ((400, 30), None));
-        assert_eq!(pool.cancel(at("2027-01-13T00:00:00Z")).unwrap(), None);
+        assert_eq!(pool.cancel(None, at("2027-01-13T00:00:00Z")).unwrap(), None);
         turn(&mut pool, "2027-02-10T00:00:00Z");
         assert_eq!(split(&pool), (0, 30));
         assert_eq!(pool.terms.subscription, None);
@@ -488,7 +542,7 @@ mod tests {
     fn taking_a_cancellation_back_grants_nothing() {
         let mut pool = expert(1, "2027-01-10T00:00:00Z");
         spend(&mut pool, 400);
-        let change = pool.cancel(at("2027-01-12T00:00:00Z")).unwrap().unwrap();
+        let change = pool.cancel(None, at("2027-01-12T00:00:00Z")).unwrap().unwrap();
         apply(&mut pool, change);
         subscribe(&mut pool, r#"{"plan":"multichannel_expert","seats":1}"#, "2027-01-13T00:00:00Z");
         assert_eq!(split(&pool), (0, 0));
@@ -510,11 +564,11 @@ mod tests {
     #[test]
     fn a_closed_account_takes_no_change() {
         let mut pool = expert(1, "2027-01-10T00:00:00Z");
-        let change = pool.close(at("2027-01-12T00:00:00Z")).unwrap();
+        let change = pool.close(None, at("2027-01-12T00:00:00Z")).unwrap();
         apply(&mut pool, change);
         assert_eq!(pool.turn(at("2028-01-01T00:00:00Z")), None);
-        assert_eq!(pool.close(at("2027-01-12T00:00:00Z")), None);
-        assert!(matches!(pool.cancel(at("2027-01-12T00:00:00Z")), Err(Error::AccountClosed)));
+        assert_eq!(pool.close(None, at("2027-01-12T00:00:00Z")), None);
+        assert!(matches!(pool.cancel(None, at("2027-01-12T00:00:00Z")), Err(Error::AccountClosed)));
         let again = request(r#"{"plan":"email"}"#);
         assert!(matches!(
             pool.subscribe(&again, at("2027-01-12T00:00:00Z")),

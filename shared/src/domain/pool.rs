@@ -170,9 +170,20 @@ pub struct Terms {
     /// A subscription that takes the place of the current one as soon as somebody sees to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
-    /// The version of the newest message of the billing system that was taken in.
+    /// The version of the newest message that told of a subscription, or of the end of the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing_version: Option<u64>,
+    /// The version of the newest message that told of a cancellation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_version: Option<u64>,
+}
+
+impl Terms {
+    /// The version of the newest message of the billing system that was taken in.
+    #[must_use]
+    pub fn version(&self) -> Option<u64> {
+        self.billing_version.max(self.cancelled_version)
+    }
 }
 
 /// A subscription that is to begin. Until it has, nothing can be charged to the pool, so that the
@@ -240,6 +251,7 @@ impl Pool {
                 newest_start: None,
                 next: None,
                 billing_version: None,
+                cancelled_version: None,
             },
             used: Usage::default(),
             tally: Tally::default(),

@@ -136,8 +136,8 @@ impl Team {
                 let request = subscription(plan, *seats, *restart, now);
                 vec![self.decide(now, |pool| pool.subscribe(&request, now))]
             }
-            Operation::Cancel => vec![self.decide(now, |pool| pool.cancel(now))],
-            Operation::Close => vec![self.decide(now, |pool| Ok(pool.close(now)))],
+            Operation::Cancel => vec![self.decide(now, |pool| pool.cancel(None, now))],
+            Operation::Close => vec![self.decide(now, |pool| Ok(pool.close(None, now)))],
             Operation::Restart => {
                 self.keep_up(now);
                 if !self.exists {
@@ -241,14 +241,15 @@ impl Team {
     }
 
     fn tell(&mut self, version: u64, told: &Told, now: Time) -> Came {
-        self.exists |= matches!(told, Told::Changed { .. });
-        let decide = |pool: &Pool| match told {
+        self.exists = true;
+        let version = Some(version);
+        self.decide(now, |pool| match told {
             Told::Changed { plan, seats, restart } => {
-                pool.subscribe(&subscription(plan, *seats, *restart, now), now)
+                let request = subscription(plan, *seats, *restart, now);
+                pool.subscribe(&SubscriptionRequest { version, ..request }, now)
             }
-            Told::Cancelled => pool.cancel(now),
-        };
-        self.decide(now, |pool| pool.in_order(Some(version), now, decide))
+            Told::Cancelled => pool.cancel(version, now),
+        })
     }
 
     fn decide(

@@ -172,7 +172,8 @@ fn nothing_is_charged_to_a_lane_of_a_closed_account() {
     calm(async |world| {
         let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         let now = world.now();
-        let closed = world.store().change(&team, now, |pool| Ok(pool.close(now))).await.unwrap();
+        let closed =
+            world.store().change(&team, now, |pool| Ok(pool.close(None, now))).await.unwrap();
         assert_eq!((closed.terms.account, closed.lanes), (Account::Closed, Credits::ZERO));
         let refused = charge_one(&store, &team, "c", world.now()).await;
         assert!(matches!(refused, Outcome::Refused(Error::AccountClosed)), "{refused:?}");

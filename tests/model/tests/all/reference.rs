@@ -75,7 +75,10 @@ pub struct Reference {
     pub accounts_paused: u32,
     accounts: BTreeMap<u8, Account>,
     choice: Choice,
-    newest_message: Option<u64>,
+    /// The newest messages of billing: of a subscription, and of a cancellation.
+    newest_change: Option<u64>,
+    newest_cancellation: Option<u64>,
+    had_a_plan: bool,
     used: BTreeMap<String, [u64; 3]>,
     /// Since when it is counted what came in, what was kept then, and what lapsed of late holds.
     since: Option<Day>,
@@ -105,7 +108,9 @@ impl Reference {
             accounts_paused: 0,
             accounts: BTreeMap::new(),
             choice: Choice::of_nobody(),
-            newest_message: None,
+            newest_change: None,
+            newest_cancellation: None,
+            had_a_plan: false,
             used: BTreeMap::new(),
             since: None,
             kept: 0,
@@ -224,21 +229,42 @@ impl Reference {
     }
 
     fn tell(&mut self, version: u64, told: &Told) -> Came {
+        self.exists = true;
         self.lapse();
-        if self.newest_message.is_some_and(|newest| version <= newest) {
+        let version = Some(version);
+        let is_newest = match told {
+            Told::Changed { .. } => version > self.newest_change,
+            Told::Cancelled if self.closed => {
+                version > self.newest_cancellation.max(self.newest_change)
+            }
+            Told::Cancelled => version > self.newest_cancellation,
+        };
+        if !is_newest {
             return Came::Done(0);
         }
-        let came = match told {
-            Told::Changed { plan, seats, restart } => {
-                let (plan, seats, restart) = (*plan, *seats, *restart);
-                self.apply(&Operation::Subscribe { plan, seats, restart }).remove(0)
-            }
-            Told::Cancelled => self.cancel(),
-        };
-        if came == Came::Done(0) {
-            self.newest_message = Some(version);
+        if self.closed {
+            return Came::Closed;
         }
-        came
+        match told {
+            Told::Changed { plan, seats, restart } => {
+                let is_cancelled = version <= self.newest_cancellation;
+                let has_ended = self.plan.is_none() && self.had_a_plan;
+                if !(is_cancelled && has_ended) {
+                    self.subscribe(plan, u64::from(*seats), *restart);
+                }
+                if let Some(plan) = &mut self.plan {
+                    plan.cancelled = is_cancelled;
+                }
+                self.newest_change = version;
+            }
+            Told::Cancelled => {
+                if let Some(plan) = self.plan.as_mut().filter(|_| version > self.newest_change) {
+                    plan.cancelled = true;
+                }
+                self.newest_cancellation = version;
+            }
+        }
+        Came::Done(0)
     }
 
     /// Does one operation; what came of its charges, its purchase or its gift.
@@ -493,6 +519,7 @@ impl Reference {
         }
         let lapsed = self.buckets().0;
         self.close_cycle(today, lapsed);
+        self.had_a_plan = true;
         self.plan = Some(Plan {
             name,
             seats,

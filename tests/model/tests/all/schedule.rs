@@ -328,7 +328,7 @@ async fn a_closed_account_is_not_billed() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = busy_team(&store, "t").await;
-    store.change(&team, now(), |pool| Ok(pool.close(now()))).await.unwrap();
+    store.change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
     let summary = refill::run(&app(store.clone(), MONTH_LATER), None).await;
     assert_eq!((summary.billed, summary.paused, summary.failed), (0, 0, 0));
     assert_eq!(charged(&store, &team, "acme").await, ["2027-01-10"]);

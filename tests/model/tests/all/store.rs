@@ -103,10 +103,10 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             ]
         }
         Operation::Cancel => {
-            vec![done(store.change(team, now, |pool| pool.cancel(now))).await]
+            vec![done(store.change(team, now, |pool| pool.cancel(None, now))).await]
         }
         Operation::Close => {
-            vec![done(store.change(team, now, |pool| Ok(pool.close(now)))).await]
+            vec![done(store.change(team, now, |pool| Ok(pool.close(None, now)))).await]
         }
         Operation::Restart => vec![done(store.restart(team, now)).await],
         Operation::Monitor(id) => vec![done(store.monitor(team, &account_id(*id), now)).await],

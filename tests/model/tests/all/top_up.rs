@@ -227,7 +227,7 @@ fn what_is_wanted_no_longer_is_not_bought() {
         choose(&store, &team, Some((400, 600))).await;
         assert_eq!(bring(&till, &due(&team, 1).1).await, nothing);
         choose(&store, &team, Some((401, 600))).await;
-        store.change(&team, now(), |pool| Ok(pool.close(now()))).await.unwrap();
+        store.change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
         assert_eq!(bring(&till, &due(&team, 1).1).await, nothing);
         assert!(payments.asked.lock().unwrap().is_empty());
     })

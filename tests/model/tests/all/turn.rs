@@ -86,7 +86,7 @@ async fn only_what_is_due_is_listed() {
         store.pool(team, boundary()).await.unwrap();
     }
     assert_eq!(due(boundary()).await, teams[..1]);
-    store.change(&teams[0], now(), |pool| Ok(pool.close(now()))).await.unwrap();
+    store.change(&teams[0], now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
     assert_eq!(due(boundary()).await, [], "a closed account is never due");
 }
 
@@ -98,7 +98,7 @@ async fn a_change_of_older_terms_does_not_land() {
     let team = team_with(&store, "t", 0).await;
     let seen = store.pool(&team, now()).await.unwrap();
     let seats = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
-    let cancel = seen.cancel(now()).unwrap().unwrap();
+    let cancel = seen.cancel(None, now()).unwrap().unwrap();
     store.change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
     assert!(
         !store
