@@ -21,8 +21,9 @@ use crate::domain::event::Event;
 use crate::domain::ids::Id;
 use batch::{Parcel, in_batches};
 
-/// How long a batch is tried before it is given up, if the invocation has that long.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a batch is tried before it is given up, if the invocation has that long. The stream comes
+/// again a limited number of times, so a bus that is down is waited for here.
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// How many batches are sent at a time.
 const AT_ONCE: usize = 4;

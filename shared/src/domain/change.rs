@@ -115,7 +115,7 @@ impl Pool {
                     return Err(Error::invalid("included_credits", detail));
                 }
                 let asked = Subscription { seats: request.seats, cancelled, ..current.clone() };
-                self.adjust(current, asked, terms, now)
+                self.adjust(current, &asked, terms, now)
             }
             Some(_) | None => {
                 let subscription = Subscription { cancelled, ..request.subscription(now) };
@@ -148,12 +148,12 @@ impl Pool {
     fn adjust(
         &self,
         current: &Subscription,
-        asked: Subscription,
+        asked: &Subscription,
         terms: Terms,
         now: Time,
     ) -> Change {
         let granted_seats = current.granted_seats.max(asked.seats);
-        let adjusted = Subscription { granted_seats, ..asked };
+        let adjusted = Subscription { granted_seats, ..asked.clone() };
         let before = granted(&self.terms, current, current.granted_seats);
         let more = granted(&terms, &adjusted, granted_seats).above(before);
         let effect = if more.is_zero() { Effect::Keep } else { Effect::Grant(more) };

@@ -126,8 +126,8 @@ pub enum Detail {
         /// The threshold.
         threshold: Credits,
     },
-    /// The credits fell below where the team wants more to be bought by itself, or an admin has chosen
-    /// that anew while they are below. The purchase that follows keeps to the month's limit.
+    /// The credits fell below where the team wants more to be bought by itself; or an admin has turned
+    /// that on, or raised its limit, while they are. The purchase that follows keeps to the limit.
     TopUpDue {
         /// The credits that are left.
         credits: Credits,

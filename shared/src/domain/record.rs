@@ -110,9 +110,10 @@ fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Eve
 }
 
 /// Whether a top-up that is wanted has not been so before. What is still wanted brings no other one,
-/// unless somebody has chosen it anew.
+/// unless it may cost more in a month than before.
 fn is_top_up_due(before: &Pool, after: &Pool) -> bool {
-    before.wanted_top_up().is_none() || before.settings.auto_top_up != after.settings.auto_top_up
+    let limit = |pool: &Pool| pool.wanted_top_up().map(|wanted| wanted.monthly_limit);
+    limit(before) < limit(after)
 }
 
 fn of_account(
@@ -356,11 +357,11 @@ mod tests {
     }
 
     #[test]
-    fn a_top_up_is_due_when_credits_fall_below_or_are_and_it_is_chosen_anew() {
+    fn a_top_up_is_due_when_credits_fall_below_or_it_is_turned_on_while_they_are() {
         let chosen = |below| AutoTopUp {
             below: Credits::new(below),
             credits: Credits::new(200),
-            monthly_limit: Credits::new(200),
+            monthly_limit: Credits::new(2_000),
         };
         let of = |(credits, below, failed): (u64, Option<u64>, bool)| {
             let mut pool = pool(credits, false, None);
@@ -377,13 +378,21 @@ mod tests {
             ((500, Some(500), true), (499, Some(500), true), false),
             ((499, Some(500), true), (499, Some(500), false), true),
             ((499, None, false), (499, Some(500), false), true),
-            ((499, Some(500), false), (499, Some(600), false), true),
+            ((499, Some(500), false), (499, Some(600), false), false),
             ((499, Some(500), false), (499, Some(400), false), false),
             ((499, Some(500), false), (499, None, false), false),
         ] {
             let change = Record::Pool(Images { before: Some(of(before)), after: of(after) });
             let expected = if is_due { &["top-up.due"][..] } else { &[] };
             assert_eq!(kinds(&change), expected, "{before:?} {after:?}");
+        }
+        let below = of((499, Some(500), false));
+        for (limit, is_due) in [(1_999, false), (2_000, false), (2_001, true)] {
+            let mut after = below.clone();
+            after.settings.auto_top_up =
+                Some(AutoTopUp { monthly_limit: Credits::new(limit), ..chosen(500) });
+            let change = Record::Pool(Images { before: Some(below.clone()), after });
+            assert_eq!(!kinds(&change).is_empty(), is_due, "{limit}");
         }
     }
 

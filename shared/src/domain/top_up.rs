@@ -1,9 +1,9 @@
 //! Automatic top-ups: credits that a team buys by itself.
 //!
 //! One is due when the team's credits fall below what its admins have chosen, once for each time that
-//! they do, and when an admin chooses anew while they are. The credits of a calendar month stay within
-//! the limit that was chosen. After one whose payment has failed there are none until an admin chooses
-//! anew.
+//! they do; to turn it on while they are, or to raise its limit, is as if they fell just then. The
+//! credits of a calendar month stay within the limit that was chosen. After one whose payment has
+//! failed there are none until an admin puts the settings anew.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -36,11 +36,11 @@ pub enum State {
 }
 
 impl TopUps {
-    /// What counts in the month of a purchase.
-    fn of_month(so_far: Option<Self>, at: Time) -> Self {
-        let month = at.day().first_of_month();
-        let of_month = so_far.filter(|so_far| so_far.month == month);
-        of_month.unwrap_or(Self { month, bought: Credits::ZERO })
+    /// What counts at that time. Clocks differ: who is late by his own counts in the new month.
+    fn at(so_far: Option<Self>, now: Time) -> Self {
+        let month = now.day().first_of_month();
+        let counts = so_far.filter(|so_far| so_far.month >= month);
+        counts.unwrap_or(Self { month, bought: Credits::ZERO })
     }
 
     /// After a purchase was begun; `None` if that is more than the month's limit.
@@ -52,7 +52,7 @@ impl TopUps {
     /// After a purchase has failed, which counts no longer.
     #[must_use]
     pub fn without(self, purchase: &Purchase) -> Self {
-        if Self::of_month(Some(self), purchase.at) == self {
+        if self.month == purchase.at.day().first_of_month() {
             Self { bought: self.bought.above(purchase.credits), ..self }
         } else {
             self
@@ -82,7 +82,7 @@ impl Pool {
     #[must_use]
     pub fn top_up(&self, now: Time) -> Option<(AutoTopUp, TopUps)> {
         let wanted = self.wanted_top_up()?;
-        let so_far = TopUps::of_month(self.top_ups, now);
+        let so_far = TopUps::at(self.top_ups, now);
         Some((wanted, so_far.plus(wanted.credits, wanted.monthly_limit)?))
     }
 }
@@ -118,7 +118,9 @@ mod tests {
             assert_eq!(next.map(|(_, after)| after.bought.get()), expected);
             pool.top_ups = next.map(|(_, after)| after).or(pool.top_ups);
         }
-        assert_eq!(bought(&pool, "2028-03-01T00:00:00Z"), Some(200), "a month later");
+        pool.top_ups = pool.top_up(at("2028-03-01T00:00:00Z")).map(|(_, after)| after);
+        assert_eq!(pool.top_ups.unwrap().bought.get(), 200, "a month later");
+        assert_eq!(bought(&pool, "2028-02-29T23:59:59Z"), Some(400), "by a clock that is late");
     }
 
     #[test]

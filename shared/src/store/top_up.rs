@@ -73,12 +73,12 @@ impl Store {
 
     /// The update of a pool that still wants a top-up, as it was seen to.
     fn count_top_up(&self, seen: &Pool, wanted: AutoTopUp, after: TopUps) -> Result<Update, Error> {
-        let settings = serde_dynamo::to_attribute_value(&seen.settings).map_err(Error::internal)?;
-        let condition = "terms.account = :active AND settings = :settings AND credits < :below \
-                         AND attribute_not_exists(failed_top_up)";
+        let chosen = serde_dynamo::to_attribute_value(wanted).map_err(Error::internal)?;
+        let condition = "terms.account = :active AND settings.auto_top_up = :chosen \
+                         AND credits < :below AND attribute_not_exists(failed_top_up)";
         self.write_top_ups(seen, after, "SET top_ups = :after", condition)?
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
-            .expression_attribute_values(":settings", settings)
+            .expression_attribute_values(":chosen", chosen)
             .expression_attribute_values(":below", keys::number(wanted.below.get()))
             .build()
             .map_err(Error::internal)

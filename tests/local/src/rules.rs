@@ -1,5 +1,5 @@
-//! The rules of the bus in the template that bring events to a function of the stack itself. What that
-//! does not take is tried again and then given up.
+//! The rule of the bus in the template that brings events to a function of the stack itself, `purchase`.
+//! What that does not take is tried again and then given up.
 
 use lambda_http::{Context, LambdaEvent, tracing};
 use purchase::Till;
@@ -16,7 +16,7 @@ const TOP_UPS: &str = "/Resources/Purchase/Properties/Events/TopUp/Properties/Pa
 /// How often an event is tried, as Lambda does for an invocation that nobody waits for.
 const ATTEMPTS: u32 = 3;
 
-/// The rules of the bus and their targets.
+/// The rule and its target.
 #[derive(Debug)]
 pub(crate) struct Rules {
     till: Till,

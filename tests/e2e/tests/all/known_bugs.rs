@@ -87,7 +87,7 @@ async fn nothing_is_lost_at_the_instant_of_a_reset() {
                 api.post(&billing(), "/teams/t/gifts", &key, &json!({ "credits": 10 })).await.ok(),
             ),
             _ => {
-                drop(api.send(Method::POST, &release, &member("t"), Some("done"), None).await.ok())
+                drop(api.send(Method::POST, &release, &member("t"), Some("done"), None).await.ok());
             }
         }
     });
@@ -146,7 +146,7 @@ async fn an_automatic_top_up_is_not_made_twice() {
     api.put(&admin("t"), "/teams/t/settings", &settings).await.ok();
     let charges = (0..100).map(async |n: u32| {
         api.charge("t", &n.to_string(), &found(2)).await.ok();
-        if n % 10 == 0 {
+        if n.is_multiple_of(10) {
             api.get("", "/dev/events").await.ok();
         }
     });

@@ -156,21 +156,22 @@ async fn a_payment_that_needs_a_step_has_failed() {
 }
 
 #[tokio::test]
-async fn what_is_chosen_while_credits_are_below_is_bought_at_once() {
+async fn to_turn_it_on_while_credits_are_below_is_as_if_they_fell() {
     let api = Api::start().await;
     api.team_with("t", 100).await;
-    for _ in 0..2 {
-        api.choose(&chosen(100)).await.ok();
-        assert_eq!(
-            (api.told("top-up.due").await.len(), api.total().await),
-            (1, 200),
-            "the same says nothing new"
-        );
-    }
-    api.choose(&chosen(150)).await.ok();
-    assert_eq!((api.told("top-up.due").await.len(), api.total().await), (2, 350));
-    api.choose(&Value::Null).await.ok();
-    assert_eq!((api.told("top-up.due").await.len(), api.state().await), (2, json!("off")));
+    let stands = async |top_up: &Value| {
+        api.choose(top_up).await.ok();
+        (api.told("top-up.due").await.len(), api.total().await)
+    };
+    assert_eq!(stands(&chosen(100)).await, (1, 200));
+    assert_eq!(stands(&chosen(100)).await, (1, 200), "the same says nothing new");
+    assert_eq!(stands(&chosen(150)).await, (1, 200), "they have not fallen since");
+    assert_eq!(stands(&Value::Null).await, (1, 200));
+    assert_eq!(api.state().await, "off");
+    let limited = |limit: u32| json!({ "below": 500, "credits": 150, "monthly_limit": limit });
+    assert_eq!(stands(&limited(150)).await, (2, 200), "100 of this month's 150 are bought");
+    assert_eq!(stands(&limited(250)).await, (3, 350), "a higher limit leaves room for it");
+    assert_eq!(stands(&limited(240)).await, (3, 350));
 }
 
 /// What a hold takes is out of the balance as well.

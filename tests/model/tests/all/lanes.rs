@@ -46,7 +46,7 @@ fn lanes_do_not_show() {
         .unwrap()
     });
     tested.unwrap();
-    assert!(taken.get() > 40, "{} lanes were seen", taken.get());
+    assert!(taken.get() > 10, "{} lanes were seen", taken.get());
 }
 
 async fn agree(

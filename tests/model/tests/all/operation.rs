@@ -257,8 +257,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     let top_up = (1..600_u16, 100..400_u16, 400..1_500_u16)
         .prop_map(|(below, credits, limit)| TopUp { below, credits, limit });
     prop_oneof![
-        8 => prop::collection::vec(charge(), 1..2).prop_map(Operation::Charge),
-        4 => prop::collection::vec(charge(), 2..120).prop_map(Operation::Charge),
+        11 => prop::collection::vec(charge(), 1..2).prop_map(Operation::Charge),
+        6 => prop::collection::vec(charge(), 2..120).prop_map(Operation::Charge),
         3 => (0..60_u8, 1..900_u16).prop_map(|(key, credits)| Operation::Purchase { key, credits }),
         2 => (0..60_u8, 1..300_u16).prop_map(|(key, credits)| Operation::Gift { key, credits }),
         4 => subscribe.prop_map(|(plan, seats, restart)| Operation::Subscribe { plan, seats, restart }),
@@ -270,7 +270,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (0..4_u8).prop_map(Operation::Monitor),
         1 => (0..5_u8).prop_map(Operation::StopMonitoring),
         3 => (0..12_u64, told).prop_map(|(version, told)| Operation::Tell { version, told }),
-        2 => (0..500_u16, prop::option::of(top_up))
+        3 => (0..500_u16, prop::option::weighted(0.8, top_up))
             .prop_map(|(low, top_up)| Operation::Choose { low, top_up }),
         5 => (1..50_u8).prop_map(Operation::Wait),
         2 => Just(Operation::Refill),

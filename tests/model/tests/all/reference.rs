@@ -64,6 +64,8 @@ pub struct Reference {
     paused: bool,
     /// How often enrichment was paused, and restarted.
     pub pauses: (u32, u32),
+    /// How often the pool did not cover something.
+    pub shortages: u32,
     /// How often credits fell below the threshold.
     pub lows: u32,
     /// How often a top-up was due, and how many of those nobody has seen to yet.
@@ -78,7 +80,6 @@ pub struct Reference {
     /// The newest messages of billing: of a subscription, and of a cancellation.
     newest_change: Option<u64>,
     newest_cancellation: Option<u64>,
-    had_a_plan: bool,
     used: BTreeMap<String, [u64; 3]>,
     /// Since when it is counted what came in, what was kept then, and what lapsed of late holds.
     since: Option<Day>,
@@ -101,6 +102,7 @@ impl Reference {
             closed: false,
             paused: false,
             pauses: (0, 0),
+            shortages: 0,
             lows: 0,
             due: 0,
             waiting: 0,
@@ -110,7 +112,6 @@ impl Reference {
             choice: Choice::of_nobody(),
             newest_change: None,
             newest_cancellation: None,
-            had_a_plan: false,
             used: BTreeMap::new(),
             since: None,
             kept: 0,
@@ -248,7 +249,8 @@ impl Reference {
         match told {
             Told::Changed { plan, seats, restart } => {
                 let is_cancelled = version <= self.newest_cancellation;
-                let has_ended = self.plan.is_none() && self.had_a_plan;
+                // It is counted since there was a plan.
+                let has_ended = self.plan.is_none() && self.since.is_some();
                 if !(is_cancelled && has_ended) {
                     self.subscribe(plan, u64::from(*seats), *restart);
                 }
@@ -386,6 +388,7 @@ impl Reference {
             if cost > balance {
                 self.paused |= is_enrichment;
                 self.pauses.0 += u32::from(is_enrichment);
+                self.shortages += 1;
                 return Came::Short { balance, required: cost };
             }
             self.events.push(Event::Spend(cost));
@@ -519,7 +522,6 @@ impl Reference {
         }
         let lapsed = self.buckets().0;
         self.close_cycle(today, lapsed);
-        self.had_a_plan = true;
         self.plan = Some(Plan {
             name,
             seats,

@@ -109,6 +109,7 @@ impl Reference {
         }
         let balance = self.balance();
         if balance < 50 {
+            self.shortages += 1;
             return Err(Came::Short { balance, required: 50 });
         }
         self.events.push(Event::Spend(50));

@@ -84,8 +84,9 @@ impl Reference {
         if self.closed {
             return Came::Closed;
         }
-        // What is chosen anew is looked at anew.
-        self.choice.was_wanted &= self.choice.top_up == top_up;
+        // With a higher limit it is looked at anew.
+        let limit = |top_up: Option<TopUp>| top_up.map(|top_up| top_up.limit);
+        self.choice.was_wanted &= limit(top_up) <= limit(self.choice.top_up);
         self.choice.low = low.into();
         self.choice.top_up = top_up;
         self.choice.declined = false;
