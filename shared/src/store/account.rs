@@ -82,9 +82,13 @@ impl Store {
         loop {
             let found = self.read_account(team, id).await?;
             let seen = found.ok_or_else(gone)?;
-            if seen.starting.is_some() {
+            if let Some(bill) = seen.bill(now.day()).filter(|_| seen.starting.is_some()) {
                 // Its first month may have been charged already, by a process that died then.
-                self.charge_month(seen, now).await?;
+                let is_charged = self.is_charged(&seen, &bill, now).await?;
+                let known = |seen: &MonitoredAccount| {
+                    if is_charged { seen.paid(&bill) } else { seen.unpaid(&bill, now) }
+                };
+                self.follow(seen, known).await?;
             } else if let Some(removed) = self.save(&seen, seen.removed(), &mut patience).await? {
                 return Ok(removed);
             }
@@ -137,12 +141,22 @@ impl Store {
         now: Time,
     ) -> Result<MonitoredAccount, Error> {
         let Some(bill) = account.doubtful(now) else { return Ok(account) };
-        let entry = account.entry(&bill, prices(now)?, now)?;
-        let is_charged = self.get(keys::entry(&entry)).await?.is_some();
+        let is_charged = self.is_charged(&account, &bill, now).await?;
         let known = |seen: &MonitoredAccount| {
             if is_charged { seen.paid(&bill) } else { seen.unpaid_for_good(&bill) }
         };
         self.follow(account, known).await.map(|(account, _)| account)
+    }
+
+    /// Whether anybody has charged a bill.
+    async fn is_charged(
+        &self,
+        account: &MonitoredAccount,
+        bill: &Bill,
+        now: Time,
+    ) -> Result<bool, Error> {
+        let entry = account.entry(bill, prices(now)?, now)?;
+        Ok(self.get(keys::entry(&entry)).await?.is_some())
     }
 
     async fn charge_month(&self, account: MonitoredAccount, now: Time) -> Result<Billed, Error> {

@@ -380,6 +380,40 @@ fn an_account_is_monitored_if_its_month_was_charged() {
     }
 }
 
+/// Who takes back a start that has died pays for it only if it was charged before.
+#[test]
+fn nothing_is_charged_for_an_account_that_is_removed_before_it_started() {
+    physics::run(1, Nature::CALM, now(), async |world| {
+        let mut outcomes = [0, 0];
+        for polls in 1.. {
+            let store = world.store();
+            let team = team_with(&store, &format!("team-{polls}"), 0).await;
+            let acme = account("acme");
+            let start = async { _ = store.monitor(&team, &acme, world.now()).await };
+            let came_to_its_end = dies_at(polls, Box::pin(start)).await.is_some();
+            // What it has sent arrives all the same.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let later = world.store();
+            let before = charged(&later, &team, "acme").await.len();
+            _ = later.stop_monitoring(&team, &acme, world.now()).await;
+            let tomorrow = app(world.store(), "2027-01-11T12:00:00Z");
+            assert_eq!(refill::run(&tomorrow, None).await.failed, 0);
+            assert_eq!(charged(&later, &team, "acme").await.len(), before, "{polls} polls");
+            for acme in later.monitored(&team).await.unwrap() {
+                assert_eq!((acme.status, acme.starting), (Status::Removed, None));
+                let is_paid = acme.paid_until.to_string() == "2027-02-10";
+                assert_eq!((acme.refused, is_paid), (None, before == 1), "{polls} polls");
+            }
+            outcomes[before] += 1;
+            if came_to_its_end {
+                break;
+            }
+        }
+        assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
+    })
+    .unwrap();
+}
+
 /// Whoever adds, removes and bills the same accounts at the same time: each month is charged once.
 #[test]
 fn all_at_once_charge_a_month_once() {
