@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 use shared::domain::Error;
 use shared::domain::catalogue::prices;
@@ -10,7 +11,12 @@ use shared::domain::ids::TeamId;
 use shared::domain::usage::Usage;
 use shared::http::{App, Body, Caller, Path};
 
-use crate::usage::so_far;
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EstimateRequest {
+    leads: u64,
+    actions: Vec<String>,
+}
 
 /// What the team can expect follows from its own hit rates, in the current cycle and in the one
 /// before it.
@@ -21,16 +27,18 @@ pub(super) async fn estimate(
     body: Body,
 ) -> Result<Json<Value>, Error> {
     caller.may_use(&team)?;
-    let work: Work = body.parse()?;
+    let EstimateRequest { leads, actions } = body.parse()?;
+    let work = Work { leads, actions };
     let now = app.clock.now();
     let prices = prices(now)?;
     let maximum = work.maximum(prices)?;
-    let pool = so_far(&app, &team, now).await?;
-    let mut used = pool.used;
-    if let Some(last) = app.store.statements(&team).await?.last() {
+    let view = app.store.view(&team, now).await?;
+    let mut used = view.with_open_holds_counted(now).used;
+    let statements = app.store.statements(&team).await?;
+    if let Some(last) = view.statements.last().or(statements.last()) {
         used.merge(&last.used);
     }
-    let balance = pool.balance.credits;
+    let balance = view.pool.balance.credits;
     let shortfall = maximum.above(balance);
     Ok(Json(json!({
         "maximum": maximum,

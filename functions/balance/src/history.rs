@@ -58,12 +58,12 @@ pub(super) async fn history(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     caller.may_use(&team)?;
-    let selection = query.selection()?;
+    let mut selection = query.selection()?;
     if !(1..=MAX_LIMIT).contains(&query.limit) {
         return Err(Error::invalid("limit", format!("must be 1 to {MAX_LIMIT}")));
     }
     let after = query.cursor.as_deref().map(decode).transpose()?;
-    app.store.pool(&team, app.clock.now()).await?;
+    selection.unwritten = app.store.view(&team, app.clock.now()).await?.entries;
     if wants_csv(&headers) {
         return csv(app.store, team, selection).await;
     }
@@ -85,12 +85,16 @@ impl HistoryQuery {
         if from.zip(to).is_some_and(|(from, to)| from > to) {
             return Err(Error::invalid("to", "must not be before `from`"));
         }
+        if let Some(Kind::Other(kind)) = &self.kind {
+            return Err(Error::invalid("kind", format!("unknown kind `{kind}`")));
+        }
         Ok(Selection {
-            kind: self.kind,
+            kind: self.kind.clone(),
             action: self.action.clone(),
             user: self.user.clone(),
             from,
             to,
+            unwritten: Vec::new(),
         })
     }
 }
@@ -135,7 +139,7 @@ fn wants_csv(headers: &HeaderMap) -> bool {
 struct Row<'a> {
     at: Time,
     id: &'a Id,
-    kind: Kind,
+    kind: &'a Kind,
     credits: i64,
     held: i64,
     action: Option<&'a str>,
@@ -152,7 +156,7 @@ impl<'a> From<&'a Entry> for Row<'a> {
         Self {
             at: entry.at,
             id: &entry.id,
-            kind: entry.kind,
+            kind: &entry.kind,
             credits: entry.credits,
             held: entry.held,
             action: entry.action.as_deref(),

@@ -10,7 +10,6 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use shared::domain::catalogue::{self, PriceList};
 use shared::domain::cycle::Cycle;
-use shared::domain::hold::Hold;
 use shared::domain::ids::TeamId;
 use shared::domain::plans::{PLANS, PlanView};
 use shared::domain::pool::Pool;
@@ -44,17 +43,15 @@ async fn balance(
     Path(team): Path<TeamId>,
 ) -> Result<Json<Value>, Error> {
     caller.may_use(&team)?;
-    let pool = app.store.balance(&team, app.clock.now()).await?;
-    let open = app.store.holds(&pool).await?;
-    let add = |sum: Credits, hold: &Hold| sum.plus(hold.remaining).unwrap_or(Credits::MAX);
-    Ok(Json(balance_view(&pool, open.iter().fold(Credits::ZERO, add))))
+    let view = app.store.view(&team, app.clock.now()).await?;
+    Ok(Json(balance_view(&view.pool, view.held())))
 }
 
 fn balance_view(pool: &Pool, held: Credits) -> Value {
     let subscription = pool.terms.subscription.as_ref();
     json!({
         "team": pool.team,
-        "plan": subscription.map(|subscription| subscription.plan),
+        "plan": subscription.map(|subscription| &subscription.plan),
         "seats": subscription.map(|subscription| subscription.seats),
         "cancelled": subscription.is_some_and(|subscription| subscription.cancelled),
         "credits": {
@@ -74,9 +71,9 @@ fn balance_view(pool: &Pool, held: Credits) -> Value {
 
 /// The caller's own team in the shape of lemlist's public API. Gifted credits count as paid ones.
 async fn own_credits(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Error> {
-    let pool = app.store.balance(caller.team()?, app.clock.now()).await?;
-    let plan = pool.terms.subscription.as_ref().map(|subscription| subscription.plan);
-    let is_trial = plan.is_some_and(|plan| plan.name == "free_trial");
+    let pool = app.store.view(caller.team()?, app.clock.now()).await?.pool;
+    let plan = pool.terms.subscription.as_ref().map(|subscription| subscription.plan.as_str());
+    let is_trial = plan == Some("free_trial");
     let free = pool.balance.free();
     Ok(Json(json!({
         "credits": pool.balance.credits,

@@ -10,6 +10,7 @@ use shared::domain::cycle::Cycle;
 use shared::domain::forecast::Forecast;
 use shared::domain::ids::TeamId;
 use shared::domain::pool::Pool;
+use shared::domain::projection::Projection;
 use shared::domain::purchase::Amount;
 use shared::domain::statement::{Spending, Statement};
 use shared::domain::time::Time;
@@ -32,38 +33,48 @@ pub(super) async fn usage(
 ) -> Result<Json<Value>, Error> {
     caller.may_use(&team)?;
     let now = app.clock.now();
-    let pool = so_far(&app, &team, now).await?;
+    let view = app.store.view(&team, now).await?;
+    let pool = view.with_open_holds_counted(now);
     Ok(match query {
         UsageQuery { cycle: Some(_), list: true } => {
             return Err(Error::invalid("query", "give either cycle or list"));
         }
-        UsageQuery { list: true, .. } => Json(list(&app.store.statements(&team).await?, &pool)),
-        UsageQuery { cycle: Some(start), .. } if !is_current(&pool, start) => {
-            Json(json!(past(&app.store.statement(&team, start).await?)))
+        UsageQuery { list: true, .. } => {
+            let mut statements = app.store.statements(&team).await?;
+            statements.extend(view.statements);
+            Json(list(&statements, &pool))
         }
-        UsageQuery { .. } => Json(json!(current(&pool, now))),
+        UsageQuery { cycle: Some(start), .. } => Json(json!(started_on(&app, &view, start, now).await?)),
+        UsageQuery { .. } => Json(json!(current(&pool, None, now))),
     })
 }
 
-/// The pool, with what was captured from holds that are still open counted already.
-pub(super) async fn so_far(app: &App, team: &TeamId, now: Time) -> Result<Pool, Error> {
-    let mut pool = app.store.balance(team, now).await?;
-    for hold in app.store.holds(&pool).await? {
-        pool.used.merge(&hold.used);
-        pool.weeks.add(hold.captured, now);
+/// The usage since a day on which a cycle started: of that cycle, or of all of them if plans were
+/// changed on that day.
+async fn started_on(
+    app: &App,
+    view: &Projection,
+    start: Date,
+    now: Time,
+) -> Result<View, Error> {
+    let mut statements = app.store.statements_of(&view.pool.team, start).await?;
+    let unwritten = view.statements.iter().filter(|statement| statement.start == start);
+    statements.extend(unwritten.cloned());
+    let ended = statements.into_iter().reduce(Statement::and);
+    let pool = view.with_open_holds_counted(now);
+    let is_current = pool.terms.cycle.is_some_and(|cycle| cycle.start == start);
+    match (ended, is_current) {
+        (before, true) => Ok(current(&pool, before, now)),
+        (Some(statement), false) => Ok(past(statement)),
+        (None, false) => Err(Error::NotFound("cycle")),
     }
-    Ok(pool)
-}
-
-fn is_current(pool: &Pool, start: Date) -> bool {
-    pool.terms.cycle.is_some_and(|cycle| cycle.start == start)
 }
 
 /// What was done in a cycle, as an answer shows it.
 #[derive(Serialize)]
-struct View<'a> {
+struct View {
     cycle: Option<Cycle>,
-    plan: Option<&'a str>,
+    plan: Option<String>,
     actions: Vec<ActionUsage>,
     credits: Spending,
     /// The price of what was bought.
@@ -72,25 +83,31 @@ struct View<'a> {
     forecast: Option<Forecast>,
 }
 
-fn current(pool: &Pool, now: Time) -> View<'_> {
-    let credits = Spending::so_far(pool);
+/// The current cycle, after the usage of cycles that started on its first day.
+fn current(pool: &Pool, before: Option<Statement>, now: Time) -> View {
+    let mut used = pool.used.clone();
+    let mut credits = Spending::so_far(pool);
+    if let Some(before) = before {
+        used.merge(&before.used);
+        credits = before.credits.and(credits);
+    }
     View {
         cycle: pool.terms.cycle,
-        plan: pool.terms.subscription.as_ref().map(|current| current.plan.name),
-        actions: pool.used.actions().collect(),
+        plan: pool.terms.subscription.as_ref().map(|current| current.plan.clone()),
+        actions: used.actions().collect(),
         credits,
         amount: credits.amount(),
         forecast: Some(pool.weeks.forecast(pool.balance.credits, now)),
     }
 }
 
-fn past(statement: &Statement) -> View<'_> {
+fn past(statement: Statement) -> View {
     let Statement { start, end, plan, used, credits, .. } = statement;
     View {
-        cycle: Some(Cycle { start: *start, end: *end }),
-        plan: plan.as_deref(),
+        cycle: Some(Cycle { start, end }),
+        plan,
         actions: used.actions().collect(),
-        credits: *credits,
+        credits,
         amount: credits.amount(),
         forecast: None,
     }

@@ -11,6 +11,7 @@ use shared::http::extract::parse;
 use shared::store::charge::Outcome;
 
 use crate::Answer;
+use crate::priced::{Unpriced, priced};
 
 /// One charge by direct invocation.
 ///
@@ -19,22 +20,24 @@ use crate::Answer;
 /// any other refusal is an answer.
 pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
     let now = app.clock.now();
-    let entry = match addressed(event, now) {
-        Ok(entry) => entry,
-        Err(error) => return Ok(Outcome::Refused(error).into()),
+    let outcome = match addressed(event, now) {
+        Ok(entry) => {
+            let team = entry.team.clone();
+            app.store.charge(&team, vec![entry], now).await.pop()
+        }
+        Err(unpriced) => Some(unpriced.outcome(app).await),
     };
-    let team = entry.team.clone();
-    match app.store.charge(&team, vec![entry], now).await.pop() {
+    match outcome {
         Some(Outcome::Refused(error)) if error.is_retryable() => Err(error),
         Some(outcome) => Ok(outcome.into()),
         None => Err(Error::internal("a charge has no outcome")),
     }
 }
 
-pub(crate) fn addressed(event: &[u8], now: Time) -> Result<Entry, Error> {
+pub(crate) fn addressed(event: &[u8], now: Time) -> Result<Entry, Unpriced> {
     let mut request: ChargeRequest = parse(event)?;
     let team = request.team.take().ok_or_else(|| Error::invalid("team", "is missing"))?;
     let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
     let user = request.user.take();
-    request.price(&team, key, user, prices(now)?, now)
+    priced(request.unpriced(&team, key, user, now), prices(now)?)
 }

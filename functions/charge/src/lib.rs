@@ -2,6 +2,7 @@
 //! queue.
 
 mod direct;
+mod priced;
 mod queue;
 
 use axum::extract::State;
@@ -24,6 +25,7 @@ use shared::store::charge::Outcome;
 use shared::store::patience::within;
 
 pub use direct::charge_directly;
+use priced::{Unpriced, priced};
 pub use queue::charge_queued;
 
 /// The routes of this function.
@@ -47,8 +49,10 @@ async fn charge(
     request.check_address(false)?;
     let user = caller.on_behalf_of(request.user.clone())?;
     let now = app.clock.now();
-    let entry = request.price(&team, key, Some(user), prices(now)?, now)?;
-    let outcome = app.store.charge(&team, vec![entry], now).await.pop();
+    let outcome = match priced(request.unpriced(&team, key, Some(user), now), prices(now)?) {
+        Ok(entry) => app.store.charge(&team, vec![entry], now).await.pop(),
+        Err(unpriced) => Some(unpriced.outcome(&app).await),
+    };
     let outcome = outcome.ok_or_else(|| Error::internal("a charge has no outcome"))?;
     answer::created(outcome, |entry| answer::one("charge", Charge::from(entry)))
 }
@@ -110,23 +114,26 @@ async fn charge_batch(
     }
     let now = app.clock.now();
     let list = prices(now)?;
-    let parsed: Vec<Result<Entry, Error>> = charges
+    let parsed: Vec<Result<Entry, Unpriced>> = charges
         .iter()
         .enumerate()
         .map(|(index, charge)| {
             let entry = batched(charge, &caller, &team, list, now);
-            entry.map_err(|error| error.within(&format!("charges[{index}]")))
+            entry.map_err(|unpriced| unpriced.within(&format!("charges[{index}]")))
         })
         .collect();
     let valid = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let mut outcomes = app.store.charge(&team, valid, now).await.into_iter();
-    let results = parsed.into_iter().map(|entry| match entry {
-        Ok(_) => outcomes
-            .next()
-            .unwrap_or_else(|| Outcome::Refused(Error::internal("a charge has no outcome"))),
-        Err(error) => Outcome::Refused(error),
-    });
-    Ok(Json(Results { results: results.map(Answer::from).collect() }))
+    let mut results = Vec::new();
+    for entry in parsed {
+        let outcome = match entry {
+            Ok(_) => outcomes.next(),
+            Err(unpriced) => Some(unpriced.outcome(&app).await),
+        };
+        let lost = || Outcome::Refused(Error::internal("a charge has no outcome"));
+        results.push(outcome.unwrap_or_else(lost).into());
+    }
+    Ok(Json(Results { results }))
 }
 
 fn batched(
@@ -135,12 +142,12 @@ fn batched(
     team: &TeamId,
     list: &PriceList,
     now: Time,
-) -> Result<Entry, Error> {
+) -> Result<Entry, Unpriced> {
     let mut request: ChargeRequest = parse(charge.get().as_bytes())?;
     request.check_address(true)?;
     let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
     let user = caller.on_behalf_of(request.user.clone())?;
-    request.price(team, key, Some(user), list, now)
+    priced(request.unpriced(team, key, Some(user), now), list)
 }
 
 /// Answers whatever invokes the function: the API, the queue or the pipeline.

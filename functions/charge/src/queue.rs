@@ -31,7 +31,7 @@ pub async fn charge_queued(app: &App, event: SqsEvent) -> Result<SqsBatchRespons
         let id = message.message_id.ok_or_else(|| Error::internal("a message has no id"))?;
         match addressed(message.body.unwrap_or_default().as_bytes(), now) {
             Ok(entry) => teams.entry(entry.team.clone()).or_default().push((id, entry)),
-            Err(error) => failed.push((id, error)),
+            Err(unpriced) => failed.extend(refusal((id, unpriced.outcome(app).await))),
         }
     }
     let refused = stream::iter(teams).map(async |(team, messages)| {

@@ -12,6 +12,7 @@ use shared::domain::catalogue::prices;
 use shared::domain::hold::{HoldRequest, HoldView};
 use shared::domain::ids::{Id, TeamId};
 use shared::http::{App, Body, Caller, Path, answer, idempotency_key};
+use shared::store::charge::Outcome;
 use shared::store::hold::Release;
 
 /// The routes of this function.
@@ -34,8 +35,12 @@ async fn reserve(
     let key = idempotency_key(&headers)?;
     let request: HoldRequest = body.parse()?;
     let now = app.clock.now();
-    let entry = request.entry(&team, key, caller.sub, prices(now)?, now)?;
-    let outcome = app.store.hold(entry, now).await?;
+    let asked = request.entry(&team, key, caller.sub, now)?;
+    let outcome = match asked.clone().sized(prices(now)?) {
+        Ok(entry) => app.store.hold(entry, now).await?,
+        // The catalogue may have had such work when the same request was made before.
+        Err(error) => Outcome::Replayed(app.store.replay(&asked).await?.ok_or(error)?),
+    };
     answer::created(outcome, |entry| answer::one("hold", HoldView::in_the_beginning(&entry)))
 }
 
@@ -56,7 +61,7 @@ async fn release(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     caller.may_use(&team)?;
-    let by = Release::ByOwner(idempotency_key(&headers)?, caller.sub);
+    let by = Release { key: idempotency_key(&headers)?, user: caller.sub };
     let now = app.clock.now();
     let (hold, was_before) = app.store.release(&team, &id, &by, now).await?;
     let body = Json(answer::one("hold", HoldView::at(hold, now)));

@@ -121,11 +121,13 @@ fn view(status: StatusCode, purchase: Purchase, next_action: Option<Value>) -> R
 }
 
 impl Till {
-    /// Brings a purchase as far as it goes now. Whatever crashed before, this goes on from there.
+    /// Brings a purchase as far as it goes now, after whatever crashed before. No payment is requested
+    /// for a closed account.
     async fn drive(&self, purchase: Purchase) -> Result<(Purchase, Option<Value>), Error> {
         if purchase.status != Status::Pending {
             return Ok((purchase, None));
         }
+        self.app.store.check_open(&purchase.team).await?;
         match self.payments.pay(&purchase).await? {
             Payment::Succeeded => {
                 Ok((self.app.store.settle(&purchase, self.app.clock.now()).await?, None))

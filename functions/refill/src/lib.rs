@@ -55,11 +55,11 @@ impl Summary {
     }
 
     fn count(self, billed: &Billed) -> Self {
-        let Billed { account, refused, by_this } = billed;
+        let Billed { account, refused } = billed;
         let is_paused = refused.is_some() && account.status == Status::Paused;
         Self {
-            billed: self.billed.saturating_add(u64::from(*by_this && refused.is_none())),
-            paused: self.paused.saturating_add(u64::from(*by_this && is_paused)),
+            billed: self.billed.saturating_add(u64::from(refused.is_none())),
+            paused: self.paused.saturating_add(u64::from(is_paused)),
             ..self
         }
     }
@@ -115,16 +115,14 @@ async fn unless_over(
 /// Does what is due for a team.
 async fn keep_up(app: &App, team: &TeamId, accounts: Vec<AccountId>) -> Result<Summary, Error> {
     let now = app.clock.now();
-    let (_, done) = app.store.kept_up(team, now).await?;
+    let done = app.store.keep_up(team, now).await?;
     let mut summary =
         Summary { turned: done.turned.into(), expired: done.expired, ..Summary::default() };
-    for billed in app.store.bill(team, accounts, now).await {
-        match billed {
-            Ok(billed) => summary = summary.count(&billed),
-            Err(error) => {
-                tracing::error!(%team, %error, "a monitored account was not billed");
-                summary.failed = 1;
-            }
+    match app.store.bill(team, accounts, now).await {
+        Ok(billed) => summary = billed.iter().fold(summary, Summary::count),
+        Err(error) => {
+            tracing::error!(%team, %error, "monitored accounts were not billed");
+            summary.failed = 1;
         }
     }
     Ok(summary)

@@ -34,7 +34,7 @@ pub(super) async fn list(
     Path(team): Path<TeamId>,
 ) -> Result<Json<Value>, Error> {
     caller.may_see(&team)?;
-    app.store.pool(&team, app.clock.now()).await?.check_open()?;
+    app.store.check_open(&team).await?;
     let accounts = app.store.monitored(&team).await?.into_iter();
     let listed = accounts.filter(|account| account.status != Status::Removed);
     Ok(Json(answer::one("accounts", listed.map(AccountView::from).collect::<Vec<_>>())))

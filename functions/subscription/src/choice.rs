@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::purchase::Limits;
-use shared::domain::settings::Settings;
+use shared::domain::settings::{Settings, SettingsRequest};
 use shared::http::{App, Body, Caller, Path};
+use shared::store::choice::Restarted;
 
 pub(super) async fn settings(
     State(app): State<App>,
@@ -15,7 +16,7 @@ pub(super) async fn settings(
     Path(team): Path<TeamId>,
 ) -> Result<Json<Settings>, Error> {
     caller.may_see(&team)?;
-    Ok(Json(app.store.pool(&team, app.clock.now()).await?.settings))
+    Ok(Json(app.store.view(&team, app.clock.now()).await?.pool.settings))
 }
 
 pub(super) async fn set(
@@ -26,7 +27,7 @@ pub(super) async fn set(
     body: Body,
 ) -> Result<Json<Settings>, Error> {
     caller.may_buy(&team)?;
-    let settings: Settings = body.parse()?;
+    let settings = Settings::from(body.parse::<SettingsRequest>()?);
     settings.check(&limits)?;
     Ok(Json(app.store.set(&team, &settings, app.clock.now()).await?.settings))
 }
@@ -37,10 +38,12 @@ pub(super) async fn restart(
     Path(team): Path<TeamId>,
 ) -> Result<Json<Value>, Error> {
     caller.is_of(&team)?;
-    let pool = app.store.restart(&team, app.clock.now()).await?;
+    let Restarted { view, resumed, still_paused } =
+        app.store.restart(&team, app.clock.now()).await?;
     Ok(Json(json!({
-        "team": pool.team,
-        "enrichment": "running",
-        "credits": { "total": pool.balance.credits },
+        "team": view.pool.team,
+        "enrichment": if view.pool.is_paused() { "paused" } else { "running" },
+        "credits": { "total": view.pool.balance.credits },
+        "monitored_accounts": { "resumed": resumed, "paused": still_paused },
     })))
 }

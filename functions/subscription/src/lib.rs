@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::change::Change;
 use shared::domain::ids::TeamId;
-use shared::domain::pool::Pool;
+use shared::domain::pool::{Pool, Terms};
 use shared::domain::purchase::{GiftRequest, Limits};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
@@ -36,7 +36,10 @@ struct Office {
 /// The routes of this function. An automatic top-up keeps to the limits of purchases.
 pub fn routes(app: App, limits: Limits) -> Router {
     Router::new()
-        .route("/teams/{team}/subscription", put(put_subscription).delete(cancel))
+        .route(
+            "/teams/{team}/subscription",
+            get(get_subscription).put(put_subscription).delete(cancel),
+        )
         .route("/teams/{team}/gifts", post(gift))
         .route("/teams/{team}/monitored-accounts", get(accounts::list))
         .route(
@@ -47,6 +50,15 @@ pub fn routes(app: App, limits: Limits) -> Router {
         .route("/teams/{team}/settings", get(choice::settings).put(choice::set))
         .route("/teams/{team}/enrichment/restart", post(choice::restart))
         .with_state(Office { app, limits })
+}
+
+async fn get_subscription(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<TeamId>,
+) -> Result<Json<Value>, Error> {
+    caller.may_see(&team)?;
+    view(&app.store.view(&team, app.clock.now()).await?.pool)
 }
 
 async fn put_subscription(
@@ -65,12 +77,10 @@ async fn put_subscription(
 
 async fn subscribe(app: &App, team: &TeamId, request: &SubscriptionRequest) -> Result<Pool, Error> {
     let now = app.clock.now();
-    // Terms that cannot be must not open an account either.
-    Pool::open(team.clone()).subscribe(request, now)?;
     change_or_open(app, team, now, |pool| pool.subscribe(request, now)).await
 }
 
-/// Changes a team that may be new here.
+/// Changes a team that may be new here. A change that a new team cannot have opens no account.
 async fn change_or_open(
     app: &App,
     team: &TeamId,
@@ -79,6 +89,7 @@ async fn change_or_open(
 ) -> Result<Pool, Error> {
     match app.store.change(team, now, &decide).await {
         Err(Error::NotFound("team")) => {
+            decide(&Pool::open(team.clone()))?;
             app.store.open(team).await?;
             app.store.change(team, now, decide).await
         }
@@ -138,16 +149,26 @@ fn view(pool: &Pool) -> Result<Json<Value>, Error> {
 }
 
 fn subscription(pool: &Pool) -> Option<Value> {
-    let subscription = pool.terms.subscription.as_ref()?;
+    let Terms { subscription, scheduled, account_created_at, cycle, .. } = &pool.terms;
+    if subscription.is_none() && scheduled.is_none() {
+        return None;
+    }
+    let current = subscription.as_ref();
     Some(json!({
-        "plan": subscription.plan,
-        "seats": subscription.seats,
-        "started_at": subscription.started_at,
-        "account_created_at": pool.terms.account_created_at,
-        "included_credits": subscription.included_credits,
-        "cancelled": subscription.cancelled,
-        "cycle": pool.terms.cycle,
+        "plan": current.map(|current| &current.plan),
+        "seats": current.map(|current| current.seats),
+        "started_at": current.map(|current| current.started_at),
+        "account_created_at": account_created_at,
+        "included_credits": current.and_then(|current| current.included_credits),
+        "cancelled": current.is_some_and(|current| current.cancelled),
+        "cycle": cycle,
         "next_refill": pool.next_refill(),
+        "scheduled": scheduled.as_ref().map(|scheduled| json!({
+            "plan": scheduled.plan,
+            "seats": scheduled.seats,
+            "started_at": scheduled.started_at,
+            "included_credits": scheduled.included_credits,
+        })),
         "version": pool.terms.version(),
     }))
 }

@@ -18,6 +18,9 @@ const PART_OF_LEFT: f64 = 0.25;
 /// No pause is longer.
 const LONGEST: Duration = Duration::from_secs(1);
 
+/// No pause of an operation that others wait for is longer.
+const LONGEST_IF_AWAITED: Duration = Duration::from_millis(40);
+
 tokio::task_local! {
     static DEADLINE: Instant;
 }
@@ -41,6 +44,7 @@ fn after(time: Duration) -> Instant {
 pub struct Patience {
     deadline: Instant,
     ceiling: Duration,
+    longest: Duration,
 }
 
 impl Patience {
@@ -49,7 +53,22 @@ impl Patience {
     pub fn until(time: Duration) -> Self {
         let own = after(time);
         let deadline = DEADLINE.try_with(|whole| own.min(*whole)).unwrap_or(own);
-        Self { deadline, ceiling: FIRST }
+        Self { deadline, ceiling: FIRST, longest: LONGEST }
+    }
+
+    /// The same with short pauses, for an operation that others wait for: it must not be the one that
+    /// loses to them again and again.
+    #[must_use]
+    pub fn if_awaited(self) -> Self {
+        Self { longest: LONGEST_IF_AWAITED, ..self }
+    }
+
+    /// Waits at random up to that time.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the time is up.
+    pub async fn wait(&self, longest: Duration) -> Result<(), Error> {
+        self.bound(sleep(longest.mul_f64(fastrand::f64()))).await
     }
 
     /// Waits for one try, but not longer than all of them may take.
@@ -74,8 +93,8 @@ impl Patience {
         if self.is_over() { Err(Error::Busy) } else { Ok(()) }
     }
 
-    /// Waits at random before the next try: longer from try to try, and no longer than a part of the
-    /// time that is left, so that who has waited for long is not the one who goes away with nothing.
+    /// Full jitter: up to three times longer per attempt, at most 1 s, never more than a quarter of the
+    /// time left.
     ///
     /// # Errors
     /// [`Error::Busy`] when the time is up.
@@ -86,7 +105,7 @@ impl Patience {
         }
         let ceiling = self.ceiling.min(left.mul_f64(PART_OF_LEFT));
         sleep(ceiling.mul_f64(fastrand::f64())).await;
-        self.ceiling = self.ceiling.saturating_mul(GROWTH).min(LONGEST);
+        self.ceiling = self.ceiling.saturating_mul(GROWTH).min(self.longest);
         Ok(())
     }
 }

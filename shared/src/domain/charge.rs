@@ -69,25 +69,43 @@ impl ChargeRequest {
         list: &PriceList,
         at: Time,
     ) -> Result<Entry, Error> {
-        let price = list.price(&self.action)?;
-        let outcome = price.outcome(self.outcome.as_deref())?;
-        let cost = price.cost(self.quantity, outcome, self.own_key)?;
-        let (kind, held) = match self.hold {
-            Some(_) => (Kind::Capture, cost.lost()),
-            None => (Kind::Charge, 0),
-        };
-        Ok(Entry {
-            credits: cost.lost(),
-            held,
+        self.unpriced(team, key, user, at).priced(list)
+    }
+
+    /// The ledger entry of this charge without its price.
+    #[must_use]
+    pub fn unpriced(self, team: &TeamId, key: Key, user: Option<UserId>, at: Time) -> Entry {
+        let kind = if self.hold.is_some() { Kind::Capture } else { Kind::Charge };
+        Entry {
             hold: self.hold,
             action: Some(self.action),
             quantity: Some(self.quantity),
-            outcome: Some(outcome.to_owned()),
+            outcome: self.outcome,
             own_key: Some(self.own_key),
-            price_version: Some(list.version.to_owned()),
             user,
             reference: self.reference,
             ..Entry::of_key(team, key, kind, at)
+        }
+    }
+}
+
+impl Entry {
+    /// The entry of a charge with its price of `list`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an action or an outcome that the list does not have, or a quantity out of
+    /// range.
+    pub fn priced(self, list: &PriceList) -> Result<Self, Error> {
+        let price = list.price(self.action.as_deref().unwrap_or_default())?;
+        let outcome = price.outcome(self.outcome.as_deref())?;
+        let own_key = self.own_key.unwrap_or_default();
+        let cost = price.cost(self.quantity.unwrap_or(1), outcome, own_key)?;
+        Ok(Self {
+            credits: cost.lost(),
+            held: if self.hold.is_some() { cost.lost() } else { 0 },
+            outcome: Some(outcome.to_owned()),
+            price_version: Some(list.version.to_owned()),
+            ..self
         })
     }
 }

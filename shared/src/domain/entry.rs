@@ -8,7 +8,7 @@ use super::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
 use super::time::Time;
 
 /// What an entry tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// An action was charged, perhaps with 0 credits.
@@ -27,12 +27,15 @@ pub enum Kind {
     Grant,
     /// Free credits lapsed.
     Expiry,
+    /// A kind that a newer version wrote.
+    #[serde(untagged)]
+    Other(String),
 }
 
 impl Kind {
     /// The word that stands for it in an item and an answer.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Charge => "charge",
             Self::Capture => "capture",
@@ -42,6 +45,7 @@ impl Kind {
             Self::Gift => "gift",
             Self::Grant => "grant",
             Self::Expiry => "expiry",
+            Self::Other(name) => name,
         }
     }
 }

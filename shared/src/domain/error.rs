@@ -64,6 +64,9 @@ pub enum Error {
     /// The hold was released, or its time is over.
     #[error("the hold is closed; the charge may be made without it")]
     HoldClosed,
+    /// The team has as many open holds as it can have.
+    #[error("the team has too many open holds; release some or wait until they expire")]
+    TooManyHolds,
     /// The idempotency key belongs to another request already.
     #[error("this idempotency key was used for another request")]
     KeyReused,
@@ -120,6 +123,7 @@ impl Error {
             | Self::EnrichmentPaused
             | Self::NothingToRestart
             | Self::HoldClosed
+            | Self::TooManyHolds
             | Self::KeyReused
             | Self::TooLarge
             | Self::UnsupportedMediaType => false,

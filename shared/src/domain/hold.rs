@@ -1,8 +1,8 @@
 //! Holds: credits that are out of the balance, so that what they are for will be paid.
 //!
-//! A hold needs no split into free and purchased credits. It remembers the epoch in which it was
-//! taken; the pool remembers how many purchased credits each earlier epoch used. From that follows
-//! what comes back of it, see [`Pool::take_back`].
+//! A hold needs no split into free and purchased credits. It stores the epoch in which it was taken;
+//! the pool stores how many purchased credits each earlier epoch used. From that follows what comes
+//! back of it, see [`Pool::take_back`].
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,9 @@ pub const MAX_SECONDS: u32 = 45 * 24 * 60 * 60;
 
 /// The most credits of one hold.
 pub const MAX_HOLD: Credits = Credits::new(1_000_000_000);
+
+/// The most open holds of a team.
+pub const OPEN_HOLDS_MAX: u64 = 1_000;
 
 /// The most leads that a hold can be sized for.
 const MAX_LEADS: u64 = 1_000_000;
@@ -60,7 +63,7 @@ pub struct Hold {
     pub remaining: Credits,
     /// The credits that were captured.
     pub captured: Credits,
-    /// How it stands, as far as anybody has seen to it.
+    /// Stored status; may still be `open` after `expires_at`.
     pub status: Status,
     /// The pool's epoch in which it was taken.
     pub epoch: u64,
@@ -71,9 +74,10 @@ pub struct Hold {
     /// What was captured, by action.
     #[serde(default)]
     pub used: Usage,
-    /// Whether it was taken while enrichment was paused, so that none can be captured from it.
-    #[serde(default)]
-    pub without_enrichment: bool,
+    /// The number of the pause of enrichment during which it was taken. No enrichment is captured from
+    /// it before the restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<u64>,
     /// What the caller's own records call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
@@ -81,7 +85,6 @@ pub struct Hold {
 
 /// What a hold is sized for: so many leads, each action on each of them, all of them successful.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Work {
     /// How many leads, 1 to a million.
     pub leads: u64,
@@ -158,7 +161,7 @@ const fn an_hour() -> u32 {
 }
 
 impl HoldRequest {
-    /// The ledger entry of the hold, sized at the prices of `list`.
+    /// The ledger entry of the hold. One for work is yet to be sized, see [`Entry::sized`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for what is out of range, or if both an amount and work are given.
@@ -167,7 +170,6 @@ impl HoldRequest {
         team: &TeamId,
         key: Key,
         user: UserId,
-        list: &PriceList,
         at: Time,
     ) -> Result<Entry, Error> {
         if !(1..=MAX_SECONDS).contains(&self.expires_in) {
@@ -186,12 +188,9 @@ impl HoldRequest {
                 return Err(Error::invalid("credits", "give either credits or actions, not both"));
             }
         };
-        let credits = match &work {
-            Some(work) => work.maximum(list)?,
-            None => self.credits.unwrap_or_default(),
-        };
-        if credits.is_zero() || credits > MAX_HOLD {
-            return Err(Error::invalid("credits", format!("must be 1 to {MAX_HOLD}")));
+        let credits = self.credits.unwrap_or_default();
+        if work.is_none() {
+            check_size(credits)?;
         }
         let id = Id::of("h", team, key.as_str());
         Ok(Entry {
@@ -204,6 +203,26 @@ impl HoldRequest {
             ..Entry::of_key(team, key, Kind::Hold, at)
         })
     }
+}
+
+impl Entry {
+    /// The entry of a hold, sized at the prices of `list` if it is for work.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for work that the list does not have, or that costs too much for a hold.
+    pub fn sized(self, list: &PriceList) -> Result<Self, Error> {
+        let Some(work) = &self.work else { return Ok(self) };
+        let credits = work.maximum(list)?;
+        check_size(credits)?;
+        Ok(Self { held: credits.gained(), ..self })
+    }
+}
+
+fn check_size(credits: Credits) -> Result<(), Error> {
+    if credits.is_zero() || credits > MAX_HOLD {
+        return Err(Error::invalid("credits", format!("must be 1 to {MAX_HOLD}")));
+    }
+    Ok(())
 }
 
 impl Hold {
@@ -223,12 +242,12 @@ impl Hold {
             reset_epoch: pool.terms.reset_epoch,
             expires_at: entry.at.plus_seconds(entry.expires_in?),
             used: Usage::default(),
-            without_enrichment: pool.paused_at.is_some(),
+            pause: pool.pause(),
             reference: entry.reference.clone(),
         })
     }
 
-    /// How it stands now, whether or not anybody has seen to its expiry.
+    /// Its status now, whether or not its expiry is written back.
     #[must_use]
     pub fn status_at(&self, now: Time) -> Status {
         match self.status {

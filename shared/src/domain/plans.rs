@@ -1,7 +1,7 @@
 //! The plans and the free credits that each one grants.
 
 use jiff::civil::{Date, date};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::Credits;
 use super::time::Time;
@@ -11,47 +11,74 @@ pub const EMAIL_PRO_CUTOFF: Date = date(2025, 12, 18);
 
 /// All plans.
 pub const PLANS: &[Plan] = &[
-    Plan { name: "free_trial", grant: Grant::PerTeam(Credits::new(200)), cadence: Cadence::Once },
-    Plan { name: "email", grant: Grant::PerTeam(Credits::ZERO), cadence: Cadence::None },
+    Plan {
+        name: "free_trial",
+        grant: grant(200, Per::Team, Cadence::Once),
+        takes_agreed_amount: false,
+    },
+    Plan { name: "email", grant: grant(0, Per::Team, Cadence::None), takes_agreed_amount: false },
     Plan {
         name: "email_pro",
-        grant: Grant::PerSeatIfCreatedBefore(Credits::new(1_000), EMAIL_PRO_CUTOFF),
-        cadence: Cadence::Monthly,
+        grant: GrantTerms {
+            account_created_before: Some(EMAIL_PRO_CUTOFF),
+            ..grant(1_000, Per::Seat, Cadence::Monthly)
+        },
+        takes_agreed_amount: false,
     },
     Plan {
         name: "multichannel_expert",
-        grant: Grant::PerSeat(Credits::new(400)),
-        cadence: Cadence::Monthly,
+        grant: grant(400, Per::Seat, Cadence::Monthly),
+        takes_agreed_amount: false,
     },
-    Plan { name: "enterprise", grant: Grant::AsAgreed(Credits::new(400)), cadence: Cadence::Once },
+    Plan {
+        name: "enterprise",
+        grant: grant(400, Per::Team, Cadence::Once),
+        takes_agreed_amount: true,
+    },
 ];
 
-/// One plan. It is written as its name.
+const fn grant(credits: u64, per: Per, cadence: Cadence) -> GrantTerms {
+    GrantTerms { credits: Credits::new(credits), per, cadence, account_created_before: None }
+}
+
+/// One plan that can be subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The plan's name.
     pub name: &'static str,
     /// The free credits that it grants.
-    pub grant: Grant,
-    /// How often it grants them.
-    pub cadence: Cadence,
+    pub grant: GrantTerms,
+    /// Whether a subscription may agree on another amount of credits.
+    pub takes_agreed_amount: bool,
 }
 
-/// How many free credits a plan grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grant {
-    /// So many for the team.
-    PerTeam(Credits),
-    /// So many for each seat.
-    PerSeat(Credits),
-    /// So many for each seat of an account that was created before the day; else none.
-    PerSeatIfCreatedBefore(Credits, Date),
-    /// The amount agreed when the team subscribed, or else so many.
-    AsAgreed(Credits),
+/// The terms of a grant of free credits. A subscription stores them at its start, so that a plan
+/// that changes or is unknown to a binary does not affect existing subscribers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantTerms {
+    /// The credits of one grant, for the team or for each seat.
+    pub credits: Credits,
+    /// What `credits` is multiplied by.
+    pub per: Per,
+    /// How often the credits are granted.
+    pub cadence: Cadence,
+    /// Only an account that was created before this day (UTC) is granted anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_created_before: Option<Date>,
+}
+
+/// What a grant is multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Per {
+    /// Nothing: one grant for the whole team.
+    Team,
+    /// The number of seats.
+    Seat,
 }
 
 /// How often a plan grants its free credits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cadence {
     /// When the subscription starts, and never again for it.
@@ -62,60 +89,24 @@ pub enum Cadence {
     None,
 }
 
-/// What a grant depends on besides the plan.
-#[derive(Clone, Copy, Debug)]
-pub struct GrantTerms {
-    /// The seats that count.
-    pub seats: u32,
-    /// When the account was created.
-    pub account_created_at: Time,
-    /// The amount agreed at the start, where the plan knows one.
-    pub included_credits: Option<Credits>,
-}
-
-/// There is no plan of that name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown plan `{0}`")]
-pub struct UnknownPlan(String);
-
-impl TryFrom<String> for Plan {
-    type Error = UnknownPlan;
-
-    fn try_from(name: String) -> Result<Self, UnknownPlan> {
-        let plan = PLANS.iter().find(|plan| plan.name == name);
-        plan.copied().ok_or(UnknownPlan(name))
-    }
-}
-
-impl Serialize for Plan {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name)
-    }
-}
-
-impl<'de> Deserialize<'de> for Plan {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
-    }
-}
-
 impl Plan {
-    /// The free credits for these terms.
+    /// The plan of that name.
     #[must_use]
-    pub fn grant(self, terms: GrantTerms) -> Credits {
-        let per_seat =
-            |credits: Credits| Credits::new(credits.get().saturating_mul(terms.seats.into()));
-        match self.grant {
-            Grant::PerTeam(credits) => credits,
-            Grant::PerSeat(credits) => per_seat(credits),
-            Grant::PerSeatIfCreatedBefore(credits, day) => {
-                if terms.account_created_at.day() < day {
-                    per_seat(credits)
-                } else {
-                    Credits::ZERO
-                }
-            }
-            Grant::AsAgreed(standard) => terms.included_credits.unwrap_or(standard),
+    pub fn find(name: &str) -> Option<&'static Self> {
+        PLANS.iter().find(|plan| plan.name == name)
+    }
+}
+
+impl GrantTerms {
+    /// The free credits of one grant for that many seats.
+    #[must_use]
+    pub fn grant(self, seats: u32, account_created_at: Time) -> Credits {
+        if self.account_created_before.is_some_and(|day| account_created_at.day() >= day) {
+            return Credits::ZERO;
+        }
+        match self.per {
+            Per::Team => self.credits,
+            Per::Seat => Credits::new(self.credits.get().saturating_mul(seats.into())),
         }
     }
 }
@@ -125,19 +116,15 @@ impl Plan {
 pub struct PlanView {
     plan: &'static str,
     credits: Credits,
-    per: &'static str,
+    per: Per,
     cadence: Cadence,
     account_created_before: Option<Date>,
 }
 
 impl From<Plan> for PlanView {
-    fn from(plan: Plan) -> Self {
-        let (credits, per, account_created_before) = match plan.grant {
-            Grant::PerTeam(credits) | Grant::AsAgreed(credits) => (credits, "team", None),
-            Grant::PerSeat(credits) => (credits, "seat", None),
-            Grant::PerSeatIfCreatedBefore(credits, day) => (credits, "seat", Some(day)),
-        };
-        Self { plan: plan.name, credits, per, cadence: plan.cadence, account_created_before }
+    fn from(Plan { name, grant, .. }: Plan) -> Self {
+        let GrantTerms { credits, per, cadence, account_created_before } = grant;
+        Self { plan: name, credits, per, cadence, account_created_before }
     }
 }
 
@@ -145,25 +132,19 @@ impl From<Plan> for PlanView {
 mod tests {
     use super::*;
 
-    fn grant(plan: &str, seats: u32, created: &str, included_credits: Option<u64>) -> u64 {
-        let terms = GrantTerms {
-            seats,
-            account_created_at: created.parse().unwrap(),
-            included_credits: included_credits.map(Credits::new),
-        };
-        Plan::try_from(plan.to_owned()).unwrap().grant(terms).get()
+    fn grant(plan: &str, seats: u32, created: &str) -> u64 {
+        Plan::find(plan).unwrap().grant.grant(seats, created.parse().unwrap()).get()
     }
 
     #[test]
     fn every_row() {
         let (old, new) = ("2025-12-17T23:59:59Z", "2025-12-18T00:00:00Z");
-        assert_eq!(grant("free_trial", 5, new, None), 200);
-        assert_eq!(grant("email", 5, new, None), 0);
-        assert_eq!(grant("email_pro", 5, old, None), 5_000);
-        assert_eq!(grant("email_pro", 5, new, None), 0);
-        assert_eq!(grant("multichannel_expert", 3, new, None), 1_200);
-        assert_eq!(grant("enterprise", 50, new, None), 400);
-        assert_eq!(grant("enterprise", 50, old, Some(10_000)), 10_000);
-        assert!(Plan::try_from("platinum".to_owned()).is_err());
+        assert_eq!(grant("free_trial", 5, new), 200);
+        assert_eq!(grant("email", 5, new), 0);
+        assert_eq!(grant("email_pro", 5, old), 5_000);
+        assert_eq!(grant("email_pro", 5, new), 0);
+        assert_eq!(grant("multichannel_expert", 3, new), 1_200);
+        assert_eq!(grant("enterprise", 50, new), 400);
+        assert!(Plan::find("platinum").is_none());
     }
 }

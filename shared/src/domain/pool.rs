@@ -3,8 +3,6 @@
 //! Free credits are what lies above the purchased watermark. Because they are always spent first,
 //! no operation has to know the split: each is one conditional write without a read before it.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::Credits;
@@ -12,6 +10,7 @@ use super::cycle::Cycle;
 use super::forecast::Weeks;
 use super::hold::Hold;
 use super::ids::{Id, TeamId};
+use super::owed::{Group, Owed};
 use super::plans::Cadence;
 use super::settings::Settings;
 use super::shortage::Refused;
@@ -100,16 +99,27 @@ pub struct Pool {
     /// What it holds.
     #[serde(flatten)]
     pub balance: Balance,
-    /// What the open holds were taken for, captured or not.
+    /// The sum of the open holds' credits, captured or not.
     pub held: Credits,
-    /// What the open lanes were taken for, spent or not.
+    /// The number of open holds.
+    #[serde(default)]
+    pub open_holds: u64,
+    /// The epoch in which the newest hold was taken.
+    #[serde(default)]
+    pub hold_epoch: u64,
+    /// The sum of the open lanes' credits, spent or not.
     pub lanes: Credits,
-    /// Counts the lanes that were taken or given back. Where it is the same, they are.
+    /// Counts the lanes that were opened, extended or returned. Between two equal values none was.
     pub lane_moves: u64,
-    /// Counts the grants. What a hold gives back depends on the epoch in which it was taken.
+    /// Until this instant one process makes a change that needs all lanes returned: no lane is opened
+    /// or extended, and other processes wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changing_until: Option<Time>,
+    /// Counts the grants. What a hold returns depends on the epoch in which it was taken.
     pub epoch: u64,
-    /// The purchased credits that earlier epochs used and that holds of theirs may still bring back.
-    pub owed: BTreeMap<String, Credits>,
+    /// The purchased credits that earlier epochs used and that open holds may still bring back.
+    #[serde(default)]
+    pub owed: Owed,
     /// Counts the changes of the terms. A write that was decided on older terms must not land.
     pub version: u64,
     /// All that charges and purchases do not touch.
@@ -126,11 +136,14 @@ pub struct Pool {
     /// Since when enrichment is paused, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Time>,
+    /// Counts the pauses of enrichment.
+    #[serde(default)]
+    pub pauses: u64,
     /// The first charge that was refused since credits last came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
     /// What the team's admins have chosen.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub settings: Settings,
     /// What it buys by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,11 +151,12 @@ pub struct Pool {
     /// The automatic top-up whose payment has failed, until an admin puts the settings anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_top_up: Option<Id>,
-}
-
-/// As serde wants it.
-fn is_default(settings: &Settings) -> bool {
-    *settings == Settings::default()
+    /// The number of purchases that are neither paid nor failed.
+    #[serde(default)]
+    pub pending_purchases: u64,
+    /// Whether an automatic top-up waits until no purchase is pending.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub top_up_waits: bool,
 }
 
 /// What a pool's grants depend on.
@@ -158,36 +172,45 @@ pub struct Terms {
     pub subscription: Option<Subscription>,
     /// The epoch that the last reset began; the free credits of earlier ones have lapsed.
     pub reset_epoch: u64,
-    /// The epochs in [`Pool::owed`], and when each ended.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub owing: Vec<Owing>,
     /// The current cycle, while there is a subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle: Option<Cycle>,
     /// When the newest subscription started, whatever has become of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_start: Option<Time>,
-    /// A subscription that takes the place of the current one as soon as somebody sees to it.
+    /// A subscription that begins before anything else is decided, whatever a clock says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
-    /// The version of the newest message that told of a subscription, or of the end of the account.
+    /// A subscription that begins at its `started_at`, which was in the future.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<Subscription>,
+    /// The version of the newest message that changed the subscription or closed the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing_version: Option<u64>,
-    /// The version of the newest message that told of a cancellation.
+    /// The version of the newest message that named a start. A scheduled subscription is of it, or
+    /// was replaced by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_version: Option<u64>,
+    /// The version of the newest cancellation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_version: Option<u64>,
+    /// `billing_version` when the current cycle began. Later versions belong to this cycle, even if
+    /// they arrive in another order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle_version: Option<u64>,
 }
 
 impl Terms {
-    /// The version of the newest message of the billing system that was taken in.
+    /// The version of the newest message of the billing system.
     #[must_use]
     pub fn version(&self) -> Option<u64> {
-        self.billing_version.max(self.cancelled_version)
+        self.billing_version.max(self.start_version).max(self.cancelled_version)
     }
 }
 
-/// A subscription that is to begin. Until it has, nothing can be charged to the pool, so that the
-/// free credits that lapse with the old one stand still once all lanes are called back.
+/// A subscription that takes the place of the current one. While it waits, nothing can be charged to
+/// the pool, so that the free credits that lapse with the old one stand still once all lanes are
+/// returned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Next {
     /// The subscription.
@@ -196,15 +219,15 @@ pub struct Next {
     pub since: Time,
 }
 
-/// An epoch that used purchased credits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owing {
-    /// The epoch.
-    pub epoch: u64,
-    /// The epoch that the last reset before it began.
-    pub reset_epoch: u64,
-    /// When it ended.
-    pub ended_at: Time,
+/// See [`Pool::owed_step`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwedStep {
+    /// No hold is open, so nothing can come back.
+    Clear,
+    /// Nothing is added: no purchased credits were used, or no hold was taken since the last reset.
+    Keep,
+    /// They are added to the group of the newest hold.
+    Add(Group),
 }
 
 /// Whether a team's account is in use.
@@ -236,66 +259,85 @@ impl Pool {
             team,
             balance: Balance::default(),
             held: Credits::ZERO,
+            open_holds: 0,
+            hold_epoch: 0,
             lanes: Credits::ZERO,
             lane_moves: 0,
+            changing_until: None,
             epoch: 0,
-            owed: BTreeMap::new(),
+            owed: Owed::default(),
             version: 0,
             terms: Terms {
                 account: Account::Active,
                 account_created_at: None,
                 subscription: None,
                 reset_epoch: 0,
-                owing: Vec::new(),
                 cycle: None,
                 newest_start: None,
                 next: None,
+                scheduled: None,
                 billing_version: None,
+                start_version: None,
                 cancelled_version: None,
+                cycle_version: None,
             },
             used: Usage::default(),
             tally: Tally::default(),
             weeks: Weeks::default(),
             paused_at: None,
+            pauses: 0,
             refused: None,
             settings: Settings::default(),
             top_ups: None,
             failed_top_up: None,
+            pending_purchases: 0,
+            top_up_waits: false,
         }
     }
 
-    /// The instant from which on the pool must not be used before its cycle has turned, or before the
-    /// next subscription has begun.
+    /// The instant from which on nothing can be charged before [`Pool::due_change`] is made: the end
+    /// of the cycle or the start of a scheduled subscription. A subscription in `next` is due whatever
+    /// a clock says.
     #[must_use]
     pub fn due_at(&self) -> Option<Time> {
-        match (self.terms.account, &self.terms.next) {
-            (Account::Active, Some(next)) => Some(next.since),
-            (Account::Active, None) => self.terms.cycle.map(Cycle::over_at),
-            (Account::Closed, _) => None,
+        let Terms { account, next, cycle, scheduled, .. } = &self.terms;
+        if *account == Account::Closed {
+            return None;
         }
+        if next.is_some() {
+            return Some(Time::EPOCH);
+        }
+        let start = scheduled.as_ref().map(|scheduled| scheduled.started_at);
+        cycle.map(Cycle::over_at).into_iter().chain(start).min()
     }
 
-    /// Whether the cycle is over.
+    /// Whether a change is due.
     #[must_use]
     pub fn is_due(&self, now: Time) -> bool {
         self.due_at().is_some_and(|due| due <= now)
     }
 
-    /// The purchased credits that an epoch used and that may still come back.
+    /// Whether another process makes a change now that needs all lanes returned.
     #[must_use]
-    pub fn owed_to(&self, epoch: u64) -> Credits {
-        self.owed.get(&epoch.to_string()).copied().unwrap_or_default()
+    pub fn is_changing(&self, now: Time) -> bool {
+        self.changing_until.is_some_and(|until| until > now)
     }
 
-    /// The epochs that nothing is owed to any more, because all holds of theirs have expired.
-    pub fn settled_epochs(&self) -> impl Iterator<Item = &String> {
-        let is_open =
-            |key: &str| self.terms.owing.iter().any(|owing| owing.epoch.to_string() == key);
-        self.owed.keys().filter(move |key| !is_open(key))
+    /// What a grant does with the purchased credits that the ending epoch used.
+    #[must_use]
+    pub fn owed_step(&self) -> OwedStep {
+        if self.open_holds == 0 {
+            OwedStep::Clear
+        } else if self.balance.is_below_mark() && self.hold_epoch >= self.terms.reset_epoch {
+            let (reset_epoch, epoch) = (self.terms.reset_epoch, self.hold_epoch);
+            OwedStep::Add(Group { reset_epoch, epoch })
+        } else {
+            OwedStep::Keep
+        }
     }
 
-    /// Takes back what is left of a hold, as if it had never been taken. The free credits among it
-    /// whose cycle is over lapse; so many.
+    /// Takes back what is left of a hold, as if it had never been taken. Returns the free credits
+    /// among it that lapse because their cycle is over.
     ///
     /// Without the hold, its epoch would have used fewer purchased credits, and what free credits it
     /// had left would have spared those of the later epochs until the next reset. So purchased
@@ -303,34 +345,27 @@ impl Pool {
     /// it comes back in the cycle that it was taken in and lapses after it.
     pub fn take_back(&mut self, hold: &Hold, now: Time) -> Credits {
         self.held = self.held.above(hold.credits);
+        self.open_holds = self.open_holds.saturating_sub(1);
         let lapsed = self.receive(hold, now);
         self.tally.expired = self.tally.expired.plus(lapsed).unwrap_or(Credits::MAX);
         lapsed
     }
 
-    /// Takes back what is left of a lane, which is a hold of its own kind. No lane outlives a reset,
-    /// so nothing of it lapses.
+    /// Takes back what is left of a lane. No lane outlives a reset, so nothing of it lapses.
     pub fn take_back_lane(&mut self, lane: &Hold, now: Time) {
         self.lanes = self.lanes.above(lane.credits);
         self.receive(lane, now);
     }
 
-    /// What was charged to it is counted where it comes back.
+    /// Adds what is left of a hold and counts what was charged to it. Returns what lapses.
     fn receive(&mut self, hold: &Hold, now: Time) -> Credits {
         self.used.merge(&hold.used);
         self.weeks.add(hold.captured, now);
-        let mut left = hold.remaining;
-        let affected =
-            |owing: &&Owing| owing.reset_epoch == hold.reset_epoch && owing.epoch >= hold.epoch;
-        for owing in self.terms.owing.iter().filter(affected) {
-            let Some(owed) = self.owed.get_mut(&owing.epoch.to_string()) else { continue };
-            let part = left.min(*owed);
-            *owed = owed.above(part);
-            left = left.above(part);
-            self.balance.mark = self.balance.mark.plus(part).unwrap_or(Credits::MAX);
-        }
+        let group = Group { reset_epoch: hold.reset_epoch, epoch: hold.epoch };
+        let purchased = self.owed.take(group, hold.remaining);
+        self.balance.mark = self.balance.mark.plus(purchased).unwrap_or(Credits::MAX);
         let is_over = hold.reset_epoch != self.terms.reset_epoch;
-        let lapsed = if is_over { left } else { Credits::ZERO };
+        let lapsed = if is_over { hold.remaining.above(purchased) } else { Credits::ZERO };
         let back = hold.remaining.above(lapsed);
         self.balance.credits = self.balance.credits.plus(back).unwrap_or(Credits::MAX);
         lapsed
@@ -340,7 +375,7 @@ impl Pool {
     #[must_use]
     pub fn next_refill(&self) -> Option<jiff::civil::Date> {
         let subscription = self.terms.subscription.as_ref()?;
-        let renews = !subscription.cancelled && subscription.plan.cadence == Cadence::Monthly;
+        let renews = !subscription.cancelled && subscription.grant.cadence == Cadence::Monthly;
         let open = self.terms.account == Account::Active;
         if renews && open && !self.monthly_grant()?.is_zero() {
             self.terms.cycle.map(|cycle| cycle.end)

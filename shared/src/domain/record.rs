@@ -109,9 +109,12 @@ fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Eve
     told.map(|(at, detail)| event(&after.team, at, place.number, detail)).collect()
 }
 
-/// Whether a top-up that is wanted has not been so before. What is still wanted brings no other one,
-/// unless it may cost more in a month than before.
+/// Whether a wanted top-up was not wanted before, or has waited for a purchase that is no longer
+/// pending. What is still wanted is not due again, unless its monthly limit was raised.
 fn is_top_up_due(before: &Pool, after: &Pool) -> bool {
+    if after.top_up_waits && before.pending_purchases > 0 && after.pending_purchases == 0 {
+        return true;
+    }
     let limit = |pool: &Pool| pool.wanted_top_up().map(|wanted| wanted.monthly_limit);
     limit(before) < limit(after)
 }
@@ -134,7 +137,7 @@ fn of_entry(Images { before, after }: &Images<EntryImage>) -> Option<Event> {
         return None;
     }
     let entry = &after.entry;
-    let detail = match entry.kind {
+    let detail = match &entry.kind {
         Kind::Charge | Kind::Capture => charged(entry.clone()),
         Kind::Purchase => purchased(entry.clone()),
         Kind::Gift => gifted(entry.clone()),
@@ -142,7 +145,7 @@ fn of_entry(Images { before, after }: &Images<EntryImage>) -> Option<Event> {
         Kind::Expiry => expired(entry.clone()),
         // Its owner, who gives a hold back, does so with a key.
         Kind::Release if entry.key.is_none() => hold_expired(entry.clone()),
-        Kind::Release | Kind::Hold => return None,
+        Kind::Release | Kind::Hold | Kind::Other(_) => return None,
     };
     Some(event(&entry.team, entry.at, entry.id.as_str(), detail))
 }
@@ -280,7 +283,7 @@ mod tests {
             (Kind::Grant, None, Some("credits.refilled")),
             (Kind::Expiry, None, Some("credits.expired")),
         ] {
-            let change = written(None, &entry(kind, key), true);
+            let change = written(None, &entry(kind.clone(), key), true);
             assert_eq!(kinds(&change), told.into_iter().collect::<Vec<_>>(), "{kind:?}");
         }
     }

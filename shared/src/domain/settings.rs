@@ -12,9 +12,8 @@ const LOW: Credits = Credits::new(100);
 /// The most that any of these can be.
 const MOST: Credits = MAX_HOLD;
 
-/// A team's settings, and the body of `PUT /teams/{team}/settings`.
+/// A team's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The team is told when its credits fall below this; never if it is 0.
     #[serde(default = "low")]
@@ -26,7 +25,6 @@ pub struct Settings {
 
 /// An automatic top-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AutoTopUp {
     /// It fires when the credits fall below this.
     pub below: Credits,
@@ -34,6 +32,35 @@ pub struct AutoTopUp {
     pub credits: Credits,
     /// The most credits that it buys in a calendar month (UTC).
     pub monthly_limit: Credits,
+}
+
+/// The body of `PUT /teams/{team}/settings`. Unlike what is stored, it has no fields of a newer
+/// version.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettingsRequest {
+    #[serde(default = "low")]
+    low_balance_threshold: Credits,
+    #[serde(default)]
+    auto_top_up: Option<AutoTopUpRequest>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AutoTopUpRequest {
+    below: Credits,
+    credits: Credits,
+    monthly_limit: Credits,
+}
+
+impl From<SettingsRequest> for Settings {
+    fn from(request: SettingsRequest) -> Self {
+        let auto_top_up = request.auto_top_up.map(|top_up| {
+            let AutoTopUpRequest { below, credits, monthly_limit } = top_up;
+            AutoTopUp { below, credits, monthly_limit }
+        });
+        Self { low_balance_threshold: request.low_balance_threshold, auto_top_up }
+    }
 }
 
 const fn low() -> Credits {

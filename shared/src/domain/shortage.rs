@@ -45,6 +45,20 @@ impl Pool {
         self.paused_at.is_some()
     }
 
+    /// The number of the present pause of enrichment, if it is paused.
+    #[must_use]
+    pub fn pause(&self) -> Option<u64> {
+        self.paused_at.map(|_| self.pauses)
+    }
+
+    /// Whether enrichment is running.
+    ///
+    /// # Errors
+    /// [`Error::EnrichmentPaused`].
+    pub const fn check_running(&self) -> Result<(), Error> {
+        if self.is_paused() { Err(Error::EnrichmentPaused) } else { Ok(()) }
+    }
+
     /// All credits that the team can spend now, in lanes or not. What was spent from lanes shows when
     /// they are given back, a few seconds later.
     #[must_use]
@@ -64,16 +78,11 @@ impl Pool {
         self.refused.is_some() && (self.is_paused() || !charge.pauses_enrichment())
     }
 
-    /// Whether enrichment can be restarted.
+    /// Whether there are credits to restart enrichment with.
     ///
     /// # Errors
-    /// [`Error::NothingToRestart`] if it runs; [`Error::InsufficientCredits`] without any credits;
-    /// [`Error::AccountClosed`].
+    /// [`Error::InsufficientCredits`] without any.
     pub fn check_restart(&self) -> Result<(), Error> {
-        self.check_open()?;
-        if !self.is_paused() {
-            return Err(Error::NothingToRestart);
-        }
         let balance = self.balance.credits;
         if balance.is_zero() {
             return Err(Error::InsufficientCredits { balance, required: Credits::new(1) });

@@ -86,7 +86,9 @@ impl Spending {
         }
     }
 
-    fn and(self, later: Self) -> Self {
+    /// This and what happened later as one.
+    #[must_use]
+    pub fn and(self, later: Self) -> Self {
         let sum = |a: Credits, b: Credits| a.plus(b).unwrap_or(Credits::MAX);
         Self {
             spent: sum(self.spent, later.spent),
@@ -139,7 +141,7 @@ impl Statement {
             number: tally.number,
             start: cycle.map(|cycle| cycle.start).or(tally.since).unwrap_or(end),
             end,
-            plan: before.terms.subscription.as_ref().map(|current| current.plan.name.to_owned()),
+            plan: before.terms.subscription.as_ref().map(|current| current.plan.clone()),
             used: before.used.clone(),
             credits,
         })

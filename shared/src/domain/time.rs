@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Time(Timestamp);
 
 impl Time {
+    /// 1970-01-01T00:00:00Z, which is before all other times of the system.
+    pub const EPOCH: Self = Self(Timestamp::UNIX_EPOCH);
+
     /// The first instant of a day, in UTC.
     #[must_use]
     pub fn start_of(day: Date) -> Self {

@@ -79,7 +79,7 @@ impl Usage {
 
     fn count(&mut self, entry: &Entry) {
         let price = entry.action.as_deref().and_then(row);
-        let (Kind::Charge | Kind::Capture, Some(price)) = (entry.kind, price) else { return };
+        let (Kind::Charge | Kind::Capture, Some(price)) = (&entry.kind, price) else { return };
         let units = price.unit.count(entry.quantity.unwrap_or(1));
         let spent = entry.spent().get();
         let charged = if spent == 0 { 0 } else { units };
@@ -124,11 +124,13 @@ impl Usage {
         self.0.is_empty()
     }
 
-    /// What all actions cost together.
+    /// What all actions cost together, those that this version does not know included.
     #[must_use]
     pub fn spent(&self) -> Credits {
-        let costs = self.actions().map(|usage| usage.credits);
-        costs.fold(Credits::ZERO, |sum, cost| sum.plus(cost).unwrap_or(Credits::MAX))
+        let costs = self.counters().filter(|(counter, _)| counter.ends_with(SPENT));
+        costs.fold(Credits::ZERO, |sum, (_, cost)| {
+            sum.plus(Credits::new(cost)).unwrap_or(Credits::MAX)
+        })
     }
 
     /// How often an action came to something that cost; `None` if it was not tried.

@@ -72,6 +72,7 @@ impl From<&Error> for Problem {
                 (409, "/problems/nothing-to-restart", "Nothing to restart", json!({}))
             }
             Error::HoldClosed => (409, "/problems/hold-closed", "Hold closed", json!({})),
+            Error::TooManyHolds => (409, "/problems/too-many-holds", "Too many holds", json!({})),
             Error::TooLarge => (413, "/problems/too-large", "Too large", json!({})),
             Error::UnsupportedMediaType => {
                 (415, "/problems/unsupported-media-type", "Unsupported media type", json!({}))

@@ -3,7 +3,7 @@
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 
 use super::Store;
 use super::failure::{Leg, failure, legs};
@@ -63,21 +63,15 @@ impl Store {
         }
     }
 
-    /// Does again what was not done because of too much else, or whose answer got lost.
+    /// Repeats an attempt while AWS is busy or its answer is lost.
     ///
     /// # Errors
-    /// [`Error::Busy`] when patience is over, and all others of a try.
+    /// [`Error::Busy`] when patience is over, and all others of an attempt.
     pub(super) async fn patiently<T, Try>(&self, attempt: impl Fn() -> Try) -> Result<T, Error>
     where
         Try: Future<Output = Result<T, Error>>,
     {
-        let mut patience = self.patience();
-        loop {
-            match patience.bound(attempt()).await? {
-                Err(Error::Busy) => patience.pause().await?,
-                came => return came,
-            }
-        }
+        patiently_within(&mut self.patience(), attempt).await
     }
 
     /// `None` if all of it was written, else how each leg fared, in order; nothing is written then.
@@ -116,6 +110,25 @@ impl Store {
     }
 }
 
+/// Repeats an attempt within the given patience.
+///
+/// # Errors
+/// Those of [`Store::patiently`].
+pub(super) async fn patiently_within<T, Try>(
+    patience: &mut Patience,
+    attempt: impl Fn() -> Try,
+) -> Result<T, Error>
+where
+    Try: Future<Output = Result<T, Error>>,
+{
+    loop {
+        match patience.bound(attempt()).await? {
+            Err(Error::Busy) => patience.pause().await?,
+            done => return done,
+        }
+    }
+}
+
 /// A put as a leg of a transaction.
 pub(super) fn put(put: Put) -> TransactWriteItem {
     TransactWriteItem::builder().put(put).build()
@@ -129,9 +142,4 @@ pub(super) fn update(update: Update) -> TransactWriteItem {
 /// A delete as a leg of a transaction.
 pub(super) fn delete(delete: Delete) -> TransactWriteItem {
     TransactWriteItem::builder().delete(delete).build()
-}
-
-/// A condition as a leg of a transaction.
-pub(super) fn check(check: ConditionCheck) -> TransactWriteItem {
-    TransactWriteItem::builder().condition_check(check).build()
 }

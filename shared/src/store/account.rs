@@ -1,34 +1,54 @@
 //! Monitored accounts: added, removed, listed, and paid for month by month.
 //!
-//! A bill is a charge under a key that follows from the account and the month, and the account is
-//! written after it. Whoever comes after a crash in between finds the account due as before, makes the
-//! same charge, which is a replay, and goes on from there. Nothing here is done only once; it is the
-//! conditions of each write that make it so.
+//! A month is one write: it takes the credits from the pool, puts the ledger entry and updates the
+//! account, each under its condition. So an account is active for a month if and only if that month
+//! was charged.
 
-use futures_util::{StreamExt, stream};
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::access::put;
-use super::charge::Outcome;
-use super::patience::Patience;
+use super::access::{put, update};
+use super::batch::{Batch, MAX_AT_ONCE};
+use super::change::Turn;
+use super::expression::Expression;
 use super::{Store, keys};
-use crate::domain::Error;
-use crate::domain::account::{Bill, MonitoredAccount, Status};
+use crate::domain::account::{Bill, MONTH_ACTION, MonitoredAccount, Status};
 use crate::domain::catalogue::prices;
+use crate::domain::entry::Entry;
 use crate::domain::ids::{AccountId, TeamId};
+use crate::domain::pool::Pool;
+use crate::domain::shortage::Refused;
 use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
 
-/// How many accounts are read or written at a time.
+/// How many accounts are read at a time.
 const AT_ONCE: usize = 16;
 
-/// What came of a bill.
+/// The most months that are charged in one write: two legs for each and one for the pool.
+const BILLS_AT_ONCE: usize = MAX_AT_ONCE / 2;
+
+/// The result of a bill.
 #[derive(Clone, Debug)]
 pub struct Billed {
     /// The account after it.
     pub account: MonitoredAccount,
     /// Why the team could not pay, if it could not.
     pub refused: Option<Error>,
-    /// Whether the account was changed by this call, and not by another one that did the same.
-    pub by_this: bool,
+}
+
+/// A month to charge.
+#[derive(Clone, Debug)]
+struct Due {
+    account: MonitoredAccount,
+    bill: Bill,
+    entry: Entry,
+}
+
+impl Due {
+    fn new(account: MonitoredAccount, bill: Bill, now: Time) -> Result<Self, Error> {
+        let entry = account.entry(&bill, prices(now)?, now)?;
+        Ok(Self { account, bill, entry })
+    }
 }
 
 impl Store {
@@ -36,33 +56,39 @@ impl Store {
     /// paid for already.
     ///
     /// # Errors
-    /// [`Error::NotFound`] (the team), [`Error::AccountClosed`], and the refusals of the charge, after
-    /// which the account stands as it did before; [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::NotFound`] (the team), and the refusals of the charge, after which nothing is changed:
+    /// [`Error::AccountClosed`], [`Error::EnrichmentPaused`], [`Error::InsufficientCredits`];
+    /// [`Error::Busy`], [`Error::Internal`].
     pub async fn monitor(
         &self,
         team: &TeamId,
         id: &AccountId,
         now: Time,
     ) -> Result<MonitoredAccount, Error> {
-        self.pool(team, now).await?.check_open()?;
         let mut patience = self.patience();
         loop {
+            self.pool(team, now).await?.check_open()?;
             let found = self.read_account(team, id).await?;
             let seen =
                 found.unwrap_or_else(|| MonitoredAccount::new(team.clone(), id.clone(), now.day()));
-            if let Some(added) = self.save(&seen, seen.added(now.day()), &mut patience).await? {
-                if added.starting.is_none() {
-                    return Ok(added);
+            let Some(bill) = seen.first_bill(now.day()) else {
+                if seen.status == Status::Active {
+                    return Ok(seen);
                 }
-                let Billed { account, refused, .. } = self.charge_month(added, now).await?;
-                match refused {
-                    Some(error) => return Err(error),
-                    None if account.status == Status::Active => return Ok(account),
-                    // Somebody else came between, and the month is paid.
-                    None => {}
+                let active = seen.with_status(Status::Active);
+                if let Some(account) = self.save_account(&seen, active).await? {
+                    return Ok(account);
                 }
+                patience.pause().await?;
+                continue;
+            };
+            let due = Due::new(seen, bill, now)?;
+            match self.charge_months(team, vec![due], now).await?.pop() {
+                Some(Billed { refused: Some(error), .. }) => return Err(error),
+                Some(Billed { account, .. }) => return Ok(account),
+                // Another request has changed the account.
+                None => patience.pause().await?,
             }
-            patience.pause().await?;
         }
     }
 
@@ -81,16 +107,10 @@ impl Store {
         let mut patience = self.patience();
         loop {
             let found = self.read_account(team, id).await?;
-            let seen = found.ok_or_else(gone)?;
-            if let Some(bill) = seen.bill(now.day()).filter(|_| seen.starting.is_some()) {
-                // Its first month may have been charged already, by a process that died then.
-                let is_charged = self.is_charged(&seen, &bill, now).await?;
-                let known = |seen: &MonitoredAccount| {
-                    if is_charged { seen.paid(&bill) } else { seen.unpaid(&bill, now) }
-                };
-                self.follow(seen, known).await?;
-            } else if let Some(removed) = self.save(&seen, seen.removed(), &mut patience).await? {
-                return Ok(removed);
+            let seen = found.ok_or(Error::NotFound("monitored account"))?;
+            let removed = seen.with_status(Status::Removed);
+            if let Some(account) = self.save_account(&seen, removed).await? {
+                return Ok(account);
             }
             patience.pause().await?;
         }
@@ -106,130 +126,177 @@ impl Store {
         accounts.collect::<Result<_, _>>().map_err(Error::internal)
     }
 
-    /// Charges the months of these accounts of a team that are to be paid, all in as few writes as a
-    /// batch needs. One that the team cannot pay is paused. Nothing comes of an account that owes
-    /// nothing.
+    /// Charges the due months of these accounts of a team. One that the team cannot pay is paused.
+    /// An account that owes nothing has no result.
     ///
-    /// Each failure is [`Error::Busy`] or [`Error::Internal`]; the account stays due after it.
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`]; accounts that were not charged stay due.
     pub async fn bill(
         &self,
         team: &TeamId,
         accounts: Vec<AccountId>,
         now: Time,
-    ) -> Vec<Result<Billed, Error>> {
-        let read = stream::iter(accounts).map(async |id| {
-            let account = self.read_account(team, &id).await?.ok_or_else(gone)?;
-            self.make_sure(account, now).await
-        });
-        let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
-        let mut billed = Vec::new();
-        let mut owing = Vec::new();
-        for account in read {
-            match account {
-                Ok(account) => owing.push(account),
-                Err(error) => billed.push(Err(error)),
+    ) -> Result<Vec<Billed>, Error> {
+        let read = stream::iter(accounts).map(async |id| self.read_account(team, &id).await);
+        let read: Vec<_> = read.buffered(AT_ONCE).try_collect().await?;
+        let mut due = Vec::new();
+        for account in read.into_iter().flatten() {
+            if let Some(bill) = account.due_bill(now.day()) {
+                due.push(Due::new(account, bill, now)?);
             }
         }
-        billed.extend(self.charge_months(team, owing, now).await);
-        billed
+        self.charge_months(team, due, now).await
     }
 
-    /// The account, of which it is known whether the last bill that was refused is paid.
-    async fn make_sure(
-        &self,
-        account: MonitoredAccount,
-        now: Time,
-    ) -> Result<MonitoredAccount, Error> {
-        let Some(bill) = account.doubtful(now) else { return Ok(account) };
-        let is_charged = self.is_charged(&account, &bill, now).await?;
-        let known = |seen: &MonitoredAccount| {
-            if is_charged { seen.paid(&bill) } else { seen.unpaid_for_good(&bill) }
-        };
-        self.follow(account, known).await.map(|(account, _)| account)
-    }
-
-    /// Whether anybody has charged a bill.
-    async fn is_charged(
-        &self,
-        account: &MonitoredAccount,
-        bill: &Bill,
-        now: Time,
-    ) -> Result<bool, Error> {
-        let entry = account.entry(bill, prices(now)?, now)?;
-        Ok(self.get(keys::entry(&entry)).await?.is_some())
-    }
-
-    async fn charge_month(&self, account: MonitoredAccount, now: Time) -> Result<Billed, Error> {
-        let (team, as_it_is) = (account.team.clone(), account.clone());
-        let billed = self.charge_months(&team, vec![account], now).await.pop();
-        billed.unwrap_or(Ok(Billed { account: as_it_is, refused: None, by_this: false }))
-    }
-
-    async fn charge_months(
+    /// Charges and resumes paused accounts, as many as the credits cover.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn resume_accounts(
         &self,
         team: &TeamId,
         accounts: Vec<MonitoredAccount>,
         now: Time,
-    ) -> Vec<Result<Billed, Error>> {
-        let mut billed = Vec::new();
-        let (mut owing, mut entries) = (Vec::new(), Vec::new());
+    ) -> Result<Vec<Billed>, Error> {
+        let mut due = Vec::new();
         for account in accounts {
-            let Some(bill) = account.bill(now.day()) else { continue };
-            match prices(now).and_then(|list| account.entry(&bill, list, now)) {
-                Ok(entry) => {
-                    entries.push(entry);
-                    owing.push((account, bill));
-                }
-                Err(error) => billed.push(Err(error)),
+            if let Some(bill) = account.first_bill(now.day()) {
+                due.push(Due::new(account, bill, now)?);
             }
         }
-        let outcomes = self.charge(team, entries, now).await;
-        let noted = stream::iter(owing.into_iter().zip(outcomes))
-            .map(async |((account, bill), outcome)| self.note(account, &bill, outcome, now).await);
-        billed.extend(noted.buffered(AT_ONCE).collect::<Vec<_>>().await);
-        billed
+        self.charge_months(team, due, now).await
     }
 
-    /// Takes down what came of a bill.
-    async fn note(
+    /// Charges months in order, as many as the credits cover, and refuses the rest. An account that
+    /// another process has changed meanwhile has no result.
+    async fn charge_months(
         &self,
-        account: MonitoredAccount,
-        bill: &Bill,
-        outcome: Outcome,
+        team: &TeamId,
+        mut due: Vec<Due>,
         now: Time,
-    ) -> Result<Billed, Error> {
-        let refused = match outcome {
-            Outcome::Charged(_) | Outcome::Replayed(_) => None,
-            Outcome::Refused(error) if error.is_retryable() => return Err(error),
-            Outcome::Refused(error) => Some(error),
-        };
-        let noted = |seen: &MonitoredAccount| match &refused {
-            None => seen.paid(bill),
-            Some(Error::AccountClosed) => seen.removed(),
-            Some(_) => seen.unpaid(bill, now),
-        };
-        let (account, by_this) = self.follow(account, noted).await?;
-        Ok(Billed { account, refused, by_this })
+    ) -> Result<Vec<Billed>, Error> {
+        let mut billed = Vec::new();
+        let mut patience = self.patience();
+        let mut turn = Turn::default();
+        while !due.is_empty() {
+            let pool = self.pool(team, now).await?;
+            if let Err(error) = pool.check_open().and_then(|()| pool.check_running()) {
+                billed.extend(self.refuse(&pool, due, &error, Credits::ZERO, now).await?);
+                return Ok(billed);
+            }
+            let covered = covered(&pool, &due).min(BILLS_AT_ONCE);
+            if covered == 0 {
+                let view = self.view(team, now).await?.pool;
+                let required = due.first().map(|due| due.entry.spent()).unwrap_or_default();
+                let balance = view.balance.credits;
+                if balance < required {
+                    let error = Error::InsufficientCredits { balance, required };
+                    let more = balance.above(pool.balance.credits);
+                    billed.extend(self.refuse(&pool, due, &error, more, now).await?);
+                    return Ok(billed);
+                }
+                if pool.lanes.is_zero() {
+                    let missing = required.above(pool.balance.credits);
+                    self.expire_some(&pool, missing, now, &mut patience).await?;
+                } else if self.take_turn(team, now, &mut turn, &patience).await? {
+                    self.return_lanes(team, now, &patience).await?;
+                }
+                patience.pause().await?;
+                continue;
+            }
+            let later = due.split_off(covered);
+            if self.transact(self.pay(&pool, &due, now)?, &mut patience).await?.is_none() {
+                self.shortages.forget(team);
+                let paid = |due: &Due| saved(&due.account, due.account.paid(&due.bill));
+                billed.extend(due.iter().map(|due| Billed { account: paid(due), refused: None }));
+                due = later;
+            } else {
+                patience.pause().await?;
+                due = self.unchanged([due, later].concat()).await?;
+            }
+        }
+        Ok(billed)
+    }
+}
+
+impl Store {
+    /// The write that charges months: the pool pays, and each entry and each account is written.
+    fn pay(&self, pool: &Pool, due: &[Due], now: Time) -> Result<Vec<TransactWriteItem>, Error> {
+        let batch = Batch::of(due.iter().map(|due| due.entry.clone()).collect());
+        let mut writes =
+            vec![update(self.take_from(keys::pool(&pool.team), &batch, None, now)?)];
+        for Due { account, bill, entry } in due {
+            writes.push(put(self.put_entry(entry)?));
+            writes.push(update(self.account_update(account, &account.paid(bill))?));
+        }
+        Ok(writes)
     }
 
-    /// Writes what follows after an account, however often that moves on meanwhile. The account after
-    /// it, and whether it was changed.
-    async fn follow(
+    /// Pauses the active accounts among those whose months are refused, or removes them if the team's
+    /// account is closed. `more` credits are in lanes and expired holds.
+    async fn refuse(
         &self,
-        account: MonitoredAccount,
-        after: impl Fn(&MonitoredAccount) -> MonitoredAccount,
-    ) -> Result<(MonitoredAccount, bool), Error> {
-        let mut patience = self.patience();
-        let mut seen = account;
-        loop {
-            let after = after(&seen);
-            let is_changed = after != seen;
-            if let Some(account) = self.save(&seen, after, &mut patience).await? {
-                return Ok((account, is_changed));
-            }
-            patience.pause().await?;
-            seen = self.read_account(&seen.team, &seen.id).await?.ok_or_else(gone)?;
+        pool: &Pool,
+        due: Vec<Due>,
+        error: &Error,
+        more: Credits,
+        now: Time,
+    ) -> Result<Vec<Billed>, Error> {
+        if let Error::InsufficientCredits { required, .. } = error {
+            self.note_refusal(pool, *required, more, now).await?;
         }
+        let is_closed = matches!(error, Error::AccountClosed);
+        let status = if is_closed { Status::Removed } else { Status::Paused };
+        let refused = stream::iter(due).map(async |Due { account, .. }| {
+            if account.status != Status::Active {
+                return Ok(Some(account));
+            }
+            self.save_account(&account, account.with_status(status)).await
+        });
+        let accounts: Vec<_> = refused.buffered(AT_ONCE).try_collect().await?;
+        let billed = |account| Billed { account, refused: Some(error.clone()) };
+        Ok(accounts.into_iter().flatten().map(billed).collect())
+    }
+
+    /// Notes in the pool that it did not cover a month, if that is the first refusal since credits came
+    /// in.
+    async fn note_refusal(
+        &self,
+        pool: &Pool,
+        required: Credits,
+        more: Credits,
+        now: Time,
+    ) -> Result<(), Error> {
+        if pool.refused.is_some() {
+            return Ok(());
+        }
+        let refused = Refused { at: now, action: MONTH_ACTION.to_owned(), required };
+        let refused = serde_dynamo::to_attribute_value(refused).map_err(Error::internal)?;
+        let note = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(&pool.team)))
+            .update_expression("SET refused = :refused")
+            .condition_expression(
+                "credits < :enough AND lanes = :lanes AND attribute_not_exists(refused)",
+            )
+            .expression_attribute_values(":refused", refused)
+            .expression_attribute_values(":enough", keys::number(required.above(more).get()))
+            .expression_attribute_values(":lanes", keys::number(pool.lanes.get()))
+            .build()
+            .map_err(Error::internal)?;
+        self.transact(vec![update(note)], &mut self.patience()).await.map(drop)
+    }
+
+    /// Those of these months whose accounts no other process has changed.
+    async fn unchanged(&self, due: Vec<Due>) -> Result<Vec<Due>, Error> {
+        let read = stream::iter(due).map(async |due| {
+            let Due { account, .. } = &due;
+            let found = self.read_account(&account.team, &account.id).await?;
+            let version = found.map_or(0, |found| found.version);
+            Ok::<_, Error>((version == account.version).then_some(due))
+        });
+        let due: Vec<_> = read.buffered(AT_ONCE).try_collect().await?;
+        Ok(due.into_iter().flatten().collect())
     }
 
     async fn read_account(
@@ -241,32 +308,60 @@ impl Store {
         found.map(serde_dynamo::from_item).transpose().map_err(Error::internal)
     }
 
-    /// Writes what follows after an account as it was seen, if that is something else. `None` if it
-    /// has moved on since.
-    async fn save(
+    /// Writes an account that was decided on `seen`, if it differs. `None` if another process has
+    /// changed it since.
+    async fn save_account(
         &self,
         seen: &MonitoredAccount,
         after: MonitoredAccount,
-        patience: &mut Patience,
     ) -> Result<Option<MonitoredAccount>, Error> {
         if after == *seen {
             return Ok(Some(after));
         }
-        let after = MonitoredAccount { version: seen.version.saturating_add(1), ..after };
-        let mut item: keys::Item = serde_dynamo::to_item(&after).map_err(Error::internal)?;
-        item.extend(keys::account_with_due(&after));
-        let write = aws_sdk_dynamodb::types::Put::builder()
-            .table_name(&*self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk) OR version = :seen")
-            .expression_attribute_values(":seen", keys::number(seen.version))
-            .build()
-            .map_err(Error::internal)?;
-        let cancelled = self.transact(vec![put(write)], patience).await?;
-        Ok(cancelled.is_none().then_some(after))
+        let write = vec![update(self.account_update(seen, &after)?)];
+        let cancelled = self.transact(write, &mut self.patience()).await?;
+        Ok(cancelled.is_none().then(|| saved(seen, after)))
+    }
+
+    /// The update of an account as it was seen. Attributes of a newer version stay.
+    fn account_update(
+        &self,
+        seen: &MonitoredAccount,
+        after: &MonitoredAccount,
+    ) -> Result<Update, Error> {
+        let mut expression = Expression::default();
+        expression.put(&saved(seen, after.clone()))?;
+        match after.due_at() {
+            Some(at) => {
+                expression.set("due = :due, due_at = :due_at");
+                expression.value(":due", keys::text(keys::due_shard_of(&after.team)));
+                expression.value(":due_at", keys::text(at.to_string()));
+            }
+            None => expression.remove("due, due_at"),
+        }
+        if seen.version == 0 {
+            expression.condition("attribute_not_exists(pk)");
+        } else {
+            expression.condition("version = :seen");
+            expression.value(":seen", keys::number(seen.version));
+        }
+        let update = Update::builder().table_name(&*self.table);
+        expression.build(update.set_key(Some(keys::account(&after.team, &after.id))))
     }
 }
 
-const fn gone() -> Error {
-    Error::NotFound("monitored account")
+/// The account as it is stored after a write that was decided on `seen`.
+fn saved(seen: &MonitoredAccount, after: MonitoredAccount) -> MonitoredAccount {
+    MonitoredAccount { version: seen.version.saturating_add(1), ..after }
+}
+
+/// How many of these months, from the first one on, the pool covers.
+fn covered(pool: &Pool, due: &[Due]) -> usize {
+    let mut left = pool.balance.credits;
+    let paid = due.iter().take_while(|due| {
+        let rest = left.minus(due.entry.spent());
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    });
+    paid.count()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::change::Turn;
 use super::charge::Outcome;
 use super::failure::Leg;
 use crate::domain::entry::Entry;
@@ -66,6 +67,10 @@ pub(super) struct Batch {
     pub(super) note: Option<Note>,
     /// Whether another write of the pool was in the way.
     pub(super) was_pushed_back: bool,
+    /// This process's turn to return the team's lanes.
+    pub(super) turn: Turn,
+    /// The pause of enrichment in which the paying hold was taken, once it has ended.
+    pub(super) ended_pause: Option<u64>,
 }
 
 /// What a pool has to remember of charges that it does not cover.
@@ -113,6 +118,8 @@ impl Batch {
             short: Vec::new(),
             note: None,
             was_pushed_back: false,
+            turn: Turn::default(),
+            ended_pause: None,
         };
         batch.admit_all();
         batch
@@ -179,8 +186,9 @@ impl Batch {
         }
     }
 
-    /// Has the pool remember what is short of it, and of the lanes, unless it has done so already.
-    pub(super) fn note_short(&mut self, pool: &Pool, now: Time) {
+    /// Notes for the pool what is short of it and of the `more` credits in lanes and expired holds,
+    /// unless the pool has such a note.
+    pub(super) fn note_short(&mut self, pool: &Pool, more: Credits, now: Time) {
         let untold = self.short.iter().filter_map(|(index, error)| {
             let Error::InsufficientCredits { balance, required } = error else { return None };
             let charge = self.charges.get(*index).filter(|charge| !pool.has_noted(charge))?;
@@ -195,16 +203,16 @@ impl Batch {
                 required: charge.spent(),
             },
             pauses: charge.pauses_enrichment(),
-            enough: pool.balance.credits.plus(missing).unwrap_or(Credits::MAX).above(pool.lanes),
+            enough: pool.balance.credits.plus(missing).unwrap_or(Credits::MAX).above(more),
             pool: pool.clone(),
         });
     }
 
-    /// Whether any charge that is short would not be so with more credits.
-    pub(super) fn may_be_covered_with(&self, more: Credits) -> bool {
-        self.short.iter().any(|(_, error)| {
-            matches!(error, Error::InsufficientCredits { balance, required }
-                if balance.plus(more).is_none_or(|all| all >= *required))
+    /// The credits that the first charge misses which is short now and would not be so with `more`.
+    pub(super) fn missing_within(&self, more: Credits) -> Option<Credits> {
+        self.short.iter().find_map(|(_, error)| {
+            let Error::InsufficientCredits { balance, required } = error else { return None };
+            Some(required.above(*balance)).filter(|missing| *missing <= more)
         })
     }
 

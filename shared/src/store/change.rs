@@ -1,21 +1,52 @@
-//! Changes of a pool's terms. A grant is a blind update in two variants, chosen by the side of the
-//! mark that the balance is on. The ledger entries are put in the same transaction.
+//! Changes of a pool's terms. A grant is a blind update in two variants, chosen by the side of the mark
+//! that the balance is on. The ledger entries are put in the same transaction.
+//!
+//! A change that needs all lanes returned first marks the pool, so that none is opened meanwhile. The
+//! mark also tells other processes to wait. It ends by itself, and no condition relies on it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use serde::Serialize;
 
-use super::access::{put, update};
+use super::access::{patiently_within, put, update};
+use super::failure::unmet;
+use super::expression::Expression;
 use super::keys::Item;
-use super::lane::Which;
 use super::patience::Patience;
+use super::pool::Upkeep;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::change::Change;
 use crate::domain::ids::TeamId;
+use crate::domain::owed::GROUPS_USUAL;
 use crate::domain::pool::{Effect, Pool};
 use crate::domain::time::Time;
+
+/// How many seconds a process's mark lasts. A change takes a fraction of that.
+const MARK_SECONDS: u32 = 2;
+
+/// How often a process waits for another one's change before it makes the change itself.
+const WAITS_MAX: u32 = 6;
+
+/// A process's turn to make a change that others may make as well.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    is_ours: bool,
+    waits: u32,
+}
+
+impl Turn {
+    /// Whether to wait once more for another process.
+    pub(super) fn must_wait(&mut self) -> bool {
+        self.waits = self.waits.saturating_add(1);
+        !self.is_ours && self.waits <= WAITS_MAX
+    }
+}
+
+/// The longest pause before a pool is read again that another process changes.
+pub(super) const CHANGE_POLL: Duration = Duration::from_millis(250);
 
 impl Store {
     /// Opens an empty pool for a team that has none.
@@ -27,8 +58,78 @@ impl Store {
         self.transact(vec![put(pool)], &mut self.patience()).await.map(drop)
     }
 
-    /// Applies a change that was decided on `seen`. `false` if the pool has moved on since; nothing is
-    /// changed then.
+    /// Changes the terms as `decide` wants it for the pool as it is; `None` leaves everything as it
+    /// is. Returns the pool after it.
+    ///
+    /// # Errors
+    /// Those of `decide`, and those of [`Store::pool`].
+    pub async fn change(
+        &self,
+        team: &TeamId,
+        now: Time,
+        decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
+    ) -> Result<Pool, Error> {
+        let mut patience = self.patience().if_awaited();
+        let mut turn = Turn::default();
+        loop {
+            let done = &mut Upkeep::default();
+            let pool = self.with_changes_made(team, now, &mut patience, done).await?;
+            let Some(change) = decide(&pool)? else { return Ok(pool) };
+            if change.ends_lanes() && !pool.lanes.is_zero() {
+                if self.take_turn(team, now, &mut turn, &patience).await? {
+                    self.return_lanes(team, now, &mut patience).await?;
+                } else {
+                    patience.wait(CHANGE_POLL).await?;
+                }
+            } else if self.apply(&pool, &change, &mut patience).await? {
+                return self.with_changes_made(team, now, &mut patience, done).await;
+            } else {
+                patience.pause().await?;
+            }
+        }
+    }
+
+    /// Marks the pool, so that no lane is opened and other processes wait, unless another process has
+    /// marked it. Whether it is this process's turn: it has marked the pool, or has waited long enough
+    /// for the other one.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn take_turn(
+        &self,
+        team: &TeamId,
+        now: Time,
+        turn: &mut Turn,
+        patience: &Patience,
+    ) -> Result<bool, Error> {
+        if turn.is_ours {
+            return Ok(true);
+        }
+        let mark = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(team)))
+            .update_expression("SET changing_until = :until")
+            .condition_expression(
+                "attribute_exists(pk) \
+                 AND (attribute_not_exists(changing_until) OR changing_until <= :now)",
+            )
+            .expression_attribute_values(":until", keys::text(now.plus_seconds(MARK_SECONDS).to_string()))
+            .expression_attribute_values(":now", keys::text(now.to_string()));
+        let mut awaited = patience.clone().if_awaited();
+        let is_marked = patiently_within(&mut awaited, || async {
+            match mark.clone().send().await {
+                Ok(_) => Ok(true),
+                Err(error) => unmet(error).map(|_| false),
+            }
+        });
+        turn.is_ours = is_marked.await? || !turn.must_wait();
+        Ok(turn.is_ours)
+    }
+
+    /// Applies a change that was decided on `seen`. `false` if the pool has changed since, or if lanes
+    /// are open that must be returned first; nothing is changed then.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -36,80 +137,77 @@ impl Store {
         &self,
         seen: &Pool,
         change: &Change,
-        now: Time,
         patience: &mut Patience,
     ) -> Result<bool, Error> {
-        if change.ends_lanes() && !seen.lanes.is_zero() {
-            Box::pin(self.call_back(&seen.team, Which::All, now)).await?;
-            return Ok(false);
+        if change.effect.is_grant() && seen.owed.groups() > GROUPS_USUAL {
+            self.join_groups(seen).await?;
         }
-        let mut writes = vec![update(self.update(seen, change)?)];
-        for entry in &change.entries {
-            writes.push(put(self.put_entry(entry)?));
-        }
-        let cancelled = self.transact(writes, patience).await?;
+        let cancelled = self.transact(self.change_writes(seen, change)?, patience).await?;
         self.shortages.forget(&seen.team);
         Ok(cancelled.is_none())
     }
 
-    fn update(&self, seen: &Pool, change: &Change) -> Result<Update, Error> {
-        let (credits, condition) = arithmetic(seen, change);
-        let lanes = if change.ends_lanes() { " AND lanes = :none" } else { "" };
-        let after = Pool { terms: change.terms.clone(), ..seen.clone() };
-        let terms = serde_dynamo::to_attribute_value(&change.terms).map_err(Error::internal)?;
-        let mut set = format!("SET version = :next, terms = :terms{credits}");
-        let mut remove = Vec::new();
-        let mut update = Update::builder()
-            .table_name(&*self.table)
-            .set_key(Some(keys::pool(&seen.team)))
-            .condition_expression(format!("version = :seen{condition}{lanes}"))
-            .expression_attribute_values(":terms", terms)
-            .expression_attribute_values(":seen", keys::number(seen.version))
-            .expression_attribute_values(":next", keys::number(seen.version.saturating_add(1)));
-        if let Effect::Grant(more) | Effect::Reset(more) = change.effect {
-            remove.push("refused".to_owned());
-            set.push_str(", epoch = :epoch");
-            update = update
-                .expression_attribute_values(":epoch", keys::number(seen.epoch.saturating_add(1)))
-                .expression_attribute_values(":grant", keys::number(more.get()));
+    /// One attempt of [`Store::apply`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`] also if another write was in the way; [`Error::Internal`].
+    pub(super) async fn apply_once(&self, seen: &Pool, change: &Change) -> Result<bool, Error> {
+        let writes = self.change_writes(seen, change)?;
+        Ok(self.try_transact(writes, &self.patience()).await?.is_none())
+    }
+
+    fn change_writes(
+        &self,
+        seen: &Pool,
+        change: &Change,
+    ) -> Result<Vec<TransactWriteItem>, Error> {
+        let mut writes = vec![update(self.change_of(seen, change)?)];
+        for entry in &change.entries {
+            writes.push(put(self.put_entry(entry)?));
         }
+        Ok(writes)
+    }
+
+    fn change_of(&self, seen: &Pool, change: &Change) -> Result<Update, Error> {
+        let mut expression = Expression::default();
+        expression.condition("version = :seen");
+        expression.set("version = :next");
+        expression.remove("changing_until");
+        expression.value(":seen", keys::number(seen.version));
+        expression.value(":next", keys::number(seen.version.saturating_add(1)));
+        expression.replace("terms", &seen.terms, &change.terms)?;
         if change.ends_lanes() {
-            update = update.expression_attribute_values(":none", keys::number(0));
+            expression.condition("lanes = :no_lanes");
+            expression.value(":no_lanes", keys::number(0));
+        }
+        match change.effect {
+            Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) => {}
+            Effect::Grant(more) | Effect::Reset(more) => {
+                expression.grant(seen, matches!(change.effect, Effect::Reset(_)));
+                expression.value(":grant", keys::number(more.get()));
+            }
         }
         if let Some(tally) = &change.tally {
             let tally = serde_dynamo::to_attribute_value(tally).map_err(Error::internal)?;
-            set.push_str(", tally = :tally, used = :unused");
-            update = update
-                .expression_attribute_values(":tally", tally)
-                .expression_attribute_values(":unused", AttributeValue::M(HashMap::new()));
+            expression.set("tally = :tally, used = :unused");
+            expression.value(":tally", tally);
+            expression.value(":unused", AttributeValue::M(HashMap::new()));
+            if change.effect == Effect::Keep {
+                expression.pin(seen);
+            }
         } else if let Effect::Grant(_) = change.effect {
-            set.push_str(", tally.granted = tally.granted + :grant");
+            expression.set("tally.granted = tally.granted + :grant");
         }
-        if credits == BELOW_MARK {
-            update = update.expression_attribute_names("#epoch", seen.epoch.to_string());
-        }
-        if condition.contains(PINNED) {
-            let balance = seen.balance;
-            update = update
-                .expression_attribute_values(":credits", keys::number(balance.credits.get()))
-                .expression_attribute_values(":mark", keys::number(balance.mark.get()));
-        }
+        let after = Pool { terms: change.terms.clone(), ..seen.clone() };
         if let Some(at) = after.due_at() {
-            set.push_str(", due = :due, due_at = :due_at");
-            update = update
-                .expression_attribute_values(":due", keys::text(keys::due_shard_of(&seen.team)))
-                .expression_attribute_values(":due_at", keys::text(at.to_string()));
+            expression.set("due = :due, due_at = :due_at");
+            expression.value(":due", keys::text(keys::due_shard_of(&seen.team)));
+            expression.value(":due_at", keys::text(at.to_string()));
         } else {
-            remove.extend(["due".to_owned(), "due_at".to_owned()]);
+            expression.remove("due, due_at");
         }
-        for (number, epoch) in after.settled_epochs().enumerate() {
-            remove.push(format!("owed.#settled{number}"));
-            update = update.expression_attribute_names(format!("#settled{number}"), epoch);
-        }
-        if !remove.is_empty() {
-            set = format!("{set} REMOVE {}", remove.join(", "));
-        }
-        update.update_expression(set).build().map_err(Error::internal)
+        let update = Update::builder().table_name(&*self.table);
+        expression.build(update.set_key(Some(keys::pool(&seen.team))))
     }
 
     /// The put of a thing that must not exist yet; `keys` says where.
@@ -124,28 +222,5 @@ impl Store {
             .return_values_on_condition_check_failure(AllOld)
             .build()
             .map_err(Error::internal)
-    }
-}
-
-/// Free credits lapse in the same write as the ledger tells how many, so their number is pinned.
-/// No charge can move it after the cycle's end or while a next subscription waits, and no lane is
-/// open then, so this does not lose to a busy pool.
-const PINNED: &str = " AND credits = :credits AND mark = :mark";
-
-/// A grant to a pool below its mark: the mark comes down to what is left, and what is owed to the
-/// epoch that ends is kept.
-const BELOW_MARK: &str =
-    ", owed.#epoch = mark - credits, mark = credits, credits = credits + :grant";
-
-/// What an effect on the free credits adds to the update and to its condition.
-fn arithmetic(seen: &Pool, change: &Change) -> (&'static str, &'static str) {
-    match change.effect {
-        Effect::Keep if change.tally.is_some() => ("", PINNED),
-        Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) => ("", ""),
-        Effect::Grant(_) | Effect::Reset(_) if seen.balance.is_below_mark() => {
-            (BELOW_MARK, " AND credits < mark")
-        }
-        Effect::Grant(_) => (", credits = credits + :grant", " AND credits >= mark"),
-        Effect::Reset(_) => (", credits = mark + :grant", PINNED),
     }
 }

@@ -6,7 +6,7 @@
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use serde::de::DeserializeOwned;
 
@@ -14,7 +14,8 @@ use super::access::{put, update};
 use super::batch::{Batch, MAX_AT_ONCE, Means, Note, Write, in_writes};
 use super::count::{count, count_week};
 use super::failure::Leg;
-use super::lane::{Block, Which};
+use super::hold::StoredHold;
+use super::lane::Block;
 use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::entry::Entry;
@@ -79,6 +80,19 @@ impl Store {
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
     }
 
+    /// The entry that a request made before, if it was the same one. Its price is not compared, and
+    /// an outcome that it left out is taken to be the only one of then.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn replay(&self, asked: &Entry) -> Result<Option<Entry>, Error> {
+        let Some(image) = self.get(keys::entry(asked)).await? else { return Ok(None) };
+        let found: Entry = read(image)?;
+        let outcome = asked.outcome.clone().or_else(|| found.outcome.clone());
+        let is_same = found.answers(&Entry { outcome, ..asked.clone() });
+        Ok(is_same.then_some(found))
+    }
+
     /// Charges what fits into one write.
     pub(super) async fn charge_at_once(
         &self,
@@ -113,11 +127,15 @@ impl Store {
         patience: &mut Patience,
     ) -> Result<(), Error> {
         let pool = self.look_first(team, hold, batch, now).await;
-        if let Some(pool) = &pool
-            && let Ok(Some(known)) = Box::pin(self.not_covered(pool, batch, now)).await
-        {
-            batch.answer_admitted(known);
-            return Ok(());
+        if let Some(pool) = &pool {
+            if let Ok(Some(known)) = Box::pin(self.not_covered(pool, batch, now)).await {
+                batch.answer_admitted(known);
+                return Ok(());
+            }
+            if pool.is_changing(now) {
+                // The change is made sooner with fewer writes in its way.
+                patience.pause().await?;
+            }
         }
         let payer = self.payer(team, hold, batch, pool.as_ref(), now);
         let writes = self.writes(team, &payer, batch, now)?;
@@ -173,22 +191,16 @@ impl Store {
         batch: &Batch,
         now: Time,
     ) -> Result<Option<Vec<Outcome>>, Error> {
-        let may_gain = pool.is_due(now) || !pool.held.is_zero() || pool.check_open().is_err();
-        if may_gain || pool.balance.credits >= batch.least() {
+        let may_gain = pool.is_due(now) || pool.open_holds > 0 || !pool.lanes.is_zero();
+        if may_gain || pool.check_open().is_err() || pool.balance.credits >= batch.least() {
             return Ok(None);
         }
         if !batch.admitted().all(|charge| pool.has_noted(charge)) {
             return Ok(None);
         }
-        if pool.lanes.is_zero() {
-            self.shortages.remember(pool, now);
-            let admitted: Vec<Entry> = batch.admitted().cloned().collect();
-            return self.known_outcomes(&pool.team, &admitted, now).await;
-        }
-        if pool.balance.credits.plus(pool.lanes).is_none_or(|all| all >= batch.least()) {
-            self.call_back(&pool.team, Which::All, now).await?;
-        }
-        Ok(None)
+        self.shortages.remember(pool, now);
+        let admitted: Vec<Entry> = batch.admitted().cloned().collect();
+        self.known_outcomes(&pool.team, &admitted, now).await
     }
 
     /// Who is to pay: a hold, the lane that this process has, or the pool, which may give a lane.
@@ -226,8 +238,8 @@ impl Store {
         now: Time,
     ) -> Result<Vec<TransactWriteItem>, Error> {
         let paid = match payer {
-            Payer::Hold(hold) => self.capture_from(keys::hold(team, hold), batch, now)?,
-            Payer::Lane(lane) => self.capture_from(keys::lane(team, lane), batch, now)?,
+            Payer::Hold(hold) => self.capture_from(keys::open_hold(team, hold), batch, now)?,
+            Payer::Lane(lane) => self.charge_to_lane(keys::lane(team, lane), batch, now)?,
             Payer::Pool(lane) => self.take_from(keys::pool(team), batch, lane.as_ref(), now)?,
         };
         let mut writes = vec![update(paid)];
@@ -261,13 +273,13 @@ impl Store {
         if pool.lanes.is_zero() {
             self.shortages.remember(&pool, now);
         } else if pauses {
-            // Nobody is to find enrichment running in a lane once this is answered.
-            Box::pin(self.call_back(&pool.team, Which::All, now)).await?;
+            // No lane is opened while enrichment is paused, and none may go on with it.
+            Box::pin(self.return_lanes(&pool.team, now, &self.patience())).await?;
         }
         Ok(())
     }
 
-    fn take_from(
+    pub(super) fn take_from(
         &self,
         pool: keys::Item,
         batch: &Batch,
@@ -286,7 +298,10 @@ impl Store {
         }
         if let Some(lane) = lane {
             set.push_str(", lanes = lanes + :lane, lane_moves = lane_moves + :one");
-            condition.push_str(" AND epoch = :epoch");
+            condition.push_str(
+                " AND epoch = :epoch \
+                 AND (attribute_not_exists(changing_until) OR changing_until <= :now)",
+            );
             all = cost.plus(lane.credits).unwrap_or(Credits::MAX);
             take = take
                 .expression_attribute_values(":lane", keys::number(lane.credits.get()))
@@ -311,21 +326,35 @@ impl Store {
     }
 
     fn capture_from(&self, hold: keys::Item, batch: &Batch, now: Time) -> Result<Update, Error> {
-        let mut set = "SET remaining = remaining - :cost, captured = captured + :cost".to_owned();
-        let mut condition =
-            "remaining >= :cost AND #status = :open AND expires_at > :now".to_owned();
+        let mut set = "SET remaining = remaining - :cost".to_owned();
+        let mut condition = "remaining >= :cost AND due_at > :now".to_owned();
         let mut capture = count(&batch.usage(), &mut set, Update::builder());
-        if batch.has_enrichment() {
-            condition.push_str(
-                " AND (attribute_not_exists(without_enrichment) OR without_enrichment = :no)",
-            );
-            capture = capture.expression_attribute_values(":no", AttributeValue::Bool(false));
+        if let Some(pause) = batch.ended_pause {
+            set.push_str(" REMOVE pause");
+            condition.push_str(" AND (attribute_not_exists(pause) OR pause = :ended)");
+            capture = capture.expression_attribute_values(":ended", keys::number(pause));
+        } else if batch.has_enrichment() {
+            condition.push_str(" AND attribute_not_exists(pause)");
         }
         capture
             .table_name(&*self.table)
             .set_key(Some(hold))
             .update_expression(set)
             .condition_expression(condition)
+            .expression_attribute_values(":cost", keys::number(batch.cost().get()))
+            .expression_attribute_values(":now", keys::text(now.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(Error::internal)
+    }
+
+    fn charge_to_lane(&self, lane: keys::Item, batch: &Batch, now: Time) -> Result<Update, Error> {
+        let mut set = "SET remaining = remaining - :cost, captured = captured + :cost".to_owned();
+        count(&batch.usage(), &mut set, Update::builder())
+            .table_name(&*self.table)
+            .set_key(Some(lane))
+            .update_expression(set)
+            .condition_expression("remaining >= :cost AND #status = :open AND expires_at > :now")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":cost", keys::number(batch.cost().get()))
             .expression_attribute_values(":open", keys::text(Status::Open.as_str()))
@@ -374,26 +403,38 @@ impl Store {
                 let lane: Option<Hold> = lane.map(read).transpose()?;
                 match lane.filter(|lane| lane.status == Status::Open) {
                     Some(lane) => self.lanes.has_left(team, lane.remaining),
-                    None => self.lanes.called_back(team),
+                    None => self.lanes.forget(team),
                 }
                 batch.admit_all();
             }
-            (Payer::Hold(_), Some(Leg::Failed(hold))) => {
-                let hold: Hold = read(hold.ok_or(Error::NotFound("hold"))?)?;
+            (Payer::Hold(id), Some(Leg::Failed(image))) => {
+                let stored = image.map(|item| StoredHold::read(team, item)).transpose()?;
+                let hold = match stored {
+                    Some(stored) => stored.hold,
+                    None => self.look_at_hold(team, id).await?,
+                };
                 hold.check_open(now)?;
-                batch.admit(Means {
-                    credits: hold.remaining,
-                    is_paused: hold.without_enrichment,
-                    may_pause: false,
-                });
+                let is_paused = match hold.pause {
+                    Some(pause) if batch.has_enrichment() => self.is_in_pause(team, pause).await?,
+                    Some(_) | None => false,
+                };
+                batch.ended_pause = hold.pause.filter(|_| !is_paused);
+                batch.admit(Means { credits: hold.remaining, is_paused, may_pause: false });
                 batch.short_of_hold();
             }
         }
         Ok(())
     }
 
+    /// Whether the pause of enrichment with that number still lasts.
+    async fn is_in_pause(&self, team: &TeamId, pause: u64) -> Result<bool, Error> {
+        let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+        Ok(pool.pause() == Some(pause))
+    }
+
     /// Admits what the pool covers, of charges that it does not cover together. Nothing is refused
-    /// that credits in lanes may cover: they are called back, and all is tried once more.
+    /// that credits in lanes or in expired holds cover: they are returned, as far as they are needed,
+    /// and everything is tried once more.
     async fn admit(
         &self,
         batch: &mut Batch,
@@ -401,26 +442,33 @@ impl Store {
         now: Time,
         patience: &mut Patience,
     ) -> Result<(), Error> {
-        let may_gain = pool.is_due(now) || !pool.held.is_zero();
-        let pool = if may_gain { self.pool(&pool.team, now).await? } else { pool };
+        let team = pool.team.clone();
+        let pool = if pool.is_due(now) { self.pool(&team, now).await? } else { pool };
         batch.admit(Means {
             credits: pool.balance.credits,
             is_paused: pool.is_paused(),
             may_pause: true,
         });
-        if batch.may_be_covered_with(pool.lanes) {
-            self.call_back(&pool.team, Which::All, now).await?;
-            batch.admit_all();
-            return patience.pause().await;
-        }
-        batch.note_short(&pool, now);
-        if pool.lanes.is_zero() {
-            if !batch.is_open() {
-                self.shortages.remember(&pool, now);
+        let may_have_more = !pool.lanes.is_zero() || pool.open_holds > 0;
+        let mut known = pool.clone();
+        if may_have_more && !batch.short.is_empty() {
+            known = self.view(&team, now).await?.pool;
+            let more = known.balance.credits.above(pool.balance.credits);
+            if let Some(missing) = batch.missing_within(more) {
+                if pool.lanes.is_zero() {
+                    self.expire_some(&pool, missing, now, patience).await?;
+                } else if self.take_turn(&team, now, &mut batch.turn, patience).await? {
+                    self.return_lanes(&team, now, patience).await?;
+                }
+                batch.admit_all();
+                return patience.pause().await;
             }
-        } else if !batch.short.is_empty() {
-            let all = self.balance(&pool.team, now).await?.balance;
-            batch.tell_of_more(all.credits.above(pool.balance.credits));
+        }
+        let more = known.balance.credits.above(pool.balance.credits);
+        batch.note_short(&pool, more, now);
+        batch.tell_of_more(more);
+        if !batch.is_open() {
+            self.shortages.remember(&known, now);
         }
         Ok(())
     }
@@ -436,10 +484,15 @@ fn remember(
     set.push_str(", refused = :refused");
     condition.push_str(" AND credits < :enough AND lanes = :lanes");
     if note.pauses {
-        set.push_str(", paused_at = :now");
+        set.push_str(", paused_at = :now, pauses = pauses + :pause");
         condition.push_str(" AND attribute_not_exists(paused_at)");
     }
     let refused = serde_dynamo::to_attribute_value(&note.refused).map_err(Error::internal)?;
+    let update = if note.pauses {
+        update.expression_attribute_values(":pause", keys::number(1))
+    } else {
+        update
+    };
     Ok(update
         .expression_attribute_values(":refused", refused)
         .expression_attribute_values(":enough", keys::number(note.enough.get()))

@@ -6,58 +6,89 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use super::failure::unmet;
 use super::{Store, keys};
 use crate::domain::Error;
+use crate::domain::account::Status;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::{Account, Pool};
+use crate::domain::projection::Projection;
 use crate::domain::settings::Settings;
 use crate::domain::time::Time;
 
+/// The result of a restart.
+#[derive(Clone, Debug)]
+pub struct Restarted {
+    /// The team as it is after it.
+    pub view: Projection,
+    /// The monitored accounts whose month was charged, so that they are active again.
+    pub resumed: u64,
+    /// The monitored accounts that the credits did not cover.
+    pub still_paused: u64,
+}
+
 impl Store {
-    /// Restarts enrichment. The pool after it.
+    /// Restarts enrichment, then charges and resumes the monitored accounts that the team could not
+    /// pay, as many as its credits cover.
     ///
     /// # Errors
-    /// Those of [`Pool::check_restart`]; [`Error::NotFound`], [`Error::Busy`], [`Error::Internal`].
-    pub async fn restart(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
-        let mut patience = self.patience();
-        let mut has_tried = false;
-        loop {
-            let pool = self.pool(team, now).await?;
-            match pool.check_restart() {
-                // This very call has done it and its answer got lost, or somebody else came first.
-                Err(Error::NothingToRestart) if has_tried => return Ok(pool),
-                checked => checked?,
-            }
-            has_tried = true;
-            let restart = self
-                .client
-                .update_item()
-                .update_expression("REMOVE paused_at, refused")
-                .condition_expression(
-                    "attribute_exists(paused_at) AND credits > :none AND terms.account = :active",
-                )
-                .expression_attribute_values(":none", keys::number(0))
-                .expression_attribute_values(":active", keys::text(Account::Active.as_str()));
-            if let Some(pool) = self.decide(team, restart).await? {
-                self.shortages.forget(team);
-                return Ok(pool);
-            }
-            patience.pause().await?;
+    /// [`Error::NotFound`], [`Error::AccountClosed`], [`Error::NothingToRestart`] if enrichment runs
+    /// and no account is paused, [`Error::InsufficientCredits`] without any credits;
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn restart(&self, team: &TeamId, now: Time) -> Result<Restarted, Error> {
+        let pool = self.pool(team, now).await?;
+        pool.check_open()?;
+        let mut accounts = self.monitored(team).await?;
+        accounts.retain(|account| account.status == Status::Paused);
+        if !pool.is_paused() && accounts.is_empty() {
+            return Err(Error::NothingToRestart);
         }
+        self.view(team, now).await?.pool.check_restart()?;
+        if let Some(pause) = pool.pause() {
+            self.end_pause(team, pause).await?;
+        }
+        let billed = self.resume_accounts(team, accounts, now).await?;
+        let count = |is_refused: bool| {
+            let billed = billed.iter().filter(|billed| billed.refused.is_some() == is_refused);
+            u64::try_from(billed.count()).unwrap_or(u64::MAX)
+        };
+        let view = self.view(team, now).await?;
+        Ok(Restarted { view, resumed: count(false), still_paused: count(true) })
     }
 
-    /// Puts other settings in the place of those that a team has. Automatic top-ups begin anew by
-    /// that, whatever has failed before. The pool after it.
+    /// Ends the pause with that number, unless it is over.
+    async fn end_pause(&self, team: &TeamId, pause: u64) -> Result<(), Error> {
+        let restart = self
+            .client
+            .update_item()
+            .update_expression("REMOVE paused_at, refused")
+            .condition_expression("pauses = :pause AND terms.account = :active")
+            .expression_attribute_values(":pause", keys::number(pause))
+            .expression_attribute_values(":active", keys::text(Account::Active.as_str()));
+        if self.decide(team, restart).await?.is_none() {
+            let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            pool.check_open()?;
+        }
+        self.shortages.forget(team);
+        Ok(())
+    }
+
+    /// Replaces a team's settings. A failed automatic top-up no longer blocks the next one. Returns the
+    /// pool after it.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::AccountClosed`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn set(&self, team: &TeamId, settings: &Settings, now: Time) -> Result<Pool, Error> {
         self.pool(team, now).await?.check_open()?;
-        let settings = serde_dynamo::to_attribute_value(settings).map_err(Error::internal)?;
+        let top_up =
+            serde_dynamo::to_attribute_value(settings.auto_top_up).map_err(Error::internal)?;
         let set = self
             .client
             .update_item()
-            .update_expression("SET settings = :settings REMOVE failed_top_up")
+            .update_expression(
+                "SET settings.low_balance_threshold = :low, settings.auto_top_up = :top_up \
+                 REMOVE failed_top_up, top_up_waits",
+            )
             .condition_expression("terms.account = :active")
-            .expression_attribute_values(":settings", settings)
+            .expression_attribute_values(":low", keys::number(settings.low_balance_threshold.get()))
+            .expression_attribute_values(":top_up", top_up)
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()));
         self.decide(team, set).await?.ok_or(Error::AccountClosed)
     }

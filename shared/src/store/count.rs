@@ -1,6 +1,6 @@
 //! Counting what is charged, in the write that pays for it.
 //!
-//! Names are short: one write may add to 63 counters, and an expression has 4 KB at most.
+//! Names are short: one write may add to 63 counters, and an expression has at most 4 KB.
 
 use std::fmt::Write;
 
@@ -12,14 +12,16 @@ use crate::domain::forecast::{old_weeks, week};
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 
-/// Has an update of whatever pays count what was done with the credits. `set` is its `SET` clause.
+/// Adds what was done with the credits to an update of the payer. `set` is its `SET` clause.
 pub(super) fn count(used: &Usage, set: &mut String, mut update: UpdateBuilder) -> UpdateBuilder {
     for (counter, more) in used.counters() {
-        let value = format!(":{counter}");
-        write!(set, ", used.{counter} = if_not_exists(used.{counter}, :o) + {value}").ok();
-        update = update.expression_attribute_values(value, number(more));
+        write!(set, ",#u.{counter}=if_not_exists(#u.{counter},:o)+:{counter}").ok();
+        update = update.expression_attribute_values(format!(":{counter}"), number(more));
     }
-    if used.is_empty() { update } else { update.expression_attribute_values(":o", number(0)) }
+    if used.is_empty() {
+        return update;
+    }
+    update.expression_attribute_names("#u", "used").expression_attribute_values(":o", number(0))
 }
 
 /// Has an update of a pool count what was spent for the forecast. `set` is all that stands in its

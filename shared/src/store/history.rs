@@ -30,6 +30,8 @@ pub struct Selection {
     pub from: Option<Time>,
     /// Before this instant.
     pub to: Option<Time>,
+    /// Entries of what is due and not written yet, which are listed with those of the table.
+    pub unwritten: Vec<Entry>,
 }
 
 /// A place in the history, just after an entry.
@@ -78,7 +80,7 @@ impl Selection {
 
     fn filters(&self) -> Vec<(&'static str, String)> {
         [
-            ("kind", self.kind.map(|kind| kind.as_str().to_owned())),
+            ("kind", self.kind.as_ref().map(|kind| kind.as_str().to_owned())),
             ("action", self.action.clone()),
             ("user", self.user.as_ref().map(ToString::to_string)),
         ]
@@ -88,9 +90,30 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// The unwritten entries that are selected after a position, newest first, as a shard that has
+    /// been read to its end.
+    fn unwritten(&self, after: Option<&Position>) -> Shard {
+        let is_selected = |entry: &&Entry| {
+            self.kind.as_ref().is_none_or(|kind| *kind == entry.kind)
+                && self.action.as_ref().is_none_or(|action| Some(action) == entry.action.as_ref())
+                && self.user.as_ref().is_none_or(|user| Some(user) == entry.user.as_ref())
+                && self.from.is_none_or(|from| from <= entry.at)
+                && self.to.is_none_or(|to| entry.at < to)
+        };
+        let place = |entry: &Entry| (Position(keys::position(entry.at, &entry.id)), entry.clone());
+        let selected = self.unwritten.iter().filter(is_selected).map(place);
+        let mut fetched: Vec<_> =
+            selected.filter(|(position, _)| after.is_none_or(|after| position < after)).collect();
+        fetched.sort_by(|(one, _), (other, _)| other.cmp(one));
+        Shard { digit: None, fetched: fetched.into(), read_to: ReadTo::End }
+    }
+}
+
 /// How far one shard has been read. All that is newer than `read_to` has been fetched.
 struct Shard {
-    digit: char,
+    /// `None` for the entries that are not in the table.
+    digit: Option<char>,
     fetched: VecDeque<(Position, Entry)>,
     read_to: ReadTo,
 }
@@ -114,8 +137,13 @@ impl Store {
         after: Option<&Position>,
         limit: usize,
     ) -> Result<Page, Error> {
-        let mut shards =
-            SHARDS.map(|digit| Shard { digit, fetched: VecDeque::new(), read_to: ReadTo::Start });
+        let unread = |digit| Shard {
+            digit: Some(digit),
+            fetched: VecDeque::new(),
+            read_to: ReadTo::Start,
+        };
+        let mut shards: Vec<Shard> = SHARDS.map(unread).into();
+        shards.push(selection.unwritten(after));
         let chunk = chunk(selection, limit);
         let mut entries: Vec<(Position, Entry)> = Vec::new();
         let mut rounds = 0;
@@ -125,7 +153,10 @@ impl Store {
             while entries.len() <= limit
                 && let Some(entry) = pop_newest(&mut shards, &frontier)
             {
-                entries.push(entry);
+                // An unwritten entry may have been written meanwhile.
+                if entries.last().is_none_or(|(last, _)| *last != entry.0) {
+                    entries.push(entry);
+                }
             }
             if entries.len() > limit || frontier == ReadTo::End {
                 break ReadTo::End;
@@ -161,6 +192,7 @@ impl Store {
         chunk: i32,
         shard: &mut Shard,
     ) -> Result<(), Error> {
+        let Some(digit) = shard.digit else { return Ok(()) };
         let after = match &shard.read_to {
             ReadTo::Position(position) => Some(position),
             ReadTo::Start | ReadTo::End => after,
@@ -180,7 +212,7 @@ impl Store {
             .expression_attribute_names("#position", "position")
             .expression_attribute_values(
                 ":shard",
-                keys::text(keys::history_shard(team, shard.digit)),
+                keys::text(keys::history_shard(team, digit)),
             )
             .expression_attribute_values(":low", keys::text(low))
             .expression_attribute_values(":high", keys::text(high))

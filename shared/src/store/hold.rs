@@ -1,66 +1,173 @@
-//! Holds: taken from the pool, captured from without it, given back to it.
+//! Holds: taken from the pool, captured from without it, returned to it.
 //!
-//! A marker in the team's own partition stands for each open hold, so that they can be listed with
-//! certainty; captures do not touch it.
-
-use std::fmt::Write;
+//! The open holds of a team share a few partitions, so that they are read together. A hold that is
+//! closed moves to a partition of its own.
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::try_join_all;
+use serde::{Deserialize, Serialize};
 
-use super::Store;
 use super::access::{delete, put, update};
+use super::change::Turn;
 use super::charge::Outcome;
 use super::count::{count, count_week};
-use super::failure::Leg;
-use super::keys::{self, Item};
-use super::lane::Which;
+use super::failure::{Leg, unmet};
+use super::keys::{self, HOLD_SHARDS, Item};
 use super::patience::Patience;
+use super::Store;
 use crate::domain::entry::{Entry, Kind};
-use crate::domain::hold::{Hold, Status};
-use crate::domain::ids::{Id, Key, TeamId, UserId};
+use crate::domain::hold::{Hold, OPEN_HOLDS_MAX, Status};
+use crate::domain::ids::{Id, Key, Reference, TeamId, UserId};
+use crate::domain::owed::{GROUPS_MAX, Owed};
 use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
+use crate::domain::usage::Usage;
 use crate::domain::{Credits, Error};
 
-/// How many holds are read at a time.
-const AT_ONCE: usize = 16;
+/// The most holds that are returned in one write: four legs for each and one for the pool.
+const RETURNED_AT_ONCE: usize = 24;
 
-/// Who gives a hold back.
+/// A release by the hold's owner.
 #[derive(Clone, Debug)]
-pub enum Release {
-    /// Its owner, by a request with a key.
-    ByOwner(Key, UserId),
-    /// Its time is over.
-    ByTime,
+pub struct Release {
+    /// The request's idempotency key.
+    pub key: Key,
+    /// The caller.
+    pub user: UserId,
+}
+
+/// An open hold as the table stores it: what the key says is left out, and so is what follows.
+#[derive(Serialize, Deserialize)]
+struct OpenHold {
+    sk: Id,
+    credits: Credits,
+    remaining: Credits,
+    epoch: u64,
+    reset_epoch: u64,
+    due_at: Time,
+    #[serde(default)]
+    used: Usage,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pause: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reference: Option<Reference>,
+}
+
+/// An open hold and its item.
+#[derive(Clone, Debug)]
+pub(super) struct StoredHold {
+    pub(super) hold: Hold,
+    item: Item,
+}
+
+impl StoredHold {
+    pub(super) fn read(team: &TeamId, item: Item) -> Result<Self, Error> {
+        let stored: OpenHold = serde_dynamo::from_item(item.clone()).map_err(Error::internal)?;
+        let OpenHold { sk, credits, remaining, epoch, reset_epoch, due_at, used, .. } = stored;
+        let hold = Hold {
+            id: sk,
+            team: team.clone(),
+            credits,
+            remaining,
+            captured: credits.above(remaining),
+            status: Status::Open,
+            epoch,
+            reset_epoch,
+            expires_at: due_at,
+            used,
+            pause: stored.pause,
+            reference: stored.reference,
+        };
+        Ok(Self { hold, item })
+    }
+
+    /// The item of a hold that is taken now.
+    fn new_item(hold: &Hold) -> Result<Item, Error> {
+        let stored = OpenHold {
+            sk: hold.id.clone(),
+            credits: hold.credits,
+            remaining: hold.remaining,
+            epoch: hold.epoch,
+            reset_epoch: hold.reset_epoch,
+            due_at: hold.expires_at,
+            used: hold.used.clone(),
+            pause: hold.pause,
+            reference: hold.reference.clone(),
+        };
+        let mut item: Item = serde_dynamo::to_item(stored).map_err(Error::internal)?;
+        item.extend(keys::open_hold(&hold.team, &hold.id));
+        item.extend([keys::hold_due(&hold.team)]);
+        Ok(item)
+    }
+
+    /// The item of the hold after it was closed. Attributes of a newer version stay.
+    fn closed_item(&self, status: Status) -> Result<Item, Error> {
+        let mut item = self.item.clone();
+        for open_only in ["due", "due_at"] {
+            item.remove(open_only);
+        }
+        let closed: Item =
+            serde_dynamo::to_item(self.hold.closed(status)).map_err(Error::internal)?;
+        item.extend(closed);
+        item.extend(keys::closed_hold(&self.hold.team, &self.hold.id));
+        Ok(item)
+    }
+}
+
+/// A hold that is closed, and the entries of that.
+struct Closing<'a> {
+    stored: &'a StoredHold,
+    status: Status,
+    entries: Vec<Entry>,
 }
 
 impl Store {
-    /// Reserves credits. The outcome's entry tells of the hold.
+    /// Reserves credits. The outcome's entry is that of the hold.
     ///
-    /// Its refusals are those of [`Store::charge`].
+    /// Its refusals are those of [`Store::charge`], and [`Error::TooManyHolds`].
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn hold(&self, entry: Entry, now: Time) -> Result<Outcome, Error> {
         let team = entry.team.clone();
         let mut patience = self.patience();
+        let mut turn = Turn::default();
         loop {
             let pool = match self.pool(&team, now).await {
                 Ok(pool) => pool,
                 Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
                 Err(error) => return Err(error),
             };
-            let hold = Hold::of(&entry, &pool);
-            let hold = hold.ok_or_else(|| Error::internal("this entry tells of no hold"))?;
-            if pool.is_paused() && entry.is_enrichment() {
-                return self.refused(&entry, Error::EnrichmentPaused).await;
+            if let Err(error) = pool.check_open() {
+                return self.refused(&entry, error).await;
             }
-            if pool.balance.credits < hold.credits && pool.check_open().is_ok() {
-                if pool.balance.credits.plus(pool.lanes).is_some_and(|all| all < hold.credits) {
-                    return self.too_large(&entry, &pool, now).await;
+            let hold = Hold::of(&entry, &pool);
+            let hold = hold.ok_or_else(|| Error::internal("this entry is of no hold"))?;
+            if pool.open_holds >= OPEN_HOLDS_MAX {
+                if self.expire_some(&pool, Credits::ZERO, now, &mut patience).await? {
+                    continue;
                 }
-                Box::pin(self.call_back(&team, Which::All, now)).await?;
+                return self.refused(&entry, Error::TooManyHolds).await;
+            }
+            if pool.owed.groups() >= GROUPS_MAX && pool.hold_epoch != pool.epoch {
+                if self.join_groups(&pool).await?.groups() < GROUPS_MAX {
+                    continue;
+                }
+                return self.refused(&entry, Error::TooManyHolds).await;
+            }
+            let (balance, required) = (pool.balance.credits, hold.credits);
+            if balance < required {
+                let balance = self.view(&team, now).await?.pool.balance.credits;
+                if balance < required {
+                    let error = Error::InsufficientCredits { balance, required };
+                    return self.refused(&entry, error).await;
+                }
+                let missing = required.above(pool.balance.credits);
+                if pool.lanes.is_zero() {
+                    self.expire_some(&pool, missing, now, &mut patience).await?;
+                } else if self.take_turn(&team, now, &mut turn, &patience).await? {
+                    self.return_lanes(&team, now, &patience).await?;
+                }
                 patience.pause().await?;
                 continue;
             }
@@ -74,12 +181,7 @@ impl Store {
                 Some([.., Leg::Failed(Some(image))]) => {
                     return Outcome::earlier(image.clone(), &entry);
                 }
-                Some(_) => {
-                    if let Err(error) = pool.check_open() {
-                        return Ok(Outcome::Refused(error));
-                    }
-                    patience.check()?;
-                }
+                Some(_) => patience.check()?,
             }
         }
     }
@@ -92,17 +194,6 @@ impl Store {
         }
     }
 
-    /// The outcome of a hold that the team cannot cover.
-    async fn too_large(&self, entry: &Entry, pool: &Pool, now: Time) -> Result<Outcome, Error> {
-        let required = Credits::new(entry.held.unsigned_abs());
-        let mut balance = pool.balance.credits;
-        if !pool.lanes.is_zero() {
-            let all = self.balance(&entry.team, now).await?.balance.credits;
-            balance = if all < required { all } else { balance };
-        }
-        self.refused(entry, Error::InsufficientCredits { balance, required }).await
-    }
-
     fn take(
         &self,
         pool: &Pool,
@@ -110,60 +201,139 @@ impl Store {
         entry: &Entry,
         now: Time,
     ) -> Result<Vec<TransactWriteItem>, Error> {
-        let mut condition = "credits >= :hold AND epoch = :epoch AND terms.account = :active \
-                             AND (attribute_not_exists(due_at) OR due_at > :now)"
-            .to_owned();
-        if !hold.without_enrichment {
-            condition.push_str(" AND attribute_not_exists(paused_at)");
-        }
         let pool = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&pool.team)))
-            .update_expression("SET credits = credits - :hold, held = held + :hold")
-            .condition_expression(condition)
+            .update_expression(
+                "SET credits = credits - :hold, held = held + :hold, \
+                 open_holds = open_holds + :one, hold_epoch = :epoch",
+            )
+            .condition_expression(
+                "credits >= :hold AND epoch = :epoch AND terms.account = :active \
+                 AND open_holds < :most AND (attribute_not_exists(due_at) OR due_at > :now)",
+            )
             .expression_attribute_values(":hold", keys::number(hold.credits.get()))
+            .expression_attribute_values(":one", keys::number(1))
+            .expression_attribute_values(":most", keys::number(OPEN_HOLDS_MAX))
             .expression_attribute_values(":epoch", keys::number(hold.epoch))
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
             .expression_attribute_values(":now", keys::text(now.to_string()))
             .build()
             .map_err(Error::internal)?;
-        let marker = Put::builder()
+        let hold = Put::builder()
             .table_name(&*self.table)
-            .set_item(Some(keys::marker(hold)))
+            .set_item(Some(StoredHold::new_item(hold)?))
             .build()
             .map_err(Error::internal)?;
-        Ok(vec![
-            update(pool),
-            put(marker),
-            put(self.put_new(hold, keys::hold(&hold.team, &hold.id))?),
-            put(self.put_entry(entry)?),
-        ])
+        Ok(vec![update(pool), put(hold), put(self.put_entry(entry)?)])
     }
 
-    /// Looks a hold up.
+    /// A hold, open or closed.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn look_at_hold(&self, team: &TeamId, id: &Id) -> Result<Hold, Error> {
-        let item = self.get(keys::hold(team, id)).await?.ok_or(Error::NotFound("hold"))?;
+        if let Some(open) = self.open_hold(team, id).await? {
+            return Ok(open.hold);
+        }
+        let item = self.get(keys::closed_hold(team, id)).await?.ok_or(Error::NotFound("hold"))?;
         serde_dynamo::from_item(item).map_err(Error::internal)
     }
 
-    /// The open holds of a team.
+    async fn open_hold(&self, team: &TeamId, id: &Id) -> Result<Option<StoredHold>, Error> {
+        let item = self.get(keys::open_hold(team, id)).await?;
+        item.map(|item| StoredHold::read(team, item)).transpose()
+    }
+
+    /// The open holds of a team, expired or not; none is read if its pool has none.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn holds(&self, pool: &Pool) -> Result<Vec<Hold>, Error> {
-        if pool.held.is_zero() {
-            return Ok(Vec::new());
-        }
-        let ids = self.open_holds(&pool.team, None).await?;
-        let holds = stream::iter(ids).map(async |id| self.look_at_hold(&pool.team, &id).await);
-        let holds: Vec<Hold> = holds.buffer_unordered(AT_ONCE).try_collect().await?;
-        Ok(holds.into_iter().filter(|hold| hold.status == Status::Open).collect())
+    pub(super) async fn holds_of(&self, pool: &Pool) -> Result<Vec<Hold>, Error> {
+        let stored = self.stored_holds(pool).await?;
+        Ok(stored.into_iter().map(|stored| stored.hold).collect())
     }
 
-    /// Gives back what is left of a hold. The hold after it, and whether that was so before.
+    async fn stored_holds(&self, pool: &Pool) -> Result<Vec<StoredHold>, Error> {
+        if pool.open_holds == 0 {
+            return Ok(Vec::new());
+        }
+        // What an id can be made of sorts between these.
+        let shards =
+            (0..HOLD_SHARDS).map(|shard| self.range(keys::holds(&pool.team, shard), "-", "~"));
+        let items = try_join_all(shards).await?.into_iter().flatten();
+        items.map(|item| StoredHold::read(&pool.team, item)).collect()
+    }
+
+    /// The open holds of a team that expired by a time, the first to expire first.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn expired_holds(
+        &self,
+        pool: &Pool,
+        by: Time,
+    ) -> Result<Vec<StoredHold>, Error> {
+        let mut holds = self.stored_holds(pool).await?;
+        holds.retain(|stored| stored.hold.expires_at <= by);
+        holds.sort_by_key(|stored| stored.hold.expires_at);
+        Ok(holds)
+    }
+
+    /// Returns expired holds if together they bring at least so many credits, the fewest that do.
+    /// Whether there were any; the pool is to be read again then.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn expire_some(
+        &self,
+        pool: &Pool,
+        missing: Credits,
+        now: Time,
+        patience: &mut Patience,
+    ) -> Result<bool, Error> {
+        let mut expired = self.expired_holds(pool, now).await?;
+        expired.sort_by_key(|stored| std::cmp::Reverse(stored.hold.remaining));
+        let mut sum = Credits::ZERO;
+        let enough = expired.iter().position(|stored| {
+            sum = sum.plus(stored.hold.remaining).unwrap_or(Credits::MAX);
+            sum >= missing
+        });
+        let Some(last) = enough else { return Ok(false) };
+        expired.truncate(last.saturating_add(1));
+        self.return_expired(pool, expired, now, patience).await?;
+        Ok(true)
+    }
+
+    /// Returns the first of these expired holds, as many as one write takes. The number returned; 0 if
+    /// another process came first.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn return_expired(
+        &self,
+        pool: &Pool,
+        mut expired: Vec<StoredHold>,
+        now: Time,
+        patience: &mut Patience,
+    ) -> Result<u64, Error> {
+        expired.truncate(RETURNED_AT_ONCE);
+        let closings = expired.iter().map(|stored| Closing {
+            stored,
+            status: Status::Expired,
+            entries: stored.hold.expiry(Credits::ZERO).collect(),
+        });
+        let writes = self.close(pool, closings.collect(), now)?;
+        if self.transact(writes, patience).await?.is_some() {
+            patience.pause().await?;
+            return Ok(0);
+        }
+        self.shortages.forget(&pool.team);
+        Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Returns what is left of a hold, for its owner. The hold after it, and whether the same request
+    /// did so before.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::HoldClosed`], [`Error::KeyReused`]; [`Error::Busy`],
@@ -175,41 +345,29 @@ impl Store {
         by: &Release,
         now: Time,
     ) -> Result<(Hold, bool), Error> {
-        self.release_with(team, id, by, now, &mut self.patience()).await
-    }
-
-    async fn release_with(
-        &self,
-        team: &TeamId,
-        id: &Id,
-        by: &Release,
-        now: Time,
-        patience: &mut Patience,
-    ) -> Result<(Hold, bool), Error> {
+        let mut patience = self.patience();
         loop {
-            let hold = self.look_at_hold(team, id).await?;
-            let entry = release_entry(&hold, by, now);
-            let status = match by {
-                Release::ByOwner(..) if hold.status_at(now) != Status::Open => {
-                    return self.released_before(hold, &entry).await;
-                }
-                Release::ByOwner(..) => Status::Released,
-                Release::ByTime if hold.status != Status::Open => return Ok((hold, true)),
-                Release::ByTime => Status::Expired,
+            let Some(stored) = self.open_hold(team, id).await? else {
+                let hold = self.look_at_hold(team, id).await?;
+                let entry = release_entry(&hold, by, now);
+                return self.released_before(hold, &entry).await;
             };
-            let mut pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            if matches!(by, Release::ByOwner(..)) && pool.is_due(now) {
-                // What was captured counts in the cycle in which the hold ends.
-                pool = Box::pin(self.pool(team, now)).await?;
+            let entry = release_entry(&stored.hold, by, now);
+            if stored.hold.status_at(now) != Status::Open {
+                return self.released_before(stored.hold, &entry).await;
             }
-            let writes = self.give_back(&pool, &hold, status, &entry, now)?;
-            let legs = self.transact(writes, patience).await?;
+            // What was captured counts in the cycle in which the hold ends.
+            let pool = self.pool(team, now).await?;
+            let closing =
+                Closing { stored: &stored, status: Status::Released, entries: vec![entry.clone()] };
+            let writes = self.close(&pool, vec![closing], now)?;
+            let legs = self.transact(writes, &mut patience).await?;
             match legs.as_deref() {
                 None => {
                     self.shortages.forget(team);
-                    return Ok((Hold { remaining: Credits::ZERO, status, ..hold }, false));
+                    return Ok((stored.hold.closed(Status::Released), false));
                 }
-                // It was given back meanwhile, by this request or by time, unless the key means
+                // It was released meanwhile, by this request or by time, unless the key means
                 // something else.
                 Some([.., Leg::Failed(Some(image))]) => {
                     is_answer(image.clone(), &entry)?;
@@ -227,45 +385,39 @@ impl Store {
         is_answer(image, asked).map(|()| (hold, true))
     }
 
-    fn give_back(
+    /// The writes that close holds and return what is left of them. Their last leg is the last entry.
+    fn close(
         &self,
         pool: &Pool,
-        hold: &Hold,
-        status: Status,
-        entry: &Entry,
+        closings: Vec<Closing<'_>>,
         now: Time,
     ) -> Result<Vec<TransactWriteItem>, Error> {
         let mut after = pool.clone();
-        let lapsed = after.take_back(hold, now);
-        let used = serde_dynamo::to_attribute_value(&hold.used).map_err(Error::internal)?;
-        let close = Update::builder()
-            .table_name(&*self.table)
-            .set_key(Some(keys::hold(&hold.team, &hold.id)))
-            .update_expression("SET #status = :status, remaining = :none")
-            .condition_expression("#status = :open AND remaining = :rest AND used = :used")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":status", keys::text(status.as_str()))
-            .expression_attribute_values(":none", keys::number(0))
-            .expression_attribute_values(":open", keys::text(Status::Open.as_str()))
-            .expression_attribute_values(":rest", keys::number(hold.remaining.get()))
-            .expression_attribute_values(":used", used)
-            .build()
-            .map_err(Error::internal)?;
-        let marker = Delete::builder()
-            .table_name(&*self.table)
-            .set_key(Some(keys::marker_key(hold)))
-            .build()
-            .map_err(Error::internal)?;
-        let pool = self.take_back(pool, &after, now)?;
-        let mut writes = vec![update(close), update(pool), delete(marker)];
-        if !lapsed.is_zero() {
-            let lapsed = Entry {
-                credits: lapsed.lost(),
-                ..Entry::of_hold(&hold.team, Kind::Expiry, hold.id.clone(), entry.at)
-            };
-            writes.push(put(self.put_entry(&lapsed)?));
+        let mut writes = Vec::new();
+        for Closing { stored, status, entries } in closings {
+            let hold = &stored.hold;
+            let lapsed = after.take_back(hold, now);
+            let used = serde_dynamo::to_attribute_value(&hold.used).map_err(Error::internal)?;
+            let open = Delete::builder()
+                .table_name(&*self.table)
+                .set_key(Some(keys::open_hold(&hold.team, &hold.id)))
+                .condition_expression("remaining = :rest AND used = :used")
+                .expression_attribute_values(":rest", keys::number(hold.remaining.get()))
+                .expression_attribute_values(":used", used)
+                .build()
+                .map_err(Error::internal)?;
+            let closed = Put::builder()
+                .table_name(&*self.table)
+                .set_item(Some(stored.closed_item(status)?))
+                .build()
+                .map_err(Error::internal)?;
+            writes.extend([delete(open), put(closed)]);
+            let at = entries.first().map_or(now, |entry| entry.at);
+            for entry in hold.lapse(lapsed, at).into_iter().chain(entries) {
+                writes.push(put(self.put_entry(&entry)?));
+            }
         }
-        writes.push(put(self.put_entry(entry)?));
+        writes.insert(0, update(self.take_back(pool, &after, now)?));
         Ok(writes)
     }
 
@@ -273,8 +425,8 @@ impl Store {
     /// owed, and on nothing that charges change.
     pub(super) fn take_back(&self, pool: &Pool, after: &Pool, now: Time) -> Result<Update, Error> {
         let mut set = "SET credits = credits + :back, mark = mark + :purchased, \
-                       held = held - :held, lanes = lanes - :lanes, \
-                       lane_moves = lane_moves + :moves, \
+                       held = held - :held, open_holds = open_holds - :holds, \
+                       lanes = lanes - :lanes, lane_moves = lane_moves + :moves, \
                        tally.expired = tally.expired + :expired"
             .to_owned();
         let mut condition = "epoch = :epoch".to_owned();
@@ -283,6 +435,10 @@ impl Store {
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&pool.team)))
             .expression_attribute_values(":epoch", keys::number(pool.epoch))
+            .expression_attribute_values(
+                ":holds",
+                keys::number(pool.open_holds.saturating_sub(after.open_holds)),
+            )
             .expression_attribute_values(":moves", keys::number(u64::from(!lanes.is_zero())));
         for (name, more) in [
             (":back", after.balance.credits.above(pool.balance.credits)),
@@ -293,17 +449,13 @@ impl Store {
         ] {
             taker = taker.expression_attribute_values(name, keys::number(more.get()));
         }
-        for (number, (epoch, owed)) in pool.owed.iter().enumerate() {
-            let part = owed.above(after.owed.get(epoch).copied().unwrap_or_default());
-            if part.is_zero() {
-                continue;
+        if after.owed != pool.owed {
+            set.push_str(", owed = :owed");
+            condition.push_str(" AND owed = :owed_before");
+            for (name, owed) in [(":owed", &after.owed), (":owed_before", &pool.owed)] {
+                let owed = serde_dynamo::to_attribute_value(owed).map_err(Error::internal)?;
+                taker = taker.expression_attribute_values(name, owed);
             }
-            write!(set, ", owed.#of{number} = owed.#of{number} - :part{number}").ok();
-            write!(condition, " AND owed.#of{number} = :owed{number}").ok();
-            taker = taker
-                .expression_attribute_names(format!("#of{number}"), epoch)
-                .expression_attribute_values(format!(":part{number}"), keys::number(part.get()))
-                .expression_attribute_values(format!(":owed{number}"), keys::number(owed.get()));
         }
         let used = after.used.since(&pool.used);
         taker = count(&used, &mut set, taker);
@@ -315,55 +467,46 @@ impl Store {
             .map_err(Error::internal)
     }
 
-    /// Gives back all holds of a team whose time was over by some time. How many there were.
+    /// Joins groups of what is owed that no open hold tells apart. Returns the groups after it.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(super) async fn expire(
-        &self,
-        team: &TeamId,
-        by: Time,
-        now: Time,
-        patience: &mut Patience,
-    ) -> Result<u64, Error> {
-        let mut expired = 0_u64;
-        for id in self.open_holds(team, Some(by)).await? {
-            let by = Release::ByTime;
-            let (_, was_before) = self.release_with(team, &id, &by, now, patience).await?;
-            expired = expired.saturating_add(u64::from(!was_before));
+    pub(super) async fn join_groups(&self, pool: &Pool) -> Result<Owed, Error> {
+        let owed = pool.owed.compacted(self.holds_of(pool).await?.iter());
+        if owed != pool.owed {
+            let map = |owed: &Owed| serde_dynamo::to_attribute_value(owed).map_err(Error::internal);
+            let join = self
+                .client
+                .update_item()
+                .table_name(&*self.table)
+                .set_key(Some(keys::pool(&pool.team)))
+                .update_expression("SET owed = :owed")
+                .condition_expression("owed = :before")
+                .expression_attribute_values(":owed", map(&owed)?)
+                .expression_attribute_values(":before", map(&pool.owed)?);
+            self.patiently(|| async {
+                // If it fails, another write has changed what is owed.
+                join.clone().send().await.map(drop).or_else(|error| unmet(error).map(drop))
+            })
+            .await?;
         }
-        Ok(expired)
-    }
-
-    /// The open holds of a team, or those that have expired by some time.
-    async fn open_holds(&self, team: &TeamId, by: Option<Time>) -> Result<Vec<Id>, Error> {
-        let last = keys::markers_until(by);
-        let markers = self.range(keys::team(team), keys::MARKERS, &last).await?;
-        Ok(markers.iter().filter_map(keys::hold_of_marker).collect())
+        Ok(owed)
     }
 }
 
-/// Whether an entry answers a release, however much there was to give back when it was asked for.
+/// Whether an entry answers a release, however much there was to return when it was asked for.
 fn is_answer(image: Item, asked: &Entry) -> Result<(), Error> {
     let found: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
     let asked = Entry { held: found.held, ..asked.clone() };
     if found.answers(&asked) { Ok(()) } else { Err(Error::KeyReused) }
 }
 
-fn release_entry(hold: &Hold, by: &Release, now: Time) -> Entry {
-    let given_back = hold.remaining.lost();
-    match by {
-        Release::ByOwner(key, user) => Entry {
-            held: given_back,
-            hold: Some(hold.id.clone()),
-            user: Some(user.clone()),
-            reference: hold.reference.clone(),
-            ..Entry::of_key(&hold.team, key.clone(), Kind::Release, now)
-        },
-        Release::ByTime => Entry {
-            held: given_back,
-            reference: hold.reference.clone(),
-            ..Entry::of_hold(&hold.team, Kind::Release, hold.id.clone(), hold.expires_at)
-        },
+fn release_entry(hold: &Hold, Release { key, user }: &Release, now: Time) -> Entry {
+    Entry {
+        held: hold.remaining.lost(),
+        hold: Some(hold.id.clone()),
+        user: Some(user.clone()),
+        reference: hold.reference.clone(),
+        ..Entry::of_key(&hold.team, key.clone(), Kind::Release, now)
     }
 }

@@ -7,7 +7,6 @@ use jiff::civil::Date;
 
 use crate::domain::account::MonitoredAccount;
 use crate::domain::entry::Entry;
-use crate::domain::hold::Hold;
 use crate::domain::ids::{AccountId, Id, TeamId};
 use crate::domain::statement::Statement;
 use crate::domain::time::Time;
@@ -30,7 +29,7 @@ pub fn pool(team: &TeamId) -> Item {
     key(self::team(team), POOL)
 }
 
-/// The partition of a team's pool and of the markers of its open holds.
+/// The partition of a team's pool, statements and monitored accounts.
 #[must_use]
 pub fn team(team: &TeamId) -> String {
     format!("{TEAM}{team}")
@@ -39,42 +38,36 @@ pub fn team(team: &TeamId) -> String {
 const TEAM: &str = "TEAM#";
 const POOL: &str = "POOL";
 
-/// The key of a hold. Each has a partition of its own, so that captures leave the pool's alone.
+/// The number of partitions that hold a team's open holds: few, so that they are read together at
+/// little cost, and enough that captures do not slow each other down.
+pub const HOLD_SHARDS: u32 = 8;
+
+const HOLDS: &str = "HOLDS#";
+
+/// One of the partitions of a team's open holds.
 #[must_use]
-pub fn hold(team: &TeamId, id: &Id) -> Item {
+pub fn holds(team: &TeamId, shard: u32) -> String {
+    format!("{HOLDS}{team}#{shard}")
+}
+
+/// The key of an open hold.
+#[must_use]
+pub fn open_hold(team: &TeamId, id: &Id) -> Item {
+    let digit = id.as_str().chars().next_back().and_then(|digit| digit.to_digit(16));
+    key(holds(team, digit.unwrap_or_default() % HOLD_SHARDS), id.as_str())
+}
+
+/// What an open hold's expiry puts into the index of what is due.
+#[must_use]
+pub fn hold_due(team: &TeamId) -> (String, AttributeValue) {
+    ("due".to_owned(), text(due_shard_of(team)))
+}
+
+/// The key of a closed hold. It has a partition of its own, so that reading the open ones does not
+/// read it.
+#[must_use]
+pub fn closed_hold(team: &TeamId, id: &Id) -> Item {
     key(format!("HOLD#{team}#{id}"), "HOLD")
-}
-
-/// What the sort keys of markers begin with.
-pub const MARKERS: &str = "HOLD#";
-
-/// The key of the marker of an open hold, in the order in which they expire.
-#[must_use]
-pub fn marker_key(hold: &Hold) -> Item {
-    key(team(&hold.team), &format!("{MARKERS}{}#{}", hold.expires_at, hold.id))
-}
-
-/// The marker of an open hold, which is due when it expires.
-#[must_use]
-pub fn marker(hold: &Hold) -> Item {
-    let mut item = marker_key(hold);
-    let due = [("due", due_shard_of(&hold.team)), ("due_at", hold.expires_at.to_string())];
-    item.extend(texts(due));
-    item
-}
-
-/// Where the markers end that expire by a time, or all of them.
-#[must_use]
-pub fn markers_until(by: Option<Time>) -> String {
-    // `$` comes just after the `#` that follows a time in these keys, `I` after all digits.
-    by.map_or_else(|| "HOLD#I".to_owned(), |by| format!("{MARKERS}{by}$"))
-}
-
-/// The hold that a marker stands for.
-#[must_use]
-pub fn hold_of_marker(marker: &Item) -> Option<Id> {
-    let sort = marker.get("sk")?.as_s().ok()?.strip_prefix(MARKERS)?;
-    sort.rsplit_once('#')?.1.parse().ok()
 }
 
 /// What the sort keys of statements begin with.
@@ -168,7 +161,9 @@ pub fn due_at(item: &Item) -> Option<Time> {
 #[must_use]
 pub fn team_of_due(key: &Item) -> Option<TeamId> {
     let partition = key.get("pk")?.as_s().ok()?;
-    partition.strip_prefix(TEAM).or_else(|| partition.strip_prefix(LANES))?.parse().ok()
+    let of_hold = || Some(partition.strip_prefix(HOLDS)?.rsplit_once('#')?.0);
+    let of_lane = || partition.strip_prefix(LANES);
+    partition.strip_prefix(TEAM).or_else(of_hold).or_else(of_lane)?.parse().ok()
 }
 
 /// The key of a ledger entry. Each has a partition of its own, so that a busy team's ledger

@@ -1,14 +1,13 @@
 //! Lanes: while the pool pushes back, a process takes a block of its credits along with a charge and
 //! pays the next charges from that, where nobody is in its way.
 //!
-//! A lane is the hold primitive again: a crashed owner's lane expires, and whatever is left of it
-//! goes back to the pool. Three rules keep it honest. It is small against the balance and lives for
-//! seconds, see [`crate::domain::lane`]. Nobody is refused, nothing is reset and no account is closed
-//! while a lane is open: all of them are called back first. And to the team its credits are part of
-//! the balance, see [`Store::balance`].
+//! A lane is the hold primitive again: a crashed owner's lane expires, and what is left of it goes back
+//! to the pool. Three rules keep it exact. It is small against the balance and lives for seconds, see
+//! [`crate::domain::lane`]. All lanes are returned before a refusal, a grant, a reset and the closing
+//! of an account; the pool is marked before, so that none is opened meanwhile. And to the team the
+//! credits in lanes are part of the balance, see [`Store::view`].
 //!
-//! What a process remembers of its lane is only a guess at where the next charge will go through;
-//! the conditions of the write know.
+//! The cached lane is a hint; the write condition decides.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,11 +18,12 @@ use aws_sdk_dynamodb::types::{
     TransactWriteItem, Update,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::access::{delete, put, update};
+use super::access::{delete, patiently_within, put, update};
 use super::failure::unmet;
 use super::keys::Item;
+use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, TeamId};
@@ -32,19 +32,11 @@ use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
-/// How long a process takes no lane after one of its own was called back: somebody needs the
-/// credits in the pool.
-const QUIET: Duration = Duration::from_millis(200);
-
 /// The most teams that are remembered.
 const MOST: usize = 10_000;
 
 /// How many lanes are read, or closed, at a time.
-const AT_ONCE: usize = 64;
-
-/// Who calls back waits at random for up to so long for each lane there is, because others may be at
-/// it as well.
-const FOR_EACH_LANE: Duration = Duration::from_millis(2);
+const AT_ONCE: usize = 128;
 
 /// The most lanes that go back in one write, two legs for each and one for the pool.
 const BACK_AT_ONCE: usize = 49;
@@ -53,19 +45,14 @@ const BACK_AT_ONCE: usize = 49;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lanes(Arc<Mutex<HashMap<TeamId, Own>>>);
 
+/// The lane of this process.
 #[derive(Clone, Debug)]
-enum Own {
-    Lane { id: Id, expires_at: Time, left: Credits, spent: Credits, since: Instant },
-    CalledBack { at: Instant },
-}
-
-/// Lanes to call back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
-    /// Whatever there are.
-    All,
-    /// Those whose time is over.
-    Expired,
+struct Own {
+    id: Id,
+    expires_at: Time,
+    left: Credits,
+    spent: Credits,
+    since: Instant,
 }
 
 /// A lane that is to be taken, or to be prolonged, along with a charge.
@@ -81,85 +68,69 @@ pub(super) struct Block {
 impl Lanes {
     /// The lane that should cover a cost.
     pub(super) fn for_cost(&self, team: &TeamId, cost: Credits, now: Time) -> Option<Id> {
-        self.with(|lanes| match lanes.get(team)? {
-            Own::Lane { id, expires_at, left, .. } if *expires_at > now && *left >= cost => {
-                Some(id.clone())
-            }
-            Own::Lane { .. } | Own::CalledBack { .. } => None,
+        self.with(|lanes| {
+            let lane = lanes.get(team)?;
+            (lane.expires_at > now && lane.left >= cost).then(|| lane.id.clone())
         })
     }
 
     /// Whether the process had a lane just now, so that it will need one again.
     pub(super) fn had_one(&self, team: &TeamId) -> bool {
         let lately = Duration::from_secs(LIFE.into()).saturating_mul(2);
-        self.with(|lanes| match lanes.get(team) {
-            Some(Own::Lane { since, .. }) => since.elapsed() < lately,
-            Some(Own::CalledBack { .. }) | None => false,
-        })
+        self.with(|lanes| lanes.get(team).is_some_and(|lane| lane.since.elapsed() < lately))
     }
 
-    /// The lane to take along with charges of that cost, if one should be taken.
+    /// The lane to open or extend along with charges of that cost, if one should be.
     pub(super) fn plan(&self, pool: &Pool, cost: Credits, now: Time) -> Option<Block> {
-        if pool.is_paused() {
+        if pool.is_paused() || pool.is_changing(now) {
             return None;
         }
-        let (id, recent) = self.with(|lanes| match lanes.get(&pool.team) {
-            Some(Own::Lane { id, spent, since, .. }) => {
-                let time = since.elapsed();
-                Some((id.clone(), Some(Recent { spent: *spent, time })))
-            }
-            Some(Own::CalledBack { at }) if at.elapsed() < QUIET => None,
-            Some(Own::CalledBack { .. }) | None => {
-                let random = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-                Some((Id::of("l", &pool.team, &random), None))
-            }
-        })?;
+        let own = self.with(|lanes| lanes.get(&pool.team).cloned());
+        let recent =
+            own.as_ref().map(|own| Recent { spent: own.spent, time: own.since.elapsed() });
+        let id = own.map_or_else(|| new_id(&pool.team), |own| own.id);
         let credits = size(pool.balance.credits, cost, recent)?;
         let (epoch, reset_epoch) = (pool.epoch, pool.terms.reset_epoch);
         Some(Block { id, credits, epoch, reset_epoch, expires_at: expires_at(pool, now) })
     }
 
-    /// A lane was taken, or prolonged.
+    /// A lane was opened or extended.
     pub(super) fn taken(&self, team: &TeamId, block: &Block) {
         let Block { id, credits, expires_at, .. } = block.clone();
         self.with(|lanes| {
-            let left = match lanes.get(team) {
-                Some(Own::Lane { id: before, left, .. }) if *before == id => *left,
-                Some(_) | None => Credits::ZERO,
-            };
+            let before = lanes.get(team).filter(|before| before.id == id);
+            let left = before.map_or(Credits::ZERO, |before| before.left);
             let left = left.plus(credits).unwrap_or(Credits::MAX);
             let (spent, since) = (Credits::ZERO, Instant::now());
-            remember(lanes, team, Own::Lane { id, expires_at, left, spent, since });
+            if lanes.len() >= MOST {
+                lanes.clear();
+            }
+            lanes.insert(team.clone(), Own { id, expires_at, left, spent, since });
         });
     }
 
     /// The lane has paid.
     pub(super) fn spent(&self, team: &TeamId, cost: Credits) {
         self.with(|lanes| {
-            if let Some(Own::Lane { left, spent, .. }) = lanes.get_mut(team) {
-                *left = left.above(cost);
-                *spent = spent.plus(cost).unwrap_or(Credits::MAX);
+            if let Some(lane) = lanes.get_mut(team) {
+                lane.left = lane.left.above(cost);
+                lane.spent = lane.spent.plus(cost).unwrap_or(Credits::MAX);
             }
         });
     }
 
-    /// So much is left in the lane: another charge than this one may still be covered.
+    /// Stores what is left in the lane: another charge than this one may still be covered.
     pub(super) fn has_left(&self, team: &TeamId, remaining: Credits) {
         self.with(|lanes| {
-            if let Some(Own::Lane { left, .. }) = lanes.get_mut(team) {
-                *left = remaining;
+            if let Some(lane) = lanes.get_mut(team) {
+                lane.left = remaining;
             }
         });
     }
 
-    /// The lane is of another epoch, or closed, and cannot be prolonged.
+    /// The lane was returned, or is of another epoch and cannot be extended.
     pub(super) fn forget(&self, team: &TeamId) {
         self.with(|lanes| lanes.remove(team));
-    }
-
-    /// The lane was called back.
-    pub(super) fn called_back(&self, team: &TeamId) {
-        self.with(|lanes| remember(lanes, team, Own::CalledBack { at: Instant::now() }));
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<TeamId, Own>) -> T) -> T {
@@ -167,11 +138,8 @@ impl Lanes {
     }
 }
 
-fn remember(lanes: &mut HashMap<TeamId, Own>, team: &TeamId, own: Own) {
-    if lanes.len() >= MOST {
-        lanes.clear();
-    }
-    lanes.insert(team.clone(), own);
+fn new_id(team: &TeamId) -> Id {
+    Id::of("l", team, &format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)))
 }
 
 impl Store {
@@ -214,11 +182,15 @@ impl Store {
         Ok([update(lane), put(marker)])
     }
 
-    /// The open lanes of a team.
+    /// The open lanes of a team; none is read if its pool has none.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(super) async fn lanes_of(&self, team: &TeamId) -> Result<Vec<Hold>, Error> {
+    pub(super) async fn lanes_of(&self, pool: &Pool) -> Result<Vec<Hold>, Error> {
+        if pool.lanes.is_zero() {
+            return Ok(Vec::new());
+        }
+        let team = &pool.team;
         let ids = self.open_lanes(team, None).await?;
         let lanes = stream::iter(ids).map(async |id| self.get(keys::lane(team, &id)).await);
         let found: Vec<Option<Item>> = lanes.buffer_unordered(AT_ONCE).try_collect().await?;
@@ -234,56 +206,58 @@ impl Store {
         Ok(markers.iter().filter(is_over).filter_map(keys::lane_of_marker).collect())
     }
 
-    /// Gives lanes of a team back to its pool. Whether there were any. Others may be taken meanwhile: who needs them all looks again.
+    /// Returns all lanes of a team to its pool. A process that needs them all marks the pool before,
+    /// see [`Store::take_turn`], and reads it again.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(super) async fn call_back(
+    pub(super) async fn return_lanes(
         &self,
         team: &TeamId,
-        which: Which,
         now: Time,
-    ) -> Result<bool, Error> {
-        let by = match which {
-            Which::Expired => Some(now),
-            Which::All => {
-                self.lanes.called_back(team);
-                None
-            }
-        };
+        patience: &Patience,
+    ) -> Result<(), Error> {
+        self.lanes.forget(team);
+        self.return_lanes_by(team, None, now, patience).await
+    }
+
+    /// Returns the lanes of a team whose time is over.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn return_expired_lanes(&self, team: &TeamId, now: Time) -> Result<(), Error> {
+        self.return_lanes_by(team, Some(now), now, &self.patience()).await
+    }
+
+    async fn return_lanes_by(
+        &self,
+        team: &TeamId,
+        by: Option<Time>,
+        now: Time,
+        patience: &Patience,
+    ) -> Result<(), Error> {
         let ids = self.open_lanes(team, by).await?;
-        let ids = if by.is_none() { self.unless_others_do(team, ids).await? } else { ids };
         // Owners charge from their lanes all the time. So each is closed first, whatever is in it.
-        let closed = stream::iter(ids).map(async |id| self.close_lane(team, &id, by).await);
+        let closed = stream::iter(ids).map(async |id| self.close_lane(team, &id, by, patience).await);
         let closed: Vec<Option<Hold>> = closed.buffer_unordered(AT_ONCE).try_collect().await?;
         let closed: Vec<Hold> = closed.into_iter().flatten().collect();
-        let mut patience = self.patience();
+        let mut patience = patience.clone().if_awaited();
         for lanes in closed.chunks(BACK_AT_ONCE) {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             let writes = self.give_lanes_back(&pool, lanes, now)?;
-            // If it is cancelled, somebody else has given some of them back.
+            // If it is cancelled, another process has returned some of them.
             self.transact(writes, &mut patience).await?;
         }
-        Ok(!closed.is_empty())
+        Ok(())
     }
 
-    /// These lanes, unless some of them are gone in a moment: then somebody else calls them back.
-    async fn unless_others_do(&self, team: &TeamId, ids: Vec<Id>) -> Result<Vec<Id>, Error> {
-        let lanes = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-        if lanes < 2 {
-            return Ok(ids);
-        }
-        sleep(FOR_EACH_LANE.saturating_mul(lanes).mul_f64(fastrand::f64())).await;
-        let still = self.open_lanes(team, None).await?;
-        Ok(if ids.iter().all(|id| still.contains(id)) { still } else { Vec::new() })
-    }
-
-    /// Closes a lane to its owner. `None` if it is gone, or was prolonged.
+    /// Closes a lane to its owner. `None` if it is gone, or was extended.
     async fn close_lane(
         &self,
         team: &TeamId,
         id: &Id,
         by: Option<Time>,
+        patience: &Patience,
     ) -> Result<Option<Hold>, Error> {
         // '~' sorts above all times.
         let by = by.map_or("~".to_owned(), |by| by.to_string());
@@ -300,7 +274,8 @@ impl Store {
             .expression_attribute_values(":by", keys::text(by))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let image = self.patiently(|| async {
+        let mut patience = patience.clone().if_awaited();
+        let image = patiently_within(&mut patience, || async {
             let answer = close.clone().send().await;
             answer.map_or_else(unmet, |closed| Ok(closed.attributes))
         });

@@ -10,6 +10,7 @@ mod company;
 pub mod connect;
 mod count;
 pub mod due;
+mod expression;
 pub mod failure;
 pub mod history;
 pub mod hold;

@@ -1,119 +1,155 @@
-//! Reading a pool. Whoever meets a cycle that is over turns it, readers included, so that nobody
-//! sees credits that have lapsed.
+//! Reading a pool, and making the changes that are due.
+//!
+//! A read computes what is due and writes nothing. A write first makes the due change, because its
+//! conditions are about the stored pool.
 
-use super::lane::Which;
+use futures_util::future::try_join;
+
+use super::change::{CHANGE_POLL, Turn};
+use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::Error;
-use crate::domain::change::Change;
+use crate::domain::hold::Hold;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::Pool;
+use crate::domain::projection::Projection;
 use crate::domain::time::Time;
 
-/// How often a balance is read at most until it stands still.
-const READINGS: u32 = 3;
+/// A projection is read at most this often until no lane or hold moves meanwhile.
+const READS_MAX: u32 = 3;
 
-/// What was due and is done.
+/// The due work that was done for a team.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Upkeep {
-    /// Whether a cycle was turned.
+    /// Whether a cycle ended or a subscription began.
     pub turned: bool,
-    /// How many holds have expired.
+    /// The holds that were returned because they have expired.
     pub expired: u64,
 }
 
 impl Store {
-    /// The team's pool, with everything done that was due.
+    /// The team's pool as it is now for the team, with everything due computed. It waits for no other
+    /// process's write.
+    ///
+    /// Lanes and holds are read after the pool, and again if one of them moved meanwhile, but at most
+    /// three times. Where they move all the time, the last of these moves may be missing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
+    pub async fn view(&self, team: &TeamId, now: Time) -> Result<Projection, Error> {
+        let mut pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+        if self.tries_due_change(&pool, now).await {
+            pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+        }
+        for reads in 1.. {
+            let (lanes, holds) = try_join(self.lanes_of(&pool), self.holds_of(&pool)).await?;
+            let is_settled = pool.lanes.is_zero() && pool.explains(&holds);
+            if !is_settled && reads < READS_MAX {
+                let later = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+                let has_moved = later.lane_moves != pool.lane_moves || !later.explains(&holds);
+                pool = later;
+                if has_moved {
+                    continue;
+                }
+            }
+            return Projection::new(pool, &lanes, holds, now);
+        }
+        Err(Error::Busy)
+    }
+
+    /// Makes the due change in one attempt if nothing has to be returned before, so that a team that
+    /// only reads gets the same grants as one that charges. Whether it was made.
+    async fn tries_due_change(&self, pool: &Pool, now: Time) -> bool {
+        let is_simple = pool.open_holds == 0 && pool.lanes.is_zero() && !pool.is_changing(now);
+        let Some(change) = pool.due_change(now).filter(|_| is_simple) else { return false };
+        self.apply_once(pool, &change).await.unwrap_or(false)
+    }
+
+    /// The team's stored pool, after the due changes were made.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
     pub async fn pool(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
-        Box::pin(self.kept_up(team, now)).await.map(|(pool, _)| pool)
+        let mut patience = self.patience();
+        self.with_changes_made(team, now, &mut patience, &mut Upkeep::default()).await
     }
 
-    /// The team's pool as the team sees it: credits in lanes are part of the balance.
+    /// Whether the team's account can be used.
     ///
-    /// It is read until no lane has come or gone meanwhile, but not for ever: where lanes come and go
-    /// all the time, those that did so during the last reading may be counted twice or not at all.
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::AccountClosed`]; [`Error::Busy`], [`Error::Internal`].
+    pub async fn check_open(&self, team: &TeamId) -> Result<(), Error> {
+        self.read_pool(team).await?.ok_or(Error::NotFound("team"))?.check_open()
+    }
+
+    /// Does everything that is due for a team: changes, expired holds and expired lanes.
     ///
     /// # Errors
     /// Those of [`Store::pool`].
-    pub async fn balance(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
-        let mut pool = self.pool(team, now).await?;
-        let mut lanes = Vec::new();
-        for _ in 0..READINGS {
-            if pool.lanes.is_zero() {
-                return Ok(pool);
-            }
-            lanes = self.lanes_of(team).await?;
-            let later = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            let before = std::mem::replace(&mut pool, later);
-            if before.lane_moves == pool.lane_moves {
-                break;
-            }
-        }
-        for lane in &lanes {
-            pool.take_back_lane(lane, now);
-        }
-        Ok(pool)
-    }
-
-    /// The team's pool, and what was due and is done now.
-    ///
-    /// # Errors
-    /// Those of [`Store::pool`].
-    pub async fn kept_up(&self, team: &TeamId, now: Time) -> Result<(Pool, Upkeep), Error> {
+    pub async fn keep_up(&self, team: &TeamId, now: Time) -> Result<Upkeep, Error> {
         let mut patience = self.patience();
         let mut done = Upkeep::default();
         loop {
-            let mut pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            if !pool.held.is_zero() {
-                // Holds that end before a cycle begins come first: they belong to the one before, and a
-                // grant forgets what is owed to epochs whose holds have all expired.
-                let by = pool.turn(now).map_or(now, |change| change.at);
-                let expired = self.expire(team, by, now, &mut patience).await?;
-                done.expired = done.expired.saturating_add(expired);
-                // Somebody else may have given them back since the pool was read.
-                pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            let pool = self.with_changes_made(team, now, &mut patience, &mut done).await?;
+            let expired = self.expired_holds(&pool, now).await?;
+            if expired.is_empty() {
+                if !pool.lanes.is_zero() {
+                    self.return_expired_lanes(team, now).await?;
+                }
+                return Ok(done);
             }
-            if !pool.lanes.is_zero() && Box::pin(self.call_back(team, Which::Expired, now)).await? {
-                patience.check()?;
-                continue;
-            }
-            let Some(change) = pool.turn(now) else { return Ok((pool, done)) };
-            if self.apply(&pool, &change, now, &mut patience).await? {
-                done.turned = true;
-            } else {
-                patience.pause().await?;
-            }
+            let returned = self.return_expired(&pool, expired, now, &mut patience).await?;
+            done.expired = done.expired.saturating_add(returned);
         }
     }
 
-    /// Changes the terms as `decide` wants it for the pool as it is; `None` leaves all as it is.
-    /// The pool after it.
-    ///
-    /// # Errors
-    /// Those of `decide`, and those of [`Store::pool`].
-    pub async fn change(
+    /// Makes the due changes, or waits while another process makes them. Holds that expired before a
+    /// change are returned before it: their captures count in the cycle that ends.
+    pub(super) async fn with_changes_made(
         &self,
         team: &TeamId,
         now: Time,
-        decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
+        patience: &mut Patience,
+        done: &mut Upkeep,
     ) -> Result<Pool, Error> {
-        let mut patience = self.patience();
+        let mut turn = Turn::default();
         loop {
-            let pool = self.pool(team, now).await?;
-            match decide(&pool)? {
-                None => return Ok(pool),
-                Some(change) if self.apply(&pool, &change, now, &mut patience).await? => {
-                    return self.pool(team, now).await;
+            let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            let Some(change) = pool.due_change(now) else { return Ok(pool) };
+            if pool.is_changing(now) && turn.must_wait() {
+                patience.wait(CHANGE_POLL).await?;
+                continue;
+            }
+            let expired = self.expired_holds(&pool, change.at).await?;
+            if expired.is_empty() && pool.lanes.is_zero() {
+                if self.apply(&pool, &change, patience).await? {
+                    done.turned = true;
+                } else {
+                    patience.pause().await?;
                 }
-                Some(_) => patience.pause().await?,
+            } else if !self.take_turn(team, now, &mut turn, patience).await? {
+                patience.wait(CHANGE_POLL).await?;
+            } else if expired.is_empty() {
+                self.return_lanes(team, now, patience).await?;
+            } else {
+                let mut awaited = patience.clone().if_awaited();
+                let returned = self.return_expired(&pool, expired, now, &mut awaited).await?;
+                done.expired = done.expired.saturating_add(returned);
             }
         }
     }
 
+    /// The stored pool, whatever is due.
     pub(super) async fn read_pool(&self, team: &TeamId) -> Result<Option<Pool>, Error> {
         let found = self.get(keys::pool(team)).await?;
         found.map(serde_dynamo::from_item).transpose().map_err(Error::internal)
+    }
+}
+
+impl Pool {
+    /// Whether these are all its open holds.
+    fn explains(&self, holds: &[Hold]) -> bool {
+        let credits = holds.iter().try_fold(0_u64, |sum, hold| sum.checked_add(hold.credits.get()));
+        u64::try_from(holds.len()) == Ok(self.open_holds) && credits == Some(self.held.get())
     }
 }

@@ -4,10 +4,11 @@
 //! from the beginning, but enters the history only when the money was taken.
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 
-use super::access::{check, put, update};
+use super::access::{put, update};
 use super::charge::Outcome;
+use super::expression::Expression;
 use super::failure::Leg;
 use super::{Store, keys};
 use crate::domain::entry::Entry;
@@ -26,15 +27,20 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn begin(&self, purchase: &Purchase) -> Result<(Purchase, bool), Error> {
         let claim = purchase.entry(purchase.at);
-        let active = ConditionCheck::builder()
+        let pending = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&purchase.team)))
+            .update_expression(
+                "SET pending_purchases = if_not_exists(pending_purchases, :none) + :one",
+            )
             .condition_expression("terms.account = :active")
+            .expression_attribute_values(":none", keys::number(0))
+            .expression_attribute_values(":one", keys::number(1))
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
             .return_values_on_condition_check_failure(AllOld)
             .build()
             .map_err(Error::internal)?;
-        let mut writes = vec![check(active)];
+        let mut writes = vec![update(pending)];
         writes.extend(self.record(purchase)?);
         match self.transact(writes, &mut self.patience()).await?.as_deref() {
             None => Ok((purchase.clone(), false)),
@@ -91,9 +97,9 @@ impl Store {
     pub async fn settle(&self, purchase: &Purchase, now: Time) -> Result<Purchase, Error> {
         let Purchase { team, credits, .. } = purchase;
         let writes = vec![
-            update(self.add(team, *credits, "tally.bought", "attribute_exists(pk)", now)?),
+            update(self.add(team, *credits, Source::Purchase, now)?),
             update(self.conclude(purchase, Status::Paid, None)?),
-            put(self.list(&purchase.entry(now))?),
+            update(self.list(&purchase.entry(now))?),
         ];
         let mut patience = self.patience();
         loop {
@@ -118,7 +124,15 @@ impl Store {
         if purchase.top_up {
             return self.fail_top_up(purchase, reason).await;
         }
-        let failed = vec![update(self.conclude(purchase, Status::Failed, Some(reason))?)];
+        let done = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(&purchase.team)))
+            .update_expression("SET pending_purchases = pending_purchases - :one")
+            .expression_attribute_values(":one", keys::number(1))
+            .build()
+            .map_err(Error::internal)?;
+        let failed =
+            vec![update(done), update(self.conclude(purchase, Status::Failed, Some(reason))?)];
         self.transact(failed, &mut self.patience()).await?;
         self.purchase(&purchase.team, &purchase.id).await
     }
@@ -133,7 +147,7 @@ impl Store {
         let Entry { team, at: now, .. } = &gift;
         let (credits, now) = (Credits::new(gift.credits.unsigned_abs()), *now);
         let writes = vec![
-            update(self.add(team, credits, "tally.gifted", "terms.account = :active", now)?),
+            update(self.add(team, credits, Source::Gift, now)?),
             put(self.put_entry(&gift)?),
         ];
         let mut patience = self.patience();
@@ -164,28 +178,33 @@ impl Store {
         &self,
         team: &TeamId,
         credits: Credits,
-        counter: &str,
-        condition: &str,
+        source: Source,
         now: Time,
     ) -> Result<Update, Error> {
-        let mut update = Update::builder()
+        let mut expression = Expression::default();
+        expression.set("credits = credits + :more, mark = mark + :more");
+        expression.remove("refused");
+        expression.condition("(attribute_not_exists(due_at) OR due_at > :now)");
+        expression.value(":more", keys::number(credits.get()));
+        expression.value(":now", keys::text(now.to_string()));
+        match source {
+            Source::Purchase => {
+                expression.set("tally.bought = tally.bought + :more");
+                expression.set("pending_purchases = pending_purchases - :one");
+                expression.condition("attribute_exists(pk)");
+                expression.value(":one", keys::number(1));
+            }
+            Source::Gift => {
+                expression.set("tally.gifted = tally.gifted + :more");
+                expression.condition("terms.account = :active");
+                expression.value(":active", keys::text(Account::Active.as_str()));
+            }
+        }
+        let update = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(team)))
-            .update_expression(format!(
-                "SET credits = credits + :more, mark = mark + :more, \
-                 {counter} = {counter} + :more REMOVE refused"
-            ))
-            .condition_expression(format!(
-                "{condition} AND (attribute_not_exists(due_at) OR due_at > :now)"
-            ))
-            .expression_attribute_values(":more", keys::number(credits.get()))
-            .expression_attribute_values(":now", keys::text(now.to_string()))
             .return_values_on_condition_check_failure(AllOld);
-        if condition.contains(":active") {
-            update =
-                update.expression_attribute_values(":active", keys::text(Account::Active.as_str()));
-        }
-        update.build().map_err(Error::internal)
+        expression.build(update)
     }
 
     /// The update that ends a pending purchase.
@@ -215,15 +234,24 @@ impl Store {
         update.build().map_err(Error::internal)
     }
 
-    /// The put that brings the entry of a purchase into the history.
-    fn list(&self, entry: &Entry) -> Result<Put, Error> {
-        let mut item: keys::Item = serde_dynamo::to_item(entry).map_err(Error::internal)?;
-        item.extend(keys::entry(entry));
-        item.extend(keys::in_history(entry));
-        Put::builder()
-            .table_name(&*self.table)
-            .set_item(Some(item))
-            .build()
-            .map_err(Error::internal)
+    /// The update that brings the entry of a purchase into the history.
+    fn list(&self, entry: &Entry) -> Result<Update, Error> {
+        let mut expression = Expression::default();
+        expression.put(entry)?;
+        for (name, value) in keys::in_history(entry) {
+            expression.assign(&name, value);
+        }
+        expression.condition("attribute_exists(pk)");
+        let update = Update::builder().table_name(&*self.table);
+        expression.build(update.set_key(Some(keys::entry(entry))))
     }
+}
+
+/// Where credits come from that roll over.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// A purchase that was pending.
+    Purchase,
+    /// A gift.
+    Gift,
 }

@@ -120,8 +120,8 @@ impl Store {
             return Ok(None);
         }
         if shortage.age(now) >= FRESH {
-            let pool = self.pool(team, now).await?;
-            if !pool.lanes.is_zero() || pool.check_open().is_err() {
+            let pool = self.view(team, now).await?.pool;
+            if pool.check_open().is_err() {
                 self.shortages.forget(team);
                 return Ok(None);
             }

@@ -18,15 +18,17 @@ impl Store {
         self.transact(vec![put(kept)], &mut self.patience()).await.map(drop)
     }
 
-    /// The statement of the cycle that started on a day. Where several did, because plans were
-    /// changed on that day, it is of all of them together.
+    /// The statements of the cycles that started on a day: several if plans were changed on that day.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
-    pub async fn statement(&self, team: &TeamId, start: Date) -> Result<Statement, Error> {
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn statements_of(
+        &self,
+        team: &TeamId,
+        start: Date,
+    ) -> Result<Vec<Statement>, Error> {
         let (first, last) = keys::statements(Some(start));
-        let found = self.statements_between(team, &first, &last).await?;
-        found.into_iter().reduce(Statement::and).ok_or(Error::NotFound("cycle"))
+        self.statements_between(team, &first, &last).await
     }
 
     /// The statements of a team, the oldest first.

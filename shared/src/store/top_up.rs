@@ -1,10 +1,11 @@
 //! Automatic top-ups: begun once for each event that tells of one, within the month's limit, and over
 //! with the first payment that fails.
 
-use aws_sdk_dynamodb::types::Update;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Update};
 
 use super::access::update;
+use super::failure::unmet;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};
@@ -15,8 +16,9 @@ use crate::domain::time::Time;
 use crate::domain::top_up::TopUps;
 
 impl Store {
-    /// Records the top-up that an event tells of, or finds it. `None` if the team does not want it
-    /// any more, or if it is more than the month's limit allows.
+    /// Records the top-up of an event, or finds it. `None` if the team does not want it any more, if it
+    /// exceeds the month's limit, or if it waits for a pending purchase: once that is over, another
+    /// event follows if the team still wants a top-up.
     ///
     /// # Errors
     /// [`Error::NotFound`] (the team); [`Error::Busy`], [`Error::Internal`].
@@ -32,8 +34,14 @@ impl Store {
                 Err(Error::NotFound(_)) => {}
                 found => return found.map(Some),
             }
-            let pool = self.balance(team, now).await?;
+            let pool = self.view(team, now).await?.pool;
             let Some((wanted, after)) = pool.top_up(now) else { return Ok(None) };
+            if pool.pending_purchases > 0 {
+                if self.let_top_up_wait(team).await? {
+                    return Ok(None);
+                }
+                continue;
+            }
             let purchase = Purchase::top_up(team, event, wanted.credits, now);
             let mut writes = vec![update(self.count_top_up(&pool, wanted, after)?)];
             writes.extend(self.record(&purchase)?);
@@ -71,15 +79,44 @@ impl Store {
         }
     }
 
-    /// The update of a pool that still wants a top-up, as it was seen to.
+    /// Notes in the pool that a top-up waits for a pending purchase. Whether one is still pending.
+    async fn let_top_up_wait(&self, team: &TeamId) -> Result<bool, Error> {
+        let wait = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(team)))
+            .update_expression("SET top_up_waits = :yes")
+            .condition_expression("pending_purchases > :none")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":none", keys::number(0));
+        self.patiently(|| async {
+            match wait.clone().send().await {
+                Ok(_) => Ok(true),
+                Err(error) => unmet(error).map(|_| false),
+            }
+        })
+        .await
+    }
+
+    /// The update of a pool that still wants a top-up as it was seen, with no purchase pending.
     fn count_top_up(&self, seen: &Pool, wanted: AutoTopUp, after: TopUps) -> Result<Update, Error> {
-        let chosen = serde_dynamo::to_attribute_value(wanted).map_err(Error::internal)?;
-        let condition = "terms.account = :active AND settings.auto_top_up = :chosen \
-                         AND credits < :below AND attribute_not_exists(failed_top_up)";
-        self.write_top_ups(seen, after, "SET top_ups = :after", condition)?
+        let AutoTopUp { below, credits, monthly_limit } = wanted;
+        let set = "SET top_ups = :after, \
+                   pending_purchases = if_not_exists(pending_purchases, :none) + :one \
+                   REMOVE top_up_waits";
+        let condition = "terms.account = :active AND settings.auto_top_up.below = :below \
+                         AND settings.auto_top_up.credits = :credits \
+                         AND settings.auto_top_up.monthly_limit = :limit \
+                         AND credits < :below AND attribute_not_exists(failed_top_up) \
+                         AND (attribute_not_exists(pending_purchases) OR pending_purchases = :none)";
+        self.write_top_ups(seen, after, set, condition)?
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
-            .expression_attribute_values(":chosen", chosen)
-            .expression_attribute_values(":below", keys::number(wanted.below.get()))
+            .expression_attribute_values(":below", keys::number(below.get()))
+            .expression_attribute_values(":credits", keys::number(credits.get()))
+            .expression_attribute_values(":limit", keys::number(monthly_limit.get()))
+            .expression_attribute_values(":none", keys::number(0))
+            .expression_attribute_values(":one", keys::number(1))
             .build()
             .map_err(Error::internal)
     }
@@ -87,9 +124,11 @@ impl Store {
     /// The update of a pool after a top-up of it has failed.
     fn end_top_ups(&self, seen: &Pool, failed: &Purchase) -> Result<Update, Error> {
         let after = seen.top_ups.ok_or_else(|| Error::internal("no top-up was counted"))?;
-        let set = "SET top_ups = :after, failed_top_up = :failed";
+        let set = "SET top_ups = :after, failed_top_up = :failed, \
+                   pending_purchases = pending_purchases - :one";
         self.write_top_ups(seen, after.without(failed), set, "attribute_exists(pk)")?
             .expression_attribute_values(":failed", keys::text(failed.id.as_str()))
+            .expression_attribute_values(":one", keys::number(1))
             .build()
             .map_err(Error::internal)
     }

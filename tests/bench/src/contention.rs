@@ -116,7 +116,7 @@ async fn live(world: &World, load: Load) -> Figures {
     let (time, tally) = (start.elapsed(), world.tally());
     all.times.sort_unstable();
     let store = world.store();
-    let left = store.balance(&team, world.now()).await.unwrap().balance.credits.get();
+    let left = store.view(&team, world.now()).await.unwrap().pool.balance.credits.get();
     // Whoever looks after that gives back what is left of them.
     tokio::time::sleep(Duration::from_secs(10)).await;
     let in_pool = store.pool(&team, world.now()).await.unwrap().balance.credits.get();

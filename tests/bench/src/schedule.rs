@@ -69,18 +69,18 @@ fn team(name: &str, began: Time) -> [keys::Item; 2] {
     let mut pool = Pool::open(name.parse().unwrap());
     let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
     let asked = pool.subscribe(&request, began).unwrap().unwrap();
-    pool.terms = asked.terms;
-    let granted = pool.turn(began).unwrap();
-    pool.balance = pool.balance.after(granted.effect).unwrap();
-    (pool.terms, pool.epoch) = (granted.terms, 1);
+    pool.apply(&asked).unwrap();
+    let granted = pool.due_change(began).unwrap();
+    pool.apply(&granted).unwrap();
     let mut item: keys::Item = serde_dynamo::to_item(&pool).unwrap();
     item.extend(keys::pool(&pool.team));
     item.insert("due".to_owned(), keys::text(keys::due_shard_of(&pool.team)));
     item.insert("due_at".to_owned(), keys::text(pool.due_at().unwrap().to_string()));
 
     let today = began.day();
-    let account = MonitoredAccount::new(pool.team, "acme".parse().unwrap(), today).added(today);
-    let account = MonitoredAccount { version: 1, ..account.paid(&account.bill(today).unwrap()) };
+    let account = MonitoredAccount::new(pool.team, "acme".parse().unwrap(), today);
+    let paid = account.paid(&account.first_bill(today).unwrap());
+    let account = MonitoredAccount { version: 1, ..paid };
     let mut of_account: keys::Item = serde_dynamo::to_item(&account).unwrap();
     of_account.extend(keys::account_with_due(&account));
     [item, of_account]

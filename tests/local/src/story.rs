@@ -143,7 +143,7 @@ impl Year {
         let hold = json!({ "credits": credits, "expires_in": 2 * 24 * 60 * 60 });
         let hold: HoldRequest = serde_json::from_value(hold).map_err(Error::internal)?;
         let (key, user) = (parsed("job 9")?, parsed("pipeline")?);
-        let entry = hold.entry(&self.team, key, user, prices(now)?, now)?;
+        let entry = hold.entry(&self.team, key, user, now)?.sized(prices(now)?)?;
         self.app.store.hold(entry, now).await.map(drop)
     }
 
@@ -176,7 +176,7 @@ impl Year {
         let mut lines = vec![HEAD.to_owned()];
         let statements = self.app.store.statements(&self.team).await?;
         lines.extend(statements.iter().map(row));
-        let pool = self.app.store.balance(&self.team, self.app.clock.now()).await?;
+        let pool = self.app.store.view(&self.team, self.app.clock.now()).await?.pool;
         let (free, purchased) = (pool.balance.free(), pool.balance.purchased());
         lines.push(format!("and {free} free and {purchased} purchased credits are left"));
         Ok(lines)

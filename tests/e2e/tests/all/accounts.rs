@@ -137,8 +137,8 @@ async fn all_accounts_are_listed() {
     for batch in 0..80 {
         let puts = (0..25).map(|number| {
             let id = format!("account-{batch:03}-{number:02}").parse().unwrap();
-            let new = MonitoredAccount::new("t".parse().unwrap(), id, today).added(today);
-            let account = new.paid(&new.bill(today).unwrap());
+            let new = MonitoredAccount::new("t".parse().unwrap(), id, today);
+            let account = new.paid(&new.first_bill(today).unwrap());
             let mut item = keys::account_with_due(&account);
             for (name, value) in serde_json::to_value(&account).unwrap().as_object().unwrap() {
                 let text = value.as_str().map(keys::text);

@@ -97,7 +97,14 @@ async fn any_order_comes_to_the_same() {
         changed(2, "enterprise", 1, later),
         ended("subscription.cancelled", 3),
     ];
+    // More seats than before and after: what they bring at once stays until the next reset.
+    let fewer_seats = [
+        changed(1, "multichannel_expert", 1, start),
+        changed(2, "multichannel_expert", 3, start),
+        changed(3, "multichannel_expert", 2, start),
+    ];
     for (story, messages, free, is_cancelled) in [
+        ("fewer-seats", &fewer_seats[..], 1_200, false),
         ("seats", &seats[..], 1_200, false),
         ("plans", &plans[..], 400, false),
         ("cancelled-seats", &cancelled_seats[..], 1_200, true),
@@ -119,6 +126,76 @@ async fn any_order_comes_to_the_same() {
             }
         }
     }
+}
+
+/// A subscription that starts later, among changes of the current one.
+#[tokio::test]
+async fn a_scheduled_subscription_in_any_order() {
+    let api = Api::start().await;
+    let app = api.stack.app();
+    let (start, later) = ("2027-01-30T08:00:00Z", "2027-02-15T00:00:00Z");
+    let unnamed = |version: u64, seats: u32| -> Message {
+        let detail = json!({ "version": version, "plan": "multichannel_expert", "seats": seats });
+        ("subscription.changed", detail)
+    };
+    let kept = [
+        changed(1, "multichannel_expert", 1, start),
+        changed(2, "enterprise", 1, later),
+        unnamed(3, 2),
+    ];
+    let replaced = [
+        changed(1, "multichannel_expert", 1, start),
+        changed(2, "free_trial", 1, later),
+        changed(3, "multichannel_expert", 2, start),
+    ];
+    let moved = [
+        changed(1, "multichannel_expert", 1, start),
+        changed(2, "free_trial", 1, later),
+        changed(3, "enterprise", 1, "2027-02-20T00:00:00Z"),
+    ];
+    let stories = [
+        ("kept", &kept, [800, 400], "enterprise"),
+        ("replaced", &replaced, [800, 800], "multichannel_expert"),
+        ("moved", &moved, [400, 400], "enterprise"),
+    ];
+    let team = |story: &str, number: usize| format!("{story}-{number}");
+    // A message that names no start means the subscription of the first one, and comes after it.
+    let orders = |messages: &[Message]| -> Vec<Vec<Message>> {
+        let place = |order: &[Message], version: u64| {
+            order.iter().position(|(_, detail)| detail["version"] == version)
+        };
+        let all = permutations(messages).into_iter();
+        all.filter(|order| place(order, 1) < place(order, 3)).collect()
+    };
+    for (story, messages, [free, _], _) in stories {
+        let mut first = None;
+        for (number, order) in orders(messages).into_iter().enumerate() {
+            deliver_all(app, &team(story, number), &order).await;
+            let path = format!("/teams/{}/subscription", team(story, number));
+            let mut shown = api.get(&billing(), &path).await.ok();
+            shown["started_at"] = Value::Null;
+            assert_eq!(*first.get_or_insert(shown.clone()), shown, "{order:?}");
+            assert_eq!(api.split(&team(story, number)).await.0, free, "{order:?}");
+        }
+    }
+    api.travel("2027-02-20T00:00:00Z").await;
+    for (story, messages, [_, free], plan) in stories {
+        for (number, order) in orders(messages).into_iter().enumerate() {
+            let team = team(story, number);
+            assert_eq!(api.balance(&team).await["plan"], plan, "{order:?}");
+            assert_eq!(api.split(&team).await.0, free, "{order:?}");
+        }
+    }
+}
+
+/// A closing is final, whatever its version is.
+#[tokio::test]
+async fn an_account_is_closed_by_an_old_message_as_well() {
+    let api = Api::start().await;
+    let app = api.stack.app();
+    deliver(app, "t", &changed(5, "email", 1, "2027-01-30T08:00:00Z")).await.unwrap();
+    deliver(app, "t", &ended("account.closed", 3)).await.unwrap();
+    assert_eq!(api.balance("t").await["account"], "closed");
 }
 
 /// What comes after the end of an account is late, and no failure; what is newer is one.
@@ -152,7 +229,6 @@ async fn an_old_message_after_a_newer_one() {
         changed(4, "multichannel_expert", 9, start),
         changed(5, "enterprise", 1, "2027-01-31T08:00:00Z"),
         ended("subscription.cancelled", 2),
-        ended("account.closed", 0),
     ] {
         let answer = deliver(app, "t", &late).await.unwrap();
         assert_eq!((&answer["version"], &answer["subscription"]["seats"]), (&json!(5), &json!(3)));

@@ -227,7 +227,7 @@ async fn expired_credits_are_there_for_all() {
         let request: HoldRequest =
             serde_json::from_str(r#"{"credits":395,"expires_in":60}"#).unwrap();
         let (key, user) = ("job".parse().unwrap(), "u".parse().unwrap());
-        let entry = request.entry(&team, key, user, &PRICE_LISTS[0], now()).unwrap();
+        let entry = request.entry(&team, key, user, now()).unwrap();
         store.hold(entry, now()).await.unwrap();
         let later = now().plus_seconds(60);
         let callers = (0..20).map(|n| {

@@ -104,7 +104,7 @@ async fn a_hold_and_its_release_and_the_captures_between() {
     let bench = Bench::new(0).await;
     let request: HoldRequest = serde_json::from_str(r#"{"credits":100}"#).unwrap();
     let (key, user) = ("campaign-77".parse().unwrap(), "pipeline".parse().unwrap());
-    let entry = request.entry(&bench.team, key, user, &PRICE_LISTS[0], now()).unwrap();
+    let entry = request.entry(&bench.team, key, user, now()).unwrap();
     let hold = entry.hold.clone().unwrap();
     bench.store.hold(entry, now()).await.unwrap();
     assert_eq!(
@@ -120,7 +120,7 @@ async fn a_hold_and_its_release_and_the_captures_between() {
         Reading { round_trips: 1, writes: 1, write_tenths: 50, read_tenths: 0 }
     );
 
-    let by = Release::ByOwner("campaign-77/end".parse().unwrap(), "pipeline".parse().unwrap());
+    let by = Release { key: "campaign-77/end".parse().unwrap(), user: "pipeline".parse().unwrap() };
     bench.store.release(&bench.team, &hold, &by, now()).await.unwrap();
     assert_eq!(
         bench.meter.take(),

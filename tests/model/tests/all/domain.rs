@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
-use shared::domain::account::{self, MonitoredAccount};
+use shared::domain::account::{self, Bill, MonitoredAccount};
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::change::Change;
 use shared::domain::charge::ChargeRequest;
@@ -35,7 +35,7 @@ struct Team {
     statements: Vec<Closed>,
 }
 
-pub fn hold_id(team: &TeamId, number: u8) -> Id {
+pub fn hold_id(team: &TeamId, number: u16) -> Id {
     Id::of("h", team, key(number).as_str())
 }
 
@@ -54,7 +54,13 @@ pub fn priced(charge: &Charge, team: &TeamId, now: Time) -> Entry {
     request.price(team, key(charge.key), None, &PRICE_LISTS[0], now).unwrap()
 }
 
-pub fn hold_entry(team: &TeamId, number: u8, credits: u16, days: u8, now: Time) -> Entry {
+pub fn hold_entry(
+    team: &TeamId,
+    number: u16,
+    credits: u16,
+    days: u8,
+    now: Time,
+) -> Entry {
     let request = HoldRequest {
         credits: Some(Credits::new(credits.into())),
         leads: None,
@@ -62,7 +68,7 @@ pub fn hold_entry(team: &TeamId, number: u8, credits: u16, days: u8, now: Time) 
         expires_in: u32::from(days) * 24 * 60 * 60,
         reference: None,
     };
-    request.entry(team, key(number), "u".parse().unwrap(), &PRICE_LISTS[0], now).unwrap()
+    request.entry(team, key(number), "u".parse().unwrap(), now).unwrap()
 }
 
 pub fn subscription(plan: &str, seats: u8, restart: bool, now: Time) -> SubscriptionRequest {
@@ -140,16 +146,7 @@ impl Team {
             Operation::Close => vec![self.decide(now, |pool| Ok(pool.close(None, now)))],
             Operation::Restart => {
                 self.keep_up(now);
-                if !self.exists {
-                    return vec![Came::NoTeam];
-                }
-                vec![self.pool.check_restart().map_or_else(
-                    |error| refusal(&error),
-                    |()| {
-                        self.pool.paused_at = None;
-                        Came::Done(0)
-                    },
-                )]
+                vec![self.restart(now)]
             }
             Operation::Wait(_) => Vec::new(),
             Operation::Refill => {
@@ -178,6 +175,26 @@ impl Team {
         Came::Done(0)
     }
 
+    fn restart(&mut self, now: Time) -> Came {
+        let closed = self.if_open(|_| {});
+        if closed != Came::Done(0) {
+            return closed;
+        }
+        let is_paused = |account: &&MonitoredAccount| account.status == account::Status::Paused;
+        let paused: Vec<_> = self.accounts.values().filter(is_paused).cloned().collect();
+        if !self.pool.is_paused() && paused.is_empty() {
+            return Came::NothingToRestart;
+        }
+        if let Err(error) = self.pool.check_restart() {
+            return refusal(&error);
+        }
+        self.pool.paused_at = None;
+        for account in paused {
+            self.bill(&account, account.first_bill(now.day()).unwrap(), now);
+        }
+        Came::Done(0)
+    }
+
     fn monitor(&mut self, number: u8, now: Time) -> Came {
         self.keep_up(now);
         let closed = self.if_open(|_| {});
@@ -187,12 +204,11 @@ impl Team {
         let (team, id) = (self.pool.team.clone(), account_id(number));
         let new = || MonitoredAccount::new(team, id.clone(), now.day());
         let seen = self.accounts.get(&id).cloned().unwrap_or_else(new);
-        let added = seen.added(now.day());
-        if added.starting.is_none() {
-            self.accounts.insert(id, added);
+        let Some(bill) = seen.first_bill(now.day()) else {
+            self.accounts.insert(id, seen.with_status(account::Status::Active));
             return Came::Done(0);
-        }
-        match self.bill(&added, now) {
+        };
+        match self.bill(&seen, bill, now) {
             Came::Done(_) => Came::Done(0),
             refused => refused,
         }
@@ -207,7 +223,7 @@ impl Team {
         let Some(account) = self.accounts.get_mut(&account_id(number)) else {
             return Came::NoAccount;
         };
-        *account = account.removed();
+        *account = account.with_status(account::Status::Removed);
         Came::Done(0)
     }
 
@@ -216,25 +232,18 @@ impl Team {
         let mut due: Vec<MonitoredAccount> = self.accounts.values().filter(due).cloned().collect();
         due.sort_by_key(MonitoredAccount::due_at);
         for account in due {
-            let account = match account.doubtful(now) {
-                Some(bill) => account.unpaid_for_good(&bill),
-                None => account,
-            };
-            self.accounts.insert(account.id.clone(), account.clone());
-            if account.bill(now.day()).is_some() {
-                self.bill(&account, now);
-            }
+            self.bill(&account, account.due_bill(now.day()).unwrap(), now);
         }
     }
 
-    fn bill(&mut self, account: &MonitoredAccount, now: Time) -> Came {
-        let bill = account.bill(now.day()).unwrap();
+    fn bill(&mut self, account: &MonitoredAccount, bill: Bill, now: Time) -> Came {
         let entry = account.entry(&bill, &PRICE_LISTS[0], now).unwrap();
         let came = self.charge(&entry, entry.spent(), now);
         let after = match came {
             Came::Done(_) => account.paid(&bill),
-            Came::Closed => account.removed(),
-            _ => account.unpaid(&bill, now),
+            _ if account.status != account::Status::Active => return came,
+            Came::Closed => account.with_status(account::Status::Removed),
+            _ => account.with_status(account::Status::Paused),
         };
         self.accounts.insert(after.id.clone(), after);
         came
@@ -283,6 +292,7 @@ impl Team {
         let Some(after) = self.pool.balance.after(Effect::Charge(required)) else {
             if entry.pauses_enrichment() {
                 self.pool.paused_at = Some(now);
+                self.pool.pauses += 1;
             }
             let balance = self.pool.balance.credits.get();
             return Came::Short { balance, required: required.get() };
@@ -338,7 +348,8 @@ impl Team {
         if hold.check_open(now).is_err() {
             return Came::HoldClosed;
         }
-        if hold.without_enrichment && entry.is_enrichment() {
+        let in_pause = hold.pause.is_some() && hold.pause == self.pool.pause();
+        if in_pause && entry.is_enrichment() {
             return Came::Paused;
         }
         let Some(remaining) = hold.remaining.minus(cost) else {
@@ -370,12 +381,14 @@ impl Team {
         };
         self.pool.balance = after;
         self.pool.held = self.pool.held.plus(required).unwrap();
+        self.pool.open_holds += 1;
+        self.pool.hold_epoch = self.pool.epoch;
         self.holds.insert(hold.id.clone(), hold);
         self.write(entry.clone());
         Came::Done(required.get())
     }
 
-    fn release(&mut self, number: u8, hold: u8, now: Time) -> Came {
+    fn release(&mut self, number: u16, hold: u16, now: Time) -> Came {
         let id = hold_id(&self.pool.team, hold);
         let Some(hold) = self.holds.get(&id) else { return Came::NoHold };
         let captured = hold.captured.get();
@@ -412,9 +425,9 @@ impl Team {
     }
 
     fn keep_up(&mut self, now: Time) {
-        if let Some(change) = self.pool.turn(now) {
+        while let Some(change) = self.pool.due_change(now) {
             self.expire(change.at);
-            let change = self.pool.turn(now).unwrap();
+            let change = self.pool.due_change(now).unwrap();
             self.change(change);
         }
         self.expire(now);
@@ -432,25 +445,8 @@ impl Team {
 
     fn change(&mut self, change: Change) {
         let old = self.pool.clone();
-        let (before, pool) = (self.pool.balance, &mut self.pool);
-        if change.effect.is_grant() {
-            if before.is_below_mark() {
-                pool.owed.insert(pool.epoch.to_string(), before.mark.above(before.credits));
-            }
-            pool.epoch += 1;
-        }
-        pool.balance = before.after(change.effect).unwrap();
-        pool.terms = change.terms;
-        match (change.tally, change.effect) {
-            (Some(tally), _) => (pool.tally, pool.used) = (tally, Usage::default()),
-            (None, Effect::Grant(more)) => {
-                pool.tally.granted = pool.tally.granted.plus(more).unwrap();
-            }
-            (None, _) => {}
-        }
-        self.statements.extend(Statement::of(&old, pool).as_ref().map(closed));
-        let settled: Vec<String> = pool.settled_epochs().cloned().collect();
-        pool.owed.retain(|epoch, _| !settled.contains(epoch));
+        self.pool.apply(&change).unwrap();
+        self.statements.extend(Statement::of(&old, &self.pool).as_ref().map(closed));
         for entry in change.entries {
             self.write(entry);
         }
@@ -484,11 +480,7 @@ pub fn see<'a>(
         free: pool.balance.free().get(),
         purchased: pool.balance.purchased().get(),
         held,
-        plan: pool
-            .terms
-            .subscription
-            .as_ref()
-            .map(|subscription| subscription.plan.name.to_owned()),
+        plan: pool.terms.subscription.as_ref().map(|subscription| subscription.plan.clone()),
         cycle_end: pool.terms.cycle.map(|cycle| cycle.end.to_string()),
         closed: pool.check_open().is_err(),
         paused: pool.is_paused(),

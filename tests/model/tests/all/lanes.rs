@@ -107,7 +107,7 @@ pub async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
     join_all(pushed.map(|(store, key)| charge_one(store, &team, key, world.now()))).await;
     let pool = world.store().pool(&team, world.now()).await.unwrap();
     assert!(!pool.lanes.is_zero(), "{pool:?}");
-    let seen = store.balance(&team, world.now()).await.unwrap().balance;
+    let seen = store.view(&team, world.now()).await.unwrap().pool.balance;
     assert_eq!((seen.credits.get(), seen.free().get()), (390 + rolling, 390), "of the balance");
     (store, team)
 }
@@ -222,7 +222,7 @@ fn a_lane_does_not_outlive_an_added_seat() {
                 charge_one(store, &team, &key, world.now()).await;
             }
         }
-        let seen = store.balance(&team, world.now()).await.unwrap().balance;
+        let seen = store.view(&team, world.now()).await.unwrap().pool.balance;
         assert_eq!((seen.free().get(), seen.purchased().get()), (370, 3_000));
     });
 }
@@ -275,7 +275,7 @@ fn a_balance_is_read_among_charges() {
         let (reader, mut with_lanes) = (world.store(), 0);
         while come_back.load(Ordering::Relaxed) < 6_000 {
             let most = CREDITS - come_back.load(Ordering::Relaxed);
-            let balance = reader.balance(&team, world.now()).await.unwrap().balance.credits.get();
+            let balance = reader.view(&team, world.now()).await.unwrap().pool.balance.credits.get();
             let least = CREDITS - begun.load(Ordering::Relaxed);
             assert!((least..=most).contains(&balance), "{least} {balance} {most}");
             with_lanes += u32::from(has_lanes(&world, &team).await);

@@ -11,12 +11,14 @@
 )]
 
 mod architecture;
+mod bounds;
 mod company;
 mod concurrency;
 mod cost;
 mod domain;
 mod history;
 mod lanes;
+mod many_holds;
 mod operation;
 mod reference;
 mod relay;

@@ -13,21 +13,21 @@ use crate::reference::Day;
 pub enum Operation {
     Charge(Vec<Charge>),
     Purchase {
-        key: u8,
+        key: u16,
         credits: u16,
     },
     Gift {
-        key: u8,
+        key: u16,
         credits: u16,
     },
     Hold {
-        key: u8,
+        key: u16,
         credits: u16,
         days: u8,
     },
     Release {
-        key: u8,
-        hold: u8,
+        key: u16,
+        hold: u16,
     },
     Subscribe {
         plan: &'static str,
@@ -76,12 +76,12 @@ pub struct TopUp {
 /// One charge, of what the catalogue has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    pub key: u8,
+    pub key: u16,
     pub action: &'static str,
     pub outcome: &'static str,
     pub quantity: u16,
     /// The key of the hold that it is captured from.
-    pub hold: Option<u8>,
+    pub hold: Option<u16>,
 }
 
 /// What came of a charge, a purchase or a gift.
@@ -154,7 +154,7 @@ pub fn ledger(entries: impl Iterator<Item = (String, i64)>) -> Vec<(String, i64)
     ledger
 }
 
-pub fn key(number: u8) -> Key {
+pub fn key(number: u16) -> Key {
     format!("k{number}").parse().unwrap()
 }
 
@@ -168,8 +168,8 @@ fn charge() -> impl Strategy<Value = Charge> {
         ("sms", "sent"),
         ("signal_merger", "identified"),
     ]);
-    let hold = prop::option::weighted(0.4, 60..70_u8);
-    (0..40_u8, kinds, 1..150_u16, hold).prop_map(|(key, (action, outcome), quantity, hold)| {
+    let hold = prop::option::weighted(0.4, 60..70_u16);
+    (0..40_u16, kinds, 1..150_u16, hold).prop_map(|(key, (action, outcome), quantity, hold)| {
         Charge { key, action, outcome, quantity, hold }
     })
 }
@@ -259,12 +259,12 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         11 => prop::collection::vec(charge(), 1..2).prop_map(Operation::Charge),
         6 => prop::collection::vec(charge(), 2..120).prop_map(Operation::Charge),
-        3 => (0..60_u8, 1..900_u16).prop_map(|(key, credits)| Operation::Purchase { key, credits }),
-        2 => (0..60_u8, 1..300_u16).prop_map(|(key, credits)| Operation::Gift { key, credits }),
+        3 => (0..60_u16, 1..900_u16).prop_map(|(key, credits)| Operation::Purchase { key, credits }),
+        2 => (0..60_u16, 1..300_u16).prop_map(|(key, credits)| Operation::Gift { key, credits }),
         4 => subscribe.prop_map(|(plan, seats, restart)| Operation::Subscribe { plan, seats, restart }),
-        4 => (60..70_u8, 1..400_u16, 1..40_u8)
+        4 => (60..70_u16, 1..400_u16, 1..40_u8)
             .prop_map(|(key, credits, days)| Operation::Hold { key, credits, days }),
-        3 => (58..80_u8, 60..70_u8).prop_map(|(key, hold)| Operation::Release { key, hold }),
+        3 => (58..80_u16, 60..70_u16).prop_map(|(key, hold)| Operation::Release { key, hold }),
         1 => Just(Operation::Cancel),
         3 => Just(Operation::Restart),
         3 => (0..4_u8).prop_map(Operation::Monitor),

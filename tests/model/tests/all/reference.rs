@@ -21,7 +21,7 @@ enum Asked {
     Purchase(u16),
     Gift(u16),
     Hold(u16, u8),
-    Release(u8),
+    Release(u16),
 }
 
 /// What moved the two buckets. A hold stands where it was taken, whatever became of it later.
@@ -31,7 +31,7 @@ enum Event {
     Grant(u64),
     Add(u64),
     Spend(u64),
-    Hold(u8),
+    Hold(u16),
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +80,11 @@ pub struct Reference {
     /// The newest messages of billing: of a subscription, and of a cancellation.
     newest_change: Option<u64>,
     newest_cancellation: Option<u64>,
+    /// The newest message that named a start, and the newest start.
+    newest_start_message: Option<u64>,
+    newest_start: Option<Day>,
+    /// The newest change before the current cycle.
+    change_before_cycle: Option<u64>,
     used: BTreeMap<String, [u64; 3]>,
     /// Since when it is counted what came in, what was kept then, and what lapsed of late holds.
     since: Option<Day>,
@@ -88,9 +93,9 @@ pub struct Reference {
     lapsed_late: u64,
     pub statements: Vec<Closed>,
     events: Vec<Event>,
-    holds: BTreeMap<u8, Hold>,
+    holds: BTreeMap<u16, Hold>,
     plan: Option<Plan>,
-    done: HashMap<u8, (Asked, u64)>,
+    done: HashMap<u16, (Asked, u64)>,
     ledger: Vec<(String, i64)>,
 }
 
@@ -112,6 +117,9 @@ impl Reference {
             choice: Choice::of_nobody(),
             newest_change: None,
             newest_cancellation: None,
+            newest_start_message: None,
+            newest_start: None,
+            change_before_cycle: None,
             used: BTreeMap::new(),
             since: None,
             kept: 0,
@@ -233,37 +241,46 @@ impl Reference {
         self.exists = true;
         self.lapse();
         let version = Some(version);
-        let is_newest = match told {
-            Told::Changed { .. } => version > self.newest_change,
-            Told::Cancelled if self.closed => {
-                version > self.newest_cancellation.max(self.newest_change)
-            }
-            Told::Cancelled => version > self.newest_cancellation,
-        };
-        if !is_newest {
-            return Came::Done(0);
-        }
+        let is_late = version <= self.newest_change;
         if self.closed {
-            return Came::Closed;
+            let is_older = is_late || *told == Told::Cancelled && version <= self.newest_cancellation;
+            return if is_older { Came::Done(0) } else { Came::Closed };
         }
         match told {
-            Told::Changed { plan, seats, restart } => {
-                let is_cancelled = version <= self.newest_cancellation;
-                // It is counted since there was a plan.
-                let has_ended = self.plan.is_none() && self.since.is_some();
-                if !(is_cancelled && has_ended) {
-                    self.subscribe(plan, u64::from(*seats), *restart);
-                }
-                if let Some(plan) = &mut self.plan {
-                    plan.cancelled = is_cancelled;
-                }
-                self.newest_change = version;
-            }
+            Told::Cancelled if version <= self.newest_cancellation => {}
             Told::Cancelled => {
-                if let Some(plan) = self.plan.as_mut().filter(|_| version > self.newest_change) {
+                if let Some(plan) = self.plan.as_mut().filter(|_| !is_late) {
                     plan.cancelled = true;
                 }
                 self.newest_cancellation = version;
+            }
+            Told::Changed { plan, seats, restart } => {
+                let seats = u64::from(*seats);
+                let names_start = *restart && version > self.newest_start_message;
+                if names_start {
+                    self.newest_start_message = version;
+                }
+                let is_cancelled = version <= self.newest_cancellation;
+                if self.is_current(plan, *restart) {
+                    if !is_late {
+                        self.adjust(seats);
+                        self.plan.as_mut().unwrap().cancelled = is_cancelled;
+                    } else if version > self.change_before_cycle {
+                        self.grant_seats(seats);
+                    }
+                } else {
+                    // It is counted since there was a plan.
+                    let has_ended = self.plan.is_none() && self.since.is_some();
+                    let is_news = !is_late || names_start && self.newest_start < Some(self.today);
+                    if is_news && !(is_cancelled && has_ended) {
+                        if !is_late {
+                            self.change_before_cycle = self.newest_change;
+                        }
+                        self.start(plan, seats);
+                        self.plan.as_mut().unwrap().cancelled = is_cancelled;
+                    }
+                }
+                self.newest_change = self.newest_change.max(version);
             }
         }
         Came::Done(0)
@@ -309,15 +326,7 @@ impl Reference {
                 if self.closed {
                     return vec![Came::Closed];
                 }
-                if !self.paused {
-                    return vec![Came::NothingToRestart];
-                }
-                if self.balance() == 0 {
-                    return vec![Came::Short { balance: 0, required: 1 }];
-                }
-                self.paused = false;
-                self.pauses.1 += 1;
-                vec![Came::Done(0)]
+                vec![self.restart()]
             }
             Operation::Monitor(id) => vec![self.monitor(*id)],
             Operation::StopMonitoring(id) => vec![self.stop_monitoring(*id)],
@@ -401,7 +410,7 @@ impl Reference {
         Came::Done(cost)
     }
 
-    fn add(&mut self, key: u8, credits: u16, asked: Asked) -> Came {
+    fn add(&mut self, key: u16, credits: u16, asked: Asked) -> Came {
         let name = if matches!(asked, Asked::Gift(_)) { "gift" } else { "purchase" };
         if let Some(came) = self.repeated(key, &asked) {
             return came;
@@ -425,7 +434,7 @@ impl Reference {
         self.look();
     }
 
-    fn hold(&mut self, key: u8, credits: u16, days: u8) -> Came {
+    fn hold(&mut self, key: u16, credits: u16, days: u8) -> Came {
         if !self.exists {
             return Came::NoTeam;
         }
@@ -463,7 +472,7 @@ impl Reference {
         Came::Done(credits)
     }
 
-    fn release(&mut self, key: u8, hold: u8) -> Came {
+    fn release(&mut self, key: u16, hold: u16) -> Came {
         let Some(found) = self.holds.get(&hold) else { return Came::NoHold };
         let is_open = found.is_open && found.expires > self.today;
         if let Some(came) = self.repeated(key, &Asked::Release(hold)) {
@@ -482,7 +491,7 @@ impl Reference {
     }
 
     /// Closes a hold. What came back to neither bucket has lapsed.
-    fn give_back(&mut self, key: u8) {
+    fn give_back(&mut self, key: u16) {
         let before = self.balance();
         let hold = self.holds.get_mut(&key).unwrap();
         hold.is_open = false;
@@ -497,31 +506,67 @@ impl Reference {
         self.look();
     }
 
-    fn repeated(&self, key: u8, asked: &Asked) -> Option<Came> {
+    fn repeated(&self, key: u16, asked: &Asked) -> Option<Came> {
         let (first, credits) = self.done.get(&key)?;
         Some(if first == asked { Came::Replayed(*credits) } else { Came::KeyReused })
     }
 
-    fn subscribe(&mut self, name: &'static str, seats: u64, restart: bool) {
-        // The very same start is the very same subscription.
-        let today = self.today;
-        let same = |plan: &&mut Plan| plan.name == name && (!restart || plan.anchor == today);
-        if let Some(plan) = self.plan.as_mut().filter(same) {
-            let more = seats.saturating_sub(plan.most_seats);
-            plan.seats = seats;
-            plan.most_seats = plan.most_seats.max(seats);
-            plan.cancelled = false;
-            let granted = if name == "multichannel_expert" { 400 * more } else { 0 };
-            if granted > 0 {
-                self.events.push(Event::Grant(granted));
-                *self.came_in.entry("grant").or_default() += granted;
-                self.look();
-            }
-            self.write("grant", i64::try_from(granted).unwrap());
-            return;
+    fn restart(&mut self) -> Came {
+        if !self.paused && !self.has_paused_accounts() {
+            return Came::NothingToRestart;
         }
+        if self.balance() == 0 {
+            return Came::Short { balance: 0, required: 1 };
+        }
+        self.pauses.1 += u32::from(self.paused);
+        self.paused = false;
+        for hold in self.holds.values_mut() {
+            hold.taken_paused = false;
+        }
+        self.resume_accounts();
+        Came::Done(0)
+    }
+
+    /// The very same start is the very same subscription.
+    fn is_current(&self, name: &str, restart: bool) -> bool {
+        let today = self.today;
+        self.plan.as_ref().is_some_and(|plan| plan.name == name && (!restart || plan.anchor == today))
+    }
+
+    fn subscribe(&mut self, name: &'static str, seats: u64, restart: bool) {
+        if self.is_current(name, restart) {
+            self.adjust(seats);
+        } else {
+            self.change_before_cycle = self.newest_change;
+            self.start(name, seats);
+        }
+    }
+
+    fn adjust(&mut self, seats: u64) {
+        self.grant_seats(seats);
+        let plan = self.plan.as_mut().unwrap();
+        plan.seats = seats;
+        plan.cancelled = false;
+    }
+
+    fn grant_seats(&mut self, seats: u64) {
+        let plan = self.plan.as_mut().unwrap();
+        let more = seats.saturating_sub(plan.most_seats);
+        plan.most_seats = plan.most_seats.max(seats);
+        let granted = if plan.name == "multichannel_expert" { 400 * more } else { 0 };
+        if granted > 0 {
+            self.events.push(Event::Grant(granted));
+            *self.came_in.entry("grant").or_default() += granted;
+            self.look();
+        }
+        self.write("grant", i64::try_from(granted).unwrap());
+    }
+
+    fn start(&mut self, name: &'static str, seats: u64) {
+        let today = self.today;
         let lapsed = self.buckets().0;
         self.close_cycle(today, lapsed);
+        self.newest_start = Some(today);
         self.plan = Some(Plan {
             name,
             seats,
@@ -556,7 +601,7 @@ impl Reference {
 
     fn expire(&mut self, by: Day) {
         let due = |hold: &Hold| hold.is_open && hold.expires <= by;
-        let due: Vec<u8> =
+        let due: Vec<u16> =
             self.holds.iter().filter(|(_, hold)| due(hold)).map(|(key, _)| *key).collect();
         for key in due {
             self.give_back(key);
@@ -566,7 +611,7 @@ impl Reference {
     fn turn(&mut self) {
         let plan = self.plan.clone().unwrap();
         if plan.cancelled {
-            self.expire(self.today);
+            self.expire(plan.cycle_end);
             let lapsed = self.buckets().0;
             self.close_cycle(plan.cycle_end, lapsed);
             self.plan = None;
@@ -578,8 +623,9 @@ impl Reference {
             months += 1;
         }
         let cycle_start = months_after(plan.anchor, months - 1);
-        self.expire(cycle_start);
+        self.change_before_cycle = self.newest_change;
         let is_monthly = matches!(plan.name, "multichannel_expert" | "email_pro");
+        self.expire(if is_monthly { plan.cycle_end } else { cycle_start });
         let lapsed = if is_monthly { self.buckets().0 } else { 0 };
         self.close_cycle(cycle_start, lapsed);
         if is_monthly {

@@ -25,14 +25,14 @@ const STORM: Nature = Nature { turned_away: 150, throttled: 150, in_conflict: 20
 
 /// What an entry's event is called.
 pub fn told(entry: &Entry) -> Option<&'static str> {
-    match entry.kind {
+    match &entry.kind {
         Kind::Charge | Kind::Capture => Some("credits.charged"),
         Kind::Purchase => Some("credits.purchased"),
         Kind::Gift => Some("credits.gifted"),
         Kind::Grant => Some("credits.refilled"),
         Kind::Expiry => Some("credits.expired"),
         Kind::Release => entry.key.is_none().then_some("hold.expired"),
-        Kind::Hold => None,
+        Kind::Hold | Kind::Other(_) => None,
     }
 }
 

@@ -142,7 +142,7 @@ fn a_crowd_pauses_once() {
 async fn held(store: &Store, team: &TeamId, world: &World) -> Id {
     let request: HoldRequest = serde_json::from_str(r#"{"credits":50,"expires_in":600}"#).unwrap();
     let (key, user) = ("job".parse().unwrap(), "u".parse().unwrap());
-    let entry = request.entry(team, key, user, &PRICE_LISTS[0], world.now()).unwrap();
+    let entry = request.entry(team, key, user, world.now()).unwrap().sized(&PRICE_LISTS[0]).unwrap();
     let id = entry.hold.clone().unwrap();
     store.hold(entry, world.now()).await.unwrap();
     id
@@ -161,7 +161,7 @@ fn all_that_was_captured_is_counted() {
             let miss = Entry { kind: Kind::Capture, hold: Some(id.clone()), ..miss };
             let (outcome, ()) = join(one(&store, miss, &world), async {
                 sleep(Duration::from_millis(delay)).await;
-                let by = Release::ByOwner("end".parse().unwrap(), "u".parse().unwrap());
+                let by = Release { key: "end".parse().unwrap(), user: "u".parse().unwrap() };
                 world.store().release(&team, &id, &by, world.now()).await.unwrap();
             })
             .await;

@@ -8,7 +8,6 @@ use futures_util::future::join_all;
 use physics::{Nature, World};
 use refill::Summary;
 use shared::domain::account::{MonitoredAccount, Status};
-use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::{AccountId, TeamId};
 use shared::domain::purchase::GiftRequest;
@@ -16,7 +15,6 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 use shared::store::keys::{self, SHARDS};
 
@@ -80,7 +78,7 @@ async fn is_done(store: &Store, team: &TeamId, now: Time) {
     for id in ["acme", "umbrella"] {
         assert_eq!(charged(store, team, id).await, ["2027-01-10", "2027-02-10"]);
         let account = monitored(store, team, id).await;
-        assert_eq!((account.status, account.starting), (Status::Active, None));
+        assert_eq!(account.status, Status::Active);
         assert_eq!(account.paid_until.to_string(), "2027-03-10");
     }
     let pool = store.pool(team, now).await.unwrap();
@@ -271,7 +269,8 @@ async fn who_cannot_pay_is_paused_and_owes_nothing() {
     assert_eq!(monitored(&store, &team, "c").await.status, Status::Paused);
     let refused = store.monitor(&team, &account("d"), later).await;
     assert!(matches!(refused, Err(Error::InsufficientCredits { .. })), "{refused:?}");
-    assert_eq!(monitored(&store, &team, "d").await.status, Status::Removed);
+    let accounts = store.monitored(&team).await.unwrap();
+    assert_eq!(accounts.len(), 3, "an account that was never accepted leaves nothing behind");
     gift(&store, &team, "enough again", 30).await;
     let restarted = store.monitor(&team, &account("c"), later).await.unwrap();
     assert_eq!(
@@ -280,41 +279,6 @@ async fn who_cannot_pay_is_paused_and_owes_nothing() {
     );
     assert_eq!(charged(&store, &team, "c").await, ["2027-01-10", "2027-02-20"]);
     assert_eq!(store.pool(&team, later).await.unwrap().balance.credits, Credits::ZERO);
-}
-
-/// One run is refused a bill; credits come in; another run charges it, and dies before it can say so.
-#[tokio::test]
-async fn what_was_charged_by_who_died_is_found_after_a_refusal() {
-    for is_charged in [true, false] {
-        let engine = Engine::in_memory().await.unwrap();
-        let store = engine.store();
-        let team = team_with(&store, "t", 0).await;
-        let acme = store.monitor(&team, &account("acme"), now()).await.unwrap();
-        let request = serde_json::from_str(r#"{"plan":"email"}"#).unwrap();
-        store.change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
-        let summary = refill::run(&app(store.clone(), MONTH_LATER), None).await;
-        assert_eq!((summary.billed, summary.paused), (0, 1));
-        gift(&store, &team, "too late", 80).await;
-        if is_charged {
-            let bill = acme.bill(at(MONTH_LATER).day()).unwrap();
-            let entry = acme.entry(&bill, &PRICE_LISTS[0], at(MONTH_LATER)).unwrap();
-            let charged = store.charge(&team, vec![entry], at(MONTH_LATER)).await;
-            assert!(matches!(charged[0], Outcome::Charged(_)), "{charged:?}");
-        }
-        for (time, known) in [("2027-02-10T00:14:59Z", false), ("2027-02-10T01:00:00Z", true)] {
-            let summary = refill::run(&app(store.clone(), time), None).await;
-            assert_eq!((summary.billed, summary.paused, summary.failed), (0, 0, 0));
-            let acme = monitored(&store, &team, "acme").await;
-            let expected = if is_charged && known { Status::Active } else { Status::Paused };
-            assert_eq!((acme.status, acme.refused.is_none()), (expected, known), "{time}");
-        }
-        let days = if is_charged { vec!["2027-01-10", "2027-02-10"] } else { vec!["2027-01-10"] };
-        assert_eq!(charged(&store, &team, "acme").await, days);
-        assert_eq!(
-            refill::run(&app(store, "2027-02-10T02:00:00Z"), None).await,
-            Summary::default()
-        );
-    }
 }
 
 async fn gift(store: &Store, team: &TeamId, key: &str, credits: u64) {
@@ -378,40 +342,6 @@ fn an_account_is_monitored_if_its_month_was_charged() {
         })
         .unwrap();
     }
-}
-
-/// Who takes back a start that has died pays for it only if it was charged before.
-#[test]
-fn nothing_is_charged_for_an_account_that_is_removed_before_it_started() {
-    physics::run(1, Nature::CALM, now(), async |world| {
-        let mut outcomes = [0, 0];
-        for polls in 1.. {
-            let store = world.store();
-            let team = team_with(&store, &format!("team-{polls}"), 0).await;
-            let acme = account("acme");
-            let start = async { _ = store.monitor(&team, &acme, world.now()).await };
-            let came_to_its_end = dies_at(polls, Box::pin(start)).await.is_some();
-            // What it has sent arrives all the same.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let later = world.store();
-            let before = charged(&later, &team, "acme").await.len();
-            _ = later.stop_monitoring(&team, &acme, world.now()).await;
-            let tomorrow = app(world.store(), "2027-01-11T12:00:00Z");
-            assert_eq!(refill::run(&tomorrow, None).await.failed, 0);
-            assert_eq!(charged(&later, &team, "acme").await.len(), before, "{polls} polls");
-            for acme in later.monitored(&team).await.unwrap() {
-                assert_eq!((acme.status, acme.starting), (Status::Removed, None));
-                let is_paid = acme.paid_until.to_string() == "2027-02-10";
-                assert_eq!((acme.refused, is_paid), (None, before == 1), "{polls} polls");
-            }
-            outcomes[before] += 1;
-            if came_to_its_end {
-                break;
-            }
-        }
-        assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
-    })
-    .unwrap();
 }
 
 /// Whoever adds, removes and bills the same accounts at the same time: each month is charged once.

@@ -108,7 +108,7 @@ impl Worker {
             Act::Buy(number) => self.buy(number).await,
             Act::AddASeat => self.add_a_seat().await,
             Act::Restart => self.store.restart(&self.team, self.now()).await.map(drop),
-            Act::Look => self.store.balance(&self.team, self.now()).await.map(drop),
+            Act::Look => self.store.view(&self.team, self.now()).await.map(drop),
         };
         match came {
             Ok(())
@@ -151,12 +151,12 @@ impl Worker {
             ("phone_finder", "valid"),
             ("sms", "sent"),
         ][usize::from(number % 5)];
-        let entry = charge(&self.team, key(number).as_str(), action, outcome);
+        let entry = charge(&self.team, key(number.into()).as_str(), action, outcome);
         let entry = Entry { at: self.now(), ..entry };
         if number < 60 {
             return entry;
         }
-        let hold = Some(hold_id(&self.team, 100 + number % 6));
+        let hold = Some(hold_id(&self.team, 100 + u16::from(number) % 6));
         Entry { kind: Kind::Capture, held: entry.credits, hold, ..entry }
     }
 
@@ -173,28 +173,28 @@ impl Worker {
         let (credits, seconds) = (30 + 11 * u32::from(number), 1 + number);
         let body = format!(r#"{{"credits":{credits},"expires_in":{seconds}}}"#);
         let request: HoldRequest = serde_json::from_str(&body).unwrap();
-        let (user, prices) = ("u".parse().unwrap(), &shared::domain::catalogue::PRICE_LISTS[0]);
-        let entry = request.entry(&self.team, key(100 + number), user, prices, self.now())?;
+        let user = "u".parse().unwrap();
+        let entry = request.entry(&self.team, key(100 + u16::from(number)), user, self.now())?;
         let outcome = self.store.hold(entry, self.now()).await?;
         self.take(outcome)
     }
 
     async fn release(&mut self, number: u8) -> Result<(), Error> {
-        let by = Release::ByOwner(key(120 + number), "u".parse().unwrap());
-        let hold = hold_id(&self.team, 100 + number);
+        let by = Release { key: key(120 + u16::from(number)), user: "u".parse().unwrap() };
+        let hold = hold_id(&self.team, 100 + u16::from(number));
         self.store.release(&self.team, &hold, &by, self.now()).await.map(drop)
     }
 
     async fn gift(&mut self, number: u8) -> Result<(), Error> {
         let gift = GiftRequest { credits: Credits::new(7 + u64::from(number)), reference: None };
-        let gift = gift.entry(&self.team, key(140 + number), "u".parse().unwrap(), self.now())?;
+        let gift = gift.entry(&self.team, key(140 + u16::from(number)), "u".parse().unwrap(), self.now())?;
         let outcome = self.store.gift(gift).await?;
         self.take(outcome)
     }
 
     async fn buy(&mut self, number: u8) -> Result<(), Error> {
         let (user, credits) = ("u".parse().unwrap(), Credits::new(50));
-        let purchase = Purchase::new(&self.team, key(160 + number), user, credits, self.now());
+        let purchase = Purchase::new(&self.team, key(160 + u16::from(number)), user, credits, self.now());
         let (begun, _) = self.store.begin(&purchase).await?;
         self.store.settle(&begun, self.now()).await.map(drop)
     }
@@ -268,9 +268,10 @@ async fn check(
     seed: u64,
     mut done: impl Iterator<Item = &String>,
 ) {
-    let balance = store.balance(team, now).await.unwrap();
-    let pool = store.pool(team, now).await.unwrap();
-    assert_eq!(balance, pool, "seed {seed}: nothing is left in lanes");
+    let computed = store.view(team, now).await.unwrap();
+    store.keep_up(team, now).await.unwrap();
+    let pool = store.view(team, now).await.unwrap().pool;
+    assert_eq!(computed.pool.balance, pool.balance, "seed {seed}: written back as it was computed");
     assert_eq!((pool.held, pool.lanes), (Credits::ZERO, Credits::ZERO), "seed {seed}");
 
     let history = store.history(team, &Selection::default(), None, 100_000).await.unwrap();

@@ -85,7 +85,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             }]
         }
         Operation::Release { key: number, hold } => {
-            let by = Release::ByOwner(key(*number), "u".parse().unwrap());
+            let by = Release { key: key(*number), user: "u".parse().unwrap() };
             vec![match store.release(team, &hold_id(team, *hold), &by, now).await {
                 Ok((hold, false)) => Came::Done(hold.captured.get()),
                 Ok((hold, true)) => Came::Replayed(hold.captured.get()),
@@ -133,12 +133,12 @@ fn done<T>(act: impl Future<Output = Result<T, Error>>) -> impl Future<Output = 
 
 /// What the schedule does for a team that has something due.
 async fn see_to_all_due(store: &Store, team: &TeamId, now: Time) -> Result<(), Error> {
-    store.pool(team, now).await?;
+    store.keep_up(team, now).await?;
     let mut due = store.monitored(team).await?;
     due.retain(|account| account.due_at().is_some_and(|due| due <= now));
     due.sort_by_key(MonitoredAccount::due_at);
     let due = due.into_iter().map(|account| account.id).collect();
-    store.bill(team, due, now).await.into_iter().try_for_each(|billed| billed.map(drop))
+    store.bill(team, due, now).await.map(drop)
 }
 
 fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
@@ -159,16 +159,27 @@ fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
     message.to_string()
 }
 
+/// The team as reads show it, before and after everything due is written back: no difference.
 pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
-    let pool = match store.balance(team, now).await {
-        Ok(pool) => pool,
+    let computed = look(store, team, now).await;
+    match store.keep_up(team, now).await {
+        Ok(_) => assert_eq!(look(store, team, now).await, computed, "as it was computed"),
+        Err(error) => assert!(matches!(error, Error::NotFound(_)), "{error:?}"),
+    }
+    computed
+}
+
+async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
+    let view = match store.view(team, now).await {
+        Ok(view) => view,
         Err(Error::NotFound(_)) => return Sight::default(),
         Err(error) => panic!("{error:?}"),
     };
+    let selection = Selection { unwritten: view.entries.clone(), ..Selection::default() };
     let mut entries = Vec::new();
     let mut after = None;
     loop {
-        let page = store.history(team, &Selection::default(), after.as_ref(), 200).await.unwrap();
+        let page = store.history(team, &selection, after.as_ref(), 200).await.unwrap();
         entries.extend(page.entries);
         after = page.next;
         if after.is_none() {
@@ -176,10 +187,8 @@ pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
         }
     }
     assert!(entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)), "newest first, none twice");
-    let open = store.holds(&pool).await.unwrap();
-    let held = open.iter().map(|hold| hold.remaining.get()).sum();
     let accounts = store.monitored(team).await.unwrap();
-    see(&pool, held, entries.iter(), accounts.iter())
+    see(&view.pool, view.held().get(), entries.iter(), accounts.iter())
 }
 
 #[test]

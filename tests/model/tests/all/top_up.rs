@@ -106,7 +106,7 @@ pub async fn bring(till: &Till, event: &[u8]) -> Value {
 }
 
 async fn pool(world: &World, team: &TeamId) -> Pool {
-    world.store().balance(team, world.now()).await.unwrap()
+    world.store().view(team, world.now()).await.unwrap().pool
 }
 
 /// What the history has of top-ups: their credits.

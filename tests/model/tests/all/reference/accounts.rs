@@ -51,14 +51,30 @@ impl Reference {
             _ => {}
         }
         let today = self.today;
-        let unknown = Account { standing: Standing::Removed, since: today, paid_until: today };
-        self.accounts.entry(id).or_insert(unknown);
         if let Err(refused) = self.pay_a_month() {
             return refused;
         }
         let paid_until = months_after(today, 1);
         self.accounts.insert(id, Account { standing: Standing::Active, since: today, paid_until });
         Came::Done(0)
+    }
+
+    pub fn has_paused_accounts(&self) -> bool {
+        self.accounts.values().any(|account| account.standing == Standing::Paused)
+    }
+
+    /// Pays and resumes paused accounts as long as the credits cover them.
+    pub fn resume_accounts(&mut self) {
+        let today = self.today;
+        let paused = |(_, account): &(&u8, &Account)| account.standing == Standing::Paused;
+        let ids: Vec<u8> = self.accounts.iter().filter(paused).map(|(id, _)| *id).collect();
+        for id in ids {
+            if self.pay_a_month().is_ok() {
+                let paid_until = months_after(today, 1);
+                let standing = Standing::Active;
+                self.accounts.insert(id, Account { standing, since: today, paid_until });
+            }
+        }
     }
 
     pub fn stop_monitoring(&mut self, id: u8) -> Came {

@@ -1,0 +1,189 @@
+//! The purchased credits that past epochs used and that open holds may still bring back.
+//!
+//! An epoch in which no hold was taken joins the group of the newest hold before it: whoever may take
+//! from one of the two may take from the other. So there are at most as many groups as there are
+//! epochs with open holds, and at most [`GROUPS_MAX`] of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde::{Deserializer, Serializer};
+
+use super::Credits;
+use super::hold::Hold;
+
+/// A hold that would need more groups than this is refused.
+pub const GROUPS_MAX: usize = 100;
+
+/// With more groups than this, a grant first looks for those that no open hold needs.
+pub const GROUPS_USUAL: usize = 8;
+
+/// Epochs that the same holds may take from. It is named by the first of them, in which a hold was
+/// taken, after the epoch that the last reset before it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Group {
+    /// The epoch that the last reset began.
+    pub reset_epoch: u64,
+    /// The first epoch of the group.
+    pub epoch: u64,
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.reset_epoch, self.epoch)
+    }
+}
+
+/// The text names no group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be two epochs like 3-5")]
+pub struct InvalidGroup;
+
+impl FromStr for Group {
+    type Err = InvalidGroup;
+
+    fn from_str(text: &str) -> Result<Self, InvalidGroup> {
+        let (reset_epoch, epoch) = text.split_once('-').ok_or(InvalidGroup)?;
+        let number = |text: &str| text.parse().map_err(|_| InvalidGroup);
+        Ok(Self { reset_epoch: number(reset_epoch)?, epoch: number(epoch)? })
+    }
+}
+
+impl Serialize for Group {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Group {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The credits of each group, the oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Owed(BTreeMap<Group, Credits>);
+
+impl Owed {
+    /// The number of groups.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds credits to a group.
+    pub fn add(&mut self, group: Group, credits: Credits) {
+        let owed = self.0.entry(group).or_default();
+        *owed = owed.plus(credits).unwrap_or(Credits::MAX);
+    }
+
+    /// Takes up to `credits` from a hold's own group and the later ones until the next reset, the
+    /// oldest first. Returns the credits taken.
+    pub fn take(&mut self, from: Group, credits: Credits) -> Credits {
+        let mut left = credits;
+        let until = Group { epoch: u64::MAX, ..from };
+        for (_, owed) in self.0.range_mut(from..=until) {
+            let part = left.min(*owed);
+            *owed = owed.above(part);
+            left = left.above(part);
+        }
+        self.0.retain(|_, owed| !owed.is_zero());
+        credits.above(left)
+    }
+
+    /// The same credits in as few groups as these open holds need.
+    #[must_use]
+    pub fn compacted<'a>(&self, open: impl Iterator<Item = &'a Hold> + Clone) -> Self {
+        let mut groups: Vec<(Group, Credits)> = Vec::new();
+        for (group, credits) in &self.0 {
+            let before =
+                groups.last().map(|(last, _)| *last).filter(|last| {
+                    last.reset_epoch == group.reset_epoch
+                });
+            let is_needed = open.clone().any(|hold| {
+                hold.reset_epoch == group.reset_epoch
+                    && hold.epoch <= group.epoch
+                    && before.is_none_or(|before| before.epoch < hold.epoch)
+            });
+            match (is_needed, before, groups.last_mut()) {
+                (true, _, _) => groups.push((*group, *credits)),
+                (false, Some(_), Some((_, sum))) => {
+                    *sum = sum.plus(*credits).unwrap_or(Credits::MAX);
+                }
+                (false, _, _) => {}
+            }
+        }
+        Self(groups.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::entry::{Entry, Kind};
+    use crate::domain::pool::Pool;
+
+    fn group(reset_epoch: u64, epoch: u64) -> Group {
+        Group { reset_epoch, epoch }
+    }
+
+    fn owed(groups: &[(u64, u64, u64)]) -> Owed {
+        let mut owed = Owed::default();
+        for (reset_epoch, epoch, credits) in groups {
+            owed.add(group(*reset_epoch, *epoch), Credits::new(*credits));
+        }
+        owed
+    }
+
+    fn hold(reset_epoch: u64, epoch: u64) -> Hold {
+        let team = "t".parse().unwrap();
+        let at = "2027-01-10T00:00:00Z".parse().unwrap();
+        let entry = Entry {
+            hold: Some("h_1".parse().unwrap()),
+            expires_in: Some(60),
+            ..Entry::of_key(&team, "k".parse().unwrap(), Kind::Hold, at)
+        };
+        let hold = Hold::of(&entry, &Pool::open(team)).unwrap();
+        Hold { reset_epoch, epoch, ..hold }
+    }
+
+    #[test]
+    fn a_hold_takes_from_its_own_group_on_until_the_next_reset() {
+        let all = [(1, 2, 10), (1, 4, 20), (5, 5, 40)];
+        for (from, credits, taken, left) in [
+            (group(1, 2), 15, 15, &[(1, 4, 15), (5, 5, 40)][..]),
+            (group(1, 3), 50, 20, &[(1, 2, 10), (5, 5, 40)]),
+            (group(1, 5), 50, 0, &all),
+            (group(5, 5), 30, 30, &[(1, 2, 10), (1, 4, 20), (5, 5, 10)]),
+        ] {
+            let mut owed_now = owed(&all);
+            assert_eq!(owed_now.take(from, Credits::new(credits)).get(), taken, "{from}");
+            assert_eq!(owed_now, owed(left), "{from}");
+        }
+    }
+
+    #[test]
+    fn groups_that_no_open_hold_tells_apart_are_joined() {
+        let all = owed(&[(1, 2, 10), (1, 4, 20), (1, 6, 40), (7, 7, 80)]);
+        for (open, left) in [
+            (vec![], &[][..]),
+            (vec![hold(1, 2)], &[(1, 2, 70)]),
+            (vec![hold(1, 1), hold(1, 5)], &[(1, 2, 30), (1, 6, 40)]),
+            (vec![hold(1, 3), hold(7, 7)], &[(1, 4, 60), (7, 7, 80)]),
+        ] {
+            assert_eq!(all.compacted(open.iter()), owed(left));
+        }
+    }
+
+    #[test]
+    fn groups_are_written_as_texts() {
+        let text = serde_json::to_string(&owed(&[(1, 10, 3), (1, 9, 2)])).unwrap();
+        assert_eq!(text, r#"{"1-9":2,"1-10":3}"#);
+        assert_eq!(serde_json::from_str::<Owed>(&text).unwrap(), owed(&[(1, 9, 2), (1, 10, 3)]));
+        assert!(serde_json::from_str::<Owed>(r#"{"9":1}"#).is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! A pool as it is at an instant, with everything due that no process has written back yet: holds that
+//! have expired, cycles that are over, subscriptions that begin.
+//!
+//! A read computes this and waits for no write. A process that writes it back later comes to the same
+//! entries with the same ids.
+
+use super::entry::{Entry, Kind};
+use super::hold::{Hold, Status};
+use super::pool::Pool;
+use super::statement::Statement;
+use super::time::Time;
+use super::{Credits, Error};
+
+/// A pool at an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Projection {
+    /// The pool. Credits in lanes are part of its balance.
+    pub pool: Pool,
+    /// The holds that are open at the instant.
+    pub holds: Vec<Hold>,
+    /// The ledger entries that are not written yet.
+    pub entries: Vec<Entry>,
+    /// The statements of the cycles that ended without being written.
+    pub statements: Vec<Statement>,
+}
+
+impl Projection {
+    /// The projection of a stored pool, with its stored lanes and holds.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the credits leave their range.
+    pub fn new(
+        mut pool: Pool,
+        lanes: &[Hold],
+        mut holds: Vec<Hold>,
+        now: Time,
+    ) -> Result<Self, Error> {
+        for lane in lanes {
+            pool.take_back_lane(lane, now);
+        }
+        holds.sort_by(|one, other| (one.expires_at, &one.id).cmp(&(other.expires_at, &other.id)));
+        let (entries, statements) = (Vec::new(), Vec::new());
+        let mut projection = Self { pool, holds, entries, statements };
+        while let Some(change) = projection.pool.due_change(now) {
+            projection.expire_holds(change.at, now);
+            // What the holds returned is part of what lapses.
+            let Some(change) = projection.pool.due_change(now) else { break };
+            let before = projection.pool.clone();
+            projection.pool.apply(&change)?;
+            projection.entries.extend(change.entries);
+            projection.statements.extend(Statement::of(&before, &projection.pool));
+        }
+        projection.expire_holds(now, now);
+        Ok(projection)
+    }
+
+    /// The credits that can still be captured from open holds.
+    #[must_use]
+    pub fn held(&self) -> Credits {
+        let add = |sum: Credits, hold: &Hold| sum.plus(hold.remaining).unwrap_or(Credits::MAX);
+        self.holds.iter().fold(Credits::ZERO, add)
+    }
+
+    /// The pool with the usage of open holds counted as well.
+    #[must_use]
+    pub fn with_open_holds_counted(&self, now: Time) -> Pool {
+        let mut pool = self.pool.clone();
+        for hold in &self.holds {
+            pool.used.merge(&hold.used);
+            pool.weeks.add(hold.captured, now);
+        }
+        pool
+    }
+
+    fn expire_holds(&mut self, by: Time, now: Time) {
+        let count = self.holds.partition_point(|hold| hold.expires_at <= by);
+        for hold in self.holds.drain(..count) {
+            let lapsed = self.pool.take_back(&hold, now);
+            self.entries.extend(hold.expiry(lapsed));
+        }
+    }
+}
+
+impl Hold {
+    /// The ledger entries of its expiry: of what it returns, and of what lapses.
+    pub fn expiry(&self, lapsed: Credits) -> impl Iterator<Item = Entry> + use<> {
+        let release = Entry {
+            held: self.remaining.lost(),
+            reference: self.reference.clone(),
+            ..Entry::of_hold(&self.team, Kind::Release, self.id.clone(), self.expires_at)
+        };
+        std::iter::once(release).chain(self.lapse(lapsed, self.expires_at))
+    }
+
+    /// The ledger entry of free credits that lapse because the hold returned them after their cycle.
+    #[must_use]
+    pub fn lapse(&self, lapsed: Credits, at: Time) -> Option<Entry> {
+        let entry = Entry::of_hold(&self.team, Kind::Expiry, self.id.clone(), at);
+        (!lapsed.is_zero()).then(|| Entry { credits: lapsed.lost(), ..entry })
+    }
+
+    /// The hold after it was closed; nothing is left of it.
+    #[must_use]
+    pub fn closed(&self, status: Status) -> Self {
+        Self { status, remaining: Credits::ZERO, ..self.clone() }
+    }
+}
