@@ -2,6 +2,8 @@
 //! The local stack and the tests stand on it; no function does.
 
 mod database;
+mod limited;
+pub mod limits;
 mod stream;
 mod table;
 mod wire;
@@ -20,6 +22,7 @@ use shared::store::{Store, connect};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use limited::limited;
 use table::Stream;
 
 pub use stream::Records;
@@ -162,7 +165,8 @@ pub fn with_stream(directory: Option<&Path>) -> Result<Database, Failure> {
 /// The engine shares this machine with all its clients, so a call may take longer than on AWS.
 const PATIENT: Duration = Duration::from_mins(1);
 
-/// What a client of anything on this machine that speaks DynamoDB needs.
+/// What a client of anything on this machine that speaks DynamoDB needs. The client rejects
+/// requests beyond the [`limits`].
 #[must_use]
 pub fn config(endpoint: &str) -> aws_sdk_dynamodb::config::Builder {
     let timeouts = TimeoutConfig::builder()
@@ -170,7 +174,10 @@ pub fn config(endpoint: &str) -> aws_sdk_dynamodb::config::Builder {
         .operation_attempt_timeout(PATIENT)
         .operation_timeout(PATIENT)
         .build();
-    connect::config()
+    let common = connect::config().build();
+    let mut config = common.to_builder();
+    config.set_http_client(common.http_client().map(limited));
+    config
         .timeout_config(timeouts)
         .endpoint_url(endpoint)
         .region(Region::new(REGION))

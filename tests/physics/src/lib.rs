@@ -31,6 +31,7 @@ use engine::Records;
 use serde_json::Value;
 use shared::bus::{Bus, config as bus_config};
 use shared::domain::time::Time;
+use shared::http::Clock;
 use shared::store::{Store, connect};
 use tokio::time::Instant;
 
@@ -106,6 +107,16 @@ impl World {
         now.map_or(self.began_at, Time::from)
     }
 
+    /// The clock of a process: the time in this world plus a fixed skew.
+    #[must_use]
+    pub fn clock(&self, skew_ms: i64) -> Clock {
+        let world = self.clone();
+        Clock::new(move || {
+            let millisecond = world.now().timestamp().as_millisecond();
+            Time::of_millisecond(millisecond.saturating_add(skew_ms))
+        })
+    }
+
     /// What was counted since the last time, which starts the count anew.
     #[must_use]
     pub fn tally(&self) -> Tally {
@@ -161,4 +172,26 @@ fn run_on<T>(
     // What is random in the SDK and in the store is so through this.
     fastrand::seed(seed);
     runtime.block_on(async { Ok(life(World::new(database, seed, nature, began_at)).await) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_keeps_its_skew() {
+        let began_at = Time::of_millisecond(1_000);
+        run(0, Nature::CALM, began_at, async |world| {
+            let clocks = [-500, 0, 500].map(|skew| world.clock(skew));
+            let times = || clocks.clone().map(|clock| clock.now().timestamp().as_millisecond());
+            assert_eq!(times(), [500, 1_000, 1_500]);
+            sleep(Duration::from_millis(20)).await;
+            assert_eq!(times(), [520, 1_020, 1_520]);
+        })
+        .unwrap();
+    }
 }

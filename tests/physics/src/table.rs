@@ -12,6 +12,7 @@ use dynoxide::actions::transact_write_items::{TransactWriteItem, TransactWriteIt
 use dynoxide::actions::update_item::UpdateItemRequest;
 use dynoxide::errors::{CancellationReason, DynoxideError};
 use dynoxide::types::{AttributeValue, ConsumedCapacity, Item, item_size};
+use engine::limits::violation;
 use fastrand::Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -171,6 +172,9 @@ impl Table {
     }
 
     async fn answer(&self, operation: &str, body: &[u8], in_conflict: bool) -> Answer {
+        if let Some(message) = violation(body) {
+            return Answer::of(Err::<(), _>(DynoxideError::ValidationException(message)));
+        }
         let answer = match operation {
             "GetItem" => self.get(body).await,
             "Query" => self.query(body).await,

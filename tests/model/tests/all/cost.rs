@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use engine::limits::longest_expressions;
 use engine::{Engine, Meter, Reading};
 use futures_util::future::join_all;
 use physics::Nature;
@@ -234,4 +235,21 @@ async fn a_pool_with_its_counters_is_still_small() {
     let (outcomes, reading) = bench.charge(0..1).await;
     assert!(matches!(outcomes[..], [Outcome::Charged(_)]));
     assert_eq!(reading.write_tenths, 50, "{reading:?}");
+}
+
+/// The longest expression belongs to a batch that adds to all counters of the pool and also records
+/// a refusal. DynamoDB allows 4 KB.
+#[tokio::test]
+async fn the_longest_expression_has_room_to_grow() {
+    let bench = Bench::new(10_000).await;
+    let every = PRICE_LISTS[0].prices.iter();
+    let every =
+        every.map(|price| charge(&bench.team, price.action, price.action, price.charged[0]));
+    let too_much = charge(&bench.team, "too much", "sms", "sent");
+    let too_much = Entry { credits: -2_000_000, ..too_much };
+    let outcomes = bench.store.charge(&bench.team, every.chain([too_much]).collect(), now()).await;
+    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_))).count();
+    assert_eq!((outcomes.len(), refused), (22, 1), "{outcomes:?}");
+    let longest = longest_expressions();
+    assert!(longest.values().all(|length| *length < 3_500), "{longest:?}");
 }

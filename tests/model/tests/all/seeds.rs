@@ -1,7 +1,7 @@
 //! Everything at once in a rough world: calls are turned away, throttled, in conflict, answered into
 //! the void; processes die at any await and come back without a memory; requests are sent twice at
-//! once, and once more long after holds have expired and the cycle has turned. Nothing is done twice,
-//! nothing is minted and nothing is lost.
+//! once, and once more long after holds have expired and the cycle has turned; clocks differ between
+//! processes. Nothing is done twice, nothing is minted and nothing is lost.
 //!
 //! `SEEDS=10000 cargo test -p model seeds` lives more lives; `SEEDS=17..18` lives one again.
 
@@ -20,6 +20,7 @@ use shared::domain::ids::TeamId;
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
+use shared::http::{App, Clock};
 use shared::store::Store;
 use shared::store::charge::Outcome;
 use shared::store::history::Selection;
@@ -52,10 +53,19 @@ enum Act {
     Look,
 }
 
+/// The clocks of two processes differ by up to a second.
+const SKEW_MS: i64 = 500;
+
+/// A process of its own, with a clock of its own.
+fn process(world: &World, random: &mut fastrand::Rng) -> App {
+    App { store: world.store(), clock: world.clock(random.i64(-SKEW_MS..=SKEW_MS)) }
+}
+
 /// Who works in a process, or in a row of processes of which each dies before the next is there.
 struct Worker {
     world: World,
     store: Store,
+    clock: Clock,
     team: TeamId,
     random: fastrand::Rng,
     /// What it was told to be done now.
@@ -63,10 +73,11 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(world: &World, store: Store, team: &TeamId, seed: u64) -> Self {
+    fn new(world: &World, process: App, team: &TeamId, seed: u64) -> Self {
         Self {
             world: world.clone(),
-            store,
+            store: process.store,
+            clock: process.clock,
             team: team.clone(),
             random: fastrand::Rng::with_seed(seed),
             done: Vec::new(),
@@ -74,7 +85,7 @@ impl Worker {
     }
 
     fn now(&self) -> Time {
-        self.world.now()
+        self.clock.now()
     }
 
     async fn live(mut self) -> Vec<String> {
@@ -91,7 +102,8 @@ impl Worker {
             };
             let polls = if self.random.u8(0..5) == 0 { self.random.u32(1..40) } else { u32::MAX };
             if dies_at(polls, Box::pin(self.act(act))).await.is_none() {
-                self.store = self.world.store();
+                let process = process(&self.world, &mut self.random);
+                (self.store, self.clock) = (process.store, process.clock);
             }
             let pause = if self.random.u8(0..6) == 0 { 2_500 } else { 60 };
             sleep(Duration::from_millis(self.random.u64(0..pause))).await;
@@ -228,10 +240,10 @@ async fn live(world: World, seed: u64) {
     let team = team_with(&store, "t", random.choice([0, 300, 3_000, 6_000]).unwrap()).await;
     world.turn(Nature::ROUGH);
     // Two of them begin in one process.
-    let shared = world.store();
+    let shared = process(&world, &mut random);
     let workers = (0..WORKERS).map(|number| {
-        let store = if number < 2 { shared.clone() } else { world.store() };
-        tokio::spawn(Worker::new(&world, store, &team, seed * WORKERS + number).live())
+        let process = if number < 2 { shared.clone() } else { process(&world, &mut random) };
+        tokio::spawn(Worker::new(&world, process, &team, seed * WORKERS + number).live())
     });
     let mut done: HashMap<String, u32> = HashMap::new();
     for worker in join_all(workers).await {
@@ -246,7 +258,7 @@ async fn live(world: World, seed: u64) {
     // Holds and lanes are over, the cycle has turned, and everything is sent once more.
     world.turn(Nature::CALM);
     sleep(Duration::from_secs(30)).await;
-    let mut late = Worker::new(&world, world.store(), &team, seed);
+    let mut late = Worker::new(&world, process(&world, &mut random), &team, seed);
     for first in (0..90).step_by(15) {
         late.act(Act::Charge { first, size: 15 }).await;
     }
