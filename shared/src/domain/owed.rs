@@ -1,8 +1,8 @@
 //! The purchased credits that past epochs used and that open holds may still bring back.
 //!
-//! An epoch in which no hold was taken joins the group of the newest hold before it: whoever may take
-//! from one of the two may take from the other. So there are at most as many groups as there are
-//! epochs with open holds, and at most [`GROUPS_MAX`] of them.
+//! Each epoch begins as a group of its own. Groups that no open hold tells apart are joined: a hold that
+//! may take from one of them may take from the other. So in the end there are at most as many groups as
+//! there are epochs with open holds, and about [`GROUPS_MAX`] at most.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,11 +17,11 @@ use super::hold::Hold;
 /// A hold that would need more groups than this is refused.
 pub const GROUPS_MAX: usize = 100;
 
-/// With more groups than this, a grant first looks for those that no open hold needs.
+/// With more groups than this, a grant first joins those that no open hold tells apart.
 pub const GROUPS_USUAL: usize = 8;
 
-/// Epochs that the same holds may take from. It is named by the first of them, in which a hold was
-/// taken, after the epoch that the last reset before it began.
+/// Epochs that the same holds may take from, named by the first of them and by the epoch that the last
+/// reset before it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
     /// The epoch that the last reset began.

@@ -226,7 +226,7 @@ pub enum OwedStep {
     Clear,
     /// Nothing is added: no purchased credits were used, or no hold was taken since the last reset.
     Keep,
-    /// They are added to the group of the newest hold.
+    /// They are the group of the ending epoch.
     Add(Group),
 }
 
@@ -328,11 +328,10 @@ impl Pool {
     pub fn owed_step(&self) -> OwedStep {
         if self.open_holds == 0 {
             OwedStep::Clear
-        } else if self.balance.is_below_mark() && self.hold_epoch >= self.terms.reset_epoch {
-            let (reset_epoch, epoch) = (self.terms.reset_epoch, self.hold_epoch);
-            OwedStep::Add(Group { reset_epoch, epoch })
-        } else {
+        } else if !self.balance.is_below_mark() || self.hold_epoch < self.terms.reset_epoch {
             OwedStep::Keep
+        } else {
+            OwedStep::Add(Group { reset_epoch: self.terms.reset_epoch, epoch: self.epoch })
         }
     }
 

@@ -139,8 +139,11 @@ impl Store {
         change: &Change,
         patience: &mut Patience,
     ) -> Result<bool, Error> {
-        if change.effect.is_grant() && seen.owed.groups() > GROUPS_USUAL {
-            self.join_groups(seen).await?;
+        if change.effect.is_grant()
+            && seen.owed.groups() > GROUPS_USUAL
+            && self.join_groups(seen).await?.is_none()
+        {
+            return Ok(false);
         }
         let cancelled = self.transact(self.change_writes(seen, change)?, patience).await?;
         self.shortages.forget(&seen.team);

@@ -120,6 +120,10 @@ impl Expression {
             self.set("credits = credits + :grant");
         }
         match seen.owed_step() {
+            OwedStep::Keep if seen.balance.is_below_mark() => {
+                self.condition("hold_epoch = :hold_epoch");
+                self.value(":hold_epoch", keys::number(seen.hold_epoch));
+            }
             OwedStep::Keep => {}
             OwedStep::Clear => {
                 self.condition("open_holds = :no_holds");
@@ -129,10 +133,7 @@ impl Expression {
             }
             OwedStep::Add(group) => {
                 let group = self.name(&group.to_string());
-                self.condition("hold_epoch = :hold_epoch");
-                self.set(format!("owed.{group} = if_not_exists(owed.{group}, :zero) + mark - credits"));
-                self.value(":hold_epoch", keys::number(seen.hold_epoch));
-                self.value(":zero", keys::number(0));
+                self.set(format!("owed.{group} = mark - credits"));
             }
         }
     }

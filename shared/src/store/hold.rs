@@ -150,10 +150,12 @@ impl Store {
                 return self.refused(&entry, Error::TooManyHolds).await;
             }
             if pool.owed.groups() >= GROUPS_MAX && pool.hold_epoch != pool.epoch {
-                if self.join_groups(&pool).await?.groups() < GROUPS_MAX {
-                    continue;
+                let joined = self.join_groups(&pool).await?;
+                if joined.is_some_and(|owed| owed.groups() >= GROUPS_MAX) {
+                    return self.refused(&entry, Error::TooManyHolds).await;
                 }
-                return self.refused(&entry, Error::TooManyHolds).await;
+                patience.check()?;
+                continue;
             }
             let (balance, required) = (pool.balance.credits, hold.credits);
             if balance < required {
@@ -467,12 +469,14 @@ impl Store {
             .map_err(Error::internal)
     }
 
-    /// Joins groups of what is owed that no open hold tells apart. Returns the groups after it.
+    /// Joins groups of what is owed that no open hold tells apart. Returns the groups after it; `None`
+    /// if another write has changed them meanwhile.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(super) async fn join_groups(&self, pool: &Pool) -> Result<Owed, Error> {
+    pub(super) async fn join_groups(&self, pool: &Pool) -> Result<Option<Owed>, Error> {
         let owed = pool.owed.compacted(self.holds_of(pool).await?.iter());
+        let mut is_joined = true;
         if owed != pool.owed {
             let map = |owed: &Owed| serde_dynamo::to_attribute_value(owed).map_err(Error::internal);
             let join = self
@@ -484,13 +488,15 @@ impl Store {
                 .condition_expression("owed = :before")
                 .expression_attribute_values(":owed", map(&owed)?)
                 .expression_attribute_values(":before", map(&pool.owed)?);
-            self.patiently(|| async {
-                // If it fails, another write has changed what is owed.
-                join.clone().send().await.map(drop).or_else(|error| unmet(error).map(drop))
-            })
-            .await?;
+            let joining = self.patiently(|| async {
+                match join.clone().send().await {
+                    Ok(_) => Ok(true),
+                    Err(error) => unmet(error).map(|_| false),
+                }
+            });
+            is_joined = joining.await?;
         }
-        Ok(owed)
+        Ok(is_joined.then_some(owed))
     }
 }
 

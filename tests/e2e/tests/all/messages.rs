@@ -226,7 +226,8 @@ async fn an_old_message_after_a_newer_one() {
     deliver(app, "t", &changed(5, "multichannel_expert", 3, start)).await.unwrap();
     let before = standing(&api, "t").await;
     for late in [
-        changed(4, "multichannel_expert", 9, start),
+        changed(4, "multichannel_expert", 2, start),
+        changed(5, "multichannel_expert", 9, start),
         changed(5, "enterprise", 1, "2027-01-31T08:00:00Z"),
         ended("subscription.cancelled", 2),
     ] {

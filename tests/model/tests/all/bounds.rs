@@ -6,7 +6,7 @@ use shared::domain::Credits;
 use shared::domain::catalogue::{PRICE_LISTS, Price};
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::TeamId;
-use shared::domain::owed::GROUPS_MAX;
+use shared::domain::owed::{GROUPS_MAX, GROUPS_USUAL};
 use shared::domain::time::Time;
 use shared::domain::Error;
 use shared::store::Store;
@@ -68,9 +68,9 @@ async fn a_long_series_of_seats_below_the_mark_owes_nothing_without_holds() {
     assert!(size < 1_024, "{size} bytes");
 }
 
-/// One hold stays open: all that is owed is owed to it, in one group, and comes back with it.
+/// One hold stays open: all that is owed is owed to it, in few groups, and comes back with it.
 #[tokio::test]
-async fn a_long_series_of_seats_below_the_mark_owes_one_group_to_one_hold() {
+async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "a-team-with-a-name-of-usual-length", 10_000).await;
@@ -80,7 +80,7 @@ async fn a_long_series_of_seats_below_the_mark_owes_one_group_to_one_hold() {
         seats(&store, &team, number, now()).await;
     }
     let before = store.pool(&team, now()).await.unwrap();
-    assert_eq!(before.owed.groups(), 1);
+    assert!(before.owed.groups() <= GROUPS_USUAL + 1);
     let size = pool_size(&engine, &team).await;
     assert!(size < 1_024, "{size} bytes");
     let hold = crate::domain::hold_id(&team, 1);

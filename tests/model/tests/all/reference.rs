@@ -265,7 +265,7 @@ impl Reference {
                     if !is_late {
                         self.adjust(seats);
                         self.plan.as_mut().unwrap().cancelled = is_cancelled;
-                    } else if version > self.change_before_cycle {
+                    } else if version > self.change_before_cycle && version < self.newest_change {
                         self.grant_seats(seats);
                     }
                 } else {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use engine::Records;
 use futures_util::future::{BoxFuture, join_all};
 use physics::{Nature, World};
 use purchase::Till;
@@ -25,6 +26,7 @@ use shared::store::history::Selection;
 use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
+use crate::relay::relayed;
 use crate::seeds::dies_at;
 
 const NONE: fn(&Purchase) -> bool = |_| false;
@@ -146,7 +148,8 @@ fn an_event_makes_one_purchase_whenever_it_dies() {
     }
 }
 
-/// Five events at once, each four times. So many are bought as the month's limit allows.
+/// Five events at once, each four times, and once more one after the other, for one top-up waits for
+/// another. As many are bought as the month's limit allows.
 #[test]
 fn a_crowd_of_events_keeps_to_the_limit() {
     for seed in 0..20 {
@@ -164,6 +167,9 @@ fn a_crowd_of_events_keeps_to_the_limit() {
             });
             join_all(crowd.map(Box::pin)).await;
             world.turn(Nature::CALM);
+            for number in 0..5 {
+                bring(&till(&world, &payments), &due(&team, number).1).await;
+            }
             assert_eq!(bought(&world, &team).await, [200, 200, 200], "seed {seed}");
             assert_eq!(payments.asked.lock().unwrap().len(), 3, "seed {seed}");
             let pool = pool(&world, &team).await;
@@ -232,6 +238,47 @@ fn what_is_wanted_no_longer_is_not_bought() {
         assert!(payments.asked.lock().unwrap().is_empty());
     })
     .unwrap();
+}
+
+/// How many events of the stream so far are `top-up.due`.
+async fn due_so_far(world: &World, records: &mut Records) -> usize {
+    relayed(world, &records.read().unwrap()).await;
+    let is_due = |event: &&Value| event["DetailType"] == "top-up.due";
+    world.arrived().iter().filter(is_due).count()
+}
+
+/// While an admin's purchase is pending, a top-up waits. It is due again once the purchase has ended,
+/// if the team still wants it, and once for each crossing.
+#[test]
+fn a_top_up_waits_for_a_pending_purchase() {
+    for (credits, is_paid, due_again) in [(100, true, true), (100, false, true), (900, true, false)] {
+        physics::run_with_stream(1, Nature::CALM, now(), async |world| {
+            let (store, mut records) = (world.store(), world.records().unwrap());
+            let team = team_that_wants(&store, 400, 600).await;
+            let payments = Arc::new(Provider::that_declines(NONE));
+            let till = till(&world, &payments);
+            let (key, user) = ("order".parse().unwrap(), "u".parse().unwrap());
+            let order = Purchase::new(&team, key, user, Credits::new(credits), now());
+            let (order, _) = store.begin(&order).await.unwrap();
+            let crossing = charge(&team, "sms", "sms", "sent");
+            let crossing = Entry { credits: -150, quantity: Some(25), ..crossing };
+            store.charge(&team, vec![crossing], now()).await;
+            assert_eq!(due_so_far(&world, &mut records).await, 1);
+            assert_eq!(bring(&till, &due(&team, 1).1).await, json!({ "purchase": null }));
+            assert!(payments.asked.lock().unwrap().is_empty(), "nothing is bought meanwhile");
+            if is_paid {
+                store.settle(&order, now()).await.unwrap();
+            } else {
+                store.fail(&order, "the card was declined").await.unwrap();
+            }
+            let due_now = due_so_far(&world, &mut records).await;
+            assert_eq!(due_now, 1 + usize::from(due_again), "{credits} {is_paid}");
+            let came = bring(&till, &due(&team, 2).1).await;
+            assert_eq!(came["purchase"]["status"] == "paid", due_again, "{came}");
+            assert_eq!(due_so_far(&world, &mut records).await, due_now, "once");
+        })
+        .unwrap();
+    }
 }
 
 /// A caller cannot keep a top-up from being made by taking its key, nor be answered with one.
