@@ -84,13 +84,16 @@ pub(super) struct Note {
     pub(super) pauses: bool,
     /// With so many credits in the pool, the charge that tells would have been covered.
     pub(super) enough: Credits,
+    /// The credits in lanes and expired holds.
+    more: Credits,
 }
 
 impl Note {
-    /// The pool after it, and after charges of that cost.
+    /// The team's pool after it, and after charges of that cost.
     pub(super) fn after(self, cost: Credits) -> Pool {
-        let Self { mut pool, refused, pauses, .. } = self;
-        pool.balance.credits = pool.balance.credits.above(cost);
+        let Self { mut pool, refused, pauses, more, .. } = self;
+        let stored = pool.balance.credits.above(cost);
+        pool.balance.credits = stored.plus(more).unwrap_or(Credits::MAX);
         pool.paused_at = pauses.then_some(refused.at).or(pool.paused_at);
         pool.refused = Some(refused);
         pool
@@ -204,6 +207,7 @@ impl Batch {
             },
             pauses: charge.pauses_enrichment(),
             enough: pool.balance.credits.plus(missing).unwrap_or(Credits::MAX).above(more),
+            more,
             pool: pool.clone(),
         });
     }

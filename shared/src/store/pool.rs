@@ -16,7 +16,7 @@ use crate::domain::projection::Projection;
 use crate::domain::time::Time;
 
 /// A projection is read at most this often until no lane or hold moves meanwhile.
-const READS_MAX: u32 = 3;
+const READS_MAX: u32 = 6;
 
 /// The due work that was done for a team.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Store {
     /// process's write.
     ///
     /// Lanes and holds are read after the pool, and again if one of them moved meanwhile, but at most
-    /// three times. Where they move all the time, the last of these moves may be missing.
+    /// six times. Where they move all the time, the last of these moves may be missing.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
@@ -41,20 +41,25 @@ impl Store {
         if self.tries_due_change(&pool, now).await {
             pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
         }
-        for reads in 1.. {
-            let (lanes, holds) = try_join(self.lanes_of(&pool), self.holds_of(&pool)).await?;
-            let is_settled = pool.lanes.is_zero() && pool.explains(&holds);
-            if !is_settled && reads < READS_MAX {
-                let later = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-                let has_moved = later.lane_moves != pool.lane_moves || !later.explains(&holds);
-                pool = later;
-                if has_moved {
-                    continue;
-                }
+        let (mut lanes, mut holds) = (Vec::new(), Vec::new());
+        for _ in 0..READS_MAX {
+            (lanes, holds) = try_join(self.lanes_of(&pool), self.holds_of(&pool)).await?;
+            if pool.lanes.is_zero() && pool.explains(&holds) {
+                break;
             }
-            return Projection::new(pool, &lanes, holds, now);
+            let later = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
+            let is_same = later.lane_moves == pool.lane_moves && later.explains(&holds);
+            pool = later;
+            if is_same {
+                break;
+            }
         }
-        Err(Error::Busy)
+        if lanes.iter().any(|lane| lane.expires_at <= now) && !pool.is_changing(now) {
+            // What was spent from a lane shows in the pool once it is returned.
+            let returned = self.return_expired_lanes(team, now).await;
+            returned.unwrap_or_else(|error| tracing::warn!(%team, %error, "lanes stay open"));
+        }
+        Projection::new(pool, &lanes, holds, now)
     }
 
     /// Makes the due change in one attempt if nothing has to be returned before, so that a team that

@@ -255,7 +255,7 @@ async fn purchases_gifts_and_subscriptions() {
         r#"{"plan":"email","started_at":"yesterday"}"#,
         r#"{"plan":"email","started_at":"2027-01-31"}"#,
         r#"{"plan":"email","started_at":1234567890}"#,
-        r#"{"plan":"email","started_at":"2027-02-28T00:00:00Z"}"#,
+        r#"{"plan":"email","account_created_at":"2027-02-28T00:00:00Z"}"#,
         r#"{"plan":"email","included_credits":5}"#,
         r#"{"plan":"enterprise","included_credits":100000001}"#,
         r#"{"plan":"enterprise","included_credits":-1}"#,

@@ -27,10 +27,10 @@ async fn a_closed_and_paused_account_answers_that_it_is_closed() {
     api.charge("t", "k", &email()).await.problem(409, closed);
     let work = json!({ "leads": 1, "actions": ["email_finder"] });
     api.post(&pipeline(), "/teams/t/holds", "h", &work).await.problem(409, closed);
-    let restart = api.send(Method::POST, "/teams/t/enrichment/restart", &member("t"), None, None);
-    restart.await.problem(409, closed);
-    let add = api.send(Method::PUT, "/teams/t/monitored-accounts/acme", &admin("t"), None, None);
-    add.await.problem(409, closed);
+    let (restart, add) = ("/teams/t/enrichment/restart", "/teams/t/monitored-accounts/acme");
+    for (method, path) in [(Method::POST, restart), (Method::PUT, add)] {
+        api.send(method, path, &admin("t"), None, None).await.problem(409, closed);
+    }
     api.buy("t", "order", 500).await.problem(409, closed);
 }
 
@@ -47,8 +47,8 @@ async fn a_hold_taken_in_a_pause_captures_enrichment_after_the_restart() {
     let charges = "/teams/t/charges";
     let refused = api.post(&pipeline(), charges, "lead 1", &capture).await;
     refused.problem(409, "/problems/enrichment-paused");
-    let restart = api.send(Method::POST, "/teams/t/enrichment/restart", &member("t"), None, None);
-    restart.await.ok();
+    let restart = "/teams/t/enrichment/restart";
+    api.send(Method::POST, restart, &member("t"), None, None).await.ok();
     for lead in ["lead 1", "lead 2"] {
         assert_eq!(api.post(&pipeline(), charges, lead, &capture).await.status, 201);
     }
@@ -112,8 +112,9 @@ async fn the_replay_of_an_action_that_left_the_catalogue_is_answered() {
     assert_eq!((replay.status, replay.is_replayed()), (200, true), "{replay:?}");
     assert_eq!(replay.json()["charge"]["credits"], 3);
     let batch = json!({ "charges": [{ "key": "fax 1", "action": "fax", "outcome": "sent" }] });
-    let batch = api.send(Method::POST, "/teams/t/charges/batch", &member("t"), None, Some(&batch));
-    assert_eq!(batch.await.ok()["results"][0]["status"], "replayed");
+    let path = "/teams/t/charges/batch";
+    let batch = api.send(Method::POST, path, &member("t"), None, Some(&batch)).await.ok();
+    assert_eq!(batch["results"][0]["status"], "replayed");
     for (key, quantity) in [("fax 2", 1), ("fax 1", 2)] {
         let other = json!({ "action": "fax", "quantity": quantity });
         api.charge("t", key, &other).await.problem(400, "/problems/invalid-request");

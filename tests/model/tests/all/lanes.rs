@@ -118,6 +118,7 @@ fn a_lane_that_nobody_uses_goes_back_after_seconds() {
         let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         // Its owner has crashed, and nobody calls it back.
         sleep(Duration::from_secs(6)).await;
+        world.store().view(&team, world.now()).await.unwrap();
         let pool = world.store().pool(&team, world.now()).await.unwrap();
         assert_eq!((pool.lanes, pool.balance.credits.get()), (Credits::ZERO, 3_390));
         assert_eq!(pool.balance.free().get(), 390);

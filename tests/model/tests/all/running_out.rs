@@ -202,6 +202,7 @@ fn the_counters_agree_with_the_ledger() {
             world.turn(Nature::CALM);
             // All lanes and holds are over by then.
             sleep(Duration::from_secs(700)).await;
+            world.store().keep_up(&team, world.now()).await.unwrap();
             let pool = pool(&world, &team).await;
             assert_eq!((pool.lanes, pool.held), (Credits::ZERO, Credits::ZERO));
             let all = Selection::default();
