@@ -1,88 +1,126 @@
-//! Sends what happened to other systems: reads the stream of the table and puts events on the bus. It
-//! also keeps the statements of cycles that are over.
+//! Reads the stream of the table, sends events to other systems, and keeps the statements of cycles
+//! that are over.
 
-use aws_lambda_events::dynamodb::{Event as Batch, EventRecord};
+pub mod unreadable;
+
+use std::collections::BTreeSet;
+
+use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use lambda_runtime::LambdaEvent;
+use serde::Deserialize;
+use serde_json::Value;
 use shared::aws::patience::within;
-use shared::bus::Bus;
+use shared::bus::{Bus, Message};
 use shared::domain::Error;
-use shared::domain::event::Event;
-use shared::domain::record::{self, Place, Record};
+use shared::domain::record::{self, Place};
+use shared::domain::statement::Statement;
 use shared::domain::time::Time;
 use shared::http::serve::time_left;
 use shared::store::{Store, stream};
 
-/// Sends the events of a batch of the stream's records, and keeps the statements of the cycles that
-/// were over by them.
+/// A batch of the stream's records. Each is parsed by itself, so that a malformed record does not
+/// fail the batch.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Batch {
+    #[serde(rename = "Records")]
+    records: Vec<Value>,
+}
+
+/// Sends the events of a batch and keeps its statements. Hands unreadable records over to a queue.
 ///
-/// The answer names the records whose events may not have arrived or whose statements may not be kept,
-/// and those that cannot be read, in the stream's order. The stream comes again from the first of them
-/// on; all others were dealt with.
+/// Returns the records whose messages the bus may not have taken, or whose statements the store was
+/// too busy to keep, in the stream's order. Lambda invokes the relay again from the first of them on.
 ///
 /// # Errors
-/// [`Error::Internal`] for a record without a sequence number, which could not be named.
+/// [`Error::Internal`] if one of these records has no sequence number; Lambda sends the batch again.
 pub async fn handle(
     store: &Store,
     bus: &Bus,
     batch: LambdaEvent<Batch>,
 ) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
     let time = time_left(&batch.context);
-    Ok(Box::pin(within(time, relay(store, bus, batch.payload.records))).await?)
+    Ok(Box::pin(within(time, relay(store, bus, &batch.payload.records))).await?)
 }
 
 async fn relay(
     store: &Store,
     bus: &Bus,
-    records: Vec<EventRecord>,
+    records: &[Value],
 ) -> Result<DynamoDbEventResponse, Error> {
-    let mut told = Vec::new();
-    for mut record in records {
-        let number = record.change.sequence_number.take();
-        let number = number.ok_or_else(|| Error::internal("a record has no sequence number"))?;
-        let events = deal_with(store, record, &number)
-            .await
-            .inspect_err(|error| tracing::error!(number, %error, "a record was not dealt with"));
-        told.push((number, events));
-    }
-    let sent: Vec<Event> =
-        told.iter().filter_map(|(_, events)| events.as_deref().ok()).flatten().cloned().collect();
-    let left = bus.publish(&sent).await?;
-    let mut response = DynamoDbEventResponse::default();
-    for (number, events) in told {
-        if !events.is_ok_and(|events| events.iter().all(|event| !left.contains(&event.id))) {
-            response.batch_item_failures.push(failed(number));
+    let (mut messages, mut failed) = (Vec::new(), BTreeSet::new());
+    for (position, record) in records.iter().enumerate() {
+        match process(store, record).await {
+            Ok(of_record) => {
+                messages.extend(of_record.into_iter().map(|message| (position, message)));
+            }
+            Err(error) => {
+                tracing::error!(number = sequence_number(record), %error, "a statement is not kept");
+                failed.insert(position);
+            }
         }
     }
-    tracing::info!(sent = sent.len(), left = left.len(), "relay");
+    failed.append(&mut bus.publish(messages).await);
+    tracing::info!(records = records.len(), failed = failed.len(), "relay");
+    let failed = failed.into_iter().filter_map(|position| records.get(position));
+    let mut response = DynamoDbEventResponse::default();
+    response.batch_item_failures = failed.map(failure).collect::<Result<_, _>>()?;
     Ok(response)
 }
 
-fn failed(number: String) -> DynamoDbBatchItemFailure {
-    let mut failed = DynamoDbBatchItemFailure::default();
-    failed.item_identifier = Some(number);
-    failed
+/// Keeps the statement of a record, if it has one. Returns the record's messages.
+///
+/// If the store refuses the statement for good, the record does not block the stream: it is handed
+/// over like an unreadable one. The statement follows from its images.
+///
+/// # Errors
+/// [`Error::Busy`] if the store was too busy to keep the statement.
+async fn process(store: &Store, record: &Value) -> Result<Vec<Message>, Error> {
+    let (mut messages, statement) = match read(record) {
+        Ok(read) => read,
+        Err(error) => return Ok(vec![unreadable::message(record, &error)]),
+    };
+    if let Some(statement) = statement {
+        match store.keep(&statement).await {
+            Err(error @ Error::Internal(_)) => messages.push(unreadable::message(record, &error)),
+            kept => kept?,
+        }
+    }
+    Ok(messages)
 }
 
-/// Keeps the statement that a record makes known, if it does. The events that tell of the record.
-async fn deal_with(store: &Store, record: EventRecord, number: &str) -> Result<Vec<Event>, Error> {
-    let at = Time::of_millisecond(record.change.approximate_creation_date_time.timestamp_millis());
-    let Some(record) = read(record)? else { return Ok(Vec::new()) };
-    if let Some(statement) = record::statement(&record) {
-        store.keep(&statement).await?;
+/// The events that follow from a record, and the statement of the cycle that it ended.
+fn read(record: &Value) -> Result<(Vec<Message>, Option<Statement>), Error> {
+    let EventRecord { event_name, change, .. } =
+        EventRecord::deserialize(record).map_err(Error::internal)?;
+    // Nothing follows from a removal.
+    if event_name == "REMOVE" {
+        return Ok((Vec::new(), None));
     }
-    Ok(record::events(&record, Place { number, at }))
-}
-
-fn read(record: EventRecord) -> Result<Option<Record>, Error> {
-    // Nothing of what events tell of is ever removed.
-    if record.event_name == "REMOVE" {
-        return Ok(None);
-    }
-    let (before, after) = (record.change.old_image, record.change.new_image);
+    let number = change.sequence_number.as_deref();
+    let number = number.ok_or_else(|| Error::internal("the record has no sequence number"))?;
+    let at = Time::of_millisecond(change.approximate_creation_date_time.timestamp_millis());
+    let (before, after) = (change.old_image, change.new_image);
     if after.is_empty() {
-        return Err(Error::internal("a record has no new image"));
+        return Err(Error::internal("the record has no new image"));
     }
     let before = (!before.is_empty()).then(|| before.into());
-    stream::record(before, after.into())
+    let Some(record) = stream::record(before, after.into())? else {
+        return Ok((Vec::new(), None));
+    };
+    let events = record::events(&record, Place { number, at });
+    let messages = events.iter().map(Message::event).collect::<Result<_, _>>()?;
+    Ok((messages, record::statement(&record)))
+}
+
+fn failure(record: &Value) -> Result<DynamoDbBatchItemFailure, Error> {
+    let number = sequence_number(record);
+    let number = number.ok_or_else(|| Error::internal("a failed record has no sequence number"))?;
+    let mut failure = DynamoDbBatchItemFailure::default();
+    failure.item_identifier = Some(number.to_owned());
+    Ok(failure)
+}
+
+fn sequence_number(record: &Value) -> Option<&str> {
+    record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str)
 }

@@ -3,6 +3,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test stops at what it did not expect"
 )]
@@ -20,9 +21,11 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use lambda_runtime::{Context, LambdaEvent};
+use relay::unreadable::{KIND, SOURCE};
 use serde_json::{Value, json};
 use shared::bus::{self, Bus};
 use shared::store::{Store, connect};
+use tokio::time::Instant;
 
 /// Answers one call after the other, the last answer for ever, and keeps what was asked.
 #[derive(Clone, Debug)]
@@ -68,28 +71,45 @@ impl Script {
         Bus::new(Client::from_conf(config.build()), "credits")
     }
 
-    /// The sequence numbers that are reported as failed.
-    async fn relay(&self, records: &[Value]) -> Vec<String> {
+    /// The sequence numbers that are reported as failed, unless the invocation fails.
+    async fn try_relay(&self, records: &[Value]) -> Result<Vec<String>, lambda_runtime::Error> {
         let batch = serde_json::from_value(json!({ "Records": records })).unwrap();
         let batch = LambdaEvent::new(batch, Context::default());
-        let answer = relay::handle(&no_table(), &self.bus(), batch).await.unwrap();
+        let answer = relay::handle(&no_table(), &self.bus(), batch).await?;
         let failures = answer.batch_item_failures.into_iter();
-        failures.map(|failure| failure.item_identifier.unwrap()).collect()
+        Ok(failures.map(|failure| failure.item_identifier.unwrap()).collect())
     }
 
-    /// The keys of the charges in each call.
+    async fn relay(&self, records: &[Value]) -> Vec<String> {
+        self.try_relay(records).await.unwrap()
+    }
+
+    /// The keys of the charges in each call, and the sequence numbers of unreadable records.
     fn calls(&self) -> Vec<Vec<String>> {
-        let key = |entry: &Value| {
-            assert_eq!(
-                (&entry["Source"], &entry["EventBusName"]),
-                (&json!("credits"), &json!("credits"))
-            );
-            let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
-            detail["key"].as_str().unwrap().to_owned()
+        let name = |entry: &Value| {
+            assert_eq!(entry["EventBusName"], "credits");
+            let detail = detail(entry);
+            let name = match entry["Source"].as_str().unwrap() {
+                "credits" => detail["key"].as_str().unwrap(),
+                "credits.relay" => detail["sequence_number"].as_str().unwrap_or("no number"),
+                other => panic!("{other}"),
+            };
+            name.to_owned()
         };
         let calls = self.calls.lock().unwrap();
-        calls.iter().map(|entries| entries.iter().map(key).collect()).collect()
+        calls.iter().map(|entries| entries.iter().map(name).collect()).collect()
     }
+
+    /// The only entry of the only call.
+    fn entry(&self) -> Value {
+        let calls = self.calls.lock().unwrap();
+        assert_eq!(calls.iter().map(Vec::len).collect::<Vec<_>>(), [1]);
+        calls[0][0].clone()
+    }
+}
+
+fn detail(entry: &Value) -> Value {
+    serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap()
 }
 
 /// The record of a charge with that key; its sequence number is the key.
@@ -126,11 +146,15 @@ fn answer(codes: &[Option<&str>]) -> Value {
     json!({ "Entries": codes.iter().copied().map(result).collect::<Vec<_>>() })
 }
 
+fn denied() -> Value {
+    json!({ "__type": "AccessDeniedException" })
+}
+
 const BUSY: Option<&str> = Some("ThrottlingException");
 const REFUSED: Option<&str> = Some("NotAuthorizedForSourceException");
 
 #[tokio::test(start_paused = true)]
-async fn only_what_has_failed_is_sent_again() {
+async fn sends_only_failed_entries_again() {
     let script = Script::new(&[answer(&[None, BUSY, None]), answer(&[BUSY]), answer(&[None])]);
     let records = ["1", "2", "3"].map(charge);
     assert!(script.relay(&records).await.is_empty());
@@ -138,40 +162,116 @@ async fn only_what_has_failed_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_bus_refuses_is_reported_at_once() {
-    let script = Script::new(&[answer(&[None, REFUSED, REFUSED])]);
-    assert_eq!(script.relay(&["1", "2", "3"].map(charge)).await, ["2", "3"]);
-    assert_eq!(script.calls().len(), 1);
-    let script = Script::new(&[json!({ "__type": "AccessDeniedException" })]);
-    assert_eq!(script.relay(&["1", "2"].map(charge)).await, ["1", "2"]);
-    assert_eq!(script.calls().len(), 1);
+async fn retries_any_error_of_the_bus() {
+    let script = Script::new(&[
+        denied(),
+        answer(&[REFUSED, None, REFUSED]),
+        denied(),
+        answer(&[None, REFUSED]),
+        answer(&[None]),
+    ]);
+    assert!(script.relay(&["1", "2", "3"].map(charge)).await.is_empty());
+    let all = vec!["1", "2", "3"];
+    assert_eq!(script.calls(), [all.clone(), all, vec!["1", "3"], vec!["1", "3"], vec!["3"]]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_answer_does_not_tell_of_has_not_arrived() {
+async fn reports_the_records_that_the_bus_does_not_take_within_four_minutes() {
+    for (first, then, failed) in [
+        (answer(&[None, REFUSED, REFUSED]), answer(&[REFUSED; 2]), &["2", "3"][..]),
+        (denied(), denied(), &["1", "2", "3"][..]),
+    ] {
+        let (script, start) = (Script::new(&[first, then]), Instant::now());
+        assert_eq!(script.relay(&["1", "2", "3"].map(charge)).await, failed);
+        let waited = start.elapsed().as_secs();
+        assert!((230..=240).contains(&waited), "{waited} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_the_answer_lacks_was_not_taken() {
     let script = Script::new(&[answer(&[None]), answer(&[])]);
     assert_eq!(script.relay(&["1", "2"].map(charge)).await, ["2"]);
     assert!(script.calls().len() > 5, "tried for as long as there is time");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_is_reported_and_all_else_is_sent() {
-    let mut unknown = charge("2");
-    unknown["dynamodb"]["NewImage"]["kind"] = json!({ "S": "wallet" });
-    let mut without_image = charge("4");
-    without_image["dynamodb"].as_object_mut().unwrap().remove("NewImage");
-    let mut removed = without_image.clone();
+async fn hands_unreadable_records_over_and_reports_none() {
+    let mut unknown_kind = charge("2");
+    unknown_kind["dynamodb"]["NewImage"]["kind"] = json!({ "S": "wallet" });
+    let mut no_image = charge("4");
+    no_image["dynamodb"].as_object_mut().unwrap().remove("NewImage");
+    let mut removed = no_image.clone();
     removed["eventName"] = json!("REMOVE");
-    let mut before = charge("6");
-    before["dynamodb"]["OldImage"] = unknown["dynamodb"]["NewImage"].clone();
-    let records = [charge("1"), unknown, charge("3"), without_image, removed, before, charge("7")];
-    let script = Script::new(&[answer(&[None, None, None])]);
-    assert_eq!(script.relay(&records).await, ["2", "4", "6"]);
-    assert_eq!(script.calls(), [["1", "3", "7"]]);
+    let mut unreadable_before = charge("5");
+    unreadable_before["dynamodb"]["OldImage"] = unknown_kind["dynamodb"]["NewImage"].clone();
+    let mut unknown_type = charge("6");
+    unknown_type["dynamodb"]["NewImage"]["kind"] = json!({ "T": "charge" });
+    let mut no_number = charge("8");
+    no_number["dynamodb"].as_object_mut().unwrap().remove("SequenceNumber");
+    let records = [
+        charge("1"),
+        unknown_kind,
+        charge("3"),
+        no_image,
+        removed,
+        unreadable_before,
+        unknown_type,
+        charge("7"),
+        no_number,
+        Value::Null,
+    ];
+    let script = Script::new(&[answer(&[None; 9])]);
+    assert!(script.relay(&records).await.is_empty());
+    let sent = ["1", "2", "3", "4", "5", "6", "7", "no number", "no number"];
+    assert_eq!(script.calls(), [sent]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_than_ten_events_are_more_than_one_call() {
+async fn an_unreadable_record_is_handed_over_with_its_number_keys_error_and_images() {
+    let mut record = charge("2");
+    record["dynamodb"]["NewImage"]["kind"] = json!({ "S": "wallet" });
+    let script = Script::new(&[answer(&[None])]);
+    assert!(script.relay(std::slice::from_ref(&record)).await.is_empty());
+    let entry = script.entry();
+    assert_eq!((&entry["Source"], &entry["DetailType"]), (&json!(SOURCE), &json!(KIND)));
+    let detail = detail(&entry);
+    assert_eq!(detail["sequence_number"], "2");
+    assert_eq!(detail["keys"], record["dynamodb"]["Keys"]);
+    assert!(detail["error"].as_str().unwrap().contains("wallet"), "{detail}");
+    assert_eq!(detail["record"], record);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_unreadable_record_is_handed_over_without_its_images() {
+    let mut record = charge("2");
+    record["dynamodb"]["NewImage"]["kind"] = json!({ "S": "wallet".repeat(20_000) });
+    record["dynamodb"]["OldImage"] = json!({ "note": { "S": "x".repeat(200_000) } });
+    let script = Script::new(&[answer(&[None])]);
+    assert!(script.relay(std::slice::from_ref(&record)).await.is_empty());
+    let entry = script.entry();
+    assert!(entry.to_string().len() < 10_000, "{entry}");
+    let detail = detail(&entry);
+    assert_eq!(
+        (&detail["sequence_number"], &detail["record"]["eventID"]),
+        (&json!("2"), &json!("2"))
+    );
+    assert_eq!(detail["keys"], record["dynamodb"]["Keys"]);
+    let change = &detail["record"]["dynamodb"];
+    assert_eq!(change["SizeBytes"], record["dynamodb"]["SizeBytes"]);
+    assert!(change["NewImage"].is_null() && change["OldImage"].is_null(), "{change}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_an_unreadable_record_that_the_bus_does_not_take() {
+    let mut unreadable = charge("2");
+    unreadable["dynamodb"].as_object_mut().unwrap().remove("NewImage");
+    let script = Script::new(&[answer(&[None, REFUSED, None]), answer(&[REFUSED])]);
+    assert_eq!(script.relay(&[charge("1"), unreadable, charge("3")]).await, ["2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_more_than_ten_events_in_several_calls() {
     let script = Script::new(&[answer(&[None; 10])]);
     let records: Vec<Value> = (10..35).map(|number| charge(&number.to_string())).collect();
     assert!(script.relay(&records).await.is_empty());
@@ -180,15 +280,12 @@ async fn more_than_ten_events_are_more_than_one_call() {
     assert_eq!(sizes, [5, 10, 10]);
 }
 
-#[tokio::test]
-async fn a_record_without_a_number_fails_the_batch() {
-    let mut nameless = charge("1");
-    nameless["dynamodb"].as_object_mut().unwrap().remove("SequenceNumber");
-    let batch = serde_json::from_value(json!({ "Records": [nameless] })).unwrap();
-    let bus = Script::new(&[answer(&[])]).bus();
-    assert!(
-        relay::handle(&no_table(), &bus, LambdaEvent::new(batch, Context::default()))
-            .await
-            .is_err()
-    );
+#[tokio::test(start_paused = true)]
+async fn fails_if_the_bus_does_not_take_a_record_without_a_sequence_number() {
+    let mut no_number = charge("1");
+    no_number["dynamodb"].as_object_mut().unwrap().remove("SequenceNumber");
+    let script = Script::new(&[answer(&[REFUSED]), answer(&[None])]);
+    assert_eq!(script.relay(std::slice::from_ref(&no_number)).await, [] as [&str; 0]);
+    let script = Script::new(&[answer(&[REFUSED])]);
+    assert!(script.try_relay(&[no_number]).await.is_err());
 }

@@ -28,8 +28,7 @@ where
 }
 
 /// Whether an error code tells of something that passes.
-#[must_use]
-pub fn is_passing(code: Option<&str>) -> bool {
+fn is_passing(code: Option<&str>) -> bool {
     matches!(
         code,
         Some(

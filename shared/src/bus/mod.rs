@@ -1,8 +1,8 @@
-//! The event bus: events go out to other systems, at least once.
+//! The event bus: messages go out to other systems, at least once.
 
-mod batch;
+mod message;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::env::var;
 use std::iter::repeat;
 use std::sync::Arc;
@@ -10,19 +10,16 @@ use std::time::Duration;
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::config::Builder;
+use aws_sdk_eventbridge::error::DisplayErrorContext;
 use aws_sdk_eventbridge::types::PutEventsResultEntry;
 use futures_util::{StreamExt, stream};
 
 use crate::aws::connect::{self, Missing, from_env, need};
-use crate::aws::failure::{failure, is_passing};
 use crate::aws::patience::Patience;
-use crate::domain::Error;
-use crate::domain::event::Event;
-use crate::domain::ids::Id;
-use batch::{Parcel, in_batches};
+pub use message::Message;
+use message::{Numbered, in_batches};
 
-/// How long a batch is tried before it is given up, if the invocation has that long. The stream comes
-/// again a limited number of times, so a bus that is down is waited for here.
+/// How long a batch is tried, unless the invocation ends earlier.
 const PATIENCE: Duration = Duration::from_mins(4);
 
 /// How many batches are sent at a time.
@@ -53,76 +50,49 @@ impl Bus {
         Ok(Self::new(Client::from_conf(config.build()), &need("EVENT_BUS_NAME")?))
     }
 
-    /// Sends events. The ids of those that may not have arrived.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] for an event that cannot be written as JSON; nothing was sent then.
-    pub async fn publish(&self, events: &[Event]) -> Result<HashSet<Id>, Error> {
-        let parcels: Result<_, Error> =
-            events.iter().map(|event| Parcel::new(&self.name, event)).collect();
-        let sending = stream::iter(in_batches(parcels?)).map(|batch| self.send(batch));
+    /// Sends messages, each under a number that the caller chooses. Returns the numbers of the
+    /// messages that the bus may not have taken.
+    pub async fn publish(&self, messages: Vec<(usize, Message)>) -> BTreeSet<usize> {
+        let sending = stream::iter(in_batches(messages)).map(|batch| self.send(batch));
         let left: Vec<_> = sending.buffer_unordered(AT_ONCE).collect().await;
-        Ok(left.into_iter().flatten().map(|parcel| parcel.id).collect())
+        left.into_iter().flatten().map(|(number, _)| number).collect()
     }
 
-    /// Sends one batch, and what of it did not arrive once more, until the time is up. What has not
-    /// arrived by then.
-    async fn send(&self, mut batch: Vec<Parcel>) -> Vec<Parcel> {
+    /// Sends a batch, and the rest of it again after any error, until the time is up. Returns the
+    /// messages that are left.
+    async fn send(&self, mut batch: Vec<Numbered>) -> Vec<Numbered> {
         let mut patience = Patience::until(PATIENCE);
-        let mut left = Vec::new();
         loop {
-            let mut again = Vec::new();
-            for (parcel, fate) in self.try_send(batch, &patience).await {
-                match fate {
-                    Fate::Arrived => {}
-                    Fate::Again => again.push(parcel),
-                    Fate::Refused => left.push(parcel),
-                }
+            batch = self.try_send(batch, &patience).await;
+            if batch.is_empty() || patience.pause().await.is_err() {
+                return batch;
             }
-            if again.is_empty() || patience.pause().await.is_err() {
-                left.extend(again);
-                return left;
-            }
-            batch = again;
         }
     }
 
-    /// One call, and what became of each entry of it.
-    async fn try_send(&self, batch: Vec<Parcel>, patience: &Patience) -> Vec<(Parcel, Fate)> {
-        let entries = batch.iter().map(|parcel| parcel.entry.clone()).collect();
+    /// One call. Returns the messages that the bus did not take, or for which there is no answer.
+    async fn try_send(&self, batch: Vec<Numbered>, patience: &Patience) -> Vec<Numbered> {
+        let entries = batch.iter().map(|(_, message)| message.entry(&self.name)).collect();
         let call = self.client.put_events().set_entries(Some(entries)).send();
-        let answer = patience.bound(call).await.and_then(|answer| answer.map_err(failure));
-        let (results, others) = match answer {
-            // What an answer does not tell of has not arrived.
-            Ok(answer) => (answer.entries.unwrap_or_default(), Fate::Again),
-            Err(Error::Busy) => (Vec::new(), Fate::Again),
-            Err(error) => {
-                tracing::error!(%error, "the bus refused a batch");
-                (Vec::new(), Fate::Refused)
+        let results = match patience.bound(call).await {
+            Ok(Ok(answer)) => answer.entries.unwrap_or_default(),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %DisplayErrorContext(error), "the bus took no message");
+                Vec::new()
             }
+            Err(_) => Vec::new(),
         };
-        batch.into_iter().zip(results.iter().map(fate).chain(repeat(others))).collect()
+        let sent = batch.into_iter().zip(results.iter().map(is_taken).chain(repeat(false)));
+        sent.filter(|(_, is_taken)| !is_taken).map(|(message, _)| message).collect()
     }
 }
 
-/// What became of an event.
-#[derive(Clone, Copy)]
-enum Fate {
-    Arrived,
-    /// It may arrive if it is sent once more.
-    Again,
-    Refused,
-}
-
-fn fate(result: &PutEventsResultEntry) -> Fate {
-    if result.event_id.is_some() {
-        return Fate::Arrived;
+fn is_taken(result: &PutEventsResultEntry) -> bool {
+    let is_taken = result.event_id.is_some();
+    if !is_taken {
+        tracing::warn!(?result, "the bus did not take a message");
     }
-    if is_passing(result.error_code()) {
-        return Fate::Again;
-    }
-    tracing::error!(?result, "the bus refused an event");
-    Fate::Refused
+    is_taken
 }
 
 /// What every client of the bus has in common: its HTTP stack and its limits.

@@ -90,7 +90,7 @@ async fn events(
     Query(After { after }): Query<After>,
 ) -> Result<Json<Value>, Error> {
     let given_up = relaying.catch_up().await.map_err(Error::internal)?;
-    let events = delivered.after(after);
+    let events = delivered.events_after(after);
     let next = after.saturating_add(events.len());
     Ok(Json(json!({ "events": events, "next": next, "given_up": given_up })))
 }

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::bus::{self, Bus};
+use shared::domain::event::SOURCE;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -76,31 +77,44 @@ impl EventBridge {
     }
 }
 
-/// What was delivered, in order. The first event is at position 1.
+/// What was delivered, in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Delivered(Arc<Mutex<Vec<Value>>>);
 
 impl Delivered {
-    /// All events after that position.
-    pub(crate) fn after(&self, position: usize) -> Vec<Value> {
-        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        events.iter().skip(position).cloned().collect()
+    /// Everything but the first `count`, of any source.
+    pub(crate) fn after(&self, count: usize) -> Vec<Value> {
+        let delivered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        delivered.iter().skip(count).cloned().collect()
+    }
+
+    /// The events for other systems after that position. The first one is at position 1.
+    pub(crate) fn events_after(&self, position: usize) -> Vec<Value> {
+        let delivered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = delivered.iter().filter(|event| event["source"] == SOURCE);
+        let placed = |(position, event): (usize, &Value)| {
+            let mut event = event.clone();
+            if let Some(fields) = event.as_object_mut() {
+                fields.insert("position".to_owned(), json!(position));
+            }
+            event
+        };
+        (1..).zip(events).skip(position).map(placed).collect()
     }
 
     /// Delivers an event, unless it is for another bus. Its id.
     fn add(&self, entry: &Entry, detail: &Value) -> String {
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = events.len().saturating_add(1);
-        let id = format!("00000000-0000-4000-8000-{position:012x}");
+        let number = events.len().saturating_add(1);
+        let id = format!("00000000-0000-4000-8000-{number:012x}");
         if entry.event_bus_name == BUS {
             events.push(json!({
-                "position": position,
                 "version": "0",
                 "id": id,
                 "detail-type": entry.detail_type,
                 "source": entry.source,
                 "account": "000000000000",
-                "time": entry.time().map(|time| format!("{time:.0}")),
+                "time": format!("{:.0}", entry.time().unwrap_or_else(Timestamp::now)),
                 "region": engine::REGION,
                 "resources": [],
                 "detail": detail,
@@ -124,12 +138,12 @@ struct Entry {
     detail_type: String,
     detail: String,
     /// In seconds.
-    time: f64,
+    time: Option<f64>,
 }
 
 impl Entry {
     fn time(&self) -> Option<Timestamp> {
-        let since_1970 = SignedDuration::try_from_secs_f64(self.time).ok()?;
+        let since_1970 = SignedDuration::try_from_secs_f64(self.time?).ok()?;
         Timestamp::from_duration(since_1970).ok()
     }
 }

@@ -24,7 +24,7 @@ const EVERY: Duration = Duration::from_millis(200);
 /// The most records of one invocation.
 const BATCH: usize = 100;
 
-/// How often a record is tried before it is given up.
+/// How often a record is tried before it is given up. Lambda tries it until the stream trims it.
 const ATTEMPTS: u32 = 3;
 
 /// The way from the stream to the bus.

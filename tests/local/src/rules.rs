@@ -1,5 +1,5 @@
-//! The rule of the bus in the template that brings events to a function of the stack itself, `purchase`.
-//! What that does not take is tried again and then given up.
+//! The rules of the bus in the template: one brings events to a function of the stack itself,
+//! `purchase`, the other brings unreadable records to a queue.
 
 use lambda_http::{Context, LambdaEvent, tracing};
 use purchase::Till;
@@ -13,37 +13,48 @@ use crate::pattern::{self, fits};
 /// The rule that brings automatic top-ups to `purchase`.
 const TOP_UPS: &str = "/Resources/Purchase/Properties/Events/TopUp/Properties/Pattern";
 
+/// The rule that brings unreadable records to their queue.
+const UNREADABLE: &str = "/Resources/UnreadableRecordsRule/Properties/EventPattern";
+
 /// How often an event is tried, as Lambda does for an invocation that nobody waits for.
 const ATTEMPTS: u32 = 3;
 
-/// The rule and its target.
+/// The rules and the function that is a target.
 #[derive(Debug)]
 pub(crate) struct Rules {
     till: Till,
-    pattern: Value,
+    top_ups: Value,
+    unreadable: Value,
     delivered: Delivered,
     seen: Mutex<usize>,
 }
 
 impl Rules {
     pub(crate) fn new(till: Till, delivered: Delivered) -> Result<Self, engine::Failure> {
-        let pattern = pattern::of_template(TOP_UPS)?;
-        Ok(Self { till, pattern, delivered, seen: Mutex::default() })
+        let [top_ups, unreadable] = [TOP_UPS, UNREADABLE].map(pattern::of_template);
+        let (top_ups, unreadable) = (top_ups?, unreadable?);
+        Ok(Self { till, top_ups, unreadable, delivered, seen: Mutex::default() })
     }
 
-    /// Brings the next event that fits to its target; the event if it had to be given up. `None` if
-    /// there is none.
+    /// Brings the next event that fits to its target. Returns the event as an error if the function
+    /// failed or if the target is the queue; `None` if no event is left.
     pub(crate) async fn follow_one(&self) -> Option<Result<(), Value>> {
         let mut seen = self.seen.lock().await;
         for event in self.delivered.after(*seen) {
-            let is_wanted = fits(&self.pattern, &event);
-            let followed = if is_wanted { self.bring(event).await } else { Ok(()) };
+            let followed = self.follow(event).await;
             *seen = seen.saturating_add(1);
-            if is_wanted {
-                return Some(followed);
+            if followed.is_some() {
+                return followed;
             }
         }
         None
+    }
+
+    async fn follow(&self, event: Value) -> Option<Result<(), Value>> {
+        if fits(&self.top_ups, &event) {
+            return Some(self.bring(event).await);
+        }
+        fits(&self.unreadable, &event).then_some(Err(event))
     }
 
     async fn bring(&self, event: Value) -> Result<(), Value> {

@@ -163,7 +163,7 @@ impl Year {
 
     /// What has gone out to other systems since it was last asked for, but for single charges.
     fn news(&mut self) -> Vec<String> {
-        let events = self.delivered.after(self.told);
+        let events = self.delivered.events_after(self.told);
         self.told = self.told.saturating_add(events.len());
         let is_charge = |event: &&Value| {
             event.pointer("/detail-type").and_then(Value::as_str) == Some("credits.charged")

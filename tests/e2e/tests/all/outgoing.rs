@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
+use lambda_runtime::{Context, LambdaEvent};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::ids::Id;
-use shared::store::keys;
+use shared::store::{Store, keys};
 
 use crate::api::{Api, admin, billing, member, pipeline};
 
@@ -220,20 +223,84 @@ async fn a_reader_goes_on_where_it_was() {
     assert_eq!(api.events(end).await, (Vec::new(), end));
 }
 
-/// What cannot be read is given up in the end; what came with it goes out.
+impl Api {
+    /// Writes an entry that has keys only. Returns its partition key.
+    async fn write_unreadable_entry(&self) -> &'static str {
+        let partition = "ENTRY#t#key#bad";
+        let client = self.stack.engine().client();
+        let put = client.put_item().table_name(engine::TABLE);
+        let put = put.item("pk", keys::text(partition)).item("sk", keys::text("ENTRY"));
+        put.send().await.unwrap();
+        partition
+    }
+
+    /// What the relay reports when it gets the whole stream with that store.
+    async fn relay_all_again(&self, store: &Store) -> Vec<String> {
+        let mut stream = self.stack.engine().records().unwrap();
+        let read =
+            std::iter::from_fn(|| Some(stream.read().unwrap()).filter(|read| !read.is_empty()));
+        let records: Vec<Value> = read.flatten().collect();
+        let batch = serde_json::from_value(json!({ "Records": records })).unwrap();
+        let batch = LambdaEvent::new(batch, Context::default());
+        let bus = self.stack.eventbridge().bus();
+        let failures = relay::handle(store, &bus, batch).await.unwrap().batch_item_failures;
+        let failed: Vec<_> =
+            failures.into_iter().map(|failure| failure.item_identifier.unwrap()).collect();
+        let key = |record: &Value| {
+            let is_failed =
+                failed.iter().any(|number| record["dynamodb"]["SequenceNumber"] == **number);
+            is_failed.then(|| record["dynamodb"]["Keys"]["pk"]["S"].as_str().unwrap().to_owned())
+        };
+        records.iter().filter_map(key).collect()
+    }
+
+    /// Ends the first cycle of the demo team. Returns the position after its events.
+    async fn end_a_cycle(&self) -> u64 {
+        self.travel("2027-02-28T00:00:00Z").await;
+        self.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+        self.events(0).await.1
+    }
+}
+
 #[tokio::test]
-async fn a_record_that_cannot_be_read_holds_nothing_up() {
+async fn an_unreadable_record_goes_to_its_queue_and_delays_no_event() {
     let api = Api::start().await;
     let (_, next) = api.events(0).await;
-    let bad = [("pk", keys::text("ENTRY#t#key#bad")), ("sk", keys::text("ENTRY"))];
-    let client = api.stack.engine().client();
-    let put = client.put_item().table_name(engine::TABLE);
-    let put = bad.into_iter().fold(put, |put, (name, value)| put.item(name, value));
-    put.send().await.unwrap();
+    let partition = api.write_unreadable_entry().await;
     api.team_with("t", 100).await;
     let answer = api.get("", &format!("/dev/events?after={next}")).await.ok();
-    assert_eq!(answer["given_up"][0]["dynamodb"]["Keys"]["pk"]["S"], "ENTRY#t#key#bad");
-    let events = answer["events"].as_array().unwrap();
-    assert!(!events.is_empty());
-    assert!(events.iter().all(|event| event["detail-type"] == "credits.refilled"), "{events:?}");
+    let [unreadable] = answer["given_up"].as_array().unwrap().as_slice() else {
+        panic!("{answer}")
+    };
+    assert_eq!(unreadable["detail-type"], "record.unreadable");
+    assert_eq!(unreadable["detail"]["keys"]["pk"]["S"], partition);
+    let [refilled] = answer["events"].as_array().unwrap().as_slice() else { panic!("{answer}") };
+    assert_eq!(refilled["detail-type"], "credits.refilled");
+    assert_eq!((&refilled["position"], &answer["next"]), (&json!(next + 1), &json!(next + 1)));
+}
+
+#[tokio::test]
+async fn a_record_is_handed_over_if_its_statement_can_never_be_kept_and_its_events_go_out() {
+    let api = Api::start().await;
+    let next = api.end_a_cycle().await;
+    let no_such_table = Store::new(api.stack.engine().client(), "nowhere");
+    assert_eq!(api.relay_all_again(&no_such_table).await, [] as [&str; 0]);
+    let answer = api.get("", &format!("/dev/events?after={next}")).await.ok();
+    assert_eq!(answer["events"].as_array().unwrap().len() as u64, next, "all of them again");
+    let [handed_over] = answer["given_up"].as_array().unwrap().as_slice() else {
+        panic!("{answer}")
+    };
+    assert_eq!(handed_over["detail"]["keys"]["pk"]["S"], "TEAM#demo");
+    assert!(handed_over["detail"]["record"]["dynamodb"]["OldImage"].is_object(), "{handed_over}");
+}
+
+#[tokio::test]
+async fn a_record_is_reported_if_the_store_is_too_busy_to_keep_its_statement() {
+    let api = Api::start().await;
+    let next = api.end_a_cycle().await;
+    let client = Client::from_conf(engine::config("http://127.0.0.1:1").build());
+    let unreachable = Store::new(client, engine::TABLE).with_patience(Duration::from_millis(50));
+    assert_eq!(api.relay_all_again(&unreachable).await, ["TEAM#demo"]);
+    let answer = api.get("", &format!("/dev/events?after={next}")).await.ok();
+    assert_eq!(answer["given_up"], json!([]));
 }

@@ -1,4 +1,5 @@
-//! `template.yaml` sends every route to the function that has it.
+//! `template.yaml` sends every route to the function that has it, and no record of the stream is lost
+//! by it.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use local::till;
-use serde_json::Value;
+use serde_json::{Value, json};
+use shared::domain::event::SOURCE;
 use shared::domain::purchase::Limits;
 use shared::http::{App, serve};
 use tower::ServiceExt;
@@ -67,4 +69,64 @@ fn every_route_is_in_the_template() {
     for (method, path, _) in identity::routes() {
         assert!(there.contains(path), "{method} {path}");
     }
+}
+
+/// The properties of a resource.
+fn properties(name: &str) -> Value {
+    engine::template().unwrap()["Resources"][name]["Properties"].take()
+}
+
+fn attribute(of: &str) -> Value {
+    json!({ "!GetAtt": of })
+}
+
+/// Checks that a queue keeps its messages as long as the others do, and has an alarm.
+fn is_a_watched_queue(name: &str) {
+    let queue = json!({ "MessageRetentionPeriod": 1_209_600, "SqsManagedSseEnabled": true });
+    assert_eq!(properties(name), queue);
+    let alarm = properties(&format!("{name}Alarm"));
+    let dimensions =
+        json!([{ "Name": "QueueName", "Value": attribute(&format!("{name}.QueueName")) }]);
+    assert_eq!((&alarm["Dimensions"], &alarm["Threshold"]), (&dimensions, &json!(0)));
+    assert_eq!(alarm["AlarmActions"], properties("FailedChargesAlarm")["AlarmActions"]);
+}
+
+#[test]
+fn the_rule_of_unreadable_records_may_send_to_their_queue() {
+    let rule = properties("UnreadableRecordsRule");
+    let queue = attribute("UnreadableRecords.Arn");
+    assert_eq!(
+        rule["EventBusName"],
+        properties("Relay")["Environment"]["Variables"]["EVENT_BUS_NAME"]
+    );
+    assert_eq!(rule["Targets"], json!([{ "Id": "Queue", "Arn": queue }]));
+    let policy = properties("UnreadableRecordsPolicy");
+    assert_eq!(policy["Queues"], json!([{ "!Ref": "UnreadableRecords" }]));
+    let statement = json!([{
+        "Effect": "Allow",
+        "Principal": { "Service": "events.amazonaws.com" },
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": { "ArnEquals": { "aws:SourceArn": attribute("UnreadableRecordsRule.Arn") } },
+    }]);
+    assert_eq!(policy["PolicyDocument"]["Statement"], statement);
+    is_a_watched_queue("UnreadableRecords");
+}
+
+#[test]
+fn the_rule_of_unreadable_records_selects_what_the_relay_sends_and_no_event() {
+    let pattern = properties("UnreadableRecordsRule")["EventPattern"].take();
+    assert_eq!(pattern, json!({ "source": [relay::unreadable::SOURCE] }));
+    assert_ne!(relay::unreadable::SOURCE, SOURCE);
+}
+
+#[test]
+fn records_are_tried_as_long_as_the_stream_keeps_them() {
+    let stream = properties("Relay")["Events"]["Stream"]["Properties"].take();
+    assert_eq!(stream["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(stream["MaximumRetryAttempts"], -1);
+    assert_eq!(stream["MaximumRecordAgeInSeconds"], 24 * 60 * 60);
+    let destination = &stream["DestinationConfig"]["OnFailure"]["Destination"];
+    assert_eq!(*destination, attribute("FailedEvents.Arn"));
+    is_a_watched_queue("FailedEvents");
 }

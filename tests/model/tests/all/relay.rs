@@ -1,7 +1,7 @@
 //! From the table's stream to the bus, in a rough world: the relay dies at each of its awaits, calls
 //! are turned away, throttled, answered into the void or done in part, time runs out, and the whole
 //! stream comes twice. What has arrived in the end are the events that follow from the ledger, and
-//! no others.
+//! no others; and each unreadable record among the others was handed over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use lambda_runtime::{Context, LambdaEvent};
 use physics::{Nature, World};
 use proptest::prelude::*;
+use relay::unreadable::SOURCE;
 use serde_json::{Value, json};
 use shared::aws::patience::within;
 use shared::domain::entry::{Entry, Kind};
@@ -50,34 +51,91 @@ pub async fn relayed(world: &World, records: &[Value]) {
         // Each try that dies may have sent something, so some batches have none of those.
         let mut polls = if fastrand::bool() { 1 } else { u32::MAX };
         let answer = loop {
-            let event = serde_json::from_value(json!({ "Records": batch })).unwrap();
-            let (store, bus) = (world.store(), world.bus());
-            let event = LambdaEvent::new(event, Context::default());
             // Often too short for all of it to arrive.
             let time = Duration::from_millis(fastrand::u64(20..2_000));
-            match dies_at(polls, within(Some(time), relay::handle(&store, &bus, event))).await {
-                Some(answer) => break answer.unwrap(),
+            match dies_at(polls, within(Some(time), reported(world, batch))).await {
+                Some(answer) => break answer,
                 None => polls += 1,
             }
         };
-        let failed: Vec<_> = answer
-            .batch_item_failures
-            .into_iter()
-            .map(|failure| failure.item_identifier.unwrap())
-            .collect();
-        assert!(failed.is_sorted(), "{failed:?}");
-        let number =
-            |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned();
-        let first = batch.iter().position(|record| failed.first() == Some(&number(record)));
-        waiting = &waiting[first.unwrap_or(batch.len())..];
+        let done = match answer {
+            Ok(failed) => {
+                assert!(failed.is_sorted(), "{failed:?}");
+                let is_first =
+                    |record| failed.first().is_some_and(|first| number(record) == Some(first));
+                batch.iter().position(is_first).unwrap_or(batch.len())
+            }
+            Err(error) => {
+                assert!(batch.iter().any(|record| number(record).is_none()), "{error}");
+                0
+            }
+        };
+        waiting = &waiting[done..];
     }
 }
 
-/// What has arrived, by its ids; all copies of an event are the same.
+/// The records that an invocation reports as failed, by their sequence numbers.
+async fn reported(world: &World, batch: &[Value]) -> Result<Vec<String>, lambda_runtime::Error> {
+    let event = serde_json::from_value(json!({ "Records": batch })).unwrap();
+    let event = LambdaEvent::new(event, Context::default());
+    let answer = relay::handle(&world.store(), &world.bus(), event).await?;
+    let failures = answer.batch_item_failures.into_iter();
+    Ok(failures.map(|failure| failure.item_identifier.unwrap()).collect())
+}
+
+fn number(record: &Value) -> Option<&str> {
+    record["dynamodb"]["SequenceNumber"].as_str()
+}
+
+/// The records with unreadable ones among them, and the ids of those.
+fn with_unreadable(records: &[Value]) -> (Vec<Value>, BTreeSet<String>) {
+    let (mut all, mut ids) = (Vec::new(), BTreeSet::new());
+    for record in records {
+        all.push(record.clone());
+        if fastrand::u8(0..10) == 0 {
+            let unreadable = unreadable(record);
+            ids.insert(unreadable["eventID"].as_str().unwrap().to_owned());
+            all.push(unreadable);
+        }
+    }
+    (all, ids)
+}
+
+/// An unreadable record that comes after another one.
+fn unreadable(after: &Value) -> Value {
+    let mut record = after.clone();
+    let number = format!("{}-unreadable", number(after).unwrap());
+    record["eventID"] = json!(number);
+    record["eventName"] = json!("MODIFY");
+    let change = &mut record["dynamodb"];
+    change["SequenceNumber"] = json!(number);
+    let (key, unknown_type) = (json!({ "S": "ENTRY" }), json!({ "pk": { "unknown": "" } }));
+    match fastrand::u8(0..5) {
+        0 => change["NewImage"] = json!({}),
+        1 => change["NewImage"] = json!({ "pk": key, "sk": key }),
+        2 => change["NewImage"] = unknown_type,
+        3 => change["OldImage"] = unknown_type,
+        _ => drop(change.as_object_mut().unwrap().remove("SequenceNumber")),
+    }
+    record
+}
+
+fn detail(entry: &Value) -> Value {
+    serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap()
+}
+
+/// The ids of the records that were handed over.
+fn handed_over(world: &World) -> BTreeSet<String> {
+    let arrived = world.arrived().into_iter();
+    let records = arrived.filter(|entry| entry["Source"] == SOURCE).map(|entry| detail(&entry));
+    records.map(|detail| detail["record"]["eventID"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The events that have arrived, by their ids; all copies of an event are the same.
 fn arrived(world: &World) -> BTreeMap<String, Value> {
     let mut events: BTreeMap<String, Value> = BTreeMap::new();
-    for entry in world.arrived() {
-        let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+    for entry in world.arrived().into_iter().filter(|entry| entry["Source"] != SOURCE) {
+        let detail = detail(&entry);
         let id = detail["id"].as_str().unwrap().to_owned();
         assert_eq!(*events.entry(id).or_insert_with(|| entry.clone()), entry);
     }
@@ -115,10 +173,22 @@ fn a_year_comes_to_what_the_reference_has_and_is_told_of_so() {
             Box::pin(live(world, &year)).await
         });
         let lived = lived.unwrap()?;
+        physics::run(seed, Nature::CALM, now(), async |world| {
+            let (records, unreadable) = with_unreadable(&lived.records);
+            for batch in records.chunks(100) {
+                let failed = reported(&world, batch).await.unwrap();
+                prop_assert!(failed.is_empty(), "{:?} delay the records after them", failed);
+            }
+            prop_assert_eq!(handed_over(&world), unreadable);
+            agree(&world, &lived)
+        })
+        .unwrap()?;
         physics::run(seed, STORM, now(), async |world| {
             let mut first = None;
+            let (records, unreadable) = with_unreadable(&lived.records);
             for _ in 0..2 {
-                Box::pin(relayed(&world, &lived.records)).await;
+                Box::pin(relayed(&world, &records)).await;
+                prop_assert_eq!(handed_over(&world), unreadable.clone());
                 agree(&world, &lived)?;
                 let arrived = arrived(&world);
                 prop_assert_eq!(&arrived, first.get_or_insert_with(|| arrived.clone()));
