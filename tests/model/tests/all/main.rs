@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod busy_team;
 mod company;
 mod concurrency;
 mod cost;
