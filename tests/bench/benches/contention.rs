@@ -1,8 +1,9 @@
 //! Many writers on one pool, as DynamoDB would have it, in virtual time.
 //!
-//! `cargo bench -p bench --bench contention` prints the table; `cargo test -p bench` holds its
+//! `cargo bench -p bench --bench contention` prints the tables; `cargo test -p bench` holds its
 //! figures.
 
+use bench::change::{self, Change};
 use bench::contention::{Design, Figures, Load, is_exact, measure};
 
 fn main() {
@@ -28,6 +29,21 @@ fn main() {
     ] {
         let load = Load { design, writers, batch, seconds, credits: 10_000_000 };
         print_row(load, &measure(load, 1));
+    }
+    print_changes(if is_full { &[8, 64, 256] } else { &[8] });
+}
+
+/// The virtual time of changes to the team while it is charged.
+fn print_changes(loads: &[usize]) {
+    println!("\n| writers | seat ms | plan ms | close ms | end of the cycle ms |");
+    println!("|--:|--:|--:|--:|--:|");
+    for writers in loads {
+        let time = |change| match change::measure(change, *writers, 1) {
+            Ok(time) => time.as_millis().to_string(),
+            Err(error) => error.to_string(),
+        };
+        let times = [Change::Seat, Change::Plan, Change::Close, Change::CycleEnd].map(time);
+        println!("| {writers} | {} |", times.join(" | "));
     }
 }
 

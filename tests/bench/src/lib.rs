@@ -8,6 +8,7 @@
     reason = "a benchmark, which stops at what it did not expect"
 )]
 
+pub mod change;
 pub mod contention;
 pub mod naive;
 pub mod schedule;

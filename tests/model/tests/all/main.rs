@@ -12,6 +12,7 @@
 
 mod architecture;
 mod bounds;
+mod busy_team;
 mod company;
 mod concurrency;
 mod cost;
