@@ -44,19 +44,16 @@ pub(super) async fn usage(
             statements.extend(view.statements);
             Json(list(&statements, &pool))
         }
-        UsageQuery { cycle: Some(start), .. } => Json(json!(started_on(&app, &view, start, now).await?)),
+        UsageQuery { cycle: Some(start), .. } => {
+            Json(json!(started_on(&app, &view, start, now).await?))
+        }
         UsageQuery { .. } => Json(json!(current(&pool, None, now))),
     })
 }
 
 /// The usage since a day on which a cycle started: of that cycle, or of all of them if plans were
 /// changed on that day.
-async fn started_on(
-    app: &App,
-    view: &Projection,
-    start: Date,
-    now: Time,
-) -> Result<View, Error> {
+async fn started_on(app: &App, view: &Projection, start: Date, now: Time) -> Result<View, Error> {
     let mut statements = app.store.statements_of(&view.pool.team, start).await?;
     let unwritten = view.statements.iter().filter(|statement| statement.start == start);
     statements.extend(unwritten.cloned());

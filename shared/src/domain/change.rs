@@ -307,8 +307,14 @@ impl Pool {
         let billing_version = self.terms.billing_version.max(version);
         let start_version = self.terms.start_version.max(version);
         let (account, next, scheduled) = (Account::Closed, None, None);
-        let terms =
-            Terms { account, next, scheduled, billing_version, start_version, ..self.terms.clone() };
+        let terms = Terms {
+            account,
+            next,
+            scheduled,
+            billing_version,
+            start_version,
+            ..self.terms.clone()
+        };
         self.with_terms(terms, now)
     }
 
@@ -347,8 +353,7 @@ impl Pool {
         if is_reset {
             terms.reset_epoch = epoch;
         }
-        let plan =
-            |terms: &Terms| terms.subscription.as_ref().map(|current| current.plan.clone());
+        let plan = |terms: &Terms| terms.subscription.as_ref().map(|current| current.plan.clone());
         let rows = [
             (Kind::Expiry, lapsed.lost(), lapsed_at, plan(&self.terms)),
             (Kind::Grant, grant.gained(), granted_at, plan(&terms)),
@@ -460,7 +465,8 @@ mod tests {
         spend(&mut pool, 1_000);
         assert_eq!(pool.due_change(at("2027-02-27T23:59:59.999Z")), None);
         let change = pool.due_change(at("2027-02-28T00:00:00Z")).unwrap();
-        let told: Vec<(Kind, i64)> = change.entries.iter().map(|e| (e.kind.clone(), e.credits)).collect();
+        let told: Vec<(Kind, i64)> =
+            change.entries.iter().map(|e| (e.kind.clone(), e.credits)).collect();
         assert_eq!(told, [(Kind::Expiry, -200), (Kind::Grant, 1_200)]);
         apply(&mut pool, &change);
         assert_eq!(split(&pool), (1_200, 0));

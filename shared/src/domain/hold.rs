@@ -165,13 +165,7 @@ impl HoldRequest {
     ///
     /// # Errors
     /// [`Error::Invalid`] for what is out of range, or if both an amount and work are given.
-    pub fn entry(
-        self,
-        team: &TeamId,
-        key: Key,
-        user: UserId,
-        at: Time,
-    ) -> Result<Entry, Error> {
+    pub fn entry(self, team: &TeamId, key: Key, user: UserId, at: Time) -> Result<Entry, Error> {
         if !(1..=MAX_SECONDS).contains(&self.expires_in) {
             return Err(Error::invalid(
                 "expires_in",

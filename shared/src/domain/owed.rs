@@ -100,10 +100,10 @@ impl Owed {
     pub fn compacted<'a>(&self, open: impl Iterator<Item = &'a Hold> + Clone) -> Self {
         let mut groups: Vec<(Group, Credits)> = Vec::new();
         for (group, credits) in &self.0 {
-            let before =
-                groups.last().map(|(last, _)| *last).filter(|last| {
-                    last.reset_epoch == group.reset_epoch
-                });
+            let before = groups
+                .last()
+                .map(|(last, _)| *last)
+                .filter(|last| last.reset_epoch == group.reset_epoch);
             let is_needed = open.clone().any(|hold| {
                 hold.reset_epoch == group.reset_epoch
                     && hold.epoch <= group.epoch

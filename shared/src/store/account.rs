@@ -223,8 +223,7 @@ impl Store {
     /// The write that charges months: the pool pays, and each entry and each account is written.
     fn pay(&self, pool: &Pool, due: &[Due], now: Time) -> Result<Vec<TransactWriteItem>, Error> {
         let batch = Batch::of(due.iter().map(|due| due.entry.clone()).collect());
-        let mut writes =
-            vec![update(self.take_from(keys::pool(&pool.team), &batch, None, now)?)];
+        let mut writes = vec![update(self.take_from(keys::pool(&pool.team), &batch, None, now)?)];
         for Due { account, bill, entry } in due {
             writes.push(put(self.put_entry(entry)?));
             writes.push(update(self.account_update(account, &account.paid(bill))?));

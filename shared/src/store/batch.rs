@@ -67,6 +67,8 @@ pub(super) struct Batch {
     pub(super) note: Option<Note>,
     /// Whether another write of the pool was in the way.
     pub(super) was_pushed_back: bool,
+    /// How often the pool was found to be changing.
+    pub(super) looks: u32,
     /// This process's turn to return the team's lanes.
     pub(super) turn: Turn,
     /// The pause of enrichment in which the paying hold was taken, once it has ended.
@@ -121,6 +123,7 @@ impl Batch {
             short: Vec::new(),
             note: None,
             was_pushed_back: false,
+            looks: 0,
             turn: Turn::default(),
             ended_pause: None,
         };

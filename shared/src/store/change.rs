@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::access::{patiently_within, put, update};
-use super::failure::unmet;
 use super::expression::Expression;
+use super::failure::unmet;
 use super::keys::Item;
 use super::patience::Patience;
 use super::pool::Upkeep;
@@ -27,21 +28,42 @@ use crate::domain::time::Time;
 /// How many seconds a process's mark lasts. A change takes a fraction of that.
 const MARK_SECONDS: u32 = 2;
 
+/// After this time a process marks the pool again.
+const MARK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How often a process waits for another one's change before it makes the change itself.
-const WAITS_MAX: u32 = 6;
+const WAITS_MAX: u32 = 16;
 
 /// A process's turn to make a change that others may make as well.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Turn {
-    is_ours: bool,
+    began: Instant,
+    /// When this process last marked the pool.
+    marked: Option<Instant>,
     waits: u32,
 }
 
+impl Default for Turn {
+    fn default() -> Self {
+        Self { began: Instant::now(), marked: None, waits: 0 }
+    }
+}
+
 impl Turn {
+    /// Whether this process has marked the pool.
+    pub(super) const fn is_ours(&self) -> bool {
+        self.marked.is_some()
+    }
+
     /// Whether to wait once more for another process.
     pub(super) fn must_wait(&mut self) -> bool {
         self.waits = self.waits.saturating_add(1);
-        !self.is_ours && self.waits <= WAITS_MAX
+        !self.is_ours() && self.waits <= WAITS_MAX
+    }
+
+    /// The present time of an operation that began at a time.
+    fn time(&self, began_at: Time) -> Time {
+        began_at.plus_seconds(u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX))
     }
 }
 
@@ -102,21 +124,29 @@ impl Store {
         turn: &mut Turn,
         patience: &Patience,
     ) -> Result<bool, Error> {
-        if turn.is_ours {
+        if turn.marked.is_some_and(|marked| marked.elapsed() < MARK_AGAIN) {
             return Ok(true);
         }
-        let mark = self
+        let now = turn.time(now);
+        let mut mark = self
             .client
             .update_item()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(team)))
             .update_expression("SET changing_until = :until")
-            .condition_expression(
+            .expression_attribute_values(
+                ":until",
+                keys::text(now.plus_seconds(MARK_SECONDS).to_string()),
+            );
+        mark = if turn.must_wait() {
+            mark.condition_expression(
                 "attribute_exists(pk) \
                  AND (attribute_not_exists(changing_until) OR changing_until <= :now)",
             )
-            .expression_attribute_values(":until", keys::text(now.plus_seconds(MARK_SECONDS).to_string()))
-            .expression_attribute_values(":now", keys::text(now.to_string()));
+            .expression_attribute_values(":now", keys::text(now.to_string()))
+        } else {
+            mark.condition_expression("attribute_exists(pk)")
+        };
         let mut awaited = patience.clone().if_awaited();
         let is_marked = patiently_within(&mut awaited, || async {
             match mark.clone().send().await {
@@ -124,8 +154,8 @@ impl Store {
                 Err(error) => unmet(error).map(|_| false),
             }
         });
-        turn.is_ours = is_marked.await? || !turn.must_wait();
-        Ok(turn.is_ours)
+        turn.marked = is_marked.await?.then(Instant::now);
+        Ok(turn.is_ours())
     }
 
     /// Applies a change that was decided on `seen`. `false` if the pool has changed since, or if lanes
@@ -159,11 +189,7 @@ impl Store {
         Ok(self.try_transact(writes, &self.patience()).await?.is_none())
     }
 
-    fn change_writes(
-        &self,
-        seen: &Pool,
-        change: &Change,
-    ) -> Result<Vec<TransactWriteItem>, Error> {
+    fn change_writes(&self, seen: &Pool, change: &Change) -> Result<Vec<TransactWriteItem>, Error> {
         let mut writes = vec![update(self.change_of(seen, change)?)];
         for entry in &change.entries {
             writes.push(put(self.put_entry(entry)?));

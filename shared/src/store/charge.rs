@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::access::{put, update};
 use super::batch::{Batch, MAX_AT_ONCE, Means, Note, Write, in_writes};
+use super::change::CHANGE_POLL;
 use super::count::{count, count_week};
 use super::failure::Leg;
 use super::hold::StoredHold;
@@ -24,6 +25,9 @@ use crate::domain::ids::{Id, TeamId};
 use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
+
+/// How often a charge looks at a pool that another process changes before it is tried.
+const LOOKS_MAX: u32 = 6;
 
 /// What came of a charge.
 #[derive(Clone, Debug)]
@@ -132,9 +136,12 @@ impl Store {
                 batch.answer_admitted(known);
                 return Ok(());
             }
-            if pool.is_changing(now) {
+            if pool.is_due(now) {
+                self.pool(team, now).await?;
+            } else if pool.is_changing(now) && batch.looks < LOOKS_MAX {
                 // The change is made sooner with fewer writes in its way.
-                patience.pause().await?;
+                batch.looks = batch.looks.saturating_add(1);
+                return patience.wait(CHANGE_POLL).await;
             }
         }
         let payer = self.payer(team, hold, batch, pool.as_ref(), now);
@@ -403,7 +410,7 @@ impl Store {
                 let lane: Option<Hold> = lane.map(read).transpose()?;
                 match lane.filter(|lane| lane.status == Status::Open) {
                     Some(lane) => self.lanes.has_left(team, lane.remaining),
-                    None => self.lanes.forget(team),
+                    None => self.lanes.closed(team),
                 }
                 batch.admit_all();
             }

@@ -137,11 +137,8 @@ impl Store {
         after: Option<&Position>,
         limit: usize,
     ) -> Result<Page, Error> {
-        let unread = |digit| Shard {
-            digit: Some(digit),
-            fetched: VecDeque::new(),
-            read_to: ReadTo::Start,
-        };
+        let unread =
+            |digit| Shard { digit: Some(digit), fetched: VecDeque::new(), read_to: ReadTo::Start };
         let mut shards: Vec<Shard> = SHARDS.map(unread).into();
         shards.push(selection.unwritten(after));
         let chunk = chunk(selection, limit);
@@ -210,10 +207,7 @@ impl Store {
             .index_name(keys::HISTORY_INDEX)
             .key_condition_expression("history = :shard AND #position BETWEEN :low AND :high")
             .expression_attribute_names("#position", "position")
-            .expression_attribute_values(
-                ":shard",
-                keys::text(keys::history_shard(team, digit)),
-            )
+            .expression_attribute_values(":shard", keys::text(keys::history_shard(team, digit)))
             .expression_attribute_values(":low", keys::text(low))
             .expression_attribute_values(":high", keys::text(high))
             .scan_index_forward(false)

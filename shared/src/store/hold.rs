@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
+use super::Store;
 use super::access::{delete, put, update};
 use super::change::Turn;
 use super::charge::Outcome;
@@ -14,7 +15,6 @@ use super::count::{count, count_week};
 use super::failure::{Leg, unmet};
 use super::keys::{self, HOLD_SHARDS, Item};
 use super::patience::Patience;
-use super::Store;
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::hold::{Hold, OPEN_HOLDS_MAX, Status};
 use crate::domain::ids::{Id, Key, Reference, TeamId, UserId};
@@ -168,12 +168,13 @@ impl Store {
                 if pool.lanes.is_zero() {
                     self.expire_some(&pool, missing, now, &mut patience).await?;
                 } else if self.take_turn(&team, now, &mut turn, &patience).await? {
+                    patience = patience.if_awaited();
                     self.return_lanes(&team, now, &patience).await?;
                 }
                 patience.pause().await?;
                 continue;
             }
-            let writes = self.take(&pool, &hold, &entry, now)?;
+            let writes = self.take(&hold, &entry, turn.is_ours(), now)?;
             let legs = self.transact(writes, &mut patience).await?;
             match legs.as_deref() {
                 None => {
@@ -198,18 +199,18 @@ impl Store {
 
     fn take(
         &self,
-        pool: &Pool,
         hold: &Hold,
         entry: &Entry,
+        is_marked: bool,
         now: Time,
     ) -> Result<Vec<TransactWriteItem>, Error> {
+        let set = "SET credits = credits - :hold, held = held + :hold, \
+                   open_holds = open_holds + :one, hold_epoch = :epoch";
+        let end = if is_marked { " REMOVE changing_until" } else { "" };
         let pool = Update::builder()
             .table_name(&*self.table)
-            .set_key(Some(keys::pool(&pool.team)))
-            .update_expression(
-                "SET credits = credits - :hold, held = held + :hold, \
-                 open_holds = open_holds + :one, hold_epoch = :epoch",
-            )
+            .set_key(Some(keys::pool(&hold.team)))
+            .update_expression(format!("{set}{end}"))
             .condition_expression(
                 "credits >= :hold AND epoch = :epoch AND terms.account = :active \
                  AND open_holds < :most AND (attribute_not_exists(due_at) OR due_at > :now)",

@@ -53,6 +53,8 @@ struct Own {
     left: Credits,
     spent: Credits,
     since: Instant,
+    /// Whether another process has closed it.
+    is_closed: bool,
 }
 
 /// A lane that is to be taken, or to be prolonged, along with a charge.
@@ -70,7 +72,8 @@ impl Lanes {
     pub(super) fn for_cost(&self, team: &TeamId, cost: Credits, now: Time) -> Option<Id> {
         self.with(|lanes| {
             let lane = lanes.get(team)?;
-            (lane.expires_at > now && lane.left >= cost).then(|| lane.id.clone())
+            let pays = !lane.is_closed && lane.expires_at > now && lane.left >= cost;
+            pays.then(|| lane.id.clone())
         })
     }
 
@@ -85,9 +88,8 @@ impl Lanes {
         if pool.is_paused() || pool.is_changing(now) {
             return None;
         }
-        let own = self.with(|lanes| lanes.get(&pool.team).cloned());
-        let recent =
-            own.as_ref().map(|own| Recent { spent: own.spent, time: own.since.elapsed() });
+        let own = self.with(|lanes| lanes.get(&pool.team).filter(|own| !own.is_closed).cloned());
+        let recent = own.as_ref().map(|own| Recent { spent: own.spent, time: own.since.elapsed() });
         let id = own.map_or_else(|| new_id(&pool.team), |own| own.id);
         let credits = size(pool.balance.credits, cost, recent)?;
         let (epoch, reset_epoch) = (pool.epoch, pool.terms.reset_epoch);
@@ -105,7 +107,8 @@ impl Lanes {
             if lanes.len() >= MOST {
                 lanes.clear();
             }
-            lanes.insert(team.clone(), Own { id, expires_at, left, spent, since });
+            let own = Own { id, expires_at, left, spent, since, is_closed: false };
+            lanes.insert(team.clone(), own);
         });
     }
 
@@ -128,7 +131,16 @@ impl Lanes {
         });
     }
 
-    /// The lane was returned, or is of another epoch and cannot be extended.
+    /// Another process has closed the lane.
+    pub(super) fn closed(&self, team: &TeamId) {
+        self.with(|lanes| {
+            if let Some(lane) = lanes.get_mut(team) {
+                (lane.left, lane.is_closed) = (Credits::ZERO, true);
+            }
+        });
+    }
+
+    /// The lane is of another epoch and cannot be extended.
     pub(super) fn forget(&self, team: &TeamId) {
         self.with(|lanes| lanes.remove(team));
     }
@@ -217,7 +229,7 @@ impl Store {
         now: Time,
         patience: &Patience,
     ) -> Result<(), Error> {
-        self.lanes.forget(team);
+        self.lanes.closed(team);
         self.return_lanes_by(team, None, now, patience).await
     }
 
@@ -238,7 +250,8 @@ impl Store {
     ) -> Result<(), Error> {
         let ids = self.open_lanes(team, by).await?;
         // Owners charge from their lanes all the time. So each is closed first, whatever is in it.
-        let closed = stream::iter(ids).map(async |id| self.close_lane(team, &id, by, patience).await);
+        let closed =
+            stream::iter(ids).map(async |id| self.close_lane(team, &id, by, patience).await);
         let closed: Vec<Option<Hold>> = closed.buffer_unordered(AT_ONCE).try_collect().await?;
         let closed: Vec<Hold> = closed.into_iter().flatten().collect();
         let mut patience = patience.clone().if_awaited();

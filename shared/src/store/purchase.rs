@@ -146,10 +146,8 @@ impl Store {
     pub async fn gift(&self, gift: Entry) -> Result<Outcome, Error> {
         let Entry { team, at: now, .. } = &gift;
         let (credits, now) = (Credits::new(gift.credits.unsigned_abs()), *now);
-        let writes = vec![
-            update(self.add(team, credits, Source::Gift, now)?),
-            put(self.put_entry(&gift)?),
-        ];
+        let writes =
+            vec![update(self.add(team, credits, Source::Gift, now)?), put(self.put_entry(&gift)?)];
         let mut patience = self.patience();
         loop {
             match self.transact(writes.clone(), &mut patience).await?.as_deref() {

@@ -22,11 +22,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn statements_of(
-        &self,
-        team: &TeamId,
-        start: Date,
-    ) -> Result<Vec<Statement>, Error> {
+    pub async fn statements_of(&self, team: &TeamId, start: Date) -> Result<Vec<Statement>, Error> {
         let (first, last) = keys::statements(Some(start));
         self.statements_between(team, &first, &last).await
     }

@@ -43,7 +43,8 @@ async fn a_hold_taken_in_a_pause_captures_enrichment_after_the_restart() {
     api.buy("t", "order", 100).await.ok();
     let work = json!({ "leads": 4, "actions": ["email_finder"] });
     let hold = api.post(&pipeline(), "/teams/t/holds", "job", &work).await.ok();
-    let capture = json!({ "action": "email_finder", "outcome": "risky", "hold": hold["hold"]["id"] });
+    let capture =
+        json!({ "action": "email_finder", "outcome": "risky", "hold": hold["hold"]["id"] });
     let charges = "/teams/t/charges";
     let refused = api.post(&pipeline(), charges, "lead 1", &capture).await;
     refused.problem(409, "/problems/enrichment-paused");

@@ -35,7 +35,10 @@ async fn a_future_start_is_stored_and_begins_then() {
     assert_eq!(free(&api).await, 0);
     api.travel(START).await;
     let begun = shown(&api).await;
-    assert_eq!((&begun["plan"], &begun["scheduled"]), (&json!("multichannel_expert"), &Value::Null));
+    assert_eq!(
+        (&begun["plan"], &begun["scheduled"]),
+        (&json!("multichannel_expert"), &Value::Null)
+    );
     assert_eq!((free(&api).await, &begun["next_refill"]), (800, &json!("2027-03-15")));
     api.settles("t").await;
 }
@@ -45,13 +48,19 @@ async fn the_current_subscription_stays_until_a_scheduled_one_begins() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     api.subscribe("t", &json!({ "plan": "enterprise", "started_at": START })).await;
-    assert_eq!((free(&api).await, &shown(&api).await["plan"]), (400, &json!("multichannel_expert")));
+    assert_eq!(
+        (free(&api).await, &shown(&api).await["plan"]),
+        (400, &json!("multichannel_expert"))
+    );
     // Seats and a cancellation change the current one.
     let seats = api.subscribe("t", &json!({ "plan": "multichannel_expert", "seats": 3 })).await;
     assert_eq!((&seats["seats"], &seats["scheduled"]["plan"]), (&json!(3), &json!("enterprise")));
     assert_eq!(free(&api).await, 1_200);
     let cancelled = api.delete(&billing(), PATH).await.ok();
-    assert_eq!((&cancelled["cancelled"], &cancelled["scheduled"]["seats"]), (&json!(true), &json!(1)));
+    assert_eq!(
+        (&cancelled["cancelled"], &cancelled["scheduled"]["seats"]),
+        (&json!(true), &json!(1))
+    );
 
     api.travel(START).await;
     let begun = shown(&api).await;
@@ -73,7 +82,10 @@ async fn a_scheduled_start_after_a_missed_renewal_is_one_grant() {
     let grants = history.iter().filter(|entry| entry["kind"] == "grant").count();
     assert_eq!(grants, 2, "{history:?}");
     let expiry = history.iter().find(|entry| entry["kind"] == "expiry").unwrap();
-    assert_eq!(expiry["at"], "2027-02-28T00:00:00.000Z", "the free credits lapsed with their cycle");
+    assert_eq!(
+        expiry["at"], "2027-02-28T00:00:00.000Z",
+        "the free credits lapsed with their cycle"
+    );
     api.settles("t").await;
 }
 
@@ -96,7 +108,10 @@ async fn a_later_start_replaces_the_scheduled_one() {
 async fn a_start_within_five_minutes_is_now() {
     let api = Api::start().await;
     let begun = api.subscribe("t", &later(1, "2027-01-31T10:05:00Z")).await;
-    assert_eq!((&begun["plan"], &begun["scheduled"]), (&json!("multichannel_expert"), &Value::Null));
+    assert_eq!(
+        (&begun["plan"], &begun["scheduled"]),
+        (&json!("multichannel_expert"), &Value::Null)
+    );
     let stored = api.subscribe("t", &later(1, "2027-01-31T10:05:00.001Z")).await;
     assert_eq!(stored["scheduled"]["seats"], 1);
 }
@@ -131,7 +146,8 @@ async fn nothing_is_charged_to_a_team_whose_plan_begins_later() {
 async fn an_unknown_plan_is_refused_now_or_later() {
     let api = Api::start().await;
     for body in [json!({ "plan": "gold" }), json!({ "plan": "gold", "started_at": START })] {
-        let refused = api.put(&billing(), PATH, &body).await.problem(400, "/problems/invalid-request");
+        let refused =
+            api.put(&billing(), PATH, &body).await.problem(400, "/problems/invalid-request");
         assert_eq!(refused["errors"][0]["field"], "plan");
     }
     api.get(&admin("t"), "/teams/t/credits").await.problem(404, "/problems/not-found");

@@ -3,12 +3,12 @@
 use engine::limits::longest_expressions;
 use engine::{Engine, TABLE};
 use shared::domain::Credits;
+use shared::domain::Error;
 use shared::domain::catalogue::{PRICE_LISTS, Price};
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::TeamId;
 use shared::domain::owed::{GROUPS_MAX, GROUPS_USUAL};
 use shared::domain::time::Time;
-use shared::domain::Error;
 use shared::store::Store;
 use shared::store::charge::Outcome;
 use shared::store::hold::Release;
@@ -34,7 +34,9 @@ fn size(value: &serde_json::Value) -> usize {
         Number(number) => number.to_string().len().div_ceil(2) + 1,
         String(text) => text.len(),
         Array(list) => 3 + list.iter().map(|value| 1 + size(value)).sum::<usize>(),
-        Object(map) => 3 + map.iter().map(|(name, value)| name.len() + 1 + size(value)).sum::<usize>(),
+        Object(map) => {
+            3 + map.iter().map(|(name, value)| name.len() + 1 + size(value)).sum::<usize>()
+        }
     }
 }
 

@@ -54,13 +54,7 @@ pub fn priced(charge: &Charge, team: &TeamId, now: Time) -> Entry {
     request.price(team, key(charge.key), None, &PRICE_LISTS[0], now).unwrap()
 }
 
-pub fn hold_entry(
-    team: &TeamId,
-    number: u16,
-    credits: u16,
-    days: u8,
-    now: Time,
-) -> Entry {
+pub fn hold_entry(team: &TeamId, number: u16, credits: u16, days: u8, now: Time) -> Entry {
     let request = HoldRequest {
         credits: Some(Credits::new(credits.into())),
         leads: None,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use engine::{Engine, Meter};
 use futures_util::future::join_all;
 use physics::Nature;
+use shared::domain::Error;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::hold::{HoldRequest, OPEN_HOLDS_MAX};
 use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
-use shared::domain::Error;
 use shared::store::Store;
 use shared::store::charge::Outcome;
 use shared::store::history::Selection;
@@ -103,7 +103,11 @@ fn a_thousand_holds_that_expire_together_hold_nobody_up() {
         assert!(longest < Duration::from_millis(200), "a read took {longest:?}");
         assert!(charged < Duration::from_millis(500), "the charge took {charged:?}");
         let stored = store.view(&team, now()).await.unwrap();
-        assert!(stored.holds.len() > 980, "only what was needed is returned: {}", stored.holds.len());
+        assert!(
+            stored.holds.len() > 980,
+            "only what was needed is returned: {}",
+            stored.holds.len()
+        );
 
         // The schedule returns the rest, many in a write.
         let _ = world.tally();

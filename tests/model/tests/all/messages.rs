@@ -32,7 +32,10 @@ fn cancelled(version: u64) -> Vec<u8> {
 /// Delivers a message until it is taken in, each time by another process that may die.
 async fn deliver(world: &World, message: &[u8], skews: [i64; 2], polls: u32) {
     let first = process(world, skews[0]);
-    if dies_at(polls, Box::pin(subscription::take_in(&first, message))).await.is_some_and(|it| it.is_ok()) {
+    if dies_at(polls, Box::pin(subscription::take_in(&first, message)))
+        .await
+        .is_some_and(|it| it.is_ok())
+    {
         return;
     }
     for _ in 0..20 {
@@ -58,7 +61,9 @@ fn a_cancellation_after_a_plan_change_that_died_cancels_the_new_plan() {
     for polls in 1.. {
         let came_to_its_end = physics::run(3, Nature::CALM, now(), async |world| {
             let start = process(&world, 0);
-            Box::pin(subscription::take_in(&start, &changed(4, "multichannel_expert", 1))).await.unwrap();
+            Box::pin(subscription::take_in(&start, &changed(4, "multichannel_expert", 1)))
+                .await
+                .unwrap();
             let dying = process(&world, 0);
             let message = changed(5, "enterprise", 1);
             let change = Box::pin(subscription::take_in(&dying, &message));
@@ -67,7 +72,10 @@ fn a_cancellation_after_a_plan_change_that_died_cancels_the_new_plan() {
             Box::pin(subscription::take_in(&late, &cancelled(6))).await.unwrap();
             Box::pin(subscription::take_in(&late, &message)).await.unwrap();
             let subscription = stored(&world).await.terms.subscription.unwrap();
-            assert!(subscription.cancelled || subscription.plan == "enterprise", "{subscription:?}");
+            assert!(
+                subscription.cancelled || subscription.plan == "enterprise",
+                "{subscription:?}"
+            );
             if subscription.plan == "enterprise" {
                 halves += 1;
                 assert!(subscription.cancelled, "after {polls} polls: {subscription:?}");
@@ -89,7 +97,9 @@ fn the_newest_messages_count_whoever_takes_them_in() {
         physics::run(seed, Nature::CALM, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);
             let start = process(&world, 0);
-            Box::pin(subscription::take_in(&start, &changed(1, "multichannel_expert", 1))).await.unwrap();
+            Box::pin(subscription::take_in(&start, &changed(1, "multichannel_expert", 1)))
+                .await
+                .unwrap();
             world.turn(nature);
             let messages =
                 [changed(5, "enterprise", 1), cancelled(6), changed(4, "multichannel_expert", 3)];
@@ -137,9 +147,14 @@ fn the_newer_of_two_plan_changes_is_the_plan() {
             world.turn(Nature::CALM);
             sleep(Duration::from_secs(1)).await;
             let pool = stored(&world).await;
-            let plan = pool.terms.subscription.as_ref().map(|subscription| subscription.plan.as_str());
+            let plan =
+                pool.terms.subscription.as_ref().map(|subscription| subscription.plan.as_str());
             assert_eq!((plan, pool.balance.free().get()), (Some("enterprise"), 400), "seed {seed}");
-            assert_eq!((pool.terms.next, pool.terms.billing_version), (None, Some(6)), "seed {seed}");
+            assert_eq!(
+                (pool.terms.next, pool.terms.billing_version),
+                (None, Some(6)),
+                "seed {seed}"
+            );
         })
         .unwrap();
     }

@@ -243,7 +243,8 @@ impl Reference {
         let version = Some(version);
         let is_late = version <= self.newest_change;
         if self.closed {
-            let is_older = is_late || *told == Told::Cancelled && version <= self.newest_cancellation;
+            let is_older =
+                is_late || *told == Told::Cancelled && version <= self.newest_cancellation;
             return if is_older { Came::Done(0) } else { Came::Closed };
         }
         match told {
@@ -530,7 +531,9 @@ impl Reference {
     /// The very same start is the very same subscription.
     fn is_current(&self, name: &str, restart: bool) -> bool {
         let today = self.today;
-        self.plan.as_ref().is_some_and(|plan| plan.name == name && (!restart || plan.anchor == today))
+        self.plan
+            .as_ref()
+            .is_some_and(|plan| plan.name == name && (!restart || plan.anchor == today))
     }
 
     fn subscribe(&mut self, name: &'static str, seats: u64, restart: bool) {

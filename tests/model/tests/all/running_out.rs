@@ -142,7 +142,8 @@ fn a_crowd_pauses_once() {
 async fn held(store: &Store, team: &TeamId, world: &World) -> Id {
     let request: HoldRequest = serde_json::from_str(r#"{"credits":50,"expires_in":600}"#).unwrap();
     let (key, user) = ("job".parse().unwrap(), "u".parse().unwrap());
-    let entry = request.entry(team, key, user, world.now()).unwrap().sized(&PRICE_LISTS[0]).unwrap();
+    let entry =
+        request.entry(team, key, user, world.now()).unwrap().sized(&PRICE_LISTS[0]).unwrap();
     let id = entry.hold.clone().unwrap();
     store.hold(entry, world.now()).await.unwrap();
     id

@@ -199,14 +199,16 @@ impl Worker {
 
     async fn gift(&mut self, number: u8) -> Result<(), Error> {
         let gift = GiftRequest { credits: Credits::new(7 + u64::from(number)), reference: None };
-        let gift = gift.entry(&self.team, key(140 + u16::from(number)), "u".parse().unwrap(), self.now())?;
+        let gift =
+            gift.entry(&self.team, key(140 + u16::from(number)), "u".parse().unwrap(), self.now())?;
         let outcome = self.store.gift(gift).await?;
         self.take(outcome)
     }
 
     async fn buy(&mut self, number: u8) -> Result<(), Error> {
         let (user, credits) = ("u".parse().unwrap(), Credits::new(50));
-        let purchase = Purchase::new(&self.team, key(160 + u16::from(number)), user, credits, self.now());
+        let purchase =
+            Purchase::new(&self.team, key(160 + u16::from(number)), user, credits, self.now());
         let (begun, _) = self.store.begin(&purchase).await?;
         self.store.settle(&begun, self.now()).await.map(drop)
     }

@@ -253,7 +253,8 @@ async fn due_so_far(world: &World, records: &mut Records) -> usize {
 /// if the team still wants it, and once for each crossing.
 #[test]
 fn a_top_up_waits_for_a_pending_purchase() {
-    for (credits, is_paid, due_again) in [(100, true, true), (100, false, true), (900, true, false)] {
+    for (credits, is_paid, due_again) in [(100, true, true), (100, false, true), (900, true, false)]
+    {
         physics::run_with_stream(1, Nature::CALM, now(), async |world| {
             let (store, mut records) = (world.store(), world.records().unwrap());
             let team = team_that_wants(&store, 400, 600).await;

@@ -101,10 +101,7 @@ async fn a_change_of_older_terms_does_not_land() {
     let cancel = seen.cancel(None, now()).unwrap().unwrap();
     store.change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
     assert!(
-        !store
-            .apply(&seen, &cancel, &mut Patience::until(Duration::from_secs(5)))
-            .await
-            .unwrap()
+        !store.apply(&seen, &cancel, &mut Patience::until(Duration::from_secs(5))).await.unwrap()
     );
     let subscription = store.pool(&team, now()).await.unwrap().terms.subscription.unwrap();
     assert_eq!((subscription.seats, subscription.cancelled), (2, false));

@@ -131,7 +131,8 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
 
     // Writes.
     is_charged(&store, &team, "sms 1", now()).await;
-    let (key, user) = ("gift".parse().unwrap(), "u".parse::<shared::domain::ids::UserId>().unwrap());
+    let (key, user) =
+        ("gift".parse().unwrap(), "u".parse::<shared::domain::ids::UserId>().unwrap());
     let gift = GiftRequest { credits: Credits::new(5), reference: None };
     store.gift(gift.entry(&team, key, user.clone(), now()).unwrap()).await.unwrap();
     let purchase =
@@ -164,7 +165,10 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let stored = item(&client, keys::pool(&team)).await;
     let terms = stored["terms"].as_m().unwrap();
     let inner = [terms, terms["subscription"].as_m().unwrap(), stored["settings"].as_m().unwrap()];
-    assert!([&stored].into_iter().chain(inner).all(|map| map.get(NEWER) == Some(&newer())), "{stored:?}");
+    assert!(
+        [&stored].into_iter().chain(inner).all(|map| map.get(NEWER) == Some(&newer())),
+        "{stored:?}"
+    );
     assert!(has_newer(&client, keys::closed_hold(&team, &hold_id(&team, 1))).await);
     assert!(has_newer(&client, keys::account(&team, &"acme".parse().unwrap())).await);
 }
