@@ -124,16 +124,16 @@ async fn charge_batch(
         .collect();
     let valid = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let mut outcomes = app.store.charge(&team, valid, now).await.into_iter();
-    let mut results = Vec::new();
+    let mut replies = Vec::new();
     for entry in parsed {
         let outcome = match entry {
             Ok(_) => outcomes.next(),
             Err(unpriced) => Some(unpriced.outcome(&app).await),
         };
-        let lost = || Outcome::Refused(Error::internal("a charge has no outcome"));
-        results.push(outcome.unwrap_or_else(lost).into());
+        let missing = || Outcome::Refused(Error::internal("a charge has no outcome"));
+        replies.push(outcome.unwrap_or_else(missing).into());
     }
-    Ok(Json(Results { results }))
+    Ok(Json(Results { results: replies }))
 }
 
 fn batched(

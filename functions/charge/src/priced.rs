@@ -11,7 +11,7 @@ use shared::store::charge::Outcome;
 pub(crate) struct Unpriced {
     error: Error,
     /// Its entry, if the request could be read.
-    asked: Option<Entry>,
+    asked: Option<Box<Entry>>,
 }
 
 impl From<Error> for Unpriced {
@@ -43,5 +43,5 @@ impl Unpriced {
 
 /// The entry with its price of `list`.
 pub(crate) fn priced(asked: Entry, list: &PriceList) -> Result<Entry, Unpriced> {
-    asked.clone().priced(list).map_err(|error| Unpriced { error, asked: Some(asked) })
+    asked.clone().priced(list).map_err(|error| Unpriced { error, asked: Some(Box::new(asked)) })
 }

@@ -57,13 +57,13 @@ impl Pool {
         }
         if let Some(Next { subscription, since }) = self.terms.next.clone() {
             let at = since.max(now);
-            return Some(self.begin(subscription, at, at, now));
+            return Some(self.begin(&subscription, at, at, now));
         }
         let scheduled = self.terms.scheduled.clone();
         if let Some(subscription) = scheduled.filter(|it| it.started_at <= now) {
             let start = subscription.started_at;
             let ended_at = self.renewal_or_end().map_or(start, |end| end.min(start));
-            return Some(self.begin(subscription, ended_at, start, now));
+            return Some(self.begin(&subscription, ended_at, start, now));
         }
         let old = self.terms.cycle?;
         let subscription = self.terms.subscription.clone()?;
@@ -120,8 +120,8 @@ impl Pool {
             return Ok(None);
         }
         self.check_open()?;
-        let mut terms = self.terms.clone();
-        self.tell_account_age(&mut terms, request)?;
+        let account_created_at = self.account_age(request)?;
+        let mut terms = Terms { account_created_at, ..self.terms.clone() };
         if names_start {
             terms.start_version = version.or(terms.start_version);
             terms.scheduled = None;
@@ -161,18 +161,13 @@ impl Pool {
         Ok((change.terms != self.terms).then_some(change))
     }
 
-    /// Stores when the account was created, which is told once. Only its day matters.
-    fn tell_account_age(
-        &self,
-        terms: &mut Terms,
-        request: &SubscriptionRequest,
-    ) -> Result<(), Error> {
-        let (known, told) = (terms.account_created_at, request.account_created_at);
+    /// When the account was created, which is told once. Only its day matters.
+    fn account_age(&self, request: &SubscriptionRequest) -> Result<Option<Time>, Error> {
+        let (known, told) = (self.terms.account_created_at, request.account_created_at);
         if known.zip(told).is_some_and(|(known, told)| known.day() != told.day()) {
             return Err(Error::invalid("account_created_at", "was told otherwise before"));
         }
-        terms.account_created_at = known.or(told);
-        Ok(())
+        Ok(known.or(told))
     }
 
     /// The current subscription as the newest message wants it.
@@ -243,7 +238,7 @@ impl Pool {
     }
 
     /// Begins a subscription at a time; the free credits of the one before lapsed at `ended_at`.
-    fn begin(&self, subscription: Subscription, ended_at: Time, at: Time, now: Time) -> Change {
+    fn begin(&self, subscription: &Subscription, ended_at: Time, at: Time, now: Time) -> Change {
         let anchor = subscription.started_at;
         let cycle = Cycle::holding(anchor.day(), now.max(at).day());
         let at = at.max(Time::start_of(cycle.start));
@@ -258,7 +253,7 @@ impl Pool {
             terms.billing_version = terms.billing_version.max(terms.start_version);
             terms.cycle_version = terms.billing_version;
         }
-        let grant = granted(&terms, &subscription, subscription.seats);
+        let grant = granted(&terms, subscription, subscription.seats);
         let change = self.change(Effect::Reset(grant), terms, ended_at, at);
         self.with_new_counters(change, at.day())
     }

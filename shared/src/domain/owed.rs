@@ -97,14 +97,14 @@ impl Owed {
 
     /// The same credits in as few groups as these open holds need.
     #[must_use]
-    pub fn compacted<'a>(&self, open: impl Iterator<Item = &'a Hold> + Clone) -> Self {
+    pub fn compacted(&self, open: &[Hold]) -> Self {
         let mut groups: Vec<(Group, Credits)> = Vec::new();
         for (group, credits) in &self.0 {
             let before = groups
                 .last()
                 .map(|(last, _)| *last)
                 .filter(|last| last.reset_epoch == group.reset_epoch);
-            let is_needed = open.clone().any(|hold| {
+            let is_needed = open.iter().any(|hold| {
                 hold.reset_epoch == group.reset_epoch
                     && hold.epoch <= group.epoch
                     && before.is_none_or(|before| before.epoch < hold.epoch)
@@ -148,7 +148,7 @@ mod tests {
             ..Entry::of_key(&team, "k".parse().unwrap(), Kind::Hold, at)
         };
         let hold = Hold::of(&entry, &Pool::open(team)).unwrap();
-        Hold { reset_epoch, epoch, ..hold }
+        Hold { epoch, reset_epoch, ..hold }
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
             (vec![hold(1, 1), hold(1, 5)], &[(1, 2, 30), (1, 6, 40)]),
             (vec![hold(1, 3), hold(7, 7)], &[(1, 4, 60), (7, 7, 80)]),
         ] {
-            assert_eq!(all.compacted(open.iter()), owed(left));
+            assert_eq!(all.compacted(&open), owed(left));
         }
     }
 

@@ -83,7 +83,7 @@ impl Store {
                 continue;
             };
             let due = Due::new(seen, bill, now)?;
-            match self.charge_months(team, vec![due], now).await?.pop() {
+            match Box::pin(self.charge_months(team, vec![due], now)).await?.pop() {
                 Some(Billed { refused: Some(error), .. }) => return Err(error),
                 Some(Billed { account, .. }) => return Ok(account),
                 // Another request has changed the account.

@@ -95,16 +95,16 @@ impl Store {
         let mut turn = Turn::default();
         loop {
             let done = &mut Upkeep::default();
-            let pool = self.with_changes_made(team, now, &mut patience, done).await?;
+            let pool = Box::pin(self.with_changes_made(team, now, &mut patience, done)).await?;
             let Some(change) = decide(&pool)? else { return Ok(pool) };
             if change.ends_lanes() && !pool.lanes.is_zero() {
-                if self.take_turn(team, now, &mut turn, &patience).await? {
-                    self.return_lanes(team, now, &mut patience).await?;
+                if Box::pin(self.take_turn(team, now, &mut turn, &patience)).await? {
+                    Box::pin(self.return_lanes(team, now, &patience)).await?;
                 } else {
                     patience.wait(CHANGE_POLL).await?;
                 }
-            } else if self.apply(&pool, &change, &mut patience).await? {
-                return self.with_changes_made(team, now, &mut patience, done).await;
+            } else if Box::pin(self.apply(&pool, &change, &mut patience)).await? {
+                return Box::pin(self.with_changes_made(team, now, &mut patience, done)).await;
             } else {
                 patience.pause().await?;
             }

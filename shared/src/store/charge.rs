@@ -404,7 +404,7 @@ impl Store {
             (Payer::Pool(_), Some(Leg::Failed(pool))) => {
                 let pool: Pool = read(pool.ok_or(Error::NotFound("team"))?)?;
                 pool.check_open()?;
-                self.admit(batch, pool, now, patience).await?;
+                Box::pin(self.admit(batch, pool, now, patience)).await?;
             }
             (Payer::Lane(_), Some(Leg::Failed(lane))) => {
                 let lane: Option<Hold> = lane.map(read).transpose()?;

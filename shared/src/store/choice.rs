@@ -44,7 +44,7 @@ impl Store {
         if let Some(pause) = pool.pause() {
             self.end_pause(team, pause).await?;
         }
-        let billed = self.resume_accounts(team, accounts, now).await?;
+        let billed = Box::pin(self.resume_accounts(team, accounts, now)).await?;
         let count = |is_refused: bool| {
             let billed = billed.iter().filter(|billed| billed.refused.is_some() == is_refused);
             u64::try_from(billed.count()).unwrap_or(u64::MAX)

@@ -144,7 +144,7 @@ impl Store {
             let hold = Hold::of(&entry, &pool);
             let hold = hold.ok_or_else(|| Error::internal("this entry is of no hold"))?;
             if pool.open_holds >= OPEN_HOLDS_MAX {
-                if self.expire_some(&pool, Credits::ZERO, now, &mut patience).await? {
+                if Box::pin(self.expire_some(&pool, Credits::ZERO, now, &mut patience)).await? {
                     continue;
                 }
                 return self.refused(&entry, Error::TooManyHolds).await;
@@ -166,10 +166,10 @@ impl Store {
                 }
                 let missing = required.above(pool.balance.credits);
                 if pool.lanes.is_zero() {
-                    self.expire_some(&pool, missing, now, &mut patience).await?;
+                    Box::pin(self.expire_some(&pool, missing, now, &mut patience)).await?;
                 } else if self.take_turn(&team, now, &mut turn, &patience).await? {
                     patience = patience.if_awaited();
-                    self.return_lanes(&team, now, &patience).await?;
+                    Box::pin(self.return_lanes(&team, now, &patience)).await?;
                 }
                 patience.pause().await?;
                 continue;
@@ -476,7 +476,7 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub(super) async fn join_groups(&self, pool: &Pool) -> Result<Option<Owed>, Error> {
-        let owed = pool.owed.compacted(self.holds_of(pool).await?.iter());
+        let owed = pool.owed.compacted(&self.holds_of(pool).await?);
         let mut is_joined = true;
         if owed != pool.owed {
             let map = |owed: &Owed| serde_dynamo::to_attribute_value(owed).map_err(Error::internal);

@@ -37,6 +37,10 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
     pub async fn view(&self, team: &TeamId, now: Time) -> Result<Projection, Error> {
+        Box::pin(self.read_projection(team, now)).await
+    }
+
+    async fn read_projection(&self, team: &TeamId, now: Time) -> Result<Projection, Error> {
         let mut pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
         if self.tries_due_change(&pool, now).await {
             pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
@@ -76,7 +80,8 @@ impl Store {
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
     pub async fn pool(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
         let mut patience = self.patience();
-        self.with_changes_made(team, now, &mut patience, &mut Upkeep::default()).await
+        let done = &mut Upkeep::default();
+        Box::pin(self.with_changes_made(team, now, &mut patience, done)).await
     }
 
     /// Whether the team's account can be used.
@@ -95,7 +100,8 @@ impl Store {
         let mut patience = self.patience();
         let mut done = Upkeep::default();
         loop {
-            let pool = self.with_changes_made(team, now, &mut patience, &mut done).await?;
+            let pool =
+                Box::pin(self.with_changes_made(team, now, &mut patience, &mut done)).await?;
             let expired = self.expired_holds(&pool, now).await?;
             if expired.is_empty() {
                 if !pool.lanes.is_zero() {

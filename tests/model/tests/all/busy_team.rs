@@ -125,9 +125,9 @@ fn a_hold_takes_nine_tenths_of_the_balance() {
     check(scenario, async |team| {
         let hold = async {
             let credits = team.balance().await?.balance.credits.get();
-            team.hold(credits / 10 * 9).await
+            Box::pin(team.hold(credits / 10 * 9)).await
         };
-        vec![timed("hold", hold).await]
+        vec![timed("hold", Box::pin(hold)).await]
     });
 }
 

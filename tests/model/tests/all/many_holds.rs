@@ -55,7 +55,7 @@ async fn a_balance_with_a_thousand_holds_costs_at_most_100_read_units() {
     let without = meter.take();
     assert_eq!((without.round_trips, without.read_tenths), (1, 10), "nothing extra without holds");
 
-    take_holds(&store, &team, OPEN_HOLDS_MAX, 3_600).await;
+    Box::pin(take_holds(&store, &team, OPEN_HOLDS_MAX, 3_600)).await;
     let _ = meter.take();
     let view = store.view(&team, now()).await.unwrap();
     let with_all = meter.take();
@@ -79,7 +79,7 @@ fn a_thousand_holds_that_expire_together_hold_nobody_up() {
     physics::run(1, Nature::CALM, now(), async |world| {
         let store = world.store();
         let team = team_with(&store, "t", OPEN_HOLDS_MAX * HELD).await;
-        take_holds(&store, &team, OPEN_HOLDS_MAX, 3_600).await;
+        Box::pin(take_holds(&store, &team, OPEN_HOLDS_MAX, 3_600)).await;
         let later = now().plus_seconds(3_600);
         let total = OPEN_HOLDS_MAX * (HELD - CAPTURED) + 400;
         let readers = (0..20).map(async |_| {

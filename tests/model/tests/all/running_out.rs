@@ -157,7 +157,7 @@ fn all_that_was_captured_is_counted() {
         physics::run(1, Nature::CALM, now(), async |world| {
             let store = world.store();
             let team = Box::pin(team_with(&store, "t", 0)).await;
-            let id = held(&store, &team, &world).await;
+            let id = Box::pin(held(&store, &team, &world)).await;
             let miss = charge(&team, "miss", "email_finder", "not_found");
             let miss = Entry { kind: Kind::Capture, hold: Some(id.clone()), ..miss };
             let (outcome, ()) = join(one(&store, miss, &world), async {
@@ -181,7 +181,7 @@ fn the_counters_agree_with_the_ledger() {
             let team = Box::pin(team_with(&world.store(), "t", 50_000)).await;
             let workers = (0..12).map(async |n| {
                 let store = world.store();
-                let hold = held(&store, &team, &world).await;
+                let hold = Box::pin(held(&store, &team, &world)).await;
                 for m in 0..12 {
                     let (action, came) = [
                         ("email_finder", "risky"),

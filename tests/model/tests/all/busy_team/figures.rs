@@ -105,8 +105,8 @@ impl Run {
             let granted = self.left_of_first(0) + self.granted();
             requirements.extend([
                 ("the account is not as asked for", self.is_closed() == self.scenario.closes),
-                ("a grant is wrong", self.sum_of(Kind::Grant) == granted),
-                ("an expiry is wrong", self.lapsed().contains(&self.sum_of(Kind::Expiry))),
+                ("a grant is wrong", self.sum_of(&Kind::Grant) == granted),
+                ("an expiry is wrong", self.lapsed().contains(&self.sum_of(&Kind::Expiry))),
                 (
                     "free credits are not first",
                     self.free().contains(&self.pool.balance.free().get()),
@@ -189,8 +189,8 @@ impl Run {
         entries.sum::<i64>() == self.pool.balance.credits.gained()
     }
 
-    fn sum_of(&self, kind: Kind) -> u64 {
-        let entries = self.ledger.iter().filter(|entry| entry.kind == kind);
+    fn sum_of(&self, kind: &Kind) -> u64 {
+        let entries = self.ledger.iter().filter(|entry| entry.kind == *kind);
         entries.map(|entry| entry.credits.unsigned_abs()).sum()
     }
 
