@@ -158,6 +158,24 @@ impl Store {
         Ok(turn.is_ours())
     }
 
+    /// Removes the mark of a process that makes no change after all.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn end_turn(&self, team: &TeamId) -> Result<(), Error> {
+        let end = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(team)))
+            .update_expression("REMOVE changing_until")
+            .condition_expression("attribute_exists(pk)");
+        self.patiently(|| async {
+            end.clone().send().await.map(drop).or_else(|error| unmet(error).map(drop))
+        })
+        .await
+    }
+
     /// Applies a change that was decided on `seen`. `false` if the pool has changed since, or if lanes
     /// are open that must be returned first; nothing is changed then.
     ///

@@ -320,6 +320,11 @@ impl Store {
         }
         take = count(&batch.usage(), &mut set, take);
         take = count_week(cost, now, &mut set, take);
+        if batch.turn.is_ours() {
+            let clause = if set.contains(" REMOVE ") { "," } else { " REMOVE" };
+            set.push_str(clause);
+            set.push_str(" changing_until");
+        }
         take.table_name(&*self.table)
             .set_key(Some(pool))
             .update_expression(set)
@@ -476,6 +481,9 @@ impl Store {
         batch.tell_of_more(more);
         if !batch.is_open() {
             self.shortages.remember(&known, now);
+            if batch.turn.is_ours() {
+                self.end_turn(&team).await?;
+            }
         }
         Ok(())
     }

@@ -60,10 +60,20 @@ impl Store {
         }
         if lanes.iter().any(|lane| lane.expires_at <= now) && !pool.is_changing(now) {
             // What was spent from a lane shows in the pool once it is returned.
-            let returned = self.return_expired_lanes(team, now).await;
+            let returned = self.return_expired_lanes_alone(team, now).await;
             returned.unwrap_or_else(|error| tracing::warn!(%team, %error, "lanes stay open"));
         }
         Projection::new(pool, &lanes, holds, now)
+    }
+
+    /// Returns expired lanes unless another process does so, or makes a change.
+    async fn return_expired_lanes_alone(&self, team: &TeamId, now: Time) -> Result<(), Error> {
+        let mut turn = Turn::default();
+        if self.take_turn(team, now, &mut turn, &self.patience()).await? {
+            self.return_expired_lanes(team, now).await?;
+            self.end_turn(team).await?;
+        }
+        Ok(())
     }
 
     /// Makes the due change in one attempt if nothing has to be returned before, so that a team that

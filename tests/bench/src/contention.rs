@@ -119,6 +119,7 @@ async fn live(world: &World, load: Load) -> Figures {
     let left = store.view(&team, world.now()).await.unwrap().pool.balance.credits.get();
     // Whoever looks after that gives back what is left of them.
     tokio::time::sleep(Duration::from_secs(10)).await;
+    store.keep_up(&team, world.now()).await.unwrap();
     let in_pool = store.pool(&team, world.now()).await.unwrap().balance.credits.get();
     Figures {
         charged: all.charged,
