@@ -168,6 +168,11 @@ impl Batch {
         self.admitted().any(Entry::is_enrichment)
     }
 
+    /// Whether anything that has no outcome yet is paused with enrichment.
+    pub(super) fn has_open_enrichment(&self) -> bool {
+        self.open().filter_map(|index| self.charges.get(index)).any(Entry::is_enrichment)
+    }
+
     /// What the cheapest charge that is admitted costs.
     pub(super) fn least(&self) -> Credits {
         self.admitted().map(Entry::spent).min().unwrap_or_default()

@@ -137,7 +137,7 @@ impl Store {
                 return Ok(());
             }
             if pool.is_due(now) {
-                self.pool(team, now).await?;
+                return self.pool(team, now).await.map(drop);
             } else if pool.is_changing(now) && batch.looks < LOOKS_MAX {
                 // The change is made sooner with fewer writes in its way.
                 batch.looks = batch.looks.saturating_add(1);
@@ -427,10 +427,13 @@ impl Store {
                 };
                 hold.check_open(now)?;
                 let is_paused = match hold.pause {
-                    Some(pause) if batch.has_enrichment() => self.is_in_pause(team, pause).await?,
+                    Some(pause) if batch.has_open_enrichment() => {
+                        self.is_in_pause(team, pause).await?
+                    }
                     Some(_) | None => false,
                 };
-                batch.ended_pause = hold.pause.filter(|_| !is_paused);
+                let has_ended = batch.has_open_enrichment() && !is_paused;
+                batch.ended_pause = hold.pause.filter(|_| has_ended);
                 batch.admit(Means { credits: hold.remaining, is_paused, may_pause: false });
                 batch.short_of_hold();
             }
