@@ -130,20 +130,22 @@ impl Store {
         now: Time,
         patience: &mut Patience,
     ) -> Result<(), Error> {
-        let pool = self.look_first(team, hold, batch, now).await;
+        let mut pool = self.look_first(team, hold, batch, now).await;
         if let Some(pool) = &pool {
             if let Ok(Some(known)) = Box::pin(self.not_covered(pool, batch, now)).await {
                 batch.answer_admitted(known);
                 return Ok(());
             }
             if pool.is_due(now) {
-                return self.pool(team, now).await.map(drop);
+                self.pool(team, now).await?;
             } else if pool.is_changing(now) && batch.looks < LOOKS_MAX {
                 // The change is made sooner with fewer writes in its way.
                 batch.looks = batch.looks.saturating_add(1);
                 return patience.wait(CHANGE_POLL).await;
             }
         }
+        // A lane of the cycle that is over cannot be opened.
+        pool = pool.filter(|pool| !pool.is_due(now));
         let payer = self.payer(team, hold, batch, pool.as_ref(), now);
         let writes = self.writes(team, &payer, batch, now)?;
         match self.try_transact(writes, patience).await {

@@ -113,6 +113,8 @@ fn the_cycle_ends() {
         began_at: "2027-02-09T23:59:55Z",
         granted: |seats| 400 * u64::from(seats),
         lapses: true,
+        // A charge among hundreds that go on at the same instant.
+        change_time: SCENARIO.charge_time,
         ..SCENARIO
     };
     check(scenario, async |team| vec![timed("first charge", team.charge_once()).await]);
