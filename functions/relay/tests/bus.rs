@@ -197,21 +197,21 @@ async fn an_entry_that_the_answer_lacks_was_not_taken() {
 
 #[tokio::test(start_paused = true)]
 async fn hands_unreadable_records_over_and_reports_none() {
-    let mut unknown_kind = charge("2");
-    unknown_kind["dynamodb"]["NewImage"]["kind"] = json!({ "S": "wallet" });
+    let mut bad_credits = charge("2");
+    bad_credits["dynamodb"]["NewImage"]["credits"] = json!({ "S": "wallet" });
     let mut no_image = charge("4");
     no_image["dynamodb"].as_object_mut().unwrap().remove("NewImage");
     let mut removed = no_image.clone();
     removed["eventName"] = json!("REMOVE");
     let mut unreadable_before = charge("5");
-    unreadable_before["dynamodb"]["OldImage"] = unknown_kind["dynamodb"]["NewImage"].clone();
+    unreadable_before["dynamodb"]["OldImage"] = bad_credits["dynamodb"]["NewImage"].clone();
     let mut unknown_type = charge("6");
     unknown_type["dynamodb"]["NewImage"]["kind"] = json!({ "T": "charge" });
     let mut no_number = charge("8");
     no_number["dynamodb"].as_object_mut().unwrap().remove("SequenceNumber");
     let records = [
         charge("1"),
-        unknown_kind,
+        bad_credits,
         charge("3"),
         no_image,
         removed,
@@ -230,7 +230,7 @@ async fn hands_unreadable_records_over_and_reports_none() {
 #[tokio::test(start_paused = true)]
 async fn an_unreadable_record_is_handed_over_with_its_number_keys_error_and_images() {
     let mut record = charge("2");
-    record["dynamodb"]["NewImage"]["kind"] = json!({ "S": "wallet" });
+    record["dynamodb"]["NewImage"]["credits"] = json!({ "S": "wallet" });
     let script = Script::new(&[answer(&[None])]);
     assert!(script.relay(std::slice::from_ref(&record)).await.is_empty());
     let entry = script.entry();
@@ -245,7 +245,7 @@ async fn an_unreadable_record_is_handed_over_with_its_number_keys_error_and_imag
 #[tokio::test(start_paused = true)]
 async fn a_large_unreadable_record_is_handed_over_without_its_images() {
     let mut record = charge("2");
-    record["dynamodb"]["NewImage"]["kind"] = json!({ "S": "wallet".repeat(20_000) });
+    record["dynamodb"]["NewImage"]["credits"] = json!({ "S": "wallet".repeat(20_000) });
     record["dynamodb"]["OldImage"] = json!({ "note": { "S": "x".repeat(200_000) } });
     let script = Script::new(&[answer(&[None])]);
     assert!(script.relay(std::slice::from_ref(&record)).await.is_empty());
