@@ -238,7 +238,7 @@ async fn an_unreadable_record_is_handed_over_with_its_number_keys_error_and_imag
     let detail = detail(&entry);
     assert_eq!(detail["sequence_number"], "2");
     assert_eq!(detail["keys"], record["dynamodb"]["Keys"]);
-    assert!(detail["error"].as_str().unwrap().contains("wallet"), "{detail}");
+    assert!(detail["error"].as_str().unwrap().contains("Expected num"), "{detail}");
     assert_eq!(detail["record"], record);
 }
 
