@@ -28,13 +28,15 @@ impl Store {
         event: &Id,
         now: Time,
     ) -> Result<Option<Purchase>, Error> {
+        let id = Purchase::id_of_top_up(team, event);
         let mut patience = self.patience();
         loop {
-            match self.purchase(team, &Purchase::id_of_top_up(team, event)).await {
+            let pool = self.view(team, now).await?.pool;
+            // Read after the pool: what is pending there may be this very purchase.
+            match self.purchase(team, &id).await {
                 Err(Error::NotFound(_)) => {}
                 found => return found.map(Some),
             }
-            let pool = self.view(team, now).await?.pool;
             let Some((wanted, after)) = pool.top_up(now) else { return Ok(None) };
             if pool.pending_purchases > 0 {
                 if self.let_top_up_wait(team).await? {
