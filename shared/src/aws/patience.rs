@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::domain::Error;
+use crate::domain::time::Time;
 
 /// The longest first pause.
 const FIRST: Duration = Duration::from_millis(20);
@@ -42,6 +43,7 @@ fn after(time: Duration) -> Instant {
 /// The tries that are left to one operation.
 #[derive(Clone, Debug)]
 pub struct Patience {
+    began: Instant,
     deadline: Instant,
     ceiling: Duration,
     longest: Duration,
@@ -53,7 +55,7 @@ impl Patience {
     pub fn until(time: Duration) -> Self {
         let own = after(time);
         let deadline = DEADLINE.try_with(|whole| own.min(*whole)).unwrap_or(own);
-        Self { deadline, ceiling: FIRST, longest: LONGEST }
+        Self { began: Instant::now(), deadline, ceiling: FIRST, longest: LONGEST }
     }
 
     /// The same with short pauses, for an operation that others wait for: it must not be the one that
@@ -61,6 +63,13 @@ impl Patience {
     #[must_use]
     pub fn if_awaited(self) -> Self {
         Self { longest: LONGEST_IF_AWAITED, ..self }
+    }
+
+    /// The present time of an operation that began at a time.
+    #[must_use]
+    pub fn present(&self, began_at: Time) -> Time {
+        let milliseconds = self.began.elapsed().as_millis();
+        began_at.plus_milliseconds(u32::try_from(milliseconds).unwrap_or(u32::MAX))
     }
 
     /// Waits at random up to that time.

@@ -22,6 +22,9 @@ const FEWEST_CHARGES: u64 = 4;
 /// The first lane of a process, which knows nothing of its rate yet, is for so many charges.
 const FIRST_CHARGES: u64 = 64;
 
+/// A lane is not opened again for less than one of so many parts of what was left in it.
+const LEAST_PART_AGAIN: u64 = 4;
+
 /// What a process spent lately, and in what time.
 #[derive(Clone, Copy, Debug)]
 pub struct Recent {
@@ -50,6 +53,14 @@ pub fn size(balance: Credits, cost: Credits, recent: Option<Recent>) -> Option<C
     (size >= one.times(FEWEST_CHARGES)?).then_some(size)
 }
 
+/// How many credits a lane takes that is opened again: as many as were left in it, and a small part
+/// of the balance at most. `None` if that is little against what was left.
+#[must_use]
+pub fn size_again(balance: Credits, left: Credits) -> Option<Credits> {
+    let size = left.min(Credits::new(balance.get() / PARTS));
+    (!size.is_zero() && size.get() >= left.get() / LEAST_PART_AGAIN).then_some(size)
+}
+
 /// When a lane that is taken now expires: no lane outlives the cycle.
 #[must_use]
 pub fn expires_at(pool: &Pool, now: Time) -> Time {
@@ -60,6 +71,16 @@ pub fn expires_at(pool: &Pool, now: Time) -> Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lane_is_opened_again_with_its_rest_and_is_small_against_the_balance() {
+        let size_again = |balance, left| size_again(Credits::new(balance), Credits::new(left));
+        assert_eq!(size_again(6_400, 7), Some(Credits::new(7)));
+        assert_eq!(size_again(6_400, 400), Some(Credits::new(100)));
+        assert_eq!(size_again(6_400, 404), None);
+        assert_eq!(size_again(63, 1), None);
+        assert_eq!(size_again(6_400, 0), None);
+    }
 
     fn sized(balance: u64, cost: u64, recent: Option<(u64, u64)>) -> Option<u64> {
         let recent = recent.map(|(spent, ms)| Recent {

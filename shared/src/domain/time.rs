@@ -31,11 +31,20 @@ impl Time {
         TimeZone::UTC.to_datetime(self.0).date()
     }
 
-    /// So many seconds later.
+    /// The time that many seconds later.
     #[must_use]
     pub fn plus_seconds(self, seconds: u32) -> Self {
-        let later = self.0.saturating_add(jiff::SignedDuration::from_secs(seconds.into()));
-        Self(later.unwrap_or(Timestamp::MAX))
+        self.plus(jiff::SignedDuration::from_secs(seconds.into()))
+    }
+
+    /// The time that many milliseconds later.
+    #[must_use]
+    pub fn plus_milliseconds(self, milliseconds: u32) -> Self {
+        self.plus(jiff::SignedDuration::from_millis(milliseconds.into()))
+    }
+
+    fn plus(self, duration: jiff::SignedDuration) -> Self {
+        Self(self.0.saturating_add(duration).unwrap_or(Timestamp::MAX))
     }
 
     /// The instant as the `jiff` library has it.

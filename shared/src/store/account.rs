@@ -172,14 +172,26 @@ impl Store {
     async fn charge_months(
         &self,
         team: &TeamId,
+        due: Vec<Due>,
+        now: Time,
+    ) -> Result<Vec<Billed>, Error> {
+        let mut turn = Turn::default();
+        let billed = self.charge_months_in_turn(team, due, now, &mut turn).await;
+        self.end_turn(team, turn).await;
+        billed
+    }
+
+    async fn charge_months_in_turn(
+        &self,
+        team: &TeamId,
         mut due: Vec<Due>,
         now: Time,
+        turn: &mut Turn,
     ) -> Result<Vec<Billed>, Error> {
         let mut billed = Vec::new();
         let mut patience = self.patience();
-        let mut turn = Turn::default();
         while !due.is_empty() {
-            let pool = self.pool(team, now).await?;
+            let pool = self.pool_within(team, now, &patience).await?;
             if let Err(error) = pool.check_open().and_then(|()| pool.check_running()) {
                 billed.extend(self.refuse(&pool, due, &error, Credits::ZERO, now).await?);
                 return Ok(billed);
@@ -198,8 +210,8 @@ impl Store {
                 if pool.lanes.is_zero() {
                     let missing = required.above(pool.balance.credits);
                     self.expire_some(&pool, missing, now, &mut patience).await?;
-                } else if self.take_turn(team, now, &mut turn, &patience).await? {
-                    self.return_lanes(team, now, &patience).await?;
+                } else {
+                    self.return_lanes_in_turn(&pool, now, turn, &patience).await?;
                 }
                 patience.pause().await?;
                 continue;

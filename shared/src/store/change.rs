@@ -2,7 +2,8 @@
 //! that the balance is on. The ledger entries are put in the same transaction.
 //!
 //! A change that needs all lanes returned first marks the pool, so that none is opened meanwhile. The
-//! mark also tells other processes to wait. It ends by itself, and no condition relies on it.
+//! mark also tells other processes to wait. After the change the lanes are opened again, and the mark
+//! is removed. It ends by itself, and no condition relies on it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,50 +21,58 @@ use super::pool::Upkeep;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::change::Change;
+use crate::domain::hold::Hold;
 use crate::domain::ids::TeamId;
 use crate::domain::owed::GROUPS_USUAL;
 use crate::domain::pool::{Effect, Pool};
 use crate::domain::time::Time;
 
 /// How many seconds a process's mark lasts. A change takes a fraction of that.
-const MARK_SECONDS: u32 = 2;
+pub(super) const MARK_SECONDS: u32 = 2;
 
 /// After this time a process marks the pool again.
 const MARK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How often a process waits for another one's change before it makes the change itself.
+/// How often a process waits for another one's mark before it replaces it.
 const WAITS_MAX: u32 = 16;
 
 /// A process's turn to make a change that others may make as well.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Turn {
-    began: Instant,
-    /// When this process last marked the pool.
-    marked: Option<Instant>,
+    /// This process's last mark.
+    mark: Option<Mark>,
+    /// The mark of another process that this one waits for, and how often it has.
+    awaited: Option<Time>,
     waits: u32,
+    /// The lanes that it has returned, to be opened again.
+    lanes: Vec<Hold>,
 }
 
-impl Default for Turn {
-    fn default() -> Self {
-        Self { began: Instant::now(), marked: None, waits: 0 }
-    }
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at: Time,
+    until: Time,
+    since: Instant,
 }
 
 impl Turn {
     /// Whether this process has marked the pool.
     pub(super) const fn is_ours(&self) -> bool {
-        self.marked.is_some()
+        self.mark.is_some()
     }
 
-    /// Whether to wait once more for another process.
-    pub(super) fn must_wait(&mut self) -> bool {
+    /// Whether to wait once more for another process. The mark of one whose clock is far ahead would
+    /// last too long.
+    pub(super) fn must_wait(&mut self, pool: &Pool, present: Time) -> bool {
+        let is_own = self.mark.is_some_and(|mark| pool.changing_until == Some(mark.until));
+        if is_own || !pool.is_changing(present) {
+            return false;
+        }
+        if self.awaited != pool.changing_until {
+            (self.awaited, self.waits) = (pool.changing_until, 0);
+        }
         self.waits = self.waits.saturating_add(1);
-        !self.is_ours() && self.waits <= WAITS_MAX
-    }
-
-    /// The present time of an operation that began at a time.
-    fn time(&self, began_at: Time) -> Time {
-        began_at.plus_seconds(u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX))
+        self.waits <= WAITS_MAX
     }
 }
 
@@ -91,16 +100,26 @@ impl Store {
         now: Time,
         decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
     ) -> Result<Pool, Error> {
-        let mut patience = self.patience().if_awaited();
         let mut turn = Turn::default();
+        let changed = Box::pin(self.change_in_turn(team, now, decide, &mut turn)).await;
+        Box::pin(self.end_turn(team, turn)).await;
+        changed
+    }
+
+    async fn change_in_turn(
+        &self,
+        team: &TeamId,
+        now: Time,
+        decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
+        turn: &mut Turn,
+    ) -> Result<Pool, Error> {
+        let mut patience = self.patience().if_awaited();
         loop {
             let done = &mut Upkeep::default();
             let pool = Box::pin(self.with_changes_made(team, now, &mut patience, done)).await?;
             let Some(change) = decide(&pool)? else { return Ok(pool) };
             if change.ends_lanes() && !pool.lanes.is_zero() {
-                if Box::pin(self.take_turn(team, now, &mut turn, &patience)).await? {
-                    Box::pin(self.return_lanes(team, now, &patience)).await?;
-                } else {
+                if !Box::pin(self.return_lanes_in_turn(&pool, now, turn, &patience)).await? {
                     patience.wait(CHANGE_POLL).await?;
                 }
             } else if Box::pin(self.apply(&pool, &change, &mut patience)).await? {
@@ -111,41 +130,59 @@ impl Store {
         }
     }
 
+    /// Returns all lanes of a team if it is this process's turn, and whether it is.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn return_lanes_in_turn(
+        &self,
+        seen: &Pool,
+        now: Time,
+        turn: &mut Turn,
+        patience: &Patience,
+    ) -> Result<bool, Error> {
+        let is_ours = self.take_turn(seen, now, turn, patience).await?;
+        if is_ours {
+            turn.lanes.extend(Box::pin(self.return_lanes(&seen.team, now, patience)).await?);
+        }
+        Ok(is_ours)
+    }
+
     /// Marks the pool, so that no lane is opened and other processes wait, unless another process has
-    /// marked it. Whether it is this process's turn: it has marked the pool, or has waited long enough
-    /// for the other one.
+    /// marked it. Whether it is this process's turn: it has marked the pool, which was as it was seen.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub(super) async fn take_turn(
         &self,
-        team: &TeamId,
+        seen: &Pool,
         now: Time,
         turn: &mut Turn,
         patience: &Patience,
     ) -> Result<bool, Error> {
-        if turn.marked.is_some_and(|marked| marked.elapsed() < MARK_AGAIN) {
+        if turn.mark.is_some_and(|mark| mark.since.elapsed() < MARK_AGAIN) {
             return Ok(true);
         }
-        let now = turn.time(now);
+        let at = patience.present(now);
+        if turn.must_wait(seen, at) {
+            return Ok(false);
+        }
+        let until = at.plus_seconds(MARK_SECONDS);
         let mut mark = self
             .client
             .update_item()
             .table_name(&*self.table)
-            .set_key(Some(keys::pool(team)))
+            .set_key(Some(keys::pool(&seen.team)))
             .update_expression("SET changing_until = :until")
-            .expression_attribute_values(
-                ":until",
-                keys::text(now.plus_seconds(MARK_SECONDS).to_string()),
-            );
-        mark = if turn.must_wait() {
-            mark.condition_expression(
+            .expression_attribute_values(":until", keys::text(until.to_string()));
+        mark = match seen.changing_until {
+            Some(before) => mark
+                .condition_expression("changing_until IN (:before, :until)")
+                .expression_attribute_values(":before", keys::text(before.to_string())),
+            None => mark.condition_expression(
                 "attribute_exists(pk) \
-                 AND (attribute_not_exists(changing_until) OR changing_until <= :now)",
-            )
-            .expression_attribute_values(":now", keys::text(now.to_string()))
-        } else {
-            mark.condition_expression("attribute_exists(pk)")
+                 AND (attribute_not_exists(changing_until) OR changing_until = :until)",
+            ),
         };
         let mut awaited = patience.clone().if_awaited();
         let is_marked = patiently_within(&mut awaited, || async {
@@ -154,15 +191,25 @@ impl Store {
                 Err(error) => unmet(error).map(|_| false),
             }
         });
-        turn.marked = is_marked.await?.then(Instant::now);
+        turn.mark = is_marked.await?.then(|| Mark { at, until, since: Instant::now() });
         Ok(turn.is_ours())
     }
 
-    /// Removes the mark of a process that makes no change after all.
-    ///
-    /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`].
-    pub(super) async fn end_turn(&self, team: &TeamId) -> Result<(), Error> {
+    /// Ends this process's turn, if it was: opens the lanes again that it has returned, and removes the
+    /// mark. A failure is logged, because the change is made and the mark ends by itself.
+    pub(super) async fn end_turn(&self, team: &TeamId, turn: Turn) {
+        let Some(mark) = turn.mark else { return };
+        let patience = Patience::until(Duration::from_secs(MARK_SECONDS.into())).if_awaited();
+        let ended = async {
+            self.reopen_lanes(team, &turn.lanes, mark.at, patience.clone()).await?;
+            self.remove_mark(team, patience).await
+        };
+        if let Err(error) = Box::pin(ended).await {
+            tracing::warn!(%team, %error, "lanes stay closed after a change");
+        }
+    }
+
+    async fn remove_mark(&self, team: &TeamId, mut patience: Patience) -> Result<(), Error> {
         let end = self
             .client
             .update_item()
@@ -170,7 +217,7 @@ impl Store {
             .set_key(Some(keys::pool(team)))
             .update_expression("REMOVE changing_until")
             .condition_expression("attribute_exists(pk)");
-        self.patiently(|| async {
+        patiently_within(&mut patience, || async {
             end.clone().send().await.map(drop).or_else(|error| unmet(error).map(drop))
         })
         .await
@@ -219,7 +266,6 @@ impl Store {
         let mut expression = Expression::default();
         expression.condition("version = :seen");
         expression.set("version = :next");
-        expression.remove("changing_until");
         expression.value(":seen", keys::number(seen.version));
         expression.value(":next", keys::number(seen.version.saturating_add(1)));
         expression.replace("terms", &seen.terms, &change.terms)?;

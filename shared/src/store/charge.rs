@@ -27,7 +27,7 @@ use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
 /// How often a charge looks at a pool that another process changes before it is tried.
-const LOOKS_MAX: u32 = 6;
+const LOOKS_MAX: u32 = 16;
 
 /// What came of a charge.
 #[derive(Clone, Debug)]
@@ -118,6 +118,7 @@ impl Store {
                 batch.refuse_open(&error);
             }
         }
+        self.end_turn(team, std::mem::take(&mut batch.turn)).await;
         batch.finish()
     }
 
@@ -130,23 +131,24 @@ impl Store {
         now: Time,
         patience: &mut Patience,
     ) -> Result<(), Error> {
-        let mut pool = self.look_first(team, hold, batch, now).await;
+        let present = patience.present(now);
+        let pool = self.look_first(team, hold, batch, present).await;
         if let Some(pool) = &pool {
             if let Ok(Some(known)) = Box::pin(self.not_covered(pool, batch, now)).await {
                 batch.answer_admitted(known);
                 return Ok(());
             }
             if pool.is_due(now) {
-                self.pool(team, now).await?;
-            } else if pool.is_changing(now) && batch.looks < LOOKS_MAX {
+                self.pool_within(team, now, patience).await?;
+                return patience.check();
+            }
+            if pool.is_changing(present) && !batch.turn.is_ours() && batch.looks < LOOKS_MAX {
                 // The change is made sooner with fewer writes in its way.
                 batch.looks = batch.looks.saturating_add(1);
                 return patience.wait(CHANGE_POLL).await;
             }
         }
-        // A lane of the cycle that is over cannot be opened.
-        pool = pool.filter(|pool| !pool.is_due(now));
-        let payer = self.payer(team, hold, batch, pool.as_ref(), now);
+        let payer = self.payer(team, hold, batch, pool.as_ref(), present);
         let writes = self.writes(team, &payer, batch, now)?;
         match self.try_transact(writes, patience).await {
             Ok(None) => {
@@ -185,8 +187,14 @@ impl Store {
         if hold.is_some() || has_lane() || !(batch.was_pushed_back || self.lanes.had_one(team)) {
             return None;
         }
-        let pool = self.read_pool(team).await;
-        pool.unwrap_or_else(|error| {
+        let looked = async {
+            let pool = self.read_pool(team).await?;
+            if pool.as_ref().is_some_and(|pool| !pool.is_changing(now) && !pool.lanes.is_zero()) {
+                self.look_for_own_lane(team, now).await?;
+            }
+            Ok(pool)
+        };
+        looked.await.unwrap_or_else(|error: Error| {
             tracing::warn!(%team, %error, "a look at the pool failed");
             None
         })
@@ -309,24 +317,20 @@ impl Store {
             set.push_str(", lanes = lanes + :lane, lane_moves = lane_moves + :one");
             condition.push_str(
                 " AND epoch = :epoch \
-                 AND (attribute_not_exists(changing_until) OR changing_until <= :now)",
+                 AND (attribute_not_exists(changing_until) OR changing_until <= :opened)",
             );
             all = cost.plus(lane.credits).unwrap_or(Credits::MAX);
             take = take
                 .expression_attribute_values(":lane", keys::number(lane.credits.get()))
                 .expression_attribute_values(":one", keys::number(1))
-                .expression_attribute_values(":epoch", keys::number(lane.epoch));
+                .expression_attribute_values(":epoch", keys::number(lane.epoch))
+                .expression_attribute_values(":opened", keys::text(lane.opened_at.to_string()));
         }
         if let Some(note) = &batch.note {
             take = remember(note, &mut set, &mut condition, take)?;
         }
         take = count(&batch.usage(), &mut set, take);
         take = count_week(cost, now, &mut set, take);
-        if batch.turn.is_ours() {
-            let clause = if set.contains(" REMOVE ") { "," } else { " REMOVE" };
-            set.push_str(clause);
-            set.push_str(" changing_until");
-        }
         take.table_name(&*self.table)
             .set_key(Some(pool))
             .update_expression(set)
@@ -460,7 +464,8 @@ impl Store {
         patience: &mut Patience,
     ) -> Result<(), Error> {
         let team = pool.team.clone();
-        let pool = if pool.is_due(now) { self.pool(&team, now).await? } else { pool };
+        let pool =
+            if pool.is_due(now) { self.pool_within(&team, now, patience).await? } else { pool };
         batch.admit(Means {
             credits: pool.balance.credits,
             is_paused: pool.is_paused(),
@@ -474,8 +479,8 @@ impl Store {
             if let Some(missing) = batch.missing_within(more) {
                 if pool.lanes.is_zero() {
                     self.expire_some(&pool, missing, now, patience).await?;
-                } else if self.take_turn(&team, now, &mut batch.turn, patience).await? {
-                    self.return_lanes(&team, now, patience).await?;
+                } else {
+                    self.return_lanes_in_turn(&pool, now, &mut batch.turn, patience).await?;
                 }
                 batch.admit_all();
                 return patience.pause().await;
@@ -486,9 +491,6 @@ impl Store {
         batch.tell_of_more(more);
         if !batch.is_open() {
             self.shortages.remember(&known, now);
-            if batch.turn.is_ours() {
-                self.end_turn(&team).await?;
-            }
         }
         Ok(())
     }

@@ -130,10 +130,22 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn hold(&self, entry: Entry, now: Time) -> Result<Outcome, Error> {
         let team = entry.team.clone();
-        let mut patience = self.patience();
         let mut turn = Turn::default();
+        let outcome = Box::pin(self.hold_in_turn(entry, now, &mut turn)).await;
+        self.end_turn(&team, turn).await;
+        outcome
+    }
+
+    async fn hold_in_turn(
+        &self,
+        entry: Entry,
+        now: Time,
+        turn: &mut Turn,
+    ) -> Result<Outcome, Error> {
+        let team = entry.team.clone();
+        let mut patience = self.patience();
         loop {
-            let pool = match self.pool(&team, now).await {
+            let pool = match self.pool_within(&team, now, &patience).await {
                 Ok(pool) => pool,
                 Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
                 Err(error) => return Err(error),
@@ -167,14 +179,13 @@ impl Store {
                 let missing = required.above(pool.balance.credits);
                 if pool.lanes.is_zero() {
                     Box::pin(self.expire_some(&pool, missing, now, &mut patience)).await?;
-                } else if self.take_turn(&team, now, &mut turn, &patience).await? {
+                } else if self.return_lanes_in_turn(&pool, now, turn, &patience).await? {
                     patience = patience.if_awaited();
-                    Box::pin(self.return_lanes(&team, now, &patience)).await?;
                 }
                 patience.pause().await?;
                 continue;
             }
-            let writes = self.take(&hold, &entry, turn.is_ours(), now)?;
+            let writes = self.take(&hold, &entry, now)?;
             let legs = self.transact(writes, &mut patience).await?;
             match legs.as_deref() {
                 None => {
@@ -197,20 +208,13 @@ impl Store {
         }
     }
 
-    fn take(
-        &self,
-        hold: &Hold,
-        entry: &Entry,
-        is_marked: bool,
-        now: Time,
-    ) -> Result<Vec<TransactWriteItem>, Error> {
+    fn take(&self, hold: &Hold, entry: &Entry, now: Time) -> Result<Vec<TransactWriteItem>, Error> {
         let set = "SET credits = credits - :hold, held = held + :hold, \
                    open_holds = open_holds + :one, hold_epoch = :epoch";
-        let end = if is_marked { " REMOVE changing_until" } else { "" };
         let pool = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&hold.team)))
-            .update_expression(format!("{set}{end}"))
+            .update_expression(set)
             .condition_expression(
                 "credits >= :hold AND epoch = :epoch AND terms.account = :active \
                  AND open_holds < :most AND (attribute_not_exists(due_at) OR due_at > :now)",
@@ -360,7 +364,7 @@ impl Store {
                 return self.released_before(stored.hold, &entry).await;
             }
             // What was captured counts in the cycle in which the hold ends.
-            let pool = self.pool(team, now).await?;
+            let pool = self.pool_within(team, now, &patience).await?;
             let closing =
                 Closing { stored: &stored, status: Status::Released, entries: vec![entry.clone()] };
             let writes = self.close(&pool, vec![closing], now)?;

@@ -10,6 +10,7 @@
 //! The cached lane is a hint; the write condition decides.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,14 +22,15 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 use super::access::{delete, patiently_within, put, update};
+use super::change::MARK_SECONDS;
 use super::failure::unmet;
 use super::keys::Item;
 use super::patience::Patience;
 use super::{Store, keys};
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::lane::{LIFE, Recent, expires_at, size};
-use crate::domain::pool::Pool;
+use crate::domain::lane::{LIFE, Recent, expires_at, size, size_again};
+use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -38,8 +40,11 @@ const MOST: usize = 10_000;
 /// How many lanes are read, or closed, at a time.
 const AT_ONCE: usize = 128;
 
-/// The most lanes that go back in one write, two legs for each and one for the pool.
-const BACK_AT_ONCE: usize = 49;
+/// The most lanes that are returned or opened again in one write, two legs for each and one for the pool.
+const LANES_IN_A_WRITE: usize = 49;
+
+/// How many milliseconds a lane lasts that is opened again.
+const LIFE_AGAIN_MS: RangeInclusive<u32> = 2_000..=5_000;
 
 /// The lanes of a process, one for each team at most.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +69,7 @@ pub(super) struct Block {
     pub(super) credits: Credits,
     pub(super) epoch: u64,
     reset_epoch: u64,
+    pub(super) opened_at: Time,
     expires_at: Time,
 }
 
@@ -88,12 +94,19 @@ impl Lanes {
         if pool.is_paused() || pool.is_changing(now) {
             return None;
         }
-        let own = self.with(|lanes| lanes.get(&pool.team).filter(|own| !own.is_closed).cloned());
+        let own = self.with(|lanes| lanes.get(&pool.team).cloned());
         let recent = own.as_ref().map(|own| Recent { spent: own.spent, time: own.since.elapsed() });
         let id = own.map_or_else(|| new_id(&pool.team), |own| own.id);
         let credits = size(pool.balance.credits, cost, recent)?;
         let (epoch, reset_epoch) = (pool.epoch, pool.terms.reset_epoch);
-        Some(Block { id, credits, epoch, reset_epoch, expires_at: expires_at(pool, now) })
+        Some(Block {
+            id,
+            credits,
+            epoch,
+            reset_epoch,
+            opened_at: now,
+            expires_at: expires_at(pool, now),
+        })
     }
 
     /// A lane was opened or extended.
@@ -140,6 +153,25 @@ impl Lanes {
         });
     }
 
+    /// The lane that was closed by another process or has expired.
+    fn past(&self, team: &TeamId, now: Time) -> Option<Id> {
+        let is_past = |own: &&Own| own.is_closed || own.expires_at <= now;
+        self.with(|lanes| lanes.get(team).filter(is_past).map(|own| own.id.clone()))
+    }
+
+    /// The past lane is open again, or the next one has another id.
+    fn replace(&self, team: &TeamId, lane: Option<Hold>) {
+        self.with(|lanes| {
+            if let Some(own) = lanes.get_mut(team) {
+                own.is_closed = false;
+                match lane {
+                    Some(lane) => (own.left, own.expires_at) = (lane.remaining, lane.expires_at),
+                    None => (own.id, own.left) = (new_id(team), Credits::ZERO),
+                }
+            }
+        });
+    }
+
     /// The lane is of another epoch and cannot be extended.
     pub(super) fn forget(&self, team: &TeamId) {
         self.with(|lanes| lanes.remove(team));
@@ -152,6 +184,27 @@ impl Lanes {
 
 fn new_id(team: &TeamId) -> Id {
     Id::of("l", team, &format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)))
+}
+
+/// The blocks for lanes that are opened again, each a small part of the balance that is left. They
+/// expire at different times, so that their owners do not extend them all at once.
+fn blocks_again(pool: &Pool, lanes: &[Hold], now: Time) -> Vec<Block> {
+    if pool.is_paused() || pool.is_due(now) || pool.check_open().is_err() {
+        return Vec::new();
+    }
+    let mut balance = pool.balance.credits;
+    let block = |lane: &Hold| {
+        if lane.expires_at.plus_seconds(MARK_SECONDS) <= now {
+            return None;
+        }
+        let credits = size_again(balance, lane.remaining)?;
+        let end = now.plus_milliseconds(fastrand::u32(LIFE_AGAIN_MS));
+        let expires_at = end.min(expires_at(pool, now));
+        balance = balance.above(credits);
+        let (epoch, reset_epoch) = (pool.epoch, pool.terms.reset_epoch);
+        Some(Block { id: lane.id.clone(), credits, epoch, reset_epoch, opened_at: now, expires_at })
+    };
+    lanes.iter().filter_map(block).collect()
 }
 
 impl Store {
@@ -218,8 +271,8 @@ impl Store {
         Ok(markers.iter().filter(is_over).filter_map(keys::lane_of_marker).collect())
     }
 
-    /// Returns all lanes of a team to its pool. A process that needs them all marks the pool before,
-    /// see [`Store::take_turn`], and reads it again.
+    /// Returns all lanes of a team to its pool, and the lanes as they were then. A process that needs
+    /// them all marks the pool before, see [`Store::take_turn`], and reads it again.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -228,7 +281,7 @@ impl Store {
         team: &TeamId,
         now: Time,
         patience: &Patience,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Hold>, Error> {
         self.lanes.closed(team);
         self.return_lanes_by(team, None, now, patience).await
     }
@@ -238,7 +291,7 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub(super) async fn return_expired_lanes(&self, team: &TeamId, now: Time) -> Result<(), Error> {
-        self.return_lanes_by(team, Some(now), now, &self.patience()).await
+        self.return_lanes_by(team, Some(now), now, &self.patience()).await.map(drop)
     }
 
     async fn return_lanes_by(
@@ -247,7 +300,7 @@ impl Store {
         by: Option<Time>,
         now: Time,
         patience: &Patience,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Hold>, Error> {
         let ids = self.open_lanes(team, by).await?;
         // Owners charge from their lanes all the time. So each is closed first, whatever is in it.
         let closed =
@@ -255,12 +308,86 @@ impl Store {
         let closed: Vec<Option<Hold>> = closed.buffer_unordered(AT_ONCE).try_collect().await?;
         let closed: Vec<Hold> = closed.into_iter().flatten().collect();
         let mut patience = patience.clone().if_awaited();
-        for lanes in closed.chunks(BACK_AT_ONCE) {
+        for lanes in closed.chunks(LANES_IN_A_WRITE) {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             let writes = self.give_lanes_back(&pool, lanes, now)?;
             // If it is cancelled, another process has returned some of them.
             self.transact(writes, &mut patience).await?;
         }
+        Ok(closed)
+    }
+
+    /// Opens lanes again that were returned, many in a write, so that their owners need no write of
+    /// the pool each.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn reopen_lanes(
+        &self,
+        team: &TeamId,
+        lanes: &[Hold],
+        now: Time,
+        mut patience: Patience,
+    ) -> Result<(), Error> {
+        for lanes in lanes.chunks(LANES_IN_A_WRITE) {
+            loop {
+                let Some(pool) = self.read_pool(team).await? else { return Ok(()) };
+                let blocks = blocks_again(&pool, lanes, now);
+                if blocks.is_empty() {
+                    return Ok(());
+                }
+                let writes = self.open_again(&pool, &blocks, now)?;
+                if self.transact(writes, &mut patience).await?.is_none() {
+                    break;
+                }
+                patience.pause().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open_again(
+        &self,
+        pool: &Pool,
+        blocks: &[Block],
+        now: Time,
+    ) -> Result<Vec<TransactWriteItem>, Error> {
+        let credits: u64 = blocks.iter().map(|block| block.credits.get()).sum();
+        let take = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pool(&pool.team)))
+            .update_expression(
+                "SET credits = credits - :lanes, lanes = lanes + :lanes, \
+                 lane_moves = lane_moves + :one",
+            )
+            .condition_expression(
+                "credits >= :lanes AND epoch = :epoch AND terms.account = :active \
+                 AND (attribute_not_exists(due_at) OR due_at > :now) \
+                 AND attribute_not_exists(paused_at)",
+            )
+            .expression_attribute_values(":lanes", keys::number(credits))
+            .expression_attribute_values(":one", keys::number(1))
+            .expression_attribute_values(":epoch", keys::number(pool.epoch))
+            .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
+            .expression_attribute_values(":now", keys::text(now.to_string()))
+            .build()
+            .map_err(Error::internal)?;
+        let mut writes = vec![update(take)];
+        for block in blocks {
+            writes.extend(self.open_lane(&pool.team, block)?);
+        }
+        Ok(writes)
+    }
+
+    /// Looks whether the past lane of this process is open again.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn look_for_own_lane(&self, team: &TeamId, now: Time) -> Result<(), Error> {
+        let Some(id) = self.lanes.past(team, now) else { return Ok(()) };
+        let lane = self.get(keys::lane(team, &id)).await?.map(serde_dynamo::from_item);
+        let lane: Option<Hold> = lane.transpose().map_err(Error::internal)?;
+        self.lanes.replace(team, lane.filter(|lane| lane.status == Status::Open));
         Ok(())
     }
 

@@ -60,18 +60,19 @@ impl Store {
         }
         if lanes.iter().any(|lane| lane.expires_at <= now) && !pool.is_changing(now) {
             // What was spent from a lane shows in the pool once it is returned.
-            let returned = self.return_expired_lanes_alone(team, now).await;
+            let returned = self.return_expired_lanes_alone(&pool, now).await;
             returned.unwrap_or_else(|error| tracing::warn!(%team, %error, "lanes stay open"));
         }
         Projection::new(pool, &lanes, holds, now)
     }
 
     /// Returns expired lanes unless another process does so, or makes a change.
-    async fn return_expired_lanes_alone(&self, team: &TeamId, now: Time) -> Result<(), Error> {
+    async fn return_expired_lanes_alone(&self, pool: &Pool, now: Time) -> Result<(), Error> {
+        let team = &pool.team;
         let mut turn = Turn::default();
-        if self.take_turn(team, now, &mut turn, &self.patience()).await? {
+        if self.take_turn(pool, now, &mut turn, &self.patience()).await? {
             self.return_expired_lanes(team, now).await?;
-            self.end_turn(team).await?;
+            self.end_turn(team, turn).await;
         }
         Ok(())
     }
@@ -89,9 +90,18 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
     pub async fn pool(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
-        let mut patience = self.patience();
-        let done = &mut Upkeep::default();
-        Box::pin(self.with_changes_made(team, now, &mut patience, done)).await
+        self.pool_within(team, now, &self.patience()).await
+    }
+
+    /// The same as a part of an operation that began at `now`.
+    pub(super) async fn pool_within(
+        &self,
+        team: &TeamId,
+        now: Time,
+        patience: &Patience,
+    ) -> Result<Pool, Error> {
+        let (mut patience, mut done) = (patience.clone(), Upkeep::default());
+        Box::pin(self.with_changes_made(team, now, &mut patience, &mut done)).await
     }
 
     /// Whether the team's account can be used.
@@ -136,8 +146,14 @@ impl Store {
         let mut turn = Turn::default();
         loop {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            let Some(change) = pool.due_change(now) else { return Ok(pool) };
-            if pool.is_changing(now) && turn.must_wait() {
+            let Some(change) = pool.due_change(now) else {
+                if !turn.is_ours() {
+                    return Ok(pool);
+                }
+                self.end_turn(team, std::mem::take(&mut turn)).await;
+                continue;
+            };
+            if turn.must_wait(&pool, patience.present(now)) {
                 patience.wait(CHANGE_POLL).await?;
                 continue;
             }
@@ -148,10 +164,12 @@ impl Store {
                 } else {
                     patience.pause().await?;
                 }
-            } else if !self.take_turn(team, now, &mut turn, patience).await? {
-                patience.wait(CHANGE_POLL).await?;
             } else if expired.is_empty() {
-                self.return_lanes(team, now, patience).await?;
+                if !self.return_lanes_in_turn(&pool, now, &mut turn, patience).await? {
+                    patience.wait(CHANGE_POLL).await?;
+                }
+            } else if !self.take_turn(&pool, now, &mut turn, patience).await? {
+                patience.wait(CHANGE_POLL).await?;
             } else {
                 let mut awaited = patience.clone().if_awaited();
                 let returned = self.return_expired(&pool, expired, now, &mut awaited).await?;

@@ -16,6 +16,7 @@ use shared::store::keys;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::hold_entry;
+use crate::operation::Size;
 
 /// The size of a team's pool in the table, in bytes.
 async fn pool_size(engine: &Engine, team: &TeamId) -> usize {
@@ -76,7 +77,7 @@ async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "a-team-with-a-name-of-usual-length", 10_000).await;
-    store.hold(hold_entry(&team, 1, 250, 40, now()), now()).await.unwrap();
+    store.hold(hold_entry(&team, 1, Size::Credits(250), 40, now()), now()).await.unwrap();
     for number in 2..300 {
         fall_below(&store, &team, &format!("k{number}"), now()).await;
         seats(&store, &team, number, now()).await;
@@ -111,7 +112,10 @@ async fn the_worst_life_keeps_a_pool_under_4_kb_and_expressions_under_3_kb() {
     let mut refused = 0;
     for number in 2..(2 * u32::try_from(GROUPS_MAX).unwrap()) {
         let key = 1_000 + u16::try_from(number).unwrap();
-        let outcome = store.hold(hold_entry(&team, key, 2_000, 40, now()), now()).await.unwrap();
+        let outcome = store
+            .hold(hold_entry(&team, key, Size::Credits(2_000), 40, now()), now())
+            .await
+            .unwrap();
         match outcome {
             Outcome::Charged(hold) => {
                 let capture = |entry: Entry| Entry {
@@ -146,7 +150,8 @@ async fn the_worst_life_keeps_a_pool_under_4_kb_and_expressions_under_3_kb() {
     let written = store.view(&team, later).await.unwrap();
     assert_eq!(written.pool.balance, computed.pool.balance);
     assert_eq!((written.pool.held, written.pool.open_holds), (Credits::ZERO, 0));
-    let again = store.hold(hold_entry(&team, 5_000, 5, 1, later), later).await.unwrap();
+    let again =
+        store.hold(hold_entry(&team, 5_000, Size::Credits(5), 1, later), later).await.unwrap();
     assert!(matches!(again, Outcome::Charged(_)), "{again:?}");
     let longest = longest_expressions();
     assert!(longest.values().all(|bytes| *bytes < 3_072), "{longest:?}");

@@ -37,8 +37,10 @@ struct Scenario {
     closes: bool,
     /// The most time for a change.
     change_time: Duration,
-    /// The most time for a charge.
-    charge_time: Duration,
+    /// Whether the process that makes the change dies, and another one makes it again. The lanes that
+    /// it has returned stay closed, so that hundreds of writers need seconds until each has one again:
+    /// some charges are answered as busy, and may be made.
+    dies: bool,
 }
 
 /// One that grants nothing.
@@ -49,7 +51,7 @@ const SCENARIO: Scenario = Scenario {
     lapses: false,
     closes: false,
     change_time: Duration::from_secs(2),
-    charge_time: Duration::from_secs(5),
+    dies: false,
 };
 
 const ADDED_SEAT: Scenario = Scenario { granted: |_| 400, ..SCENARIO };
@@ -58,8 +60,8 @@ const OTHER_PLAN: Scenario = Scenario { granted: |_| 400, lapses: true, ..SCENAR
 
 const CLOSED_ACCOUNT: Scenario = Scenario { closes: true, ..SCENARIO };
 
-/// The most time for a change that another process has left half done.
-const AFTER_A_DEATH: Duration = Duration::from_secs(3);
+/// The most time for a change that another process has left half done: its mark ends after two seconds.
+const AFTER_A_DEATH: Duration = Duration::from_secs(7);
 
 /// Makes the changes under each load.
 fn check(scenario: Scenario, make: impl AsyncFn(&Team) -> Vec<Change> + Copy) {
@@ -113,8 +115,6 @@ fn the_cycle_ends() {
         began_at: "2027-02-09T23:59:55Z",
         granted: |seats| 400 * u64::from(seats),
         lapses: true,
-        // A charge among hundreds that go on at the same instant.
-        change_time: SCENARIO.charge_time,
         ..SCENARIO
     };
     check(scenario, async |team| vec![timed("first charge", team.charge_once()).await]);
@@ -148,13 +148,13 @@ fn several_changes_come_at_once() {
 
 #[test]
 fn a_process_dies_while_it_adds_a_seat() {
-    let scenario = Scenario { change_time: AFTER_A_DEATH, ..ADDED_SEAT };
+    let scenario = Scenario { change_time: AFTER_A_DEATH, dies: true, ..ADDED_SEAT };
     check(scenario, async |team| after_a_death(async || team.add_seats(1).await).await);
 }
 
 #[test]
 fn a_process_dies_while_it_changes_the_plan() {
-    let scenario = Scenario { change_time: AFTER_A_DEATH, ..OTHER_PLAN };
+    let scenario = Scenario { change_time: AFTER_A_DEATH, dies: true, ..OTHER_PLAN };
     check(scenario, async |team| {
         after_a_death(async || team.subscribe("enterprise", 1).await).await
     });
@@ -162,6 +162,6 @@ fn a_process_dies_while_it_changes_the_plan() {
 
 #[test]
 fn a_process_dies_while_it_closes_the_account() {
-    let scenario = Scenario { change_time: AFTER_A_DEATH, ..CLOSED_ACCOUNT };
+    let scenario = Scenario { change_time: AFTER_A_DEATH, dies: true, ..CLOSED_ACCOUNT };
     check(scenario, async |team| after_a_death(async || team.close().await).await);
 }

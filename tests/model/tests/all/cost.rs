@@ -19,6 +19,7 @@ use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::hold_entry;
+use crate::operation::Size;
 
 struct Bench {
     engine: Engine,
@@ -172,7 +173,10 @@ fn a_thousand_refusals_a_second_cost_two_write_units() {
         store.charge(&team, entries.collect(), world.now()).await;
         // While a job of the team goes on.
         store.gift(gift_of(&team, 100)).await.unwrap();
-        store.hold(hold_entry(&team, 1, 100, 1, world.now()), world.now()).await.unwrap();
+        store
+            .hold(hold_entry(&team, 1, Size::Credits(100), 1, world.now()), world.now())
+            .await
+            .unwrap();
         let _ = world.tally();
         let calls = (0..SECONDS * 1_000).map(async |n| {
             sleep(Duration::from_millis(n.into())).await;

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::{BEGIN, hold_entry};
-use crate::operation::{Operation, life, runner};
+use crate::operation::{Operation, Size, life, runner};
 use crate::reference::Reference;
 use crate::store::{apply, sight};
 
@@ -164,7 +164,11 @@ fn a_hold_gets_what_is_in_lanes() {
     calm(async |world| {
         let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         let now = world.now();
-        let held = world.store().hold(hold_entry(&team, 1, 3_390, 1, now), now).await.unwrap();
+        let held = world
+            .store()
+            .hold(hold_entry(&team, 1, Size::Credits(3_390), 1, now), now)
+            .await
+            .unwrap();
         assert!(matches!(held, Outcome::Charged(_)), "{held:?}");
         let refused = charge_one(&store, &team, "c", world.now()).await;
         assert!(
@@ -240,7 +244,11 @@ fn lanes_stay_open_for_what_they_could_not_cover() {
         let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         let before = world.store().pool(&team, world.now()).await.unwrap();
         let now = world.now();
-        let held = world.store().hold(hold_entry(&team, 1, 60_000, 1, now), now).await.unwrap();
+        let held = world
+            .store()
+            .hold(hold_entry(&team, 1, Size::Credits(60_000), 1, now), now)
+            .await
+            .unwrap();
         let many = charge(&team, "many", "sms", "sent");
         let many = Entry { credits: -60_000, ..many };
         let charged = world.store().charge(&team, vec![many], now).await.pop().unwrap();

@@ -22,7 +22,7 @@ pub enum Operation {
     },
     Hold {
         key: u16,
-        credits: u16,
+        size: Size,
         days: u8,
     },
     Release {
@@ -56,6 +56,17 @@ pub enum Operation {
     Wait(u8),
     /// The schedule runs.
     Refill,
+}
+
+/// The size of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    Credits(u16),
+    /// As many credits as an `email_finder` for each lead costs, and a `phone_finder` too.
+    Leads {
+        leads: u16,
+        phones: bool,
+    },
 }
 
 /// What the billing system tells.
@@ -176,8 +187,16 @@ fn charge() -> impl Strategy<Value = Charge> {
 
 /// Runs 32 times `factor` random lives; `PROPTEST_CASES` asks for more or fewer than its 256.
 pub fn runner(factor: u32) -> TestRunner {
+    runs(ProptestConfig::default().cases * factor / 8)
+}
+
+/// Runs a tenth as many lives, which are ten times as long.
+pub fn long_runner(factor: u32) -> TestRunner {
+    runs(ProptestConfig::default().cases * factor / 80)
+}
+
+fn runs(cases: u32) -> TestRunner {
     let default = ProptestConfig::default();
-    let cases = default.cases * factor / 8;
     // A failure is cut down to something readable, but not for longer than it takes to find it.
     let max_shrink_iters = 300;
     TestRunner::new(ProptestConfig {
@@ -191,6 +210,86 @@ pub fn runner(factor: u32) -> TestRunner {
 /// A life: mostly charges, in a plan that is there from the start more often than not.
 pub fn life() -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(operation(), 1..60).prop_map(numbered)
+}
+
+/// The most seats of a team in a long life.
+const SEATS_MAX: u8 = 250;
+
+/// The most epochs with a hold of their own in a long life. A pool tells 100 apart.
+const EPOCHS_WITH_A_HOLD_MAX: u8 = 80;
+
+/// The keys of the holds in a long life.
+const LONG_HOLDS: std::ops::Range<u16> = 1_000..1_400;
+
+/// A part of a long life.
+#[derive(Clone, Debug)]
+enum Chapter {
+    /// Seats are added one by one. Before each, charges bring the pool below the mark; after some, a
+    /// hold is taken.
+    Seats(Vec<(u16, Option<Operation>)>),
+    Other(Vec<Operation>),
+}
+
+/// A life with long series of seats that are added below the mark, and with hundreds of open holds.
+pub fn long_life() -> impl Strategy<Value = Vec<Operation>> {
+    let seat = (0..120_u16, prop::option::weighted(0.3, long_hold()));
+    let capture = (charge(), LONG_HOLDS).prop_map(|(charge, hold)| Charge {
+        quantity: 1,
+        hold: Some(hold),
+        ..charge
+    });
+    let release =
+        (5_000..6_000_u16, LONG_HOLDS).prop_map(|(key, hold)| Operation::Release { key, hold });
+    let chapter = prop_oneof![
+        2 => prop::collection::vec(seat, 5..60).prop_map(Chapter::Seats),
+        2 => prop::collection::vec(long_hold(), 20..200).prop_map(Chapter::Other),
+        1 => prop::collection::vec(capture, 20..99)
+            .prop_map(|captures| Chapter::Other(vec![Operation::Charge(captures)])),
+        1 => prop::collection::vec(release, 5..50).prop_map(Chapter::Other),
+        3 => prop::collection::vec(operation(), 1..8).prop_map(Chapter::Other),
+    ];
+    prop::collection::vec(chapter, 3..9).prop_map(|chapters| numbered(told(chapters)))
+}
+
+fn long_hold() -> impl Strategy<Value = Operation> {
+    let size = prop_oneof![
+        (1..60_u16).prop_map(Size::Credits),
+        (1..4_u16, any::<bool>()).prop_map(|(leads, phones)| Size::Leads { leads, phones }),
+    ];
+    (LONG_HOLDS, size, 1..46_u8).prop_map(|(key, size, days)| Operation::Hold { key, size, days })
+}
+
+fn told(chapters: Vec<Chapter>) -> Vec<Operation> {
+    let mut life = vec![subscribed(1), Operation::Purchase { key: 999, credits: u16::MAX }];
+    let (mut seats, mut holds, mut keys) = (1, 0, 2_000..);
+    for chapter in chapters {
+        match chapter {
+            Chapter::Other(operations) => life.extend(operations),
+            Chapter::Seats(added) => {
+                for (quantity, hold) in added {
+                    if seats == SEATS_MAX {
+                        break;
+                    }
+                    seats += 1;
+                    life.extend(keys.next().filter(|_| quantity > 0).map(|key| {
+                        let (action, outcome) = ("sms", "sent");
+                        let charge = Charge { key, action, outcome, quantity, hold: None };
+                        Operation::Charge(vec![charge])
+                    }));
+                    life.push(subscribed(seats));
+                    if let Some(hold) = hold.filter(|_| holds < EPOCHS_WITH_A_HOLD_MAX) {
+                        holds += 1;
+                        life.push(hold);
+                    }
+                }
+            }
+        }
+    }
+    life
+}
+
+fn subscribed(seats: u8) -> Operation {
+    Operation::Subscribe { plan: "multichannel_expert", seats, restart: false }
 }
 
 /// A year of a team, day by day.
@@ -254,6 +353,10 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(plan, seats, restart)| Told::Changed { plan, seats, restart }),
         1 => Just(Told::Cancelled),
     ];
+    let size = prop_oneof![
+        3 => (1..400_u16).prop_map(Size::Credits),
+        1 => (1..20_u16, any::<bool>()).prop_map(|(leads, phones)| Size::Leads { leads, phones }),
+    ];
     let top_up = (1..600_u16, 100..400_u16, 400..1_500_u16)
         .prop_map(|(below, credits, limit)| TopUp { below, credits, limit });
     prop_oneof![
@@ -262,8 +365,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (0..60_u16, 1..900_u16).prop_map(|(key, credits)| Operation::Purchase { key, credits }),
         2 => (0..60_u16, 1..300_u16).prop_map(|(key, credits)| Operation::Gift { key, credits }),
         4 => subscribe.prop_map(|(plan, seats, restart)| Operation::Subscribe { plan, seats, restart }),
-        4 => (60..70_u16, 1..400_u16, 1..40_u8)
-            .prop_map(|(key, credits, days)| Operation::Hold { key, credits, days }),
+        4 => (60..70_u16, size, 1..40_u8)
+            .prop_map(|(key, size, days)| Operation::Hold { key, size, days }),
         3 => (58..80_u16, 60..70_u16).prop_map(|(key, hold)| Operation::Release { key, hold }),
         1 => Just(Operation::Cancel),
         3 => Just(Operation::Restart),

@@ -13,14 +13,14 @@ pub use calendar::Day;
 use calendar::{months_after, tomorrow, written};
 use choice::Choice;
 
-use crate::operation::{Came, Charge, Closed, Cycle, Operation, Sight, Told, ledger};
+use crate::operation::{Came, Charge, Closed, Cycle, Operation, Sight, Size, Told, ledger};
 
 #[derive(Clone, Debug, PartialEq)]
 enum Asked {
     Charge(Charge),
     Purchase(u16),
     Gift(u16),
-    Hold(u16, u8),
+    Hold(Size, u8),
     Release(u16),
 }
 
@@ -299,7 +299,7 @@ impl Reference {
             Operation::Gift { key, credits } => {
                 vec![self.add(*key, *credits, Asked::Gift(*credits))]
             }
-            Operation::Hold { key, credits, days } => vec![self.hold(*key, *credits, *days)],
+            Operation::Hold { key, size, days } => vec![self.hold(*key, *size, *days)],
             Operation::Release { key, hold } => vec![self.release(*key, *hold)],
             Operation::Subscribe { plan, seats, restart } => {
                 self.exists = true;
@@ -435,19 +435,24 @@ impl Reference {
         self.look();
     }
 
-    fn hold(&mut self, key: u16, credits: u16, days: u8) -> Came {
+    fn hold(&mut self, key: u16, size: Size, days: u8) -> Came {
         if !self.exists {
             return Came::NoTeam;
         }
         self.lapse();
-        let asked = Asked::Hold(credits, days);
+        let asked = Asked::Hold(size, days);
         if let Some(came) = self.repeated(key, &asked) {
             return came;
         }
         if self.closed {
             return Came::Closed;
         }
-        let (balance, credits) = (self.balance(), u64::from(credits));
+        let credits = match size {
+            Size::Credits(credits) => u64::from(credits),
+            Size::Leads { leads, phones: false } => u64::from(leads) * 5,
+            Size::Leads { leads, phones: true } => u64::from(leads) * (5 + 20),
+        };
+        let balance = self.balance();
         if credits > balance {
             return Came::Short { balance, required: credits };
         }

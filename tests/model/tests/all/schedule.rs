@@ -20,6 +20,7 @@ use shared::store::keys::{self, SHARDS};
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::hold_entry;
+use crate::operation::Size;
 use crate::seeds::dies_at;
 
 /// When a month has passed since [`now`], to the day.
@@ -46,7 +47,7 @@ fn app_of(world: &World) -> App {
 /// A team of which all kinds of things are due a month later: its cycle, a hold, and two accounts.
 async fn busy_team(store: &Store, name: &str) -> TeamId {
     let team = team_with(store, name, 0).await;
-    store.hold(hold_entry(&team, 1, 30, 20, now()), now()).await.unwrap();
+    store.hold(hold_entry(&team, 1, Size::Credits(30), 20, now()), now()).await.unwrap();
     for id in ["acme", "umbrella"] {
         store.monitor(&team, &account(id), now()).await.unwrap();
     }

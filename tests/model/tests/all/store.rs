@@ -2,6 +2,7 @@
 
 use engine::Engine;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::json;
 use shared::domain::account::MonitoredAccount;
 use shared::domain::ids::TeamId;
@@ -15,7 +16,7 @@ use shared::store::history::Selection;
 use shared::store::hold::Release;
 
 use crate::domain::{BEGIN, account_id, hold_entry, hold_id, priced, see, settings, subscription};
-use crate::operation::{Came, Operation, Sight, Told, key, life, runner};
+use crate::operation::{Came, Operation, Sight, Told, key, life, long_life, long_runner, runner};
 use crate::reference::Reference;
 
 pub fn refusal(error: &Error) -> Came {
@@ -76,8 +77,8 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             let entry = gift.entry(team, key(*number), "u".parse().unwrap(), now).unwrap();
             vec![store.gift(entry).await.map_or_else(|error| refusal(&error), came)]
         }
-        Operation::Hold { key: number, credits, days } => {
-            let entry = hold_entry(team, *number, *credits, *days, now);
+        Operation::Hold { key: number, size, days } => {
+            let entry = hold_entry(team, *number, *size, *days, now);
             vec![match store.hold(entry, now).await {
                 Ok(Outcome::Charged(entry)) => Came::Done(entry.held.unsigned_abs()),
                 Ok(Outcome::Replayed(entry)) => Came::Replayed(entry.held.unsigned_abs()),
@@ -191,13 +192,13 @@ async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
     see(&view.pool, view.held().get(), entries.iter(), accounts.iter())
 }
 
-#[test]
-fn the_store_agrees_with_the_reference() {
+/// Lives in a store with the reference. Looks at the team after every `looks` operations.
+fn check(mut runner: TestRunner, lives: &impl Strategy<Value = Vec<Operation>>, looks: usize) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let engine = runtime.block_on(Engine::in_memory()).unwrap();
     let store = engine.store();
     let teams = std::cell::Cell::new(0_u32);
-    let tested = runner(1).run(&life(), |life| {
+    let tested = runner.run(lives, |life| {
         teams.set(teams.get() + 1);
         let team: TeamId = format!("t{}", teams.get()).parse().unwrap();
         let mut reference = Reference::new(BEGIN);
@@ -211,7 +212,7 @@ fn the_store_agrees_with_the_reference() {
                     "{:?}",
                     operation
                 );
-                if step % 15 == 0 || step + 1 == life.len() {
+                if step % looks == 0 || step + 1 == life.len() {
                     prop_assert_eq!(
                         sight(&store, &team, now).await,
                         reference.see(),
@@ -224,4 +225,14 @@ fn the_store_agrees_with_the_reference() {
         })
     });
     tested.unwrap();
+}
+
+#[test]
+fn the_store_agrees_with_the_reference() {
+    check(runner(1), &life(), 15);
+}
+
+#[test]
+fn the_store_agrees_with_the_reference_in_long_lives() {
+    check(long_runner(2), &long_life(), 100);
 }

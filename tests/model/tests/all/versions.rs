@@ -23,6 +23,7 @@ use shared::store::keys::{self, Item};
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::{hold_entry, hold_id};
+use crate::operation::Size;
 
 const NEXT_CYCLE: &str = "2027-02-10T00:00:00Z";
 
@@ -100,7 +101,7 @@ async fn write_newer_entry(client: &Client, team: &TeamId) {
 
 async fn team_of_a_newer_version(store: &Store, client: &Client) -> TeamId {
     let team = team_with(store, "t", 1_000).await;
-    store.hold(hold_entry(&team, 1, 100, 40, now()), now()).await.unwrap();
+    store.hold(hold_entry(&team, 1, Size::Credits(100), 40, now()), now()).await.unwrap();
     store.monitor(&team, &"acme".parse().unwrap(), now()).await.unwrap();
     upgrade(client, &team).await;
     write_newer_entry(client, &team).await;

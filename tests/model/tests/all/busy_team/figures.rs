@@ -13,7 +13,10 @@ use super::Scenario;
 use super::load::TAIL;
 
 /// The fewest charges in a second.
-const FEWEST: usize = 50;
+const FEWEST: usize = 20;
+
+/// The most time for a charge.
+const CHARGE_TIME: Duration = Duration::from_secs(5);
 
 /// A change, and its answer.
 #[derive(Clone, Debug)]
@@ -89,15 +92,18 @@ impl Run {
     }
 
     fn faults(&self) -> Vec<&'static str> {
-        let Scenario { change_time, charge_time, .. } = self.scenario;
+        let Scenario { change_time, dies, .. } = self.scenario;
         let is_made = self.changes.iter().all(|change| change.error.is_none());
         let mut requirements = vec![
             ("a change failed", is_made),
             ("a change is slow", self.changes.iter().all(|change| change.time <= change_time)),
-            ("a charge is slow", self.longest_charge() <= charge_time),
+            ("a charge is slow", self.longest_charge() <= CHARGE_TIME),
             ("a charge has a wrong answer", self.charges.iter().all(|it| self.is_right(it))),
-            ("many charges are busy", self.busy() * 100 <= self.charged().count()),
-            ("charges stand still", self.charged_each_second().iter().all(|n| *n >= FEWEST)),
+            ("many charges are busy", self.busy() * 20 <= self.charged().count()),
+            (
+                "charges stand still",
+                dies || self.charged_each_second().iter().all(|charged| *charged >= FEWEST),
+            ),
             ("a key is not charged once", self.is_charged_once()),
             ("the ledger is not the balance", self.is_balanced()),
         ];
@@ -152,23 +158,21 @@ impl Run {
         self.pool.terms.account == Account::Closed
     }
 
-    fn busy(&self) -> usize {
-        self.charges.iter().filter(|charge| matches!(charge.refused, Some(Error::Busy))).count()
-    }
-
-    /// Whether a charge is made or, once the account is closed, refused for that. Hundreds of writers
-    /// whose lanes were returned at once need seconds until each has one again, so a few are busy.
+    /// Whether a charge is made or, once the account is closed, refused for that.
     fn is_right(&self, charge: &Charge) -> bool {
         match charge.refused {
             None => !self.is_closed() || charge.asked < self.finished,
             Some(Error::AccountClosed) => self.is_closed() && charge.answered >= self.begun,
-            Some(Error::Busy) => self.writers > 128,
+            Some(Error::Busy) => self.scenario.dies,
             Some(_) => false,
         }
     }
 
-    /// Whether the ledger has each charge that was made once, and none that was refused. A charge
-    /// that is answered as busy may be made.
+    fn busy(&self) -> usize {
+        self.charges.iter().filter(|charge| matches!(charge.refused, Some(Error::Busy))).count()
+    }
+
+    /// Whether the ledger has each charge that was made once, and none that was refused.
     fn is_charged_once(&self) -> bool {
         let mut times: HashMap<&str, u32> = HashMap::new();
         for entry in self.ledger.iter().filter(|entry| entry.kind == Kind::Charge) {

@@ -20,6 +20,7 @@ use super::Scenario;
 use super::figures::{Change, Charge, Run};
 use crate::concurrency::{self, team_with};
 use crate::domain::{hold_entry, subscription};
+use crate::operation::Size;
 
 /// The time from the beginning of the world to the changes.
 pub const LEAD: Duration = Duration::from_secs(5);
@@ -74,7 +75,7 @@ impl Team {
     pub async fn hold(&self, credits: u64) -> Result<(), Error> {
         let now = self.world.now();
         let held = Credits::new(credits).gained();
-        let entry = Entry { held, ..hold_entry(&self.id, 1, 1, 1, now) };
+        let entry = Entry { held, ..hold_entry(&self.id, 1, Size::Credits(1), 1, now) };
         self.world.store().hold(entry, now).await.and_then(result)
     }
 
