@@ -177,11 +177,10 @@ impl Store {
             .expression_attribute_values(":until", keys::text(until.to_string()));
         mark = match seen.changing_until {
             Some(before) => mark
-                .condition_expression("changing_until IN (:before, :until)")
+                .condition_expression("changing_until = :before")
                 .expression_attribute_values(":before", keys::text(before.to_string())),
             None => mark.condition_expression(
-                "attribute_exists(pk) \
-                 AND (attribute_not_exists(changing_until) OR changing_until = :until)",
+                "attribute_exists(pk) AND attribute_not_exists(changing_until)",
             ),
         };
         let mut awaited = patience.clone().if_awaited();
