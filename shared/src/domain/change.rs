@@ -15,6 +15,9 @@ use super::time::Time;
 use super::usage::Usage;
 use super::{Credits, Error};
 
+/// The most versions of messages with a later start that a pool keeps.
+const SCHEDULED_VERSIONS_MAX: usize = 8;
+
 /// One change of a pool's terms: its effect on the credits, the terms after it, and its ledger entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -129,7 +132,14 @@ impl Pool {
         if request.starts_later(now) {
             if names_start {
                 terms.scheduled = Some(request.subscription(now)?);
+                terms.scheduled_versions.extend(version);
+                let old = terms.scheduled_versions.len().saturating_sub(SCHEDULED_VERSIONS_MAX);
+                terms.scheduled_versions.drain(..old);
             }
+            return Ok(self.with_terms(terms, now));
+        }
+        if version.is_some_and(|version| terms.scheduled_versions.contains(&version)) {
+            // It is scheduled, or a newer message has replaced it.
             return Ok(self.with_terms(terms, now));
         }
         if !is_late {
@@ -155,6 +165,7 @@ impl Pool {
                 if !is_late {
                     terms.cycle_version = self.terms.billing_version;
                 }
+                terms.named_version = version.filter(|_| names_start);
                 self.change(Effect::Keep, Terms { next, ..terms }, now, now)
             }
         };
@@ -197,7 +208,11 @@ impl Pool {
         request: &SubscriptionRequest,
     ) -> Subscription {
         let is_repeated = request.version == self.terms.billing_version;
-        let is_of_cycle = !is_repeated && !is_late(request.version, self.terms.cycle_version);
+        let newer_than = match request.started_at {
+            Some(_) => self.terms.cycle_version,
+            None => self.terms.cycle_version.max(self.terms.named_version),
+        };
+        let is_of_cycle = !is_repeated && !is_late(request.version, newer_than);
         let seats = if is_of_cycle { request.seats } else { 0 };
         Subscription { granted_seats: current.granted_seats.max(seats), ..current.clone() }
     }
@@ -250,6 +265,7 @@ impl Pool {
         };
         if terms.next.take().is_none() {
             terms.scheduled = None;
+            terms.scheduled_versions = Vec::new();
             terms.billing_version = terms.billing_version.max(terms.start_version);
             terms.cycle_version = terms.billing_version;
         }
@@ -306,6 +322,7 @@ impl Pool {
             account,
             next,
             scheduled,
+            scheduled_versions: Vec::new(),
             billing_version,
             start_version,
             ..self.terms.clone()
@@ -519,6 +536,51 @@ mod tests {
         turn(&mut pool, "2027-02-12T00:00:00Z");
         subscribe(&mut pool, enterprise, "2027-02-13T00:00:00Z");
         assert_eq!((split(&pool), pool.terms.subscription.clone()), ((0, 0), None));
+    }
+
+    #[test]
+    fn a_repeated_or_replaced_start_begins_nothing() {
+        let enterprise = |version: u32, start: &str| {
+            format!(
+                r#"{{"plan":"enterprise","version":{version},"started_at":"{start}T00:00:00Z"}}"#
+            )
+        };
+        let (second, third) = (enterprise(2, "2027-01-20"), enterprise(3, "2027-01-25"));
+        let mut pool = expert(1, "2027-01-10T00:00:00Z");
+        subscribe(&mut pool, &second, "2027-01-12T00:00:00Z");
+        let scheduled = pool.clone();
+        // Its start is less than five minutes ahead.
+        subscribe(&mut pool, &second, "2027-01-19T23:57:00Z");
+        assert_eq!(pool, scheduled, "repeated before its start");
+        turn(&mut pool, "2027-01-20T00:00:00Z");
+        let begun = pool.clone();
+        subscribe(&mut pool, &second, "2027-01-20T00:00:01Z");
+        assert_eq!(pool, begun, "repeated after its start");
+
+        let mut pool = scheduled;
+        subscribe(&mut pool, &third, "2027-01-13T00:00:00Z");
+        let scheduled = pool.clone();
+        subscribe(&mut pool, &second, "2027-01-21T00:00:00Z");
+        assert_eq!(pool, scheduled, "a start that a newer message has replaced");
+        turn(&mut pool, "2027-01-25T00:00:00Z");
+        assert_eq!((pool.epoch, pool.terms.scheduled), (2, None));
+    }
+
+    #[test]
+    fn seats_of_the_subscription_before_a_named_start_are_not_granted_late() {
+        let restart =
+            r#"{"plan":"multichannel_expert","version":3,"started_at":"2027-01-12T00:00:00Z"}"#;
+        let seats = r#"{"plan":"multichannel_expert","version":2,"seats":5}"#;
+        let first = r#"{"plan":"multichannel_expert","version":1}"#;
+        let ends = [[seats, restart], [restart, seats]].map(|order| {
+            let mut pool = Pool::open("t".parse().unwrap());
+            subscribe(&mut pool, first, "2027-01-10T00:00:00Z");
+            for body in order {
+                subscribe(&mut pool, body, "2027-01-12T00:00:01Z");
+            }
+            split(&pool)
+        });
+        assert_eq!(ends, [(400, 0), (400, 0)]);
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub fn old_weeks(now: Time) -> [String; 4] {
     [2, 3, 4, 5].map(|ago| name(number(now).saturating_sub(ago)))
 }
 
+/// The most old counters that one write removes.
+const OLD_MAX: usize = 20;
+
 fn number(now: Time) -> i64 {
     now.timestamp().as_second().div_euclid(WEEK)
 }
@@ -54,6 +57,13 @@ impl Weeks {
     pub fn add(&mut self, spent: Credits, now: Time) {
         let week = self.0.entry(week(now)).or_default();
         *week = week.plus(spent).unwrap_or(Credits::MAX);
+    }
+
+    /// The names of some counters that no forecast needs any more.
+    pub fn old(&self, now: Time) -> impl Iterator<Item = &str> {
+        let needed = [week(now), name(number(now).saturating_sub(1))];
+        let old = self.0.keys().filter(move |name| !needed.contains(name));
+        old.map(String::as_str).take(OLD_MAX)
     }
 
     /// What was spent in the last seven days: all of this week, and of the week before the part that
@@ -114,6 +124,18 @@ mod tests {
         assert_eq!(seven_days("2026-11-18T23:59:59Z"), 10);
         assert_eq!(seven_days("2026-11-19T00:00:00Z"), 10);
         assert_eq!(seven_days("2026-11-26T00:00:00Z"), 0);
+    }
+
+    #[test]
+    fn old_counters_are_all_but_the_last_two() {
+        let weeks = spent(&[
+            ("2025-01-01T00:00:00Z", 1),
+            ("2026-10-30T00:00:00Z", 2),
+            ("2026-11-06T00:00:00Z", 3),
+            ("2026-11-13T00:00:00Z", 4),
+        ]);
+        let old: Vec<_> = weeks.old(at("2026-11-13T00:00:00Z")).collect();
+        assert_eq!(old, ["w2869", "w2965"]);
     }
 
     #[test]

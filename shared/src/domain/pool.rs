@@ -157,6 +157,9 @@ pub struct Pool {
     /// Whether an automatic top-up waits until no purchase is pending.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub top_up_waits: bool,
+    /// The newest event of a top-up that had to wait. Another event follows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_top_up: Option<Id>,
 }
 
 /// What a pool's grants depend on.
@@ -184,6 +187,10 @@ pub struct Terms {
     /// A subscription that begins at its `started_at`, which was in the future.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<Subscription>,
+    /// The versions of the messages that scheduled a subscription since the current one began, the
+    /// last of them. Repeated, they change nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scheduled_versions: Vec<u64>,
     /// The version of the newest message that changed the subscription or closed the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing_version: Option<u64>,
@@ -198,6 +205,10 @@ pub struct Terms {
     /// they arrive in another order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle_version: Option<u64>,
+    /// The version of the message that named the start of the current subscription. Older ones that
+    /// name none mean the subscription before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_version: Option<u64>,
 }
 
 impl Terms {
@@ -280,6 +291,8 @@ impl Pool {
                 start_version: None,
                 cancelled_version: None,
                 cycle_version: None,
+                named_version: None,
+                scheduled_versions: Vec::new(),
             },
             used: Usage::default(),
             tally: Tally::default(),
@@ -292,6 +305,7 @@ impl Pool {
             failed_top_up: None,
             pending_purchases: 0,
             top_up_waits: false,
+            waited_top_up: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A team's plan and its seats, and the request to change them.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::ids::TeamId;
 use super::plans::{GrantTerms, Plan};
@@ -34,6 +35,9 @@ pub struct Subscription {
     pub included_credits: Option<Credits>,
     /// Whether it ends with the current cycle.
     pub cancelled: bool,
+    /// What a newer version stores with it.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
 }
 
 /// The body of `PUT /teams/{team}/subscription`, and the detail of a message of the billing system,
@@ -113,6 +117,7 @@ impl SubscriptionRequest {
             started_at: self.started_at.unwrap_or(now),
             included_credits: self.included_credits,
             cancelled: false,
+            more: Map::new(),
         })
     }
 }

@@ -176,7 +176,7 @@ impl Store {
         now: Time,
     ) -> Result<Vec<Billed>, Error> {
         let mut turn = Turn::default();
-        let billed = self.charge_months_in_turn(team, due, now, &mut turn).await;
+        let billed = Box::pin(self.charge_months_in_turn(team, due, now, &mut turn)).await;
         self.end_turn(team, turn).await;
         billed
     }
@@ -191,7 +191,7 @@ impl Store {
         let mut billed = Vec::new();
         let mut patience = self.patience();
         while !due.is_empty() {
-            let pool = self.pool_within(team, now, &patience).await?;
+            let pool = self.pool_within(team, now, &mut patience, turn).await?;
             if let Err(error) = pool.check_open().and_then(|()| pool.check_running()) {
                 billed.extend(self.refuse(&pool, due, &error, Credits::ZERO, now).await?);
                 return Ok(billed);

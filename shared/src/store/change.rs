@@ -22,7 +22,7 @@ use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::change::Change;
 use crate::domain::hold::Hold;
-use crate::domain::ids::TeamId;
+use crate::domain::ids::{Id, TeamId};
 use crate::domain::owed::GROUPS_USUAL;
 use crate::domain::pool::{Effect, Pool};
 use crate::domain::time::Time;
@@ -45,7 +45,7 @@ pub(super) struct Turn {
     awaited: Option<Time>,
     waits: u32,
     /// The lanes that it has returned, to be opened again.
-    lanes: Vec<Hold>,
+    lanes: HashMap<Id, Hold>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,14 +116,16 @@ impl Store {
         let mut patience = self.patience().if_awaited();
         loop {
             let done = &mut Upkeep::default();
-            let pool = Box::pin(self.with_changes_made(team, now, &mut patience, done)).await?;
+            let pool =
+                Box::pin(self.with_changes_made(team, now, &mut patience, turn, done)).await?;
             let Some(change) = decide(&pool)? else { return Ok(pool) };
             if change.ends_lanes() && !pool.lanes.is_zero() {
                 if !Box::pin(self.return_lanes_in_turn(&pool, now, turn, &patience)).await? {
                     patience.wait(CHANGE_POLL).await?;
                 }
             } else if Box::pin(self.apply(&pool, &change, &mut patience)).await? {
-                return Box::pin(self.with_changes_made(team, now, &mut patience, done)).await;
+                return Box::pin(self.with_changes_made(team, now, &mut patience, turn, done))
+                    .await;
             } else {
                 patience.pause().await?;
             }
@@ -143,7 +145,9 @@ impl Store {
     ) -> Result<bool, Error> {
         let is_ours = self.take_turn(seen, now, turn, patience).await?;
         if is_ours {
-            turn.lanes.extend(Box::pin(self.return_lanes(&seen.team, now, patience)).await?);
+            for lane in Box::pin(self.return_lanes(&seen.team, now, patience)).await? {
+                turn.lanes.insert(lane.id.clone(), lane);
+            }
         }
         Ok(is_ours)
     }
@@ -199,23 +203,29 @@ impl Store {
     pub(super) async fn end_turn(&self, team: &TeamId, turn: Turn) {
         let Some(mark) = turn.mark else { return };
         let patience = Patience::until(Duration::from_secs(MARK_SECONDS.into())).if_awaited();
-        let ended = async {
-            self.reopen_lanes(team, &turn.lanes, mark.at, patience.clone()).await?;
-            self.remove_mark(team, patience).await
-        };
-        if let Err(error) = Box::pin(ended).await {
+        let reopened = self.reopen_lanes(team, turn.lanes, mark.at, patience.clone());
+        if let Err(error) = Box::pin(reopened).await {
             tracing::warn!(%team, %error, "lanes stay closed after a change");
+        }
+        if let Err(error) = self.remove_mark(team, mark, patience).await {
+            tracing::warn!(%team, %error, "a mark stays after a change");
         }
     }
 
-    async fn remove_mark(&self, team: &TeamId, mut patience: Patience) -> Result<(), Error> {
+    async fn remove_mark(
+        &self,
+        team: &TeamId,
+        mark: Mark,
+        mut patience: Patience,
+    ) -> Result<(), Error> {
         let end = self
             .client
             .update_item()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(team)))
             .update_expression("REMOVE changing_until")
-            .condition_expression("attribute_exists(pk)");
+            .condition_expression("changing_until = :own")
+            .expression_attribute_values(":own", keys::text(mark.until.to_string()));
         patiently_within(&mut patience, || async {
             end.clone().send().await.map(drop).or_else(|error| unmet(error).map(drop))
         })
@@ -284,6 +294,9 @@ impl Store {
             expression.set("tally = :tally, used = :unused");
             expression.value(":tally", tally);
             expression.value(":unused", AttributeValue::M(HashMap::new()));
+            for week in seen.weeks.old(change.at) {
+                expression.remove(format!("weeks.{week}"));
+            }
             if change.effect == Effect::Keep {
                 expression.pin(seen);
             }

@@ -139,7 +139,7 @@ impl Store {
                 return Ok(());
             }
             if pool.is_due(now) {
-                self.pool_within(team, now, patience).await?;
+                self.pool_within(team, now, patience, &mut batch.turn).await?;
                 return patience.check();
             }
             if pool.is_changing(present) && !batch.turn.is_ours() && batch.looks < LOOKS_MAX {
@@ -464,8 +464,11 @@ impl Store {
         patience: &mut Patience,
     ) -> Result<(), Error> {
         let team = pool.team.clone();
-        let pool =
-            if pool.is_due(now) { self.pool_within(&team, now, patience).await? } else { pool };
+        let pool = if pool.is_due(now) {
+            self.pool_within(&team, now, patience, &mut batch.turn).await?
+        } else {
+            pool
+        };
         batch.admit(Means {
             credits: pool.balance.credits,
             is_paused: pool.is_paused(),

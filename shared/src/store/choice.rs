@@ -3,10 +3,11 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
 
+use super::access::patiently_within;
 use super::failure::unmet;
 use super::{Store, keys};
 use crate::domain::Error;
-use crate::domain::account::Status;
+use crate::domain::account::{MonitoredAccount, Status};
 use crate::domain::ids::TeamId;
 use crate::domain::pool::{Account, Pool};
 use crate::domain::projection::Projection;
@@ -35,14 +36,15 @@ impl Store {
     pub async fn restart(&self, team: &TeamId, now: Time) -> Result<Restarted, Error> {
         let pool = self.pool(team, now).await?;
         pool.check_open()?;
-        let mut accounts = self.monitored(team).await?;
-        accounts.retain(|account| account.status == Status::Paused);
+        let mut accounts = self.paused_accounts(team).await?;
         if !pool.is_paused() && accounts.is_empty() {
             return Err(Error::NothingToRestart);
         }
         self.view(team, now).await?.pool.check_restart()?;
         if let Some(pause) = pool.pause() {
             self.end_pause(team, pause).await?;
+            // The schedule may have paused one since.
+            accounts = self.paused_accounts(team).await?;
         }
         let billed = Box::pin(self.resume_accounts(team, accounts, now)).await?;
         let count = |is_refused: bool| {
@@ -51,6 +53,12 @@ impl Store {
         };
         let view = self.view(team, now).await?;
         Ok(Restarted { view, resumed: count(false), still_paused: count(true) })
+    }
+
+    async fn paused_accounts(&self, team: &TeamId) -> Result<Vec<MonitoredAccount>, Error> {
+        let mut accounts = self.monitored(team).await?;
+        accounts.retain(|account| account.status == Status::Paused);
+        Ok(accounts)
     }
 
     /// Ends the pause with that number, unless it is over.
@@ -103,7 +111,8 @@ impl Store {
             .table_name(&*self.table)
             .set_key(Some(keys::pool(team)))
             .return_values(ReturnValue::AllNew);
-        let pool = self.patiently(|| async {
+        let mut patience = self.patience().if_awaited();
+        let pool = patiently_within(&mut patience, || async {
             match update.clone().send().await {
                 Ok(done) => Ok(done.attributes),
                 Err(error) => unmet(error).map(|_| None),

@@ -145,7 +145,7 @@ impl Store {
         let team = entry.team.clone();
         let mut patience = self.patience();
         loop {
-            let pool = match self.pool_within(&team, now, &patience).await {
+            let pool = match self.pool_within(&team, now, &mut patience, turn).await {
                 Ok(pool) => pool,
                 Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
                 Err(error) => return Err(error),
@@ -364,7 +364,7 @@ impl Store {
                 return self.released_before(stored.hold, &entry).await;
             }
             // What was captured counts in the cycle in which the hold ends.
-            let pool = self.pool_within(team, now, &patience).await?;
+            let pool = self.pool(team, now).await?;
             let closing =
                 Closing { stored: &stored, status: Status::Released, entries: vec![entry.clone()] };
             let writes = self.close(&pool, vec![closing], now)?;

@@ -164,9 +164,10 @@ impl Lanes {
         self.with(|lanes| {
             if let Some(own) = lanes.get_mut(team) {
                 own.is_closed = false;
-                match lane {
-                    Some(lane) => (own.left, own.expires_at) = (lane.remaining, lane.expires_at),
-                    None => (own.id, own.left) = (new_id(team), Credits::ZERO),
+                if let Some(lane) = lane {
+                    (own.left, own.expires_at) = (lane.remaining, lane.expires_at);
+                } else {
+                    (own.id, own.left) = (new_id(team), Credits::ZERO);
                 }
             }
         });
@@ -325,10 +326,11 @@ impl Store {
     pub(super) async fn reopen_lanes(
         &self,
         team: &TeamId,
-        lanes: &[Hold],
+        lanes: HashMap<Id, Hold>,
         now: Time,
         mut patience: Patience,
     ) -> Result<(), Error> {
+        let lanes: Vec<Hold> = lanes.into_values().collect();
         for lanes in lanes.chunks(LANES_IN_A_WRITE) {
             loop {
                 let Some(pool) = self.read_pool(team).await? else { return Ok(()) };

@@ -58,23 +58,7 @@ impl Store {
                 break;
             }
         }
-        if lanes.iter().any(|lane| lane.expires_at <= now) && !pool.is_changing(now) {
-            // What was spent from a lane shows in the pool once it is returned.
-            let returned = self.return_expired_lanes_alone(&pool, now).await;
-            returned.unwrap_or_else(|error| tracing::warn!(%team, %error, "lanes stay open"));
-        }
         Projection::new(pool, &lanes, holds, now)
-    }
-
-    /// Returns expired lanes unless another process does so, or makes a change.
-    async fn return_expired_lanes_alone(&self, pool: &Pool, now: Time) -> Result<(), Error> {
-        let team = &pool.team;
-        let mut turn = Turn::default();
-        if self.take_turn(pool, now, &mut turn, &self.patience()).await? {
-            self.return_expired_lanes(team, now).await?;
-            self.end_turn(team, turn).await;
-        }
-        Ok(())
     }
 
     /// Makes the due change in one attempt if nothing has to be returned before, so that a team that
@@ -90,18 +74,28 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
     pub async fn pool(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
-        self.pool_within(team, now, &self.patience()).await
+        let pool = async {
+            let (mut patience, mut turn) = (self.patience(), Turn::default());
+            let pool = self.pool_within(team, now, &mut patience, &mut turn).await;
+            if !turn.is_ours() {
+                return pool;
+            }
+            self.end_turn(team, turn).await;
+            self.read_pool(team).await?.ok_or(Error::NotFound("team"))
+        };
+        Box::pin(pool).await
     }
 
-    /// The same as a part of an operation that began at `now`.
+    /// The same as a part of an operation that began at `now` and may have marked the pool.
     pub(super) async fn pool_within(
         &self,
         team: &TeamId,
         now: Time,
-        patience: &Patience,
+        patience: &mut Patience,
+        turn: &mut Turn,
     ) -> Result<Pool, Error> {
-        let (mut patience, mut done) = (patience.clone(), Upkeep::default());
-        Box::pin(self.with_changes_made(team, now, &mut patience, &mut done)).await
+        let done = &mut Upkeep::default();
+        Box::pin(self.with_changes_made(team, now, patience, turn, done)).await
     }
 
     /// Whether the team's account can be used.
@@ -117,17 +111,28 @@ impl Store {
     /// # Errors
     /// Those of [`Store::pool`].
     pub async fn keep_up(&self, team: &TeamId, now: Time) -> Result<Upkeep, Error> {
+        let (mut done, mut turn) = (Upkeep::default(), Turn::default());
+        let kept_up = Box::pin(self.keep_up_in_turn(team, now, &mut turn, &mut done)).await;
+        self.end_turn(team, turn).await;
+        kept_up.map(|()| done)
+    }
+
+    async fn keep_up_in_turn(
+        &self,
+        team: &TeamId,
+        now: Time,
+        turn: &mut Turn,
+        done: &mut Upkeep,
+    ) -> Result<(), Error> {
         let mut patience = self.patience();
-        let mut done = Upkeep::default();
         loop {
-            let pool =
-                Box::pin(self.with_changes_made(team, now, &mut patience, &mut done)).await?;
+            let pool = self.with_changes_made(team, now, &mut patience, turn, done).await?;
             let expired = self.expired_holds(&pool, now).await?;
             if expired.is_empty() {
                 if !pool.lanes.is_zero() {
                     self.return_expired_lanes(team, now).await?;
                 }
-                return Ok(done);
+                return Ok(());
             }
             let returned = self.return_expired(&pool, expired, now, &mut patience).await?;
             done.expired = done.expired.saturating_add(returned);
@@ -141,18 +146,12 @@ impl Store {
         team: &TeamId,
         now: Time,
         patience: &mut Patience,
+        turn: &mut Turn,
         done: &mut Upkeep,
     ) -> Result<Pool, Error> {
-        let mut turn = Turn::default();
         loop {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
-            let Some(change) = pool.due_change(now) else {
-                if !turn.is_ours() {
-                    return Ok(pool);
-                }
-                self.end_turn(team, std::mem::take(&mut turn)).await;
-                continue;
-            };
+            let Some(change) = pool.due_change(now) else { return Ok(pool) };
             if turn.must_wait(&pool, patience.present(now)) {
                 patience.wait(CHANGE_POLL).await?;
                 continue;
@@ -165,10 +164,10 @@ impl Store {
                     patience.pause().await?;
                 }
             } else if expired.is_empty() {
-                if !self.return_lanes_in_turn(&pool, now, &mut turn, patience).await? {
+                if !self.return_lanes_in_turn(&pool, now, turn, patience).await? {
                     patience.wait(CHANGE_POLL).await?;
                 }
-            } else if !self.take_turn(&pool, now, &mut turn, patience).await? {
+            } else if !self.take_turn(&pool, now, turn, patience).await? {
                 patience.wait(CHANGE_POLL).await?;
             } else {
                 let mut awaited = patience.clone().if_awaited();

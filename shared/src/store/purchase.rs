@@ -101,7 +101,7 @@ impl Store {
             update(self.conclude(purchase, Status::Paid, None)?),
             update(self.list(&purchase.entry(now))?),
         ];
-        let mut patience = self.patience();
+        let mut patience = self.patience().if_awaited();
         loop {
             match self.transact(writes.clone(), &mut patience).await?.as_deref() {
                 None | Some([_, Leg::Failed(_), _]) => {
@@ -133,7 +133,7 @@ impl Store {
             .map_err(Error::internal)?;
         let failed =
             vec![update(done), update(self.conclude(purchase, Status::Failed, Some(reason))?)];
-        self.transact(failed, &mut self.patience()).await?;
+        self.transact(failed, &mut self.patience().if_awaited()).await?;
         self.purchase(&purchase.team, &purchase.id).await
     }
 
@@ -148,7 +148,7 @@ impl Store {
         let (credits, now) = (Credits::new(gift.credits.unsigned_abs()), *now);
         let writes =
             vec![update(self.add(team, credits, Source::Gift, now)?), put(self.put_entry(&gift)?)];
-        let mut patience = self.patience();
+        let mut patience = self.patience().if_awaited();
         loop {
             match self.transact(writes.clone(), &mut patience).await?.as_deref() {
                 None => {

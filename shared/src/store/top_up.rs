@@ -37,9 +37,13 @@ impl Store {
                 Err(Error::NotFound(_)) => {}
                 found => return found.map(Some),
             }
+            if pool.waited_top_up.as_ref() == Some(event) {
+                // Another event followed it, or will.
+                return Ok(None);
+            }
             let Some((wanted, after)) = pool.top_up(now) else { return Ok(None) };
             if pool.pending_purchases > 0 {
-                if self.let_top_up_wait(team).await? {
+                if self.let_top_up_wait(team, event).await? {
                     return Ok(None);
                 }
                 continue;
@@ -82,15 +86,16 @@ impl Store {
     }
 
     /// Notes in the pool that a top-up waits for a pending purchase. Whether one is still pending.
-    async fn let_top_up_wait(&self, team: &TeamId) -> Result<bool, Error> {
+    async fn let_top_up_wait(&self, team: &TeamId, event: &Id) -> Result<bool, Error> {
         let wait = self
             .client
             .update_item()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(team)))
-            .update_expression("SET top_up_waits = :yes")
+            .update_expression("SET top_up_waits = :yes, waited_top_up = :event")
             .condition_expression("pending_purchases > :none")
             .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":event", keys::text(event.as_str()))
             .expression_attribute_values(":none", keys::number(0));
         self.patiently(|| async {
             match wait.clone().send().await {
@@ -104,8 +109,7 @@ impl Store {
     /// The update of a pool that still wants a top-up as it was seen, with no purchase pending.
     fn count_top_up(&self, seen: &Pool, wanted: AutoTopUp, after: TopUps) -> Result<Update, Error> {
         let AutoTopUp { below, credits, monthly_limit } = wanted;
-        let set = "SET top_ups = :after, \
-                   pending_purchases = if_not_exists(pending_purchases, :none) + :one \
+        let set = "SET pending_purchases = if_not_exists(pending_purchases, :none) + :one \
                    REMOVE top_up_waits";
         let condition = "terms.account = :active AND settings.auto_top_up.below = :below \
                          AND settings.auto_top_up.credits = :credits \
@@ -126,7 +130,7 @@ impl Store {
     /// The update of a pool after a top-up of it has failed.
     fn end_top_ups(&self, seen: &Pool, failed: &Purchase) -> Result<Update, Error> {
         let after = seen.top_ups.ok_or_else(|| Error::internal("no top-up was counted"))?;
-        let set = "SET top_ups = :after, failed_top_up = :failed, \
+        let set = "SET failed_top_up = :failed, \
                    pending_purchases = pending_purchases - :one";
         self.write_top_ups(seen, after.without(failed), set, "attribute_exists(pk)")?
             .expression_attribute_values(":failed", keys::text(failed.id.as_str()))
@@ -135,7 +139,7 @@ impl Store {
             .map_err(Error::internal)
     }
 
-    /// An update that what is counted must not have changed before.
+    /// An update that also counts; what was counted before must be as it was seen.
     fn write_top_ups(
         &self,
         seen: &Pool,
@@ -143,22 +147,29 @@ impl Store {
         set: &str,
         condition: &str,
     ) -> Result<UpdateBuilder, Error> {
-        let attribute =
-            |top_ups: TopUps| serde_dynamo::to_attribute_value(top_ups).map_err(Error::internal);
-        let unchanged = if seen.top_ups.is_some() {
-            "top_ups = :seen"
+        let (set_top_ups, unchanged) = if seen.top_ups.is_some() {
+            (
+                "top_ups.#month = :month, top_ups.bought = :bought",
+                "top_ups.#month = :seen_month AND top_ups.bought = :seen_bought",
+            )
         } else {
-            "attribute_not_exists(top_ups)"
+            ("top_ups = :top_ups", "attribute_not_exists(top_ups)")
         };
-        let mut update = Update::builder()
+        let set = set.replacen("SET ", &format!("SET {set_top_ups}, "), 1);
+        let update = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&seen.team)))
             .update_expression(set)
-            .condition_expression(format!("{condition} AND {unchanged}"))
-            .expression_attribute_values(":after", attribute(after)?);
-        if let Some(top_ups) = seen.top_ups {
-            update = update.expression_attribute_values(":seen", attribute(top_ups)?);
-        }
-        Ok(update)
+            .condition_expression(format!("{condition} AND {unchanged}"));
+        let Some(before) = seen.top_ups else {
+            let top_ups = serde_dynamo::to_attribute_value(after).map_err(Error::internal)?;
+            return Ok(update.expression_attribute_values(":top_ups", top_ups));
+        };
+        Ok(update
+            .expression_attribute_names("#month", "month")
+            .expression_attribute_values(":month", keys::text(after.month.to_string()))
+            .expression_attribute_values(":bought", keys::number(after.bought.get()))
+            .expression_attribute_values(":seen_month", keys::text(before.month.to_string()))
+            .expression_attribute_values(":seen_bought", keys::number(before.bought.get())))
     }
 }

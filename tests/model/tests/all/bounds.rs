@@ -71,6 +71,22 @@ async fn a_long_series_of_seats_below_the_mark_owes_nothing_without_holds() {
     assert!(size < 1_024, "{size} bytes");
 }
 
+/// Each charge is in a week of its own, and the weeks before are not the last ones any more.
+#[tokio::test]
+async fn a_team_that_charges_every_few_weeks_for_ten_years_stays_small() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "a-team-with-a-name-of-usual-length", 10_000).await;
+    for number in 0..90 {
+        let at = now().plus_seconds(number * 6 * 7 * 24 * 60 * 60);
+        store.keep_up(&team, at).await.unwrap();
+        let charged = charge(&team, &format!("k{number}"), "sms", "sent");
+        store.charge(&team, vec![Entry { at, ..charged }], at).await;
+    }
+    let size = pool_size(&engine, &team).await;
+    assert!(size < 1_024, "{size} bytes");
+}
+
 /// One hold stays open: all that is owed is owed to it, in few groups, and comes back with it.
 #[tokio::test]
 async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {

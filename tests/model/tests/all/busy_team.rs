@@ -35,6 +35,8 @@ struct Scenario {
     lapses: bool,
     /// Whether the account is closed.
     closes: bool,
+    /// The most writers.
+    writers_max: u32,
     /// The most time for a change.
     change_time: Duration,
     /// Whether the process that makes the change dies, and another one makes it again. The lanes that
@@ -50,6 +52,7 @@ const SCENARIO: Scenario = Scenario {
     granted: |_| 0,
     lapses: false,
     closes: false,
+    writers_max: 256,
     change_time: Duration::from_secs(2),
     dies: false,
 };
@@ -66,7 +69,7 @@ const AFTER_A_DEATH: Duration = Duration::from_secs(7);
 /// Makes the changes under each load.
 fn check(scenario: Scenario, make: impl AsyncFn(&Team) -> Vec<Change> + Copy) {
     let mut runs: Vec<Figures> = Vec::new();
-    for (writers, default) in LOADS {
+    for (writers, default) in LOADS.into_iter().filter(|it| it.0 <= scenario.writers_max) {
         for seed in seeds(default) {
             let began_at = scenario.began_at.parse().unwrap();
             let run = physics::run(seed, Nature::CALM, began_at, async |world| {
@@ -143,6 +146,25 @@ fn several_changes_come_at_once() {
             timed("hold", team.hold(3_000)),
         );
         vec![one, two, gift, hold]
+    });
+}
+
+#[test]
+fn the_plan_changes_while_a_hold_is_taken() {
+    // One waits for the other. The balance is low afterwards, so that lanes stay closed.
+    let (change_time, writers_max) = (SCENARIO.change_time * 2, 128);
+    let purchased = |writers| 30 * spent_in_a_second(writers);
+    let scenario = Scenario { purchased, change_time, writers_max, ..OTHER_PLAN };
+    check(scenario, async |team| {
+        let hold = async {
+            let credits = team.balance().await?.balance.credits.get();
+            Box::pin(team.hold(credits / 10 * 9)).await
+        };
+        let (plan, hold) = tokio::join!(
+            timed("plan", team.subscribe("enterprise", 1)),
+            timed("hold", Box::pin(hold)),
+        );
+        vec![plan, hold]
     });
 }
 

@@ -119,12 +119,16 @@ pub async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
 }
 
 #[test]
-fn a_lane_that_nobody_uses_goes_back_after_seconds() {
+fn a_read_counts_an_expired_lane_and_the_schedule_returns_it() {
     calm(async |world| {
         let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
-        // Its owner has crashed, and nobody calls it back.
+        // Its owner has crashed.
         sleep(Duration::from_secs(6)).await;
-        world.store().view(&team, world.now()).await.unwrap();
+        let _ = world.tally();
+        let view = world.store().view(&team, world.now()).await.unwrap();
+        assert_eq!((view.pool.lanes, view.pool.balance.free().get()), (Credits::ZERO, 390));
+        assert_eq!(world.tally().write_units, 0, "a read writes nothing");
+        world.store().keep_up(&team, world.now()).await.unwrap();
         let pool = world.store().pool(&team, world.now()).await.unwrap();
         assert_eq!((pool.lanes, pool.balance.credits.get()), (Credits::ZERO, 3_390));
         assert_eq!(pool.balance.free().get(), 390);

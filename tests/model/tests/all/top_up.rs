@@ -279,6 +279,10 @@ fn a_top_up_waits_for_a_pending_purchase() {
             let came = bring(&till, &due(&team, 2).1).await;
             assert_eq!(came["purchase"]["status"] == "paid", due_again, "{came}");
             assert_eq!(due_so_far(&world, &mut records).await, due_now, "once");
+            let spent = charge(&team, "late", "sms", "sent");
+            store.charge(&team, vec![Entry { credits: -100, ..spent }], now()).await;
+            let again = bring(&till, &due(&team, 1).1).await;
+            assert_eq!(again, json!({ "purchase": null }), "the first event comes again");
         })
         .unwrap();
     }

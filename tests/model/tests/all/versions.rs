@@ -11,7 +11,7 @@ use refill::Summary;
 use serde_json::json;
 use shared::domain::entry::Kind;
 use shared::domain::ids::TeamId;
-use shared::domain::purchase::{GiftRequest, Purchase};
+use shared::domain::purchase::{GiftRequest, Purchase, Status};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
@@ -172,6 +172,47 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     );
     assert!(has_newer(&client, keys::closed_hold(&team, &hold_id(&team, 1))).await);
     assert!(has_newer(&client, keys::account(&team, &"acme".parse().unwrap())).await);
+}
+
+/// A subscription that is scheduled takes all its attributes along when it begins, and none of the one
+/// before it.
+#[tokio::test]
+async fn a_scheduled_subscription_of_a_newer_version_begins_with_all_it_has() {
+    let engine = Engine::in_memory().await.unwrap();
+    let (store, client) = (engine.store(), engine.client());
+    let team = team_with(&store, "t", 1_000).await;
+    let later = format!(r#"{{"plan":"enterprise","started_at":"{NEXT_CYCLE}"}}"#);
+    let later = serde_json::from_str(&later).unwrap();
+    store.change(&team, now(), |pool| pool.subscribe(&later, now())).await.unwrap();
+    let set = "SET terms.scheduled.newer = :newer, terms.subscription.older = :newer";
+    let note = map(&[("of", keys::text("a newer version")), ("number", keys::number(7))]);
+    update(&client, keys::pool(&team), set, &[(":newer", note.clone())]).await;
+    store.keep_up(&team, NEXT_CYCLE.parse().unwrap()).await.unwrap();
+    let stored = item(&client, keys::pool(&team)).await;
+    let subscription = stored["terms"].as_m().unwrap()["subscription"].as_m().unwrap();
+    assert_eq!(subscription["plan"], keys::text("enterprise"));
+    assert_eq!((subscription.get("newer"), subscription.get("older")), (Some(&note), None));
+}
+
+/// What counts top-ups has an attribute more: they go on, and fail, as before.
+#[tokio::test]
+async fn top_ups_are_counted_beside_attributes_of_a_newer_version() {
+    let engine = Engine::in_memory().await.unwrap();
+    let (store, client) = (engine.store(), engine.client());
+    let team = team_with(&store, "t", 100).await;
+    let settings = r#"{"low_balance_threshold":10,
+        "auto_top_up":{"below":9000,"credits":200,"monthly_limit":2000}}"#;
+    store.set(&team, &serde_json::from_str(settings).unwrap(), now()).await.unwrap();
+    let first = store.begin_top_up(&team, &"e_1".parse().unwrap(), now()).await.unwrap().unwrap();
+    store.settle(&first, now()).await.unwrap();
+    let set = "SET top_ups.newer = :newer";
+    update(&client, keys::pool(&team), set, &[(":newer", newer())]).await;
+    let second = store.begin_top_up(&team, &"e_2".parse().unwrap(), now()).await.unwrap().unwrap();
+    let failed = store.fail(&second, "declined").await.unwrap();
+    assert_eq!(failed.status, Status::Failed);
+    let stored = item(&client, keys::pool(&team)).await;
+    let top_ups = stored["top_ups"].as_m().unwrap();
+    assert_eq!((&top_ups["bought"], &top_ups[NEWER]), (&keys::number(200), &newer()));
 }
 
 /// The relay reads what a newer version wrote, item by item.
