@@ -20,7 +20,7 @@ use figures::{Change, Figures};
 use load::{Team, spent_in_a_second};
 
 /// The numbers of writers, and the seeds that run by default.
-const LOADS: [(u32, Range<u64>); 5] = [(8, 0..1), (32, 0..1), (64, 0..1), (128, 1..2), (256, 0..1)];
+const LOADS: [(u32, Range<u64>); 5] = [(8, 0..1), (32, 0..1), (64, 0..1), (128, 1..2), (256, 2..3)];
 
 /// The changes of a run, and the requirements on it.
 #[derive(Clone, Copy)]
@@ -154,7 +154,7 @@ fn the_plan_changes_while_a_hold_is_taken() {
     // One waits for the other. The balance is low afterwards, so that lanes stay closed.
     let (change_time, writers_max) = (SCENARIO.change_time * 2, 128);
     let purchased = |writers| 30 * spent_in_a_second(writers);
-    let scenario = Scenario { purchased, change_time, writers_max, ..OTHER_PLAN };
+    let scenario = Scenario { purchased, writers_max, change_time, ..OTHER_PLAN };
     check(scenario, async |team| {
         let hold = async {
             let credits = team.balance().await?.balance.credits.get();

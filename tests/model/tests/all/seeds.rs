@@ -271,7 +271,7 @@ async fn live(world: World, seed: u64) {
     }
     assert!(late.done.iter().all(|source| !done.contains_key(source)), "seed {seed}: done again");
     sleep(Duration::from_secs(30)).await;
-    check(&store, &team, world.now(), seed, done.keys().chain(&late.done)).await;
+    Box::pin(check(&store, &team, world.now(), seed, done.keys().chain(&late.done))).await;
 }
 
 /// Looks at what is left of a life.
