@@ -7,9 +7,9 @@ use serde_json::{Map, Number, Value, json};
 use shared::domain::Error;
 use shared::domain::catalogue::prices;
 use shared::domain::hold::Work;
-use shared::domain::ids::TeamId;
 use shared::domain::usage::Usage;
-use shared::http::{App, Body, Caller, Path};
+use shared::http::permission::Read;
+use shared::http::{App, Body, NoQuery, Permitted};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,11 +22,10 @@ struct EstimateRequest {
 /// before it.
 pub(super) async fn estimate(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { team, .. }: Permitted<Read>,
+    _: NoQuery,
     body: Body,
 ) -> Result<Json<Value>, Error> {
-    caller.may_use(&team)?;
     let EstimateRequest { leads, actions } = body.parse()?;
     let work = Work { leads, actions };
     let now = app.clock.now();

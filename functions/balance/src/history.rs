@@ -17,7 +17,8 @@ use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::{Id, TeamId, UserId};
 use shared::domain::time::Time;
-use shared::http::{App, Caller, Path, Query};
+use shared::http::permission::Read;
+use shared::http::{App, Permitted, Query};
 use shared::store::Store;
 use shared::store::history::{Page, Position, Selection};
 
@@ -52,12 +53,10 @@ struct HistoryPage {
 
 pub(super) async fn history(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { team, .. }: Permitted<Read>,
     Query(query): Query<HistoryQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    caller.may_use(&team)?;
     let mut selection = query.selection()?;
     if !(1..=MAX_LIMIT).contains(&query.limit) {
         return Err(Error::invalid("limit", format!("must be 1 to {MAX_LIMIT}")));

@@ -5,17 +5,22 @@ mod history;
 mod usage;
 
 use axum::extract::{FromRef, State};
+use axum::http::{HeaderName, header};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use jiff::civil::Date;
+use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::domain::catalogue::{self, PriceList};
+use shared::domain::catalogue;
 use shared::domain::cycle::Cycle;
-use shared::domain::ids::TeamId;
 use shared::domain::plans::{PLANS, PlanView};
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{Amount, CENTS_PER_CREDIT, CURRENCY, Limits};
+use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::http::{App, Caller, Path};
+use shared::http::permission::Read;
+use shared::http::{App, Caller, NoQuery, Permitted, Query};
 
 #[derive(Clone, Debug, FromRef)]
 struct Window {
@@ -39,10 +44,9 @@ pub fn routes(app: App, limits: Limits) -> Router {
 
 async fn balance(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { team, .. }: Permitted<Read>,
+    _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    caller.may_use(&team)?;
     let view = app.store.view(&team, app.clock.now()).await?;
     Ok(Json(balance_view(&view.pool, view.held())))
 }
@@ -70,7 +74,11 @@ fn balance_view(pool: &Pool, held: Credits) -> Value {
 }
 
 /// The caller's own team in the shape of lemlist's public API. Gifted credits count as paid ones.
-async fn own_credits(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Error> {
+async fn own_credits(
+    State(app): State<App>,
+    caller: Caller,
+    _: NoQuery,
+) -> Result<Json<Value>, Error> {
     let pool = app.store.view(caller.team()?, app.clock.now()).await?.pool;
     let plan = pool.terms.subscription.as_ref().map(|subscription| subscription.plan.as_str());
     let is_trial = plan == Some("free_trial");
@@ -89,16 +97,32 @@ async fn own_credits(State(app): State<App>, caller: Caller) -> Result<Json<Valu
     })))
 }
 
-async fn prices(State(app): State<App>, _: Caller) -> Result<Json<&'static PriceList>, Error> {
-    catalogue::prices(app.clock.now()).map(Json)
+/// Anybody may read the catalogue, and keep it for a while.
+const CATALOGUE_IS_PUBLIC: [(HeaderName, &str); 1] =
+    [(header::CACHE_CONTROL, "public, max-age=300")];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CatalogueQuery {
+    /// The day (UTC) to show the catalogue of; today if it is left out.
+    at: Option<Date>,
 }
 
-async fn plans(_: Caller) -> Json<Value> {
+async fn prices(
+    State(app): State<App>,
+    Query(query): Query<CatalogueQuery>,
+) -> Result<impl IntoResponse, Error> {
+    let at = query.at.map_or_else(|| app.clock.now(), Time::start_of);
+    Ok((CATALOGUE_IS_PUBLIC, Json(catalogue::prices(at)?)))
+}
+
+/// The plans are the same on every day.
+async fn plans(Query(_): Query<CatalogueQuery>) -> impl IntoResponse {
     let plans: Vec<PlanView> = PLANS.iter().copied().map(PlanView::from).collect();
-    Json(json!({ "plans": plans }))
+    (CATALOGUE_IS_PUBLIC, Json(json!({ "plans": plans })))
 }
 
-async fn purchase_options(State(limits): State<Limits>, _: Caller) -> Json<Value> {
+async fn purchase_options(State(limits): State<Limits>, _: Caller, _: NoQuery) -> Json<Value> {
     let presets: Vec<Value> = limits
         .presets
         .iter()

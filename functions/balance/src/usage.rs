@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::cycle::Cycle;
 use shared::domain::forecast::Forecast;
-use shared::domain::ids::TeamId;
 use shared::domain::pool::Pool;
 use shared::domain::projection::Projection;
 use shared::domain::purchase::Amount;
 use shared::domain::statement::{Spending, Statement};
 use shared::domain::time::Time;
 use shared::domain::usage::ActionUsage;
-use shared::http::{App, Caller, Path, Query};
+use shared::http::permission::Read;
+use shared::http::{App, Permitted, Query};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,11 +27,9 @@ pub(super) struct UsageQuery {
 
 pub(super) async fn usage(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { team, .. }: Permitted<Read>,
     Query(query): Query<UsageQuery>,
 ) -> Result<Json<Value>, Error> {
-    caller.may_use(&team)?;
     let now = app.clock.now();
     let view = app.store.view(&team, now).await?;
     let pool = view.with_open_holds_counted(now);

@@ -20,7 +20,9 @@ use shared::domain::entry::Entry;
 use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
 use shared::http::extract::parse;
-use shared::http::{App, Body, Caller, Path, Problem, answer, idempotency_key, serve};
+use shared::http::{
+    App, Body, Caller, NoQuery, Permitted, Problem, answer, idempotency_key, permission, serve,
+};
 use shared::store::charge::Outcome;
 use shared::store::patience::within;
 
@@ -38,12 +40,11 @@ pub fn routes(app: App) -> Router {
 
 async fn charge(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { caller, team, .. }: Permitted<permission::Charge>,
+    _: NoQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    caller.may_use(&team)?;
     let key = idempotency_key(&headers)?;
     let request: ChargeRequest = body.parse()?;
     request.check_address(false)?;
@@ -103,11 +104,10 @@ impl From<Outcome> for Answer {
 /// does not keep the others from being made.
 async fn charge_batch(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { caller, team, .. }: Permitted<permission::Charge>,
+    _: NoQuery,
     body: Body,
 ) -> Result<Json<Results>, Error> {
-    caller.may_use(&team)?;
     let Batch { charges } = body.parse()?;
     if !(1..=MAX_BATCH).contains(&charges.len()) {
         return Err(Error::invalid("charges", format!("must be 1 to {MAX_BATCH} charges")));

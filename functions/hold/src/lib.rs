@@ -6,12 +6,14 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde_json::Value;
 use shared::domain::Error;
 use shared::domain::catalogue::prices;
 use shared::domain::hold::{HoldRequest, HoldView};
-use shared::domain::ids::{Id, TeamId};
-use shared::http::{App, Body, Caller, Path, answer, idempotency_key};
+use shared::domain::ids::Id;
+use shared::http::permission::{Charge, Read};
+use shared::http::{App, Body, NoQuery, Path, Permitted, answer, idempotency_key};
 use shared::store::charge::Outcome;
 use shared::store::hold::Release;
 
@@ -24,14 +26,18 @@ pub fn routes(app: App) -> Router {
         .with_state(app)
 }
 
+#[derive(Deserialize)]
+struct Segments {
+    hold: Id,
+}
+
 async fn reserve(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { caller, team, .. }: Permitted<Charge>,
+    _: NoQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    caller.may_use(&team)?;
     let key = idempotency_key(&headers)?;
     let request: HoldRequest = body.parse()?;
     let now = app.clock.now();
@@ -46,21 +52,21 @@ async fn reserve(
 
 async fn look(
     State(app): State<App>,
-    caller: Caller,
-    Path((team, id)): Path<(TeamId, Id)>,
+    Permitted { team, .. }: Permitted<Read>,
+    Path(Segments { hold: id }): Path<Segments>,
+    _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    caller.may_use(&team)?;
     let hold = app.store.look_at_hold(&team, &id).await?;
     Ok(Json(answer::one("hold", HoldView::at(hold, app.clock.now()))))
 }
 
 async fn release(
     State(app): State<App>,
-    caller: Caller,
-    Path((team, id)): Path<(TeamId, Id)>,
+    Permitted { caller, team, .. }: Permitted<Charge>,
+    Path(Segments { hold: id }): Path<Segments>,
+    _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    caller.may_use(&team)?;
     let by = Release { key: idempotency_key(&headers)?, user: caller.sub };
     let now = app.clock.now();
     let (hold, was_before) = app.store.release(&team, &id, &by, now).await?;

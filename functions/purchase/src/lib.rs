@@ -16,11 +16,12 @@ use lambda_http::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use shared::domain::ids::{Id, TeamId};
+use shared::domain::ids::Id;
 use shared::domain::purchase::{Amount, Limits, Purchase, Status};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::http::{App, Body, Caller, Path, answer, idempotency_key, serve};
+use shared::http::permission::{Administer, Belong, Read};
+use shared::http::{App, Body, NoQuery, Path, Permitted, answer, idempotency_key, serve};
 use shared::store::patience::within;
 
 use payments::{Payment, Payments};
@@ -50,6 +51,11 @@ pub fn routes(till: Till) -> Router {
         .route("/teams/{team}/purchases/{id}", get(look).delete(refund))
         .route("/teams/{team}/purchases/{id}/refund", post(refund))
         .with_state(till)
+}
+
+#[derive(Deserialize)]
+struct Segments {
+    id: Id,
 }
 
 #[derive(Deserialize)]
@@ -89,12 +95,11 @@ impl PurchaseView {
 
 async fn buy(
     State(till): State<Till>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { caller, team, .. }: Permitted<Administer>,
+    _: NoQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    caller.may_buy(&team)?;
     let key = idempotency_key(&headers)?;
     let PurchaseRequest { credits } = body.parse()?;
     let asked = Purchase::new(&team, key, caller.sub, credits, till.app.clock.now());
@@ -140,16 +145,15 @@ impl Till {
 
 async fn look(
     State(app): State<App>,
-    caller: Caller,
-    Path((team, id)): Path<(TeamId, Id)>,
+    Permitted { team, .. }: Permitted<Read>,
+    Path(Segments { id }): Path<Segments>,
+    _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    caller.is_of(&team)?;
     let purchase = app.store.purchase(&team, &id).await?;
     Ok(Json(answer::one("purchase", PurchaseView::new(purchase, None))))
 }
 
-async fn refund(caller: Caller, Path((team, _)): Path<(TeamId, Id)>) -> Result<(), Error> {
-    caller.is_of(&team)?;
+async fn refund(_: Permitted<Belong>, _: Path<Segments>, _: NoQuery) -> Result<(), Error> {
     Err(Error::Forbidden(
         "Purchased credits are not refunded; they stay usable as long as the account exists.",
     ))

@@ -22,7 +22,8 @@ use shared::domain::pool::{Pool, Terms};
 use shared::domain::purchase::{GiftRequest, Limits};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
-use shared::http::{App, Body, Caller, Path, Query, answer, idempotency_key, serve};
+use shared::http::permission::{Manage, Read};
+use shared::http::{App, Body, NoQuery, Permitted, Query, answer, idempotency_key, serve};
 use shared::store::patience::within;
 
 pub use messages::take_in;
@@ -54,20 +55,18 @@ pub fn routes(app: App, limits: Limits) -> Router {
 
 async fn get_subscription(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { team, .. }: Permitted<Read>,
+    _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    caller.may_see(&team)?;
     view(&app.store.view(&team, app.clock.now()).await?.pool)
 }
 
 async fn put_subscription(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { team, .. }: Permitted<Manage>,
+    _: NoQuery,
     body: Body,
 ) -> Result<Json<Value>, Error> {
-    caller.may_manage()?;
     let request: SubscriptionRequest = body.parse()?;
     if request.team.is_some() {
         return Err(Error::invalid("team", "stands in the path"));
@@ -105,11 +104,9 @@ struct CancelQuery {
 
 async fn cancel(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { team, .. }: Permitted<Manage>,
     Query(query): Query<CancelQuery>,
 ) -> Result<Json<Value>, Error> {
-    caller.may_manage()?;
     let now = app.clock.now();
     let cancel = |pool: &Pool| match pool.cancel(query.version, now)? {
         // A message may come before what it cancels; who calls is told that there is nothing.
@@ -119,12 +116,20 @@ async fn cancel(
     view(&app.store.change(&team, now, cancel).await?)
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CloseQuery {
+    confirm: String,
+}
+
 async fn close(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { team, .. }: Permitted<Manage>,
+    Query(query): Query<CloseQuery>,
 ) -> Result<Json<Value>, Error> {
-    caller.may_manage()?;
+    if query.confirm != team.as_str() {
+        return Err(Error::invalid("confirm", "must be the team's id, because a closing is final"));
+    }
     let now = app.clock.now();
     let pool = app.store.change(&team, now, |pool| Ok(pool.close(None, now))).await?;
     Ok(Json(json!({ "team": pool.team, "account": pool.terms.account })))
@@ -132,12 +137,11 @@ async fn close(
 
 async fn gift(
     State(app): State<App>,
-    caller: Caller,
-    Path(team): Path<TeamId>,
+    Permitted { caller, team, .. }: Permitted<Manage>,
+    _: NoQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    caller.may_manage()?;
     let key = idempotency_key(&headers)?;
     let request: GiftRequest = body.parse()?;
     let entry = request.entry(&team, key, caller.sub, app.clock.now())?;

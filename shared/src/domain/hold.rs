@@ -83,7 +83,7 @@ pub struct Hold {
     pub reference: Option<Reference>,
 }
 
-/// What a hold is sized for: so many leads, each action on each of them, all of them successful.
+/// What a hold is sized for: so many leads, each action once on each of them, all of them successful.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// How many leads, 1 to a million.
@@ -96,7 +96,8 @@ impl Work {
     /// What it costs at most.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an action that the list does not have, for none, and for too many leads.
+    /// [`Error::Invalid`] for an action that the list does not have or that is named twice, for no
+    /// action, and for too many leads.
     pub fn maximum(&self, list: &PriceList) -> Result<Credits, Error> {
         self.cost(list, |_, credits| credits)
     }
@@ -128,6 +129,9 @@ impl Work {
         let mut sum = Credits::ZERO;
         for (index, action) in self.actions.iter().enumerate() {
             let field = || format!("actions[{index}]");
+            if self.actions.iter().take(index).any(|before| before == action) {
+                return Err(Error::invalid(field(), format!("`{action}` is named before")));
+            }
             let price = list
                 .price(action)
                 .map_err(|_| Error::invalid(field(), format!("unknown action `{action}`")))?;

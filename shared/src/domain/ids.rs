@@ -32,7 +32,7 @@ macro_rules! text {
 
             fn try_from(text: String) -> Result<Self, InvalidText> {
                 let fits = (1..=$max).contains(&text.chars().count());
-                if fits && text.chars().all($allowed) {
+                if fits && $allowed(&text) {
                     Ok(Self(text))
                 } else {
                     Err(InvalidText($rule))
@@ -56,25 +56,37 @@ macro_rules! text {
     };
 }
 
-const fn is_id(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '@' | '-')
+/// In a path, `.` and `..` stand for something else.
+fn is_id(text: &str) -> bool {
+    let is_allowed =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '@' | '-');
+    text.chars().all(is_allowed) && !matches!(text, "." | "..")
 }
 
-fn is_printable(c: char) -> bool {
-    !c.is_control()
+fn is_printable(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+fn is_printable_ascii(text: &str) -> bool {
+    text.is_ascii() && is_printable(text)
+}
+
+fn is_made_id(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
 text!(
-    /// A team: 1 to 64 letters, digits or `. _ : @ -`, so that it can stand in a key and a path.
+    /// A team: 1 to 64 letters, digits or `. _ : @ -`, so that it can stand in a key and a path; not `.`
+    /// or `..`.
     TeamId, 1..=64, is_id, "1 to 64 letters, digits or . _ : @ -"
 );
 text!(
-    /// A monitored account, as the product names it: 1 to 64 letters, digits or `. _ : @ -`.
+    /// A monitored account, as the product names it: 1 to 64 letters, digits or `. _ : @ -`; not `.` or `..`.
     AccountId, 1..=64, is_id, "1 to 64 letters, digits or . _ : @ -"
 );
 text!(
-    /// A person or a machine client, as its token's `sub` names it: 1 to 128 printable characters.
-    UserId, 1..=128, is_printable, "1 to 128 printable characters"
+    /// A person or a machine client, as its token's `sub` names it: 1 to 255 printable ASCII characters.
+    UserId, 1..=255, is_printable_ascii, "1 to 255 printable ASCII characters"
 );
 text!(
     /// A caller's idempotency key: 1 to 255 printable characters.
@@ -86,8 +98,7 @@ text!(
 );
 text!(
     /// The id of a ledger entry or of what an entry came from: 1 to 64 letters, digits, `_` or `-`.
-    Id, 1..=64, |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
-    "1 to 64 letters, digits, _ or -"
+    Id, 1..=64, is_made_id, "1 to 64 letters, digits, _ or -"
 );
 
 impl From<Id> for Key {
@@ -116,6 +127,13 @@ impl Id {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_step_is_no_id() {
+        assert!([".", ".."].iter().all(|text| text.parse::<TeamId>().is_err()));
+        assert!([".", ".."].iter().all(|text| text.parse::<AccountId>().is_err()));
+        assert!("...".parse::<TeamId>().is_ok());
+    }
 
     #[test]
     fn a_key_counts_characters_not_bytes() {

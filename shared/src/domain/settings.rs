@@ -1,6 +1,8 @@
 //! What a team's admins choose: when to be told of low credits, and when to buy more by itself.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::hold::MAX_HOLD;
 use super::purchase::Limits;
@@ -41,7 +43,7 @@ pub struct AutoTopUp {
 pub struct SettingsRequest {
     #[serde(default = "low")]
     low_balance_threshold: Credits,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     auto_top_up: Option<AutoTopUpRequest>,
 }
 
@@ -51,6 +53,16 @@ struct AutoTopUpRequest {
     below: Credits,
     credits: Credits,
     monthly_limit: Credits,
+}
+
+/// A JSON object or null. serde would take an array for a struct's fields in their order.
+fn object<'de, T, D>(input: D) -> Result<Option<T>, D::Error>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let object = Option::<serde_json::Map<String, Value>>::deserialize(input)?;
+    object.map(|object| serde_json::from_value(object.into())).transpose().map_err(D::Error::custom)
 }
 
 impl From<SettingsRequest> for Settings {

@@ -12,22 +12,33 @@ use crate::domain::purchase::Limits;
 use crate::domain::time::Time;
 use crate::store::Store;
 
-/// The table and the time.
+use super::identity::ClaimNames;
+
+/// The table, the time, and how tokens name things.
 #[derive(Clone, Debug, FromRef)]
 pub struct App {
     /// The credits table.
     pub store: Store,
     /// The time.
     pub clock: Clock,
+    /// The names of the claims in tokens.
+    pub claims: ClaimNames,
 }
 
 impl App {
-    /// A function's own: the table from its environment, the system's time.
+    /// With the standard names of claims.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock, claims: ClaimNames::default() }
+    }
+
+    /// A function's own: the table and the claims from its environment, the system's time.
     ///
     /// # Errors
     /// [`crate::aws::connect::Missing`] for a variable that is not set.
     pub fn from_env() -> Result<Self, crate::aws::connect::Missing> {
-        Ok(Self { store: Store::from_env()?, clock: Clock::system() })
+        let claims = ClaimNames::from_env();
+        Ok(Self { store: Store::from_env()?, clock: Clock::system(), claims })
     }
 }
 

@@ -1,9 +1,15 @@
 //! What a request carries, read strictly: whatever is not as the contract says is refused.
 
+use std::fmt::Display;
+
 use axum::body::Bytes;
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use mime::Mime;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::Error;
@@ -18,9 +24,16 @@ pub const MAX_BODY: usize = 2 * 1024 * 1024;
 pub struct Path<T>(pub T);
 
 /// The query's parameters.
-#[derive(Clone, Copy, Debug, FromRequestParts)]
-#[from_request(via(axum::extract::Query), rejection(Error))]
+#[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
+
+/// A query without parameters.
+pub type NoQuery = Query<NoParameters>;
+
+/// No parameters.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoParameters {}
 
 /// A JSON body that is not parsed yet, so that a handler can first ask who is calling.
 #[derive(Clone, Debug)]
@@ -28,13 +41,29 @@ pub struct Body(Bytes);
 
 impl From<PathRejection> for Error {
     fn from(rejection: PathRejection) -> Self {
-        Self::invalid("path", rejection.body_text())
+        let detail = rejection.body_text();
+        let PathRejection::FailedToDeserializePathParams(failed) = rejection else {
+            return Self::invalid("path", detail);
+        };
+        match failed.into_kind() {
+            ErrorKind::DeserializeError { key, message, .. } => Self::invalid(key, message),
+            ErrorKind::InvalidUtf8InPathParam { key } => Self::invalid(key, "must be UTF-8"),
+            _ => Self::invalid("path", detail),
+        }
     }
 }
 
-impl From<QueryRejection> for Error {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::invalid("query", rejection.body_text())
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let query = parts.uri.query().unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        let input = serde_urlencoded::Deserializer::new(pairs);
+        let parsed = serde_path_to_error::deserialize(input).map_err(|error| {
+            Error::invalid(field(error.path(), error.inner(), "query"), error.inner().to_string())
+        })?;
+        Ok(Self(parsed))
     }
 }
 
@@ -58,18 +87,25 @@ pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
         return Err(Error::invalid("body", "must be a JSON object"));
     }
     let mut input = serde_json::Deserializer::from_slice(json);
-    let parsed = serde_path_to_error::deserialize(&mut input)
-        .map_err(|error| Error::invalid(field(error.path()), error.inner().to_string()))?;
+    let parsed = serde_path_to_error::deserialize(&mut input).map_err(|error| {
+        Error::invalid(field(error.path(), error.inner(), "body"), error.inner().to_string())
+    })?;
     input.end().map_err(|error| Error::invalid("body", error.to_string()))?;
     Ok(parsed)
 }
 
-/// The name of the field, as far as it is known.
-fn field(path: &serde_path_to_error::Path) -> String {
+/// The path of the field that an error is about, as far as it is known; else of the `whole`.
+fn field(path: &serde_path_to_error::Path, error: &impl Display, whole: &str) -> String {
     let path = path.to_string();
-    match path.trim_end_matches(['?', '.']) {
-        "" => "body".to_owned(),
-        known => known.to_owned(),
+    let path = path.trim_end_matches(['?', '.']);
+    let error = error.to_string();
+    // serde knows the path of the object that lacks a field, and names the field in its message.
+    let missing = error.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
+    match (path, missing) {
+        ("", Some((missing, _))) => missing.to_owned(),
+        ("", None) => whole.to_owned(),
+        (path, Some((missing, _))) => format!("{path}.{missing}"),
+        (path, None) => path.to_owned(),
     }
 }
 
@@ -77,7 +113,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        if !is_json(request.headers()) {
+        if !is_plain_json(request.headers()) {
             return Err(Error::UnsupportedMediaType);
         }
         Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
@@ -90,10 +126,19 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = media_type.and_then(|value| value.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+/// Whether the body is JSON in UTF-8 as it is, without a content encoding.
+fn is_plain_json(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    let is_encoded =
+        encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let media_type: Option<Mime> = text(header::CONTENT_TYPE).and_then(|text| text.parse().ok());
+    let is_utf8 = |charset: mime::Name<'_>| charset == mime::UTF_8;
+    !is_encoded
+        && media_type.is_some_and(|media_type| {
+            media_type.essence_str() == mime::APPLICATION_JSON
+                && media_type.get_param(mime::CHARSET).is_none_or(is_utf8)
+        })
 }
 
 /// The header `Idempotency-Key`.

@@ -4,10 +4,12 @@ pub mod answer;
 pub mod app;
 pub mod extract;
 pub mod identity;
+pub mod permission;
 pub mod problem;
 pub mod serve;
 
 pub use app::{App, Clock};
-pub use extract::{Body, Path, Query, idempotency_key};
-pub use identity::Caller;
+pub use extract::{Body, NoQuery, Path, Query, idempotency_key};
+pub use identity::{Caller, ClaimNames};
+pub use permission::Permitted;
 pub use problem::Problem;

@@ -10,6 +10,9 @@ use crate::domain::{Credits, Error};
 /// After how many seconds a caller may try again when we were too busy.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// How a caller authenticates.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+
 /// A refusal as a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -58,12 +61,13 @@ impl From<&Error> for Problem {
             }
             Error::NotFound(_) => (404, "/problems/not-found", "Not found", json!({})),
             Error::MethodNotAllowed => {
-                (405, "/problems/not-found", "Method not allowed", json!({}))
+                (405, "/problems/method-not-allowed", "Method not allowed", json!({}))
             }
             Error::AccountClosed => (409, "/problems/account-closed", "Account closed", json!({})),
             Error::EnrichmentPaused => {
-                let detail = "Enrichment is paused for the team because its credits ran out. Once it \
-                              has credits, anybody of the team can restart it: POST \
+                let detail = "Enrichment is paused for the team: an enrichment charge was refused that \
+                              the credits did not cover. While the team has credits, any person of \
+                              the team, the pipeline or billing can restart it: POST \
                               /teams/{team}/enrichment/restart.";
                 let kind = "/problems/enrichment-paused";
                 return Self::new(409, kind, "Enrichment paused", detail.to_owned(), json!({}));
@@ -131,9 +135,12 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let media_type = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(header::CONTENT_TYPE, media_type)], body).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
+        let advice = match status {
+            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, RETRY_AFTER)),
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, BEARER)),
+            _ => None,
+        };
+        response.headers_mut().extend(advice);
         response
     }
 }

@@ -1,17 +1,19 @@
 //! What every router gets around it, once, on the outside.
 
 use std::collections::HashMap;
+use std::env::var;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{self, StatusCode};
+use axum::http::{self, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, Context, LambdaEvent, Service, service_fn};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use tower::ServiceExt;
@@ -33,6 +35,33 @@ pub fn outermost(routes: Router) -> Router {
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn(keep_to_the_deadline))
         .layer(middleware::from_fn(hide_faults))
+        .layer(middleware::from_fn(check_path))
+        .layer(middleware::from_fn(store_nothing))
+}
+
+/// Characters that no segment of a path contains once it is decoded. A decoded `#` or `?` would cut the
+/// path short, a `/` would make two segments of one, and a `%` would be decoded a second time.
+const NOT_IN_A_SEGMENT: [char; 4] = ['#', '?', '/', '%'];
+
+/// Answers 404 for a path with a segment that decodes to what no segment contains.
+async fn check_path(request: Request, next: Next) -> Response {
+    let is_segment = |segment: &str| {
+        let decoded = percent_decode_str(segment).decode_utf8_lossy();
+        !decoded.contains(NOT_IN_A_SEGMENT)
+    };
+    if request.uri().path().split('/').all(is_segment) {
+        next.run(request).await
+    } else {
+        Error::NotFound("route").into_response()
+    }
+}
+
+/// Forbids caches to store what a team has, unless a handler allows it.
+async fn store_nothing(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
+    response
 }
 
 /// The answer of a router to a request of the API; `None` if it is something else that has invoked the
@@ -48,11 +77,35 @@ pub async fn api(
     if !has(payload, "requestContext") {
         return Ok(None);
     }
-    let request: LambdaRequest = serde_json::from_str(payload)?;
+    let mut request: LambdaRequest = serde_json::from_str(payload)?;
+    if let LambdaRequest::ApiGatewayV2(event) = &mut request {
+        let stage = event.request_context.stage.replace("$default".to_owned());
+        let path = event.raw_path.as_deref().unwrap_or("/");
+        event.raw_path = Some(route_path(path, stage.as_deref(), var("BASE_PATH").ok().as_deref()));
+    }
     let routes = outermost(routes());
     let mut api = Adapter::from(service_fn(move |request| whole(routes.clone(), request)));
     let answer = api.call(LambdaEvent::new(request, event.context.clone())).await?;
     Ok(Some(to_raw_value(&answer)?))
+}
+
+/// What a path's segments are encoded with, besides letters and digits.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The path that the routes know, of one that API Gateway has decoded: without the stage and the base
+/// path of a custom domain, each removed once, and encoded again.
+fn route_path(decoded: &str, stage: Option<&str>, base: Option<&str>) -> String {
+    let stage = stage.filter(|stage| *stage != "$default");
+    let mut path = decoded.trim_start_matches('/');
+    for prefix in [base, stage].into_iter().flatten() {
+        let prefix = prefix.trim_matches('/');
+        let rest = path.strip_prefix(prefix).filter(|_| !prefix.is_empty());
+        if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+            path = rest.trim_start_matches('/');
+        }
+    }
+    let segments = path.split('/').map(|segment| utf8_percent_encode(segment, SEGMENT).to_string());
+    format!("/{}", segments.collect::<Vec<_>>().join("/"))
 }
 
 /// Whether an event has a field by which it can be told from those of other kinds.
@@ -119,5 +172,29 @@ fn request_id(context: &RequestContext) -> Option<&str> {
     match context {
         RequestContext::ApiGatewayV2(context) => context.request_id.as_deref(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_loses_its_stage_and_base_path_once() {
+        for (decoded, stage, base, path) in [
+            ("/teams/t/credits", "$default", None, "/teams/t/credits"),
+            ("/prod/teams/t/credits", "prod", None, "/teams/t/credits"),
+            ("/prod/prod/credits", "prod", None, "/prod/credits"),
+            ("/production/teams/t", "prod", None, "/production/teams/t"),
+            ("/credits/teams/t", "$default", Some("credits"), "/teams/t"),
+            ("/credits/prod/teams/t", "prod", Some("/credits/"), "/teams/t"),
+            ("/teams/t", "prod", Some("credits"), "/teams/t"),
+            ("/teams/t_1#x/subscription", "$default", None, "/teams/t_1%23x/subscription"),
+            ("/teams/a%23b", "$default", None, "/teams/a%2523b"),
+            ("/teams/a?b", "$default", None, "/teams/a%3Fb"),
+            ("/", "$default", None, "/"),
+        ] {
+            assert_eq!(route_path(decoded, Some(stage), base), path, "{decoded}");
+        }
     }
 }

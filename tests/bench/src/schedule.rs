@@ -35,7 +35,7 @@ pub async fn measure(teams: usize, due: usize) -> Figures {
     seed(&engine.client(), teams, due).await;
     let meter = Meter::default();
     let now = time("2027-02-10T00:30:00Z");
-    let app = App { store: engine.store_with(&meter), clock: Clock::new(move || now) };
+    let app = App::new(engine.store_with(&meter), Clock::new(move || now));
     let start = Instant::now();
     let summary = refill::run(&app, None).await;
     Figures { summary, reading: meter.take(), time: start.elapsed() }

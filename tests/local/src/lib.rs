@@ -119,7 +119,7 @@ impl Stack {
     pub async fn start(options: &Options) -> Result<Self, Failure> {
         let engine = Engine::start(options.data.as_deref(), options.dynamodb_port).await?;
         let clock = StackClock::new(options.now, options.frozen);
-        let app = App { store: engine.store(), clock: clock.clone().into() };
+        let app = App::new(engine.store(), clock.clone().into());
         demo::open(&app).await?;
         let eventbridge = EventBridge::start(options.eventbridge_port).await?;
         let till = till(app.clone(), purchase_limits()?);

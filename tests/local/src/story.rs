@@ -42,7 +42,7 @@ struct Year {
 pub async fn story(begin: Date, mut tell: impl FnMut(&str)) -> Result<(), Failure> {
     let engine = Engine::start(None, 0).await?;
     let clock = StackClock::new(Some(Time::start_of(begin)), true);
-    let app = App { store: engine.store(), clock: clock.clone().into() };
+    let app = App::new(engine.store(), clock.clone().into());
     demo::open(&app).await?;
     let eventbridge = EventBridge::start(0).await?;
     let purchase = till(app.clone(), Limits::default());

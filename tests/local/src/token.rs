@@ -68,6 +68,7 @@ fn verify(token: &str) -> Result<Map<String, Value>, Error> {
     let mut validation = Validation::default();
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&[AUDIENCE]);
+    validation.validate_nbf = true;
     decode(token, &DecodingKey::from_secret(SECRET), &validation).map(|token| token.claims)
 }
 
@@ -120,6 +121,8 @@ mod tests {
         assert!(!is_good(&json!({ "iss": ISSUER, "aud": "another", "exp": exp }), SECRET));
         assert!(!is_good(&json!({ "iss": ISSUER, "aud": AUDIENCE, "exp": exp - 1200 }), SECRET));
         assert!(!is_good(&json!({ "iss": ISSUER, "aud": AUDIENCE }), SECRET));
+        let early = json!({ "iss": ISSUER, "aud": AUDIENCE, "exp": exp, "nbf": exp });
+        assert!(!is_good(&early, SECRET), "not yet valid");
         // {"alg":"none"}
         let unsigned = sign(&Claims::default()).unwrap();
         let payload = unsigned.split('.').nth(1).unwrap();

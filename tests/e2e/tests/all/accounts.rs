@@ -112,7 +112,7 @@ async fn a_closed_account_monitors_nothing() {
     let api = Api::start().await;
     api.team_with("t", 500).await;
     add(&api, ACME).await.ok();
-    api.delete(&billing(), "/teams/t").await.ok();
+    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
     for (method, path) in [(Method::PUT, ACME), (Method::DELETE, ACME), (Method::GET, ALL)] {
         let refused = api.send(method, path, &admin("t"), None, None).await;
         refused.problem(409, "/problems/account-closed");

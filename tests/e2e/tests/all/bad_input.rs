@@ -279,13 +279,20 @@ async fn purchases_gifts_and_subscriptions() {
 async fn paths_and_queries() {
     let api = Api::start().await;
     let before = team(&api).await;
-    for path in [
-        "/teams/a%23b/credits",
-        "/teams/%20/credits",
-        "/teams/%ff/credits",
-        &format!("/teams/{}/credits", "x".repeat(65)),
-    ] {
-        api.get(&pipeline(), path).await.problem(INVALID.0, INVALID.1);
+    for path in ["a%23b", "a%3fb", "a%2fb", "a%2523b", "a%25b"] {
+        let path = format!("/teams/{path}/credits");
+        api.get(&pipeline(), &path).await.problem(404, "/problems/not-found");
+    }
+    for path in
+        ["/teams/%20/credits", "/teams/%ff/credits", &format!("/teams/{}/credits", "x".repeat(65))]
+    {
+        let problem = api.get(&pipeline(), path).await.problem(INVALID.0, INVALID.1);
+        assert_eq!(problem["errors"][0]["field"], "team", "{problem}");
+    }
+    for query in ["", "?confirm", "?confirm=", "?confirm=other", "?confirm=t&confirm=t"] {
+        let path = format!("/teams/t{query}");
+        let problem = api.delete(&billing(), &path).await.problem(INVALID.0, INVALID.1);
+        assert!(problem.to_string().contains("confirm"), "{problem}");
     }
     for query in [
         "limit=0",
@@ -317,7 +324,7 @@ async fn paths_and_queries() {
         api.delete(&billing(), &path).await.problem(INVALID.0, INVALID.1);
     }
     let long = "x".repeat(65);
-    for account in ["a%23b", "%20", "%ff", "a%2fb", &long] {
+    for account in ["%20", "%ff", &long] {
         let path = format!("/teams/t/monitored-accounts/{account}");
         for method in [Method::PUT, Method::DELETE] {
             let refused = api.send(method, &path, &admin("t"), None, None).await;

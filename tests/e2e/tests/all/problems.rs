@@ -23,7 +23,7 @@ use crate::api::{Api, member, pipeline};
 
 /// The functions over another store.
 fn router(store: Store) -> Router {
-    let app = App { store, clock: Clock::system() };
+    let app = App::new(store, Clock::system());
     let functions = functions(&till(app, Limits::default()));
     serve::outermost(functions).layer(middleware::from_fn(authorize))
 }
@@ -78,7 +78,7 @@ async fn a_table_that_stays_busy() {
 async fn a_deadline_that_comes_first() {
     let client = Client::from_conf(engine::config(&contended().await).build());
     let store = Store::new(client, TABLE).with_patience(Duration::from_hours(24));
-    let app = App { store, clock: Clock::system() };
+    let app = App::new(store, Clock::system());
     let mut context = Context::default();
     let in_a_second = SystemTime::now() + Duration::from_secs(1);
     let deadline = in_a_second.duration_since(UNIX_EPOCH).unwrap().as_millis();
@@ -135,7 +135,8 @@ async fn routes_and_methods_that_are_not_there() {
         [(Method::PATCH, "/teams/t/charges"), (Method::POST, "/prices"), (Method::GET, "/teams/t")];
     for (method, path) in wrong {
         let answer = api.send(method, path, &member("t"), None, None).await;
-        answer.problem(405, "/problems/not-found");
+        answer.problem(405, "/problems/method-not-allowed");
+        assert!(answer.headers.contains_key("allow"), "{answer:?}");
     }
 }
 

@@ -172,7 +172,7 @@ async fn what_is_not_there() {
     api.buy("nobody", "k", 100).await.problem(404, "/problems/not-found");
     let gift = api.post(&billing(), "/teams/nobody/gifts", "k", &json!({ "credits": 1 })).await;
     gift.problem(404, "/problems/not-found");
-    for path in ["/teams/nobody/subscription", "/teams/nobody"] {
+    for path in ["/teams/nobody/subscription", "/teams/nobody?confirm=nobody"] {
         api.delete(&billing(), path).await.problem(404, "/problems/not-found");
     }
     api.get(&member("nobody"), "/teams/nobody/credits").await.problem(404, "/problems/not-found");

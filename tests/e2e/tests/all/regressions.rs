@@ -22,7 +22,7 @@ async fn paused_team(api: &Api) {
 async fn a_closed_and_paused_account_answers_that_it_is_closed() {
     let api = Api::start().await;
     paused_team(&api).await;
-    api.delete(&billing(), "/teams/t").await.ok();
+    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
     let closed = "/problems/account-closed";
     api.charge("t", "k", &email()).await.problem(409, closed);
     let work = json!({ "leads": 1, "actions": ["email_finder"] });
@@ -128,7 +128,7 @@ async fn a_pending_purchase_of_a_closed_account_requests_no_payment() {
     api.team_with("t", 1).await;
     let pending = api.buy("t", "order", 202).await;
     assert_eq!(pending.status, 202, "{pending:?}");
-    api.delete(&billing(), "/teams/t").await.ok();
+    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
     api.buy("t", "order", 202).await.problem(409, "/problems/account-closed");
 }
 

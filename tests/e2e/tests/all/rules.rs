@@ -178,7 +178,7 @@ async fn seats_plans_and_the_end_of_them() {
     assert_eq!(api.split("t").await, (400, 100), "whoever comes back starts afresh");
     api.settles("t").await;
 
-    assert_eq!(api.delete(&billing(), "/teams/t").await.ok()["account"], "closed");
+    assert_eq!(api.delete(&billing(), "/teams/t?confirm=t").await.ok()["account"], "closed");
     assert_eq!(api.balance("t").await["account"], "closed");
     api.charge("t", "late", &json!({ "action": "sms" }))
         .await

@@ -121,7 +121,7 @@ async fn closing_drops_the_scheduled_subscription() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "enterprise" })).await;
     api.subscribe("t", &later(2, START)).await;
-    api.delete(&billing(), "/teams/t").await.ok();
+    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
     api.travel(START).await;
     let balance = api.balance("t").await;
     assert_eq!((&balance["account"], &balance["plan"]), (&json!("closed"), &json!("enterprise")));

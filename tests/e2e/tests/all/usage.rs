@@ -162,7 +162,8 @@ async fn settings() {
         (json!({ "low_balance_threshold": -1 }), "low_balance_threshold"),
         (json!({ "low_balance_threshold": 1_000_000_001 }), "low_balance_threshold"),
         (json!({ "threshold": 1 }), "threshold"),
-        (json!({ "auto_top_up": { "below": 1, "credits": 500 } }), "auto_top_up"),
+        (json!({ "auto_top_up": { "below": 1, "credits": 500 } }), "auto_top_up.monthly_limit"),
+        (json!({ "auto_top_up": [1, 500, 500] }), "auto_top_up"),
         (
             json!({ "auto_top_up": { "below": 1, "credits": 99, "monthly_limit": 500 } }),
             "auto_top_up.credits",

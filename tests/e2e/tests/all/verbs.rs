@@ -36,7 +36,7 @@ async fn a_charge_and_its_replay() {
     api.travel("2027-03-15T00:00:00Z").await;
     let again = api.charge("t", "k", &body).await;
     assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
-    api.delete(&billing(), "/teams/t").await.ok();
+    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
     assert_eq!(api.charge("t", "k", &body).await.json(), first.json());
 }
 
@@ -194,7 +194,7 @@ async fn an_order_outlives_the_account() {
     api.team_with("t", 0).await;
     let first = api.buy("t", "order", 5_000).await;
     assert_eq!(api.buy("t", "with a step", 202).await.status, 202);
-    api.delete(&billing(), "/teams/t").await.ok();
+    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
     let again = api.buy("t", "order", 5_000).await;
     assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
     for key in ["with a step", "another"] {

@@ -16,7 +16,7 @@ use crate::seeds::dies_at;
 
 /// A process with a clock that differs from the world's.
 fn process(world: &World, skew_ms: i64) -> App {
-    App { store: world.store(), clock: world.clock(skew_ms) }
+    App::new(world.store(), world.clock(skew_ms))
 }
 
 fn changed(version: u64, plan: &str, seats: u32) -> Vec<u8> {

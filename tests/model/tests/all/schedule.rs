@@ -36,12 +36,12 @@ fn account(name: &str) -> AccountId {
 
 fn app(store: Store, time: &str) -> App {
     let time = at(time);
-    App { store, clock: Clock::new(move || time) }
+    App::new(store, Clock::new(move || time))
 }
 
 fn app_of(world: &World) -> App {
     let (store, world) = (world.store(), world.clone());
-    App { store, clock: Clock::new(move || world.now()) }
+    App::new(store, Clock::new(move || world.now()))
 }
 
 /// A team of which all kinds of things are due a month later: its cycle, a hold, and two accounts.

@@ -58,7 +58,7 @@ const SKEW_MS: i64 = 500;
 
 /// A process of its own, with a clock of its own.
 fn process(world: &World, random: &mut fastrand::Rng) -> App {
-    App { store: world.store(), clock: world.clock(random.i64(-SKEW_MS..=SKEW_MS)) }
+    App::new(world.store(), world.clock(random.i64(-SKEW_MS..=SKEW_MS)))
 }
 
 /// Who works in a process, or in a row of processes of which each dies before the next is there.

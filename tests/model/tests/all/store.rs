@@ -115,7 +115,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             vec![done(store.stop_monitoring(team, &account_id(*id), now)).await]
         }
         Operation::Tell { version, told } => {
-            let app = App { store: store.clone(), clock: Clock::new(move || now) };
+            let app = App::new(store.clone(), Clock::new(move || now));
             let message = message(team, *version, told, now);
             vec![done(subscription::take_in(&app, message.as_bytes())).await]
         }

@@ -68,7 +68,7 @@ impl Payments for Provider {
 
 fn till(world: &World, payments: &Arc<Provider>) -> Till {
     let (store, time) = (world.store(), world.clone());
-    let app = App { store, clock: Clock::new(move || time.now()) };
+    let app = App::new(store, Clock::new(move || time.now()));
     Till { app, limits: Limits::default(), payments: Arc::clone(payments) as Arc<dyn Payments> }
 }
 

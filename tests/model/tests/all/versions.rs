@@ -152,7 +152,7 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
 
     // The schedule turns the cycle and charges the account.
     let at: Time = NEXT_CYCLE.parse().unwrap();
-    let app = App { store: store.clone(), clock: Clock::new(move || at) };
+    let app = App::new(store.clone(), Clock::new(move || at));
     let run = refill::run(&app, None).await;
     assert_eq!(run, Summary { turned: 1, billed: 1, ..Summary::default() });
     let pool = store.pool(&team, at).await.unwrap();

@@ -96,7 +96,7 @@ impl Living {
 
     fn app(&self) -> App {
         let now = self.now();
-        App { store: self.store.clone(), clock: Clock::new(move || now) }
+        App::new(self.store.clone(), Clock::new(move || now))
     }
 
     async fn step(&mut self, operation: &Operation) -> Result<(), TestCaseError> {

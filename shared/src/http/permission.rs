@@ -1,0 +1,93 @@
+//! What a route demands of its caller, as an extractor: who the caller is is checked before anything
+//! else of a request is read.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+
+use super::{App, Caller, Path};
+use crate::domain::Error;
+use crate::domain::ids::{InvalidText, TeamId};
+
+/// A caller with a permission for the team in the path.
+#[derive(Debug)]
+pub struct Permitted<P> {
+    /// The caller.
+    pub caller: Caller,
+    /// The team in the path.
+    pub team: TeamId,
+    permission: PhantomData<P>,
+}
+
+/// A permission.
+pub trait Permission {
+    /// Whether a caller has it for a team.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    fn check(caller: &Caller, team: &TeamId) -> Result<(), Error>;
+}
+
+macro_rules! permission {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {}
+
+        impl Permission for $name {
+            fn check(caller: &Caller, team: &TeamId) -> Result<(), Error> {
+                $check(caller, team)
+            }
+        }
+    };
+}
+
+permission!(
+    /// See [`Caller::may_read`].
+    Read, Caller::may_read
+);
+permission!(
+    /// See [`Caller::may_charge`].
+    Charge, Caller::may_charge
+);
+permission!(
+    /// See [`Caller::may_restart`].
+    Restart, Caller::may_restart
+);
+permission!(
+    /// See [`Caller::may_manage`].
+    Manage, |caller: &Caller, _: &TeamId| caller.may_manage()
+);
+permission!(
+    /// See [`Caller::may_monitor`].
+    Monitor, Caller::may_monitor
+);
+permission!(
+    /// See [`Caller::is_admin_of`].
+    Administer, Caller::is_admin_of
+);
+permission!(
+    /// See [`Caller::is_person_of`].
+    Belong, Caller::is_person_of
+);
+
+impl<S, P: Permission> FromRequestParts<S> for Permitted<P>
+where
+    S: Send + Sync,
+    App: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let Path(segments) =
+            Path::<HashMap<String, String>>::from_request_parts(parts, state).await?;
+        let team = segments.get("team").ok_or_else(|| Error::internal("a path without a team"))?;
+        let team = team.parse();
+        let team = team.map_err(|error: InvalidText| Error::invalid("team", error.to_string()))?;
+        P::check(&caller, &team)?;
+        Ok(Self { caller, team, permission: PhantomData })
+    }
+}
