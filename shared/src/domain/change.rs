@@ -165,7 +165,9 @@ impl Pool {
                 if !is_late {
                     terms.cycle_version = self.terms.billing_version;
                 }
-                terms.named_version = version.filter(|_| names_start);
+                let current = self.terms.subscription.as_ref();
+                let restarts = current.is_some_and(|current| current.plan == request.plan);
+                terms.named_version = version.filter(|_| names_start && restarts);
                 self.change(Effect::Keep, Terms { next, ..terms }, now, now)
             }
         };

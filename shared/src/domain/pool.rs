@@ -205,8 +205,8 @@ pub struct Terms {
     /// they arrive in another order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle_version: Option<u64>,
-    /// The version of the message that named the start of the current subscription. Older ones that
-    /// name none mean the subscription before it.
+    /// The version of the message that named the start of the current subscription, if the one before
+    /// was of the same plan. Older messages that name no start mean that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_version: Option<u64>,
 }

@@ -1,7 +1,8 @@
 //! Running out of credits: what a pool refuses, and what it remembers of that.
 //!
-//! The first charge of an enrichment action that is refused for want of credits pauses enrichment for
-//! the whole team, until somebody restarts it by hand. All else goes on as far as credits allow.
+//! A charge of an enrichment action that is refused because the team can no longer pay for one unit of
+//! the action pauses enrichment for the whole team, until it is restarted by hand. All else goes on as
+//! far as credits allow.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,11 +31,21 @@ impl Entry {
         actions.any(|action| catalogue::row(action).is_some_and(|price| price.is_enrichment))
     }
 
-    /// Whether enrichment is paused when it is refused for want of credits. A bill for a monitored
-    /// account pauses that account alone.
+    /// Whether enrichment is paused if this is refused at a balance: the balance does not cover one
+    /// unit of it. A bill for a monitored account pauses that account alone.
     #[must_use]
-    pub fn pauses_enrichment(&self) -> bool {
-        self.kind == Kind::Charge && self.account.is_none() && self.is_enrichment()
+    pub fn pauses_enrichment_at(&self, balance: Credits) -> bool {
+        self.kind == Kind::Charge
+            && self.account.is_none()
+            && self.is_enrichment()
+            && balance < self.unit_cost()
+    }
+
+    /// What one unit of a charge costs.
+    #[must_use]
+    pub fn unit_cost(&self) -> Credits {
+        let units = self.quantity.unwrap_or(1).max(1);
+        Credits::new(self.spent().get().checked_div(units).unwrap_or_default())
     }
 }
 
@@ -72,10 +83,10 @@ impl Pool {
         self.all_credits() < self.settings.low_balance_threshold
     }
 
-    /// Whether the pool need not be told if `charge` is refused for want of credits.
+    /// Whether the pool need not be told if `charge` is refused at a balance.
     #[must_use]
-    pub fn has_noted(&self, charge: &Entry) -> bool {
-        self.refused.is_some() && (self.is_paused() || !charge.pauses_enrichment())
+    pub fn has_noted(&self, charge: &Entry, balance: Credits) -> bool {
+        self.refused.is_some() && (self.is_paused() || !charge.pauses_enrichment_at(balance))
     }
 
     /// Whether there are credits to restart enrichment with.

@@ -45,10 +45,13 @@ impl From<PathRejection> for Error {
         let PathRejection::FailedToDeserializePathParams(failed) = rejection else {
             return Self::invalid("path", detail);
         };
-        match failed.into_kind() {
-            ErrorKind::DeserializeError { key, message, .. } => Self::invalid(key, message),
-            ErrorKind::InvalidUtf8InPathParam { key } => Self::invalid(key, "must be UTF-8"),
-            _ => Self::invalid("path", detail),
+        let kind = failed.into_kind();
+        if let ErrorKind::DeserializeError { key, message, .. } = kind {
+            Self::invalid(key, message)
+        } else if let ErrorKind::InvalidUtf8InPathParam { key } = kind {
+            Self::invalid(key, "must be UTF-8")
+        } else {
+            Self::invalid("path", detail)
         }
     }
 }

@@ -84,7 +84,8 @@ pub(super) struct Note {
     pub(super) refused: Refused,
     /// Whether enrichment is paused from now on.
     pub(super) pauses: bool,
-    /// With so many credits in the pool, the charge that tells would have been covered.
+    /// With so many credits in the pool, the charge that tells would have been covered, or one unit of it
+    /// if it pauses enrichment.
     pub(super) enough: Credits,
     /// The credits in lanes and expired holds.
     more: Credits,
@@ -107,9 +108,11 @@ impl Note {
 pub(super) struct Means {
     /// The credits that there are.
     pub(super) credits: Credits,
+    /// The credits in lanes and expired holds, with which the team pays as well.
+    pub(super) more: Credits,
     /// Whether enrichment is held off.
     pub(super) is_paused: bool,
-    /// Whether enrichment is held off as soon as a charge of it is not covered.
+    /// Whether enrichment is held off as soon as one unit of a charge of it is not covered.
     pub(super) may_pause: bool,
 }
 
@@ -181,7 +184,7 @@ impl Batch {
     /// Admits in order what the means allow, as if each charge were made in turn.
     pub(super) fn admit(&mut self, means: Means) {
         self.admit_all();
-        let Means { credits: mut left, mut is_paused, may_pause } = means;
+        let Means { credits: mut left, more, mut is_paused, may_pause } = means;
         for index in std::mem::take(&mut self.admitted) {
             let Some(charge) = self.charges.get(index) else { continue };
             let required = charge.spent();
@@ -191,7 +194,8 @@ impl Batch {
                 left = rest;
                 self.admitted.push(index);
             } else {
-                is_paused |= may_pause && charge.pauses_enrichment();
+                let all = left.plus(more).unwrap_or(Credits::MAX);
+                is_paused |= may_pause && charge.pauses_enrichment_at(all);
                 self.short.push((index, Error::InsufficientCredits { balance: left, required }));
             }
         }
@@ -202,18 +206,21 @@ impl Batch {
     pub(super) fn note_short(&mut self, pool: &Pool, more: Credits, now: Time) {
         let untold = self.short.iter().filter_map(|(index, error)| {
             let Error::InsufficientCredits { balance, required } = error else { return None };
-            let charge = self.charges.get(*index).filter(|charge| !pool.has_noted(charge))?;
-            Some((charge, required.above(*balance)))
+            let all = balance.plus(more).unwrap_or(Credits::MAX);
+            let charge = self.charges.get(*index).filter(|charge| !pool.has_noted(charge, all))?;
+            let pauses = !pool.is_paused() && charge.pauses_enrichment_at(all);
+            let needed = if pauses { charge.unit_cost() } else { *required };
+            Some((charge, pauses, needed.above(*balance)))
         });
         // The first that pauses enrichment says more than one that does not.
-        let tells = untold.min_by_key(|(charge, _)| !charge.pauses_enrichment());
-        self.note = tells.map(|(charge, missing)| Note {
+        let tells = untold.min_by_key(|(_, pauses, _)| !pauses);
+        self.note = tells.map(|(charge, pauses, missing)| Note {
             refused: Refused {
                 at: now,
                 action: charge.action.clone().unwrap_or_default(),
                 required: charge.spent(),
             },
-            pauses: charge.pauses_enrichment(),
+            pauses,
             enough: pool.balance.credits.plus(missing).unwrap_or(Credits::MAX).above(more),
             more,
             pool: pool.clone(),

@@ -212,7 +212,7 @@ impl Store {
         if may_gain || pool.check_open().is_err() || pool.balance.credits >= batch.least() {
             return Ok(None);
         }
-        if !batch.admitted().all(|charge| pool.has_noted(charge)) {
+        if !batch.admitted().all(|charge| pool.has_noted(charge, pool.balance.credits)) {
             return Ok(None);
         }
         self.shortages.remember(pool, now);
@@ -440,7 +440,8 @@ impl Store {
                 };
                 let has_ended = batch.has_open_enrichment() && !is_paused;
                 batch.ended_pause = hold.pause.filter(|_| has_ended);
-                batch.admit(Means { credits: hold.remaining, is_paused, may_pause: false });
+                let (credits, more) = (hold.remaining, Credits::ZERO);
+                batch.admit(Means { credits, more, is_paused, may_pause: false });
                 batch.short_of_hold();
             }
         }
@@ -469,11 +470,13 @@ impl Store {
         } else {
             pool
         };
-        batch.admit(Means {
+        let mut means = Means {
             credits: pool.balance.credits,
+            more: Credits::ZERO,
             is_paused: pool.is_paused(),
             may_pause: true,
-        });
+        };
+        batch.admit(means);
         let may_have_more = !pool.lanes.is_zero() || pool.open_holds > 0;
         let mut known = pool.clone();
         if may_have_more && !batch.short.is_empty() {
@@ -488,6 +491,8 @@ impl Store {
                 batch.admit_all();
                 return patience.pause().await;
             }
+            means.more = more;
+            batch.admit(means);
         }
         let more = known.balance.credits.above(pool.balance.credits);
         batch.note_short(&pool, more, now);

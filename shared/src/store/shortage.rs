@@ -49,7 +49,7 @@ impl Shortage {
         let (balance, required) = (self.balance, charge.spent());
         if self.is_paused && charge.is_enrichment() {
             Some(Error::EnrichmentPaused)
-        } else if required > balance && self.is_noted && !charge.pauses_enrichment() {
+        } else if required > balance && self.is_noted && !charge.pauses_enrichment_at(balance) {
             Some(Error::InsufficientCredits { balance, required })
         } else {
             None

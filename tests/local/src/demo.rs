@@ -75,9 +75,6 @@ curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'con
 curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: order' -d '{"credits":5000}'
 curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $ADMIN" -H 'content-type: application/json' -H 'idempotency-key: order' -d '{"credits":5000}'
 
-# The first enrichment charge that was refused has paused enrichment for the team. Somebody restarts it.
-curl -iw '\n' -X POST $URL/teams/demo/enrichment/restart -H "authorization: Bearer $MEMBER"
-
 # What the team has, and how it came to that.
 curl -iw '\n' $URL/teams/demo/credits -H "authorization: Bearer $MEMBER"
 curl -iw '\n' $URL/teams/demo/history -H "authorization: Bearer $MEMBER"

@@ -165,12 +165,16 @@ async fn estimates() {
         (r#"{"leads":1,"actions":["sms",7]}"#, "actions[1]"),
         (r#"{"leads":1,"actions":["sms","wallet"]}"#, "actions[1]"),
         (r#"{"leads":1,"actions":["sms"],"credits":5}"#, "credits"),
+        (r#"{"leads":1,"actions":["sms","call","sms"]}"#, "actions[2]"),
     ] {
         let refused = raw(&api, Method::POST, "/teams/t/estimates", &pipeline(), body).await;
         let problem = refused.problem(INVALID.0, INVALID.1);
         let told = problem["errors"][0]["field"].as_str().unwrap().to_owned();
         assert!(told == field || told == "body", "{body}: {problem}");
     }
+    // As many as fit into a body would make a hold and its entry as large.
+    let work = json!({ "leads": 1, "actions": vec!["sms"; 19_000] });
+    api.hold("t", "work", &work).await.problem(INVALID.0, INVALID.1);
     assert_eq!(seen(&api).await, before);
 }
 
@@ -193,7 +197,20 @@ async fn keys_and_content() {
     for request in [
         untyped.try_clone().unwrap().body(body.to_string()),
         untyped.try_clone().unwrap().header("content-type", "text/plain").body(body.to_string()),
-        untyped.header("content-type", "application/x-www-form-urlencoded").body("action=sms"),
+        untyped
+            .try_clone()
+            .unwrap()
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("action=sms"),
+        untyped
+            .try_clone()
+            .unwrap()
+            .header("content-type", "application/json; charset=iso-8859-1")
+            .body(body.to_string()),
+        untyped
+            .header("content-type", "application/json")
+            .header("content-encoding", "gzip")
+            .body(body.to_string()),
     ] {
         answer(request).await.problem(415, "/problems/unsupported-media-type");
     }

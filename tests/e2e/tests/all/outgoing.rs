@@ -56,6 +56,8 @@ impl Api {
         let watched = format!("/teams/{team}/monitored-accounts/globex");
         self.send(Method::PUT, &watched, &admin(team), None, None).await.ok();
         let restart = format!("/teams/{team}/enrichment/restart");
+        // Too few credits are left for one phone.
+        let all = self.hold(team, "all", &json!({ "credits": 340 })).await.ok();
         for _ in 0..2 {
             // Each key may be used again, and is refused again.
             let phones = self.charge(team, "phones", &phones).await;
@@ -64,6 +66,9 @@ impl Api {
             again.problem(409, "/problems/enrichment-paused");
             self.send(Method::POST, &restart, &member(team), None, None).await.ok();
         }
+        let all = all["hold"]["id"].as_str().unwrap();
+        let release = format!("/teams/{team}/holds/{all}/release");
+        self.send(Method::POST, &release, &pipeline(), Some("all again"), None).await.ok();
         let nothing = json!({ "action": "email_finder", "outcome": "not_found" });
         self.charge(team, "lead_43", &nothing).await.ok();
         let gift = json!({ "credits": 100, "reference": "ticket_7" });
@@ -87,14 +92,21 @@ impl Api {
         self.charge(team, "lead_44", &capture).await.ok();
         let release = format!("{holds}/{released}/release");
         self.send(Method::POST, &release, &pipeline(), Some("done"), None).await.ok();
-        let much = json!({ "action": "signal_merger", "outcome": "identified", "quantity": 60 });
+        let most = self.balance(team).await["credits"]["total"].as_u64().unwrap() - 50;
+        let days = json!({ "credits": most, "expires_in": 40 * 24 * 60 * 60 });
+        let most = self.hold(team, "most", &days).await.ok();
+        let much = json!({ "action": "signal_merger", "outcome": "identified" });
         self.charge(team, "much", &much).await.problem(402, "/problems/insufficient-credits");
         for then in ["2027-01-31T10:01:00Z", "2027-02-28T00:00:00Z"] {
             self.travel(then).await;
             self.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
         }
-        let release = format!("{holds}/{late}/release");
-        self.send(Method::POST, &release, &pipeline(), Some("late"), None).await.ok();
+        for (hold, key) in [(most["hold"]["id"].as_str().unwrap(), "most"), (&late, "late")] {
+            let release = format!("{holds}/{hold}/release");
+            self.send(Method::POST, &release, &pipeline(), Some(&format!("end {key}")), None)
+                .await
+                .ok();
+        }
         // Credits are below, and the card is declined.
         let top_up = json!({ "below": 50_000, "credits": 402, "monthly_limit": 402 });
         let settings = json!({ "low_balance_threshold": 346, "auto_top_up": top_up });
@@ -183,7 +195,7 @@ async fn the_events_are_those_of_the_history() {
     };
     // Enrichment was paused three times, and restarted twice.
     for (kind, times) in [
-        ("credits.low", 1),
+        ("credits.low", 2),
         ("credits.refused", 3),
         ("credits.depleted", 3),
         ("enrichment.paused", 3),

@@ -67,6 +67,43 @@ async fn the_first_refusal_pauses_enrichment_for_everyone_at_once() {
     api.settles("t").await;
 }
 
+/// A request that merely exceeds the balance pauses nothing while one unit is covered.
+#[tokio::test]
+async fn a_request_beyond_the_balance_pauses_nothing() {
+    let api = Api::start().await;
+    api.team_with("t", 12).await;
+    let many = json!({ "action": "email_finder", "outcome": "deliverable", "quantity": 1_000_000 });
+    for key in ["absurd", "absurd again"] {
+        let problem = api.charge("t", key, &many).await.problem(SHORT.0, SHORT.1);
+        assert_eq!([&problem["balance"], &problem["required"]], [12, 5_000_000]);
+        assert_eq!(api.enrichment().await, "running");
+    }
+    for key in ["first", "second"] {
+        api.charge("t", key, &email()).await.ok();
+    }
+    api.charge("t", "third", &email()).await.problem(SHORT.0, SHORT.1);
+    assert_eq!(api.enrichment().await, "paused", "2 credits do not pay for one email");
+}
+
+/// In a batch, the charge that is not covered for one unit pauses what comes after it.
+#[tokio::test]
+async fn a_batch_pauses_enrichment_where_one_unit_is_not_covered() {
+    let api = Api::start().await;
+    api.team_with("t", 12).await;
+    let charge = |key: &str, quantity: u64| json!({ "key": key, "action": "email_finder", "outcome": "risky", "quantity": quantity });
+    let batch =
+        json!({ "charges": [charge("a", 100), charge("b", 2), charge("c", 1), charge("d", 1)] });
+    let answer = api.post(&pipeline(), "/teams/t/charges/batch", "k", &batch).await.ok();
+    let told = answer["results"].as_array().unwrap().iter().map(|result| {
+        let kind = result["problem"]["type"].as_str().unwrap_or_default();
+        (result["status"].as_str().unwrap(), kind)
+    });
+    let told: Vec<_> = told.collect();
+    let refused = |kind| ("refused", kind);
+    assert_eq!(told, [refused(SHORT.1), ("charged", ""), refused(SHORT.1), refused(PAUSED.1)]);
+    assert_eq!(api.enrichment().await, "paused");
+}
+
 #[tokio::test]
 async fn what_was_charged_before_is_still_answered() {
     let api = Api::start().await;
@@ -163,7 +200,7 @@ async fn holds_may_finish_and_bring_no_way_around() {
         body["hold"] = hold["hold"]["id"].clone();
         body
     };
-    let much = json!({ "action": "phone_finder", "outcome": "valid", "quantity": 3 });
+    let much = json!({ "action": "signal_merger", "outcome": "identified" });
     api.charge("t", "much", &much).await.problem(SHORT.0, SHORT.1);
     api.charge("t", "phone", &phone()).await.problem(PAUSED.0, PAUSED.1);
     api.charge("t", "in the job", &capture(&held, phone())).await.ok();

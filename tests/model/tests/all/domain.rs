@@ -295,7 +295,7 @@ impl Team {
             return Came::Paused;
         }
         let Some(after) = self.pool.balance.after(Effect::Charge(required)) else {
-            if entry.pauses_enrichment() {
+            if entry.pauses_enrichment_at(self.pool.balance.credits) {
                 self.pool.paused_at = Some(now);
                 self.pool.pauses += 1;
             }

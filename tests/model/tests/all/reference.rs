@@ -396,8 +396,9 @@ impl Reference {
             }
             let balance = self.balance();
             if cost > balance {
-                self.paused |= is_enrichment;
-                self.pauses.0 += u32::from(is_enrichment);
+                let pauses = is_enrichment && balance < cost / quantity;
+                self.paused |= pauses;
+                self.pauses.0 += u32::from(pauses);
                 self.shortages += 1;
                 return Came::Short { balance, required: cost };
             }
