@@ -207,6 +207,11 @@ impl Unit {
     }
 }
 
+/// Says that an action is unknown, and where the known ones are.
+pub(super) fn unknown_action(action: &str) -> String {
+    format!("unknown action `{action}`; GET /prices lists the actions")
+}
+
 /// The prices at that time.
 ///
 /// # Errors
@@ -244,7 +249,7 @@ impl PriceList {
     /// [`Error::Invalid`] for an action that the list does not have.
     pub fn price(&self, action: &str) -> Result<&Price, Error> {
         let row = self.prices.iter().find(|price| price.action == action);
-        row.ok_or_else(|| Error::invalid("action", format!("unknown action `{action}`")))
+        row.ok_or_else(|| Error::invalid("action", unknown_action(action)))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Credits;
+use super::hold::Status;
 
 /// One field of a request that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,9 +62,9 @@ pub enum Error {
     /// Enrichment is not paused.
     #[error("enrichment is running; there is nothing to restart")]
     NothingToRestart,
-    /// The hold was released, or its time is over.
-    #[error("the hold is closed; the charge may be made without it")]
-    HoldClosed,
+    /// The hold was released, or has expired.
+    #[error("the hold is {}; a charge may be made without it", .0.as_str())]
+    HoldClosed(Status),
     /// The team has as many open holds as it can have.
     #[error("the team has too many open holds; release some or wait until they expire")]
     TooManyHolds,
@@ -122,7 +123,7 @@ impl Error {
             | Self::AccountClosed
             | Self::EnrichmentPaused
             | Self::NothingToRestart
-            | Self::HoldClosed
+            | Self::HoldClosed(_)
             | Self::TooManyHolds
             | Self::KeyReused
             | Self::TooLarge

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::PriceList;
+use super::catalogue::{PriceList, unknown_action};
 use super::entry::{Entry, Kind};
 use super::ids::{Id, Key, Reference, TeamId, UserId};
 use super::pool::Pool;
@@ -132,9 +132,8 @@ impl Work {
             if self.actions.iter().take(index).any(|before| before == action) {
                 return Err(Error::invalid(field(), format!("`{action}` is named before")));
             }
-            let price = list
-                .price(action)
-                .map_err(|_| Error::invalid(field(), format!("unknown action `{action}`")))?;
+            let price =
+                list.price(action).map_err(|_| Error::invalid(field(), unknown_action(action)))?;
             let cost = price.credits.times(self.leads);
             let cost = cost.and_then(|cost| sum.plus(part(action, cost)));
             sum = cost.ok_or_else(|| Error::invalid(field(), "costs too much"))?;
@@ -261,7 +260,7 @@ impl Hold {
     pub fn check_open(&self, now: Time) -> Result<(), Error> {
         match self.status_at(now) {
             Status::Open => Ok(()),
-            Status::Released | Status::Expired => Err(Error::HoldClosed),
+            status @ (Status::Released | Status::Expired) => Err(Error::HoldClosed(status)),
         }
     }
 }

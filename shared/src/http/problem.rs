@@ -75,7 +75,7 @@ impl From<&Error> for Problem {
             Error::NothingToRestart => {
                 (409, "/problems/nothing-to-restart", "Nothing to restart", json!({}))
             }
-            Error::HoldClosed => (409, "/problems/hold-closed", "Hold closed", json!({})),
+            Error::HoldClosed(_) => (409, "/problems/hold-closed", "Hold closed", json!({})),
             Error::TooManyHolds => (409, "/problems/too-many-holds", "Too many holds", json!({})),
             Error::TooLarge => (413, "/problems/too-large", "Too large", json!({})),
             Error::UnsupportedMediaType => {

@@ -388,7 +388,8 @@ impl Store {
 
     /// Whether a hold that is closed was closed by this very request.
     async fn released_before(&self, hold: Hold, asked: &Entry) -> Result<(Hold, bool), Error> {
-        let image = self.get(keys::entry(asked)).await?.ok_or(Error::HoldClosed)?;
+        let closed = Error::HoldClosed(hold.status_at(asked.at));
+        let image = self.get(keys::entry(asked)).await?.ok_or(closed)?;
         is_answer(image, asked).map(|()| (hold, true))
     }
 

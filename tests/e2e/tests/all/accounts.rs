@@ -156,3 +156,12 @@ async fn all_accounts_are_listed() {
         listed["accounts"].as_array().unwrap().iter().map(|a| a["id"].as_str().unwrap()).collect();
     assert_eq!((ids.len(), ids.is_sorted()), (2_000, true));
 }
+
+#[tokio::test]
+async fn an_account_that_was_never_accepted_leaves_nothing() {
+    let api = Api::start().await;
+    api.team_with("t", 49).await;
+    add(&api, ACME).await.problem(402, "/problems/insufficient-credits");
+    assert_eq!(api.get(&member("t"), ALL).await.ok(), json!({ "accounts": [] }));
+    api.delete(&admin("t"), ACME).await.problem(404, "/problems/not-found");
+}

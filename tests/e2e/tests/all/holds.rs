@@ -229,7 +229,8 @@ async fn a_hold_is_given_back_once() {
     let answers = join_all(keys.iter().map(|key| api.release("t", &id, key))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
     for refused in answers.iter().filter(|answer| answer.status != 200) {
-        refused.problem(409, "/problems/hold-closed");
+        let problem = refused.problem(409, "/problems/hold-closed");
+        assert!(problem["detail"].as_str().unwrap().contains("is released"), "{problem}");
     }
     api.capture("t", &id, "after the release").await.problem(409, "/problems/hold-closed");
     assert_eq!(api.all_credits("t").await, (1_000, 0, 0));

@@ -16,7 +16,7 @@ use shared::domain::Error;
 use tokio::time::Instant;
 
 use crate::seeds::{dies_at, seeds};
-use figures::{Change, Figures};
+use figures::Change;
 use load::{Team, spent_in_a_second};
 
 /// The numbers of writers, and the seeds that run by default.
@@ -68,7 +68,6 @@ const AFTER_A_DEATH: Duration = Duration::from_secs(7);
 
 /// Makes the changes under each load.
 fn check(scenario: Scenario, make: impl AsyncFn(&Team) -> Vec<Change> + Copy) {
-    let mut runs: Vec<Figures> = Vec::new();
     for (writers, default) in LOADS.into_iter().filter(|it| it.0 <= scenario.writers_max) {
         for seed in seeds(default) {
             let began_at = scenario.began_at.parse().unwrap();
@@ -77,10 +76,9 @@ fn check(scenario: Scenario, make: impl AsyncFn(&Team) -> Vec<Change> + Copy) {
             });
             let figures = run.unwrap().figures();
             println!("{figures:?}");
-            runs.push(figures);
+            assert!(figures.faults.is_empty(), "the figures tell the faults");
         }
     }
-    assert!(runs.iter().all(|figures| figures.faults.is_empty()), "the figures tell the faults");
 }
 
 async fn timed(name: &'static str, change: impl Future<Output = Result<(), Error>>) -> Change {

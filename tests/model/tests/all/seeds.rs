@@ -127,7 +127,7 @@ impl Worker {
             | Err(
                 Error::InsufficientCredits { .. }
                 | Error::HoldExceeded { .. }
-                | Error::HoldClosed
+                | Error::HoldClosed(_)
                 | Error::EnrichmentPaused
                 | Error::NothingToRestart
                 | Error::NotFound("hold")

@@ -33,7 +33,7 @@ pub fn refusal(error: &Error) -> Came {
         Error::NotFound("monitored account") => Came::NoAccount,
         Error::NotFound("subscription") => Came::NoPlan,
         Error::NotFound(_) => Came::NoTeam,
-        Error::HoldClosed => Came::HoldClosed,
+        Error::HoldClosed(_) => Came::HoldClosed,
         Error::EnrichmentPaused => Came::Paused,
         Error::NothingToRestart => Came::NothingToRestart,
         Error::Busy => Came::Busy,
