@@ -482,6 +482,8 @@ impl Store {
         if may_have_more && !batch.short.is_empty() {
             known = self.view(&team, now).await?.pool;
             let more = known.balance.credits.above(pool.balance.credits);
+            means.more = more;
+            batch.admit(means);
             if let Some(missing) = batch.missing_within(more) {
                 if pool.lanes.is_zero() {
                     self.expire_some(&pool, missing, now, patience).await?;
@@ -491,8 +493,6 @@ impl Store {
                 batch.admit_all();
                 return patience.pause().await;
             }
-            means.more = more;
-            batch.admit(means);
         }
         let more = known.balance.credits.above(pool.balance.credits);
         batch.note_short(&pool, more, now);

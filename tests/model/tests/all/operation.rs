@@ -1,10 +1,11 @@
 //! Random operations on one team, and what can come of them. Keys are few, so that they collide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use shared::domain::ids::Key;
+use shared::store::batch::MAX_AT_ONCE;
 
 use crate::reference::Day;
 
@@ -320,12 +321,22 @@ pub fn year() -> impl Strategy<Value = Year> {
                 Operation::Choose { low, .. } if !is_diligent => {
                     Operation::Choose { low, top_up: None }
                 }
+                Operation::Charge(charges) => Operation::Charge(in_one_write(charges)),
                 step => step,
             });
             life.extend((is_diligent && days > 0).then_some(Operation::Refill));
         }
         Year { begin, is_diligent, life: numbered(life) }
     })
+}
+
+/// The charges of a batch that the store makes in one write for each payer. A process that dies between
+/// two writes leaves a part of the batch to the next process, which meets another balance.
+fn in_one_write(mut charges: Vec<Charge>) -> Vec<Charge> {
+    let mut keys = HashSet::new();
+    charges.retain(|charge| keys.insert(charge.key));
+    charges.truncate(MAX_AT_ONCE);
+    charges
 }
 
 /// Messages have versions in the order in which they were sent, and come a few places earlier or
