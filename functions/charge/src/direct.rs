@@ -12,21 +12,26 @@ use shared::store::charge::Outcome;
 
 use crate::Answer;
 use crate::priced::{Unpriced, priced};
+use crate::refusal::{Asked, log_refusal};
 
-/// One charge by direct invocation.
+/// One charge by direct invocation. A refusal is logged as well: an asynchronous invocation has no other
+/// trace of it, and cannot be told from a synchronous one.
 ///
 /// # Errors
 /// [`Error::Busy`] and [`Error::Internal`], so that an asynchronous invocation is tried again;
 /// any other refusal is an answer.
 pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
     let now = app.clock.now();
-    let outcome = match addressed(event, now) {
+    let (asked, outcome) = match addressed(event, now) {
         Ok(entry) => {
             let team = entry.team.clone();
-            app.store.charge(&team, vec![entry], now).await.pop()
+            (Some(Asked::from(&entry)), app.store.charge(&team, vec![entry], now).await.pop())
         }
-        Err(unpriced) => Some(unpriced.outcome(app).await),
+        Err(unpriced) => (unpriced.asked(), Some(unpriced.outcome(app).await)),
     };
+    if let Some(Outcome::Refused(error)) = &outcome {
+        log_refusal(asked.as_ref(), error);
+    }
     match outcome {
         Some(Outcome::Refused(error)) if error.is_retryable() => Err(error),
         Some(outcome) => Ok(outcome.into()),

@@ -4,6 +4,7 @@
 mod direct;
 mod priced;
 mod queue;
+mod refusal;
 
 use axum::extract::State;
 use axum::http::HeaderMap;

@@ -6,6 +6,8 @@ use shared::domain::entry::Entry;
 use shared::http::App;
 use shared::store::charge::Outcome;
 
+use crate::refusal::Asked;
+
 /// A charge that has no price.
 #[derive(Debug)]
 pub(crate) struct Unpriced {
@@ -24,6 +26,11 @@ impl Unpriced {
     /// The same, with the error's fields as parts of `whole`.
     pub(crate) fn within(self, whole: &str) -> Self {
         Self { error: self.error.within(whole), ..self }
+    }
+
+    /// The charge that has no price, if the request could be read.
+    pub(crate) fn asked(&self) -> Option<Asked> {
+        self.asked.as_deref().map(Asked::from)
     }
 
     /// The entry of the same request from before, or the refusal.

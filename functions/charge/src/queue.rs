@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::{StreamExt, stream};
-use lambda_http::tracing;
 use shared::domain::Error;
 use shared::domain::entry::Entry;
 use shared::domain::ids::TeamId;
@@ -12,6 +11,7 @@ use shared::http::App;
 use shared::store::charge::Outcome;
 
 use crate::direct::addressed;
+use crate::refusal::{Asked, log_refusal};
 
 /// How many teams are charged at a time.
 const AT_ONCE: usize = 8;
@@ -31,27 +31,36 @@ pub async fn charge_queued(app: &App, event: SqsEvent) -> Result<SqsBatchRespons
         let id = message.message_id.ok_or_else(|| Error::internal("a message has no id"))?;
         match addressed(message.body.unwrap_or_default().as_bytes(), now) {
             Ok(entry) => teams.entry(entry.team.clone()).or_default().push((id, entry)),
-            Err(unpriced) => failed.extend(refusal((id, unpriced.outcome(app).await))),
+            Err(unpriced) => {
+                let asked = unpriced.asked();
+                failed.extend(refused(id, asked.as_ref(), unpriced.outcome(app).await));
+            }
         }
     }
     let refused = stream::iter(teams).map(async |(team, messages)| {
+        let asked: Vec<Asked> = messages.iter().map(|(_, entry)| Asked::from(entry)).collect();
         let (ids, entries): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
         let outcomes = app.store.charge(&team, entries, now).await;
-        ids.into_iter().zip(outcomes).filter_map(refusal).collect::<Vec<_>>()
+        let answered = ids.into_iter().zip(asked).zip(outcomes);
+        let refused = |((id, asked), outcome)| refused(id, Some(&asked), outcome);
+        answered.filter_map(refused).collect::<Vec<_>>()
     });
     let refused: Vec<_> = refused.buffer_unordered(AT_ONCE).collect().await;
     failed.extend(refused.into_iter().flatten());
     let mut response = SqsBatchResponse::default();
-    for (message, error) in failed {
-        tracing::warn!(message, ?error, "a queued charge was refused");
+    for message in failed {
         response.add_failure(message);
     }
     Ok(response)
 }
 
-fn refusal((id, outcome): (String, Outcome)) -> Option<(String, Error)> {
+/// The id of a message that was refused, which is logged.
+fn refused(id: String, asked: Option<&Asked>, outcome: Outcome) -> Option<String> {
     match outcome {
-        Outcome::Refused(error) => Some((id, error)),
+        Outcome::Refused(error) => {
+            log_refusal(asked, &error);
+            Some(id)
+        }
         Outcome::Charged(_) | Outcome::Replayed(_) => None,
     }
 }

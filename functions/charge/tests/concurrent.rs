@@ -9,7 +9,8 @@
 )]
 
 use std::collections::{HashMap, VecDeque};
-use std::process::{Child, Command};
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -130,11 +131,13 @@ async fn invocations_at_the_same_time_share_writes() {
         .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
         .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
         .env("AWS_REGION", engine::REGION)
+        .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
         .env("AWS_ACCESS_KEY_ID", "local")
         .env("AWS_SECRET_ACCESS_KEY", "local")
         .env("TABLE_NAME", engine::TABLE)
         .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{table}"));
-    let environment = Environment(function.spawn().unwrap());
+    let mut environment = Environment(function.stdout(Stdio::piped()).spawn().unwrap());
+    let mut log = environment.0.stdout.take().unwrap();
 
     let mut answers = HashMap::new();
     while answers.len() < CHARGES {
@@ -142,6 +145,15 @@ async fn invocations_at_the_same_time_share_writes() {
         assert!(answers.insert(id, answer).is_none(), "answered twice");
     }
     drop(environment);
+    let mut lines = String::new();
+    log.read_to_string(&mut lines).unwrap();
+    let refusals: Vec<&str> =
+        lines.lines().filter(|line| line.contains("a charge was refused")).collect();
+    assert_eq!(refusals.len(), 1, "{lines}");
+    for field in ["\"team\":\"t\"", "\"key\":\"k", "\"problem\":\"/problems/insufficient-credits\""]
+    {
+        assert!(refusals[0].contains(field), "{field} in {}", refusals[0]);
+    }
     let charged = answers.iter().filter(|(id, answer)| {
         // Everybody has the answer to what was asked.
         if answer["status"] == "charged" {

@@ -38,7 +38,7 @@ pub struct EventBridge {
 impl EventBridge {
     /// Starts it on that port; 0 is any that is free.
     pub(crate) async fn start(port: u16) -> Result<Self, Failure> {
-        let failure = |source| Failure::Port { port, source };
+        let failure = |source| Failure::Port { port, option: "--eventbridge-port", source };
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(failure)?;
         let endpoint = format!("http://{}", listener.local_addr().map_err(failure)?);
         let delivered = Delivered::default();

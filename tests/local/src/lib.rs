@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use engine::Engine;
+use jiff::civil::Date;
 use purchase::Till;
 use shared::domain::Error;
 use shared::domain::time::Time;
@@ -59,8 +60,8 @@ pub struct Options {
     /// Directory to keep the database in; without it all is in memory
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Start the stack's clock at this time, such as 2026-01-31T00:00:00Z
-    #[arg(long, value_name = "TIME")]
+    /// Start the stack's clock at this time, such as 2026-01-31 or 2026-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub now: Option<Time>,
     /// Let the stack's clock stand still until it is moved
     #[arg(long)]
@@ -77,17 +78,28 @@ pub enum Instead {
     Story,
 }
 
+/// A time, or the beginning of a day in UTC.
+fn time_or_day(text: &str) -> Result<Time, String> {
+    let day = || text.parse::<Date>().map(Time::start_of);
+    let neither = |_| "must be a day such as 2026-01-31 or a time such as 2026-01-31T00:00:00Z";
+    text.parse().or_else(|_| day()).map_err(|error| neither(error).to_owned())
+}
+
 /// Why the stack did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The engine did not.
     #[error(transparent)]
     Engine(#[from] engine::Failure),
-    /// A port is not to be had.
-    #[error("port {port}: {source}")]
+    /// A port cannot be used.
+    #[error(
+        "port {port} cannot be used: {source}. Name another one, or 0 for one that is free: {option} 0"
+    )]
     Port {
         /// The port.
         port: u16,
+        /// The option that names it.
+        option: &'static str,
         /// Why not.
         source: io::Error,
     },
@@ -136,7 +148,7 @@ impl Stack {
         );
         let router = serve::outermost(functions.merge(dev)).layer(middleware::from_fn(authorize));
 
-        let port = |source| Failure::Port { port: options.port, source };
+        let port = |source| Failure::Port { port: options.port, option: "--port", source };
         let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(port)?;
         let url = format!("http://{}", listener.local_addr().map_err(port)?);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -204,5 +216,19 @@ async fn run_schedule(app: App) {
         ticks.tick().await;
         let summary = refill::run(&app, None).await;
         lambda_http::tracing::info!(?summary, "the schedule");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_starts_at_a_time_or_a_day() {
+        let time = |text| time_or_day(text).ok().map(|time| time.to_string());
+        let midnight = Some("2026-01-31T00:00:00.000Z".to_owned());
+        assert_eq!(time("2026-01-31"), midnight);
+        assert_eq!(time("2026-01-31T00:00:00Z"), midnight);
+        assert_eq!(time("31 January"), None);
     }
 }

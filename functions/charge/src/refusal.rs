@@ -1,0 +1,29 @@
+//! The log line of a charge that was refused and may have no reader of its answer.
+
+use lambda_http::tracing;
+use shared::domain::Error;
+use shared::domain::entry::Entry;
+use shared::domain::ids::{Key, TeamId};
+use shared::http::Problem;
+
+/// The charge that a line is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    team: TeamId,
+    key: Option<Key>,
+}
+
+impl From<&Entry> for Asked {
+    fn from(entry: &Entry) -> Self {
+        Self { team: entry.team.clone(), key: entry.key.clone() }
+    }
+}
+
+/// Logs a refusal with the team, the key and the problem as fields; without team and key if the request
+/// could not be read.
+pub(crate) fn log_refusal(asked: Option<&Asked>, error: &Error) {
+    let Problem { kind, detail, .. } = Problem::from(error);
+    let team = asked.map(|asked| asked.team.as_str());
+    let key = asked.and_then(|asked| asked.key.as_ref()).map(Key::as_str);
+    tracing::warn!(team, key, problem = kind, detail, "a charge was refused");
+}
