@@ -86,6 +86,51 @@ fn attribute(of: &str) -> Value {
     json!({ "!GetAtt": of })
 }
 
+/// One caller cannot use up what all callers share.
+#[test]
+fn the_stack_limits_its_load_by_parameters() {
+    let parameter = |name: &str| json!({ "!Ref": name });
+    let routes = &properties("Api")["DefaultRouteSettings"];
+    assert_eq!(routes["ThrottlingRateLimit"], parameter("ApiRateLimit"));
+    assert_eq!(routes["ThrottlingBurstLimit"], parameter("ApiBurstLimit"));
+    let queued = &properties("Charge")["Events"]["Queued"]["Properties"];
+    assert_eq!(queued["ScalingConfig"]["MaximumConcurrency"], parameter("QueueConcurrency"));
+}
+
+/// Each function is in the alarms on errors and throttles.
+#[test]
+fn every_function_is_watched() {
+    let template = engine::template().unwrap();
+    let resources = template["Resources"].as_object().unwrap();
+    let is_function = |resource: &Value| resource["Type"] == "AWS::Serverless::Function";
+    let functions: BTreeSet<&str> = resources
+        .iter()
+        .filter(|(_, resource)| is_function(resource))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    for (alarm, metric) in
+        [("FunctionErrorsAlarm", "Errors"), ("FunctionThrottlesAlarm", "Throttles")]
+    {
+        let metrics = properties(alarm)["Metrics"].take();
+        let watched: BTreeSet<&str> = metrics
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|metric| &metric["MetricStat"]["Metric"])
+            .filter(|watched| watched["MetricName"] == metric)
+            .map(|watched| watched["Dimensions"][0]["Value"]["!Ref"].as_str().unwrap())
+            .collect();
+        assert_eq!(watched, functions, "{alarm}");
+    }
+}
+
+/// Two stacks in one account do not take each other's names.
+#[test]
+fn the_schedule_has_the_name_of_its_stack() {
+    let schedule = &properties("Refill")["Events"]["Hourly"]["Properties"];
+    assert_eq!(schedule["Name"], json!({ "!Sub": "${AWS::StackName}-refill" }));
+}
+
 /// Checks that a queue keeps its messages as long as the others do, and has an alarm.
 fn is_a_watched_queue(name: &str) {
     let queue = json!({ "MessageRetentionPeriod": 1_209_600, "SqsManagedSseEnabled": true });
