@@ -71,7 +71,7 @@ impl Pool {
     }
 
     /// All credits that the team can spend now, in lanes or not. What was spent from lanes shows when
-    /// they are given back, a few seconds later.
+    /// they are returned: by a charge or a change that needs them, or by the schedule.
     #[must_use]
     pub fn all_credits(&self) -> Credits {
         self.balance.credits.plus(self.lanes).unwrap_or(Credits::MAX)

@@ -336,7 +336,7 @@ impl Store {
                 let Some(pool) = self.read_pool(team).await? else { return Ok(()) };
                 let blocks = blocks_again(&pool, lanes, now);
                 if blocks.is_empty() {
-                    return Ok(());
+                    break;
                 }
                 let writes = self.open_again(&pool, &blocks, now)?;
                 if self.transact(writes, &mut patience).await?.is_none() {
