@@ -5,7 +5,7 @@
 //! mark also tells other processes to wait. After the change the lanes are opened again, and the mark
 //! is removed. It ends by itself, and no condition relies on it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
@@ -45,7 +45,7 @@ pub(super) struct Turn {
     awaited: Option<Time>,
     waits: u32,
     /// The lanes that it has returned, to be opened again.
-    lanes: HashMap<Id, Hold>,
+    lanes: BTreeMap<Id, Hold>,
 }
 
 #[derive(Clone, Copy, Debug)]

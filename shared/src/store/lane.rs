@@ -9,7 +9,7 @@
 //!
 //! The cached lane is a hint; the write condition decides.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -326,7 +326,7 @@ impl Store {
     pub(super) async fn reopen_lanes(
         &self,
         team: &TeamId,
-        lanes: HashMap<Id, Hold>,
+        lanes: BTreeMap<Id, Hold>,
         now: Time,
         mut patience: Patience,
     ) -> Result<(), Error> {
