@@ -5,6 +5,7 @@ use shared::domain::Error;
 use shared::domain::catalogue::prices;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::entry::Entry;
+use shared::domain::ids::CallerKey;
 use shared::domain::time::Time;
 use shared::http::App;
 use shared::http::extract::parse;
@@ -44,5 +45,6 @@ pub(crate) fn addressed(event: &[u8], now: Time) -> Result<Entry, Unpriced> {
     let team = request.team.take().ok_or_else(|| Error::invalid("team", "is missing"))?;
     let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
     let user = request.user.take();
+    let key = CallerKey::of_machine(key);
     priced(request.unpriced(&team, key, user, now), prices(now)?)
 }

@@ -6,11 +6,14 @@ mod priced;
 mod queue;
 mod refusal;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
 use axum::{Json, Router};
+use futures_util::{StreamExt, stream};
 use lambda_http::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -18,7 +21,7 @@ use shared::domain::Error;
 use shared::domain::catalogue::{PriceList, prices};
 use shared::domain::charge::{Charge, ChargeRequest, MAX_BATCH};
 use shared::domain::entry::Entry;
-use shared::domain::ids::TeamId;
+use shared::domain::ids::{Id, TeamId};
 use shared::domain::time::Time;
 use shared::http::extract::parse;
 use shared::http::{
@@ -28,8 +31,11 @@ use shared::store::charge::Outcome;
 use shared::store::patience::within;
 
 pub use direct::charge_directly;
-use priced::{Unpriced, priced};
+use priced::{Unpriced, hold_of, permitted, priced};
 pub use queue::charge_queued;
+
+/// How many holds of a batch are looked up at a time.
+const HOLDS_AT_ONCE: usize = 16;
 
 /// The routes of this function.
 pub fn routes(app: App) -> Router {
@@ -46,12 +52,17 @@ async fn charge(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let key = idempotency_key(&headers)?;
+    let key = caller.own(idempotency_key(&headers)?);
     let request: ChargeRequest = body.parse()?;
     request.check_address(false)?;
     let user = caller.on_behalf_of(request.user.clone())?;
     let now = app.clock.now();
-    let outcome = match priced(request.unpriced(&team, key, Some(user), now), prices(now)?) {
+    let access = match &request.hold {
+        Some(hold) => app.check_hold(&caller, &team, hold).await,
+        None => Ok(()),
+    };
+    let charge = priced(request.unpriced(&team, key, Some(user), now), prices(now)?);
+    let outcome = match permitted(charge, access) {
         Ok(entry) => app.store.charge(&team, vec![entry], now).await.pop(),
         Err(unpriced) => Some(unpriced.outcome(&app).await),
     };
@@ -123,6 +134,18 @@ async fn charge_batch(
             entry.map_err(|unpriced| unpriced.within(&format!("charges[{index}]")))
         })
         .collect();
+    let holds: BTreeSet<Id> = parsed.iter().filter_map(hold_of).cloned().collect();
+    let access = stream::iter(holds).map(async |hold| {
+        let access = app.check_hold(&caller, &team, &hold).await;
+        (hold, access)
+    });
+    let access: BTreeMap<Id, Result<(), Error>> =
+        access.buffer_unordered(HOLDS_AT_ONCE).collect().await;
+    let parsed = parsed.into_iter().map(|charge| {
+        let access = hold_of(&charge).and_then(|hold| access.get(hold)).cloned();
+        permitted(charge, access.unwrap_or(Ok(())))
+    });
+    let parsed: Vec<Result<Entry, Unpriced>> = parsed.collect();
     let valid = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let mut outcomes = app.store.charge(&team, valid, now).await.into_iter();
     let mut replies = Vec::new();
@@ -148,7 +171,7 @@ fn batched(
     request.check_address(true)?;
     let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
     let user = caller.on_behalf_of(request.user.clone())?;
-    priced(request.unpriced(team, key, Some(user), now), list)
+    priced(request.unpriced(team, caller.own(key), Some(user), now), list)
 }
 
 /// Answers whatever invokes the function: the API, the queue or the pipeline.

@@ -3,6 +3,7 @@
 use shared::domain::Error;
 use shared::domain::catalogue::PriceList;
 use shared::domain::entry::Entry;
+use shared::domain::ids::Id;
 use shared::http::App;
 use shared::store::charge::Outcome;
 
@@ -45,6 +46,24 @@ impl Unpriced {
             Ok(None) => Outcome::Refused(error),
             Err(error) => Outcome::Refused(error),
         }
+    }
+}
+
+/// The hold that a charge names, if the request could be read.
+pub(crate) fn hold_of(charge: &Result<Entry, Unpriced>) -> Option<&Id> {
+    let entry = charge.as_ref().map_or_else(|unpriced| unpriced.asked.as_deref(), Some);
+    entry?.hold.as_ref()
+}
+
+/// The charge, if its caller may use the hold that it names. Of the refusals, that of another caller's
+/// hold comes first, and that of an unknown hold last.
+pub(crate) fn permitted(
+    charge: Result<Entry, Unpriced>,
+    access: Result<(), Error>,
+) -> Result<Entry, Unpriced> {
+    match (access, charge) {
+        (Err(error @ Error::Forbidden(_)), _) | (Err(error), Ok(_)) => Err(error.into()),
+        (_, charge) => charge,
     }
 }
 

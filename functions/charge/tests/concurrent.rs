@@ -23,7 +23,7 @@ use axum::routing::{get, post};
 use engine::Engine;
 use serde_json::{Value, json};
 use shared::domain::Credits;
-use shared::domain::ids::TeamId;
+use shared::domain::ids::{CallerKey, TeamId};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::store::Store;
@@ -97,7 +97,8 @@ async fn team_with(store: &Store, credits: u64) -> TeamId {
         ("t".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
     store.open(&team).await.unwrap();
     let gift = GiftRequest { credits: Credits::new(credits), reference: None };
-    let gift = gift.entry(&team, "gift".parse().unwrap(), "u".parse().unwrap(), now).unwrap();
+    let key = CallerKey::of_machine("gift".parse().unwrap());
+    let gift = gift.entry(&team, key, "u".parse().unwrap(), now).unwrap();
     store.gift(gift).await.unwrap();
     team
 }

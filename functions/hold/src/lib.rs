@@ -38,7 +38,7 @@ async fn reserve(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let key = idempotency_key(&headers)?;
+    let key = caller.own(idempotency_key(&headers)?);
     let request: HoldRequest = body.parse()?;
     let now = app.clock.now();
     let asked = request.entry(&team, key, caller.sub, now)?;
@@ -67,7 +67,12 @@ async fn release(
     _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let by = Release { key: idempotency_key(&headers)?, user: caller.sub };
+    let access = app.check_hold(&caller, &team, &id).await;
+    if let Err(error @ Error::Forbidden(_)) = access {
+        return Err(error);
+    }
+    let by = Release { key: caller.own(idempotency_key(&headers)?), user: caller.sub };
+    access?;
     let now = app.clock.now();
     let (hold, was_before) = app.store.release(&team, &id, &by, now).await?;
     let body = Json(answer::one("hold", HoldView::at(hold, now)));

@@ -100,7 +100,7 @@ async fn buy(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let key = idempotency_key(&headers)?;
+    let key = caller.own(idempotency_key(&headers)?);
     let PurchaseRequest { credits } = body.parse()?;
     let asked = Purchase::new(&team, key, caller.sub, credits, till.app.clock.now());
     let (purchase, is_replay) = match till.limits.check(credits) {

@@ -142,7 +142,7 @@ async fn gift(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let key = idempotency_key(&headers)?;
+    let key = caller.own(idempotency_key(&headers)?);
     let request: GiftRequest = body.parse()?;
     let entry = request.entry(&team, key, caller.sub, app.clock.now())?;
     answer::created(app.store.gift(entry).await?, |entry| answer::one("gift", entry))

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::PriceList;
 use super::entry::{Entry, Kind};
-use super::ids::{Id, Key, Reference, TeamId, UserId};
+use super::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
 use super::time::Time;
 use super::{Credits, Error};
 
@@ -64,7 +64,7 @@ impl ChargeRequest {
     pub fn price(
         self,
         team: &TeamId,
-        key: Key,
+        key: CallerKey,
         user: Option<UserId>,
         list: &PriceList,
         at: Time,
@@ -74,7 +74,7 @@ impl ChargeRequest {
 
     /// The ledger entry of this charge without its price.
     #[must_use]
-    pub fn unpriced(self, team: &TeamId, key: Key, user: Option<UserId>, at: Time) -> Entry {
+    pub fn unpriced(self, team: &TeamId, key: CallerKey, user: Option<UserId>, at: Time) -> Entry {
         let kind = if self.hold.is_some() { Kind::Capture } else { Kind::Charge };
         Entry {
             hold: self.hold,

@@ -8,15 +8,28 @@ use serde::{Deserialize, Serialize};
 ///
 /// There is no subtraction operator: what may fall short says so in its type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u64")]
 pub struct Credits(u64);
+
+/// The amount is larger than [`Credits::MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be at most {}", Credits::MAX)]
+pub struct TooMany;
+
+impl TryFrom<u64> for Credits {
+    type Error = TooMany;
+
+    fn try_from(credits: u64) -> Result<Self, TooMany> {
+        Some(Self(credits)).filter(|credits| *credits <= Self::MAX).ok_or(TooMany)
+    }
+}
 
 impl Credits {
     /// No credits.
     pub const ZERO: Self = Self(0);
 
-    /// More than any pool covers.
-    pub const MAX: Self = Self(u64::MAX);
+    /// The largest amount, 2^53 - 1: every client can represent it exactly.
+    pub const MAX: Self = Self((1 << 53) - 1);
 
     /// So many credits.
     #[must_use]
@@ -36,13 +49,10 @@ impl Credits {
         self.0 == 0
     }
 
-    /// The sum, unless it leaves the range of 64 bits.
+    /// The sum, unless it is larger than [`Credits::MAX`].
     #[must_use]
-    pub const fn plus(self, more: Self) -> Option<Self> {
-        match self.0.checked_add(more.0) {
-            Some(sum) => Some(Self(sum)),
-            None => None,
-        }
+    pub fn plus(self, more: Self) -> Option<Self> {
+        self.0.checked_add(more.0)?.try_into().ok()
     }
 
     /// What is left after taking `taken`, unless that is more than there is.
@@ -60,13 +70,10 @@ impl Credits {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// So many times these credits, unless that leaves the range of 64 bits.
+    /// So many times these credits, unless that is larger than [`Credits::MAX`].
     #[must_use]
-    pub const fn times(self, count: u64) -> Option<Self> {
-        match self.0.checked_mul(count) {
-            Some(product) => Some(Self(product)),
-            None => None,
-        }
+    pub fn times(self, count: u64) -> Option<Self> {
+        self.0.checked_mul(count)?.try_into().ok()
     }
 
     /// These credits as a gain in the ledger.
@@ -85,5 +92,21 @@ impl Credits {
 impl fmt::Display for Credits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_that_not_every_client_can_represent_is_refused() {
+        let parsed = |text: &str| serde_json::from_str::<Credits>(text);
+        assert_eq!(parsed("9007199254740991").unwrap(), Credits::MAX);
+        let refused = parsed("9007199254740992").unwrap_err().to_string();
+        assert_eq!(refused, "must be at most 9007199254740991");
+        assert_eq!(Credits::MAX.plus(Credits::new(1)), None);
+        assert_eq!(Credits::new(1 << 52).times(2), None);
+        assert_eq!(Credits::MAX.plus(Credits::ZERO), Some(Credits::MAX));
     }
 }

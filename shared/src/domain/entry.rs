@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Credits;
 use super::hold::Work;
-use super::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
+use super::ids::{AccountId, CallerKey, Id, Key, Reference, TeamId, UserId};
 use super::time::Time;
 
 /// What an entry tells of.
@@ -70,6 +70,9 @@ pub struct Entry {
     /// The caller's idempotency key; entries of a cycle, and of a hold that expired, have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
+    /// The person in whose key space the key is; none for a machine client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<UserId>,
     /// The epoch that an entry of a cycle began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
@@ -127,8 +130,9 @@ const fn is_zero(held: &i64) -> bool {
 impl Entry {
     /// An entry of 0 credits for a caller's key; what it tells of is left to fill in.
     #[must_use]
-    pub fn of_key(team: &TeamId, key: Key, kind: Kind, at: Time) -> Self {
-        Self { key: Some(key), ..Self::empty(team, kind, at) }.named()
+    pub fn of_key(team: &TeamId, key: CallerKey, kind: Kind, at: Time) -> Self {
+        let CallerKey { key, person } = key;
+        Self { key: Some(key), person, ..Self::empty(team, kind, at) }.named()
     }
 
     /// An entry of 0 credits for the change that began an epoch.
@@ -148,8 +152,9 @@ impl Entry {
     /// An entry of 0 credits for a purchase; that of an automatic top-up is under a key that no
     /// caller's can be.
     #[must_use]
-    pub fn of_purchase(team: &TeamId, key: Key, top_up: bool, at: Time) -> Self {
-        Self { key: Some(key), top_up, ..Self::empty(team, Kind::Purchase, at) }.named()
+    pub fn of_purchase(team: &TeamId, key: CallerKey, top_up: bool, at: Time) -> Self {
+        let CallerKey { key, person } = key;
+        Self { key: Some(key), person, top_up, ..Self::empty(team, Kind::Purchase, at) }.named()
     }
 
     /// An entry of 0 credits for the end of a hold that nobody asked for by a key.
@@ -167,6 +172,7 @@ impl Entry {
             credits: 0,
             held: 0,
             key: None,
+            person: None,
             epoch: None,
             plan: None,
             purchase: None,
@@ -195,17 +201,19 @@ impl Entry {
         Credits::new(self.credits.unsigned_abs())
     }
 
-    /// What the entry came from, unique within the team: a caller's key, a monitored account's
-    /// bill, an automatic top-up, an epoch's change, or the end of a hold. All operations share the
-    /// callers' keys, so one key means one operation; no caller can take the key of a bill or of a
-    /// top-up.
+    /// What the entry came from, unique within the team: a caller's key in its key space, a monitored
+    /// account's bill, an automatic top-up, an epoch's change, or the end of a hold. All operations
+    /// share a caller's keys, so one key means one operation; no caller can take the key of a bill or
+    /// of a top-up.
     #[must_use]
     pub fn source(&self) -> String {
         let kind = self.kind.as_str();
         match (&self.account, &self.key, &self.hold) {
             (Some(_), Some(key), _) => format!("account#{key}"),
             (None, Some(key), _) if self.top_up => format!("top-up#{key}"),
-            (None, Some(key), _) => format!("key#{key}"),
+            (None, Some(key), _) => {
+                CallerKey { key: key.clone(), person: self.person.clone() }.source()
+            }
             (_, None, Some(hold)) => format!("{kind}#{hold}"),
             (_, None, None) => format!("{kind}#{}", self.epoch.unwrap_or_default()),
         }

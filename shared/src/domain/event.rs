@@ -38,6 +38,8 @@ pub enum Detail {
         entry: Id,
         /// The caller's idempotency key.
         key: Option<Key>,
+        /// The person in whose key space the key is; none for a machine client's.
+        person: Option<UserId>,
         /// What it cost.
         credits: Credits,
         /// The action, as the catalogue names it.

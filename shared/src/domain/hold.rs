@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::{PriceList, unknown_action};
 use super::entry::{Entry, Kind};
-use super::ids::{Id, Key, Reference, TeamId, UserId};
+use super::ids::{CallerKey, Id, Reference, TeamId, UserId};
 use super::pool::Pool;
 use super::time::Time;
 use super::usage::Usage;
@@ -53,7 +53,7 @@ impl Status {
 /// Credits that are reserved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// Its id, made from the team and the key.
+    /// Its id, made from the team and the caller's key; that of its entry but for the prefix.
     pub id: Id,
     /// The team.
     pub team: TeamId,
@@ -168,7 +168,13 @@ impl HoldRequest {
     ///
     /// # Errors
     /// [`Error::Invalid`] for what is out of range, or if both an amount and work are given.
-    pub fn entry(self, team: &TeamId, key: Key, user: UserId, at: Time) -> Result<Entry, Error> {
+    pub fn entry(
+        self,
+        team: &TeamId,
+        key: CallerKey,
+        user: UserId,
+        at: Time,
+    ) -> Result<Entry, Error> {
         if !(1..=MAX_SECONDS).contains(&self.expires_in) {
             return Err(Error::invalid(
                 "expires_in",
@@ -189,7 +195,7 @@ impl HoldRequest {
         if work.is_none() {
             check_size(credits)?;
         }
-        let id = Id::of("h", team, key.as_str());
+        let id = Id::of("h", team, &key.source());
         Ok(Entry {
             held: credits.gained(),
             hold: Some(id),

@@ -101,6 +101,39 @@ text!(
     Id, 1..=64, is_made_id, "1 to 64 letters, digits, _ or -"
 );
 
+/// A caller's idempotency key in its key space: the machine clients of a team share one, each person
+/// has their own. So no caller can occupy another caller's key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallerKey {
+    /// The key as the caller sent it.
+    pub key: Key,
+    /// The person in whose key space it is; none in that of the machine clients.
+    pub person: Option<UserId>,
+}
+
+impl CallerKey {
+    /// A key of a machine client.
+    #[must_use]
+    pub const fn of_machine(key: Key) -> Self {
+        Self { key, person: None }
+    }
+
+    /// A key of a person.
+    #[must_use]
+    pub const fn of_person(key: Key, person: UserId) -> Self {
+        Self { key, person: Some(person) }
+    }
+
+    /// The key and its space as one text, which no other key has: neither part can hold a line break.
+    #[must_use]
+    pub fn source(&self) -> String {
+        match &self.person {
+            None => format!("key#{}", self.key),
+            Some(person) => format!("person#{person}\n{}", self.key),
+        }
+    }
+}
+
 impl From<Id> for Key {
     /// What is an id can be a key.
     fn from(id: Id) -> Self {
@@ -120,6 +153,13 @@ impl Id {
         hash.update(source);
         let mut digits = hex::encode(hash.finalize());
         digits.truncate(32);
+        Self(format!("{prefix}_{digits}"))
+    }
+
+    /// The id that the same source has with another prefix.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str) -> Self {
+        let digits = self.0.rsplit('_').next().unwrap_or_default();
         Self(format!("{prefix}_{digits}"))
     }
 }
@@ -151,12 +191,31 @@ mod tests {
     }
 
     #[test]
+    fn each_person_and_the_machine_clients_have_their_own_keys() {
+        let key = |text: &str| text.parse::<Key>().unwrap();
+        let person = |user: &str, text| CallerKey::of_person(key(text), user.parse().unwrap());
+        let keys = [
+            CallerKey::of_machine(key("k")),
+            CallerKey::of_machine(key("u#k")),
+            CallerKey::of_machine(key("person#u#k")),
+            person("u", "k"),
+            person("v", "k"),
+            person("u", "k#k"),
+            person("u#k", "k"),
+            person("key", "u#k"),
+        ];
+        let sources: std::collections::BTreeSet<_> = keys.iter().map(CallerKey::source).collect();
+        assert_eq!(sources.len(), keys.len());
+    }
+
+    #[test]
     fn an_id_depends_on_team_and_source() {
         let team = |name: &str| name.parse::<TeamId>().unwrap();
         let id = Id::of("e", &team("a"), "b");
         assert_eq!(id, Id::of("e", &team("a"), "b"));
         assert_ne!(id, Id::of("e", &team("ab"), ""));
         assert_ne!(id, Id::of("e", &team("a"), "c"));
+        assert_eq!(id.with_prefix("h"), Id::of("h", &team("a"), "b"));
         assert_eq!(id.as_str().parse::<Id>(), Ok(id));
     }
 }

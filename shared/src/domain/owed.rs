@@ -125,6 +125,7 @@ impl Owed {
 mod tests {
     use super::*;
     use crate::domain::entry::{Entry, Kind};
+    use crate::domain::ids::CallerKey;
     use crate::domain::pool::Pool;
 
     fn group(reset_epoch: u64, epoch: u64) -> Group {
@@ -142,10 +143,11 @@ mod tests {
     fn hold(reset_epoch: u64, epoch: u64) -> Hold {
         let team = "t".parse().unwrap();
         let at = "2027-01-10T00:00:00Z".parse().unwrap();
+        let key = CallerKey::of_machine("k".parse().unwrap());
         let entry = Entry {
             hold: Some("h_1".parse().unwrap()),
             expires_in: Some(60),
-            ..Entry::of_key(&team, "k".parse().unwrap(), Kind::Hold, at)
+            ..Entry::of_key(&team, key, Kind::Hold, at)
         };
         let hold = Hold::of(&entry, &Pool::open(team)).unwrap();
         Hold { epoch, reset_epoch, ..hold }

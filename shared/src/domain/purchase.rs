@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Kind};
-use super::ids::{Id, Key, Reference, TeamId, UserId};
+use super::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
 use super::time::Time;
 use super::{Credits, Error};
 
@@ -15,6 +15,24 @@ pub const CURRENCY: &str = "usd";
 
 /// The most credits of one gift.
 pub const MAX_GIFT: Credits = Credits::new(10_000_000);
+
+/// The most credits of one purchase.
+pub const MAX_PURCHASE: Credits = Credits::new(1_000_000_000);
+
+/// A pool with more credits accepts no purchase and no gift, so that every amount of the team, with what
+/// is in holds, stays below [`Credits::MAX`].
+pub const MAX_POOL: Credits = Credits::new(1_000_000_000_000_000);
+
+/// Whether a pool accepts credits that roll over.
+///
+/// # Errors
+/// [`Error::Invalid`] if it has more than [`MAX_POOL`].
+pub fn check_room(pool: Credits) -> Result<(), Error> {
+    if pool <= MAX_POOL {
+        return Ok(());
+    }
+    Err(Error::invalid("credits", format!("the team has {pool} credits; {MAX_POOL} is the most")))
+}
 
 /// An amount of money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -79,13 +97,16 @@ pub enum Status {
 /// One purchase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purchase {
-    /// Its id, made from the team and the key.
+    /// Its id, made from the team and the caller's key.
     pub id: Id,
     /// The team.
     pub team: TeamId,
     /// The caller's idempotency key; of an automatic top-up, the id of the event that it follows
     /// from.
     pub key: Key,
+    /// The person in whose key space the key is; none for a machine client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<UserId>,
     /// The admin who bought; nobody in an automatic top-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
@@ -106,8 +127,8 @@ pub struct Purchase {
 impl Purchase {
     /// A purchase that is yet to be paid.
     #[must_use]
-    pub fn new(team: &TeamId, key: Key, user: UserId, credits: Credits, at: Time) -> Self {
-        let id = Id::of("p", team, key.as_str());
+    pub fn new(team: &TeamId, key: CallerKey, user: UserId, credits: Credits, at: Time) -> Self {
+        let id = Id::of("p", team, &key.source());
         Self { user: Some(user), ..Self::pending(id, team, key, credits, at) }
     }
 
@@ -115,7 +136,8 @@ impl Purchase {
     #[must_use]
     pub fn top_up(team: &TeamId, event: &Id, credits: Credits, at: Time) -> Self {
         let id = Self::id_of_top_up(team, event);
-        Self { top_up: true, ..Self::pending(id, team, event.clone().into(), credits, at) }
+        let key = CallerKey::of_machine(event.clone().into());
+        Self { top_up: true, ..Self::pending(id, team, key, credits, at) }
     }
 
     /// The id of the top-up that follows from an event.
@@ -124,19 +146,21 @@ impl Purchase {
         Id::of("t", team, event.as_str())
     }
 
-    fn pending(id: Id, team: &TeamId, key: Key, credits: Credits, at: Time) -> Self {
+    fn pending(id: Id, team: &TeamId, key: CallerKey, credits: Credits, at: Time) -> Self {
+        let CallerKey { key, person } = key;
         let (team, status) = (team.clone(), Status::Pending);
-        Self { id, team, key, user: None, top_up: false, credits, status, at, reason: None }
+        Self { id, team, key, person, user: None, top_up: false, credits, status, at, reason: None }
     }
 
     /// The ledger entry of the purchase, if it was paid at that time.
     #[must_use]
     pub fn entry(&self, at: Time) -> Entry {
+        let key = CallerKey { key: self.key.clone(), person: self.person.clone() };
         Entry {
             credits: self.credits.gained(),
             purchase: Some(self.id.clone()),
             user: self.user.clone(),
-            ..Entry::of_purchase(&self.team, self.key.clone(), self.top_up, at)
+            ..Entry::of_purchase(&self.team, key, self.top_up, at)
         }
     }
 
@@ -162,7 +186,13 @@ impl GiftRequest {
     ///
     /// # Errors
     /// [`Error::Invalid`] for no credits or too many.
-    pub fn entry(self, team: &TeamId, key: Key, by: UserId, at: Time) -> Result<Entry, Error> {
+    pub fn entry(
+        self,
+        team: &TeamId,
+        key: CallerKey,
+        by: UserId,
+        at: Time,
+    ) -> Result<Entry, Error> {
         if self.credits.is_zero() || self.credits > MAX_GIFT {
             return Err(Error::invalid("credits", format!("must be 1 to {MAX_GIFT}")));
         }

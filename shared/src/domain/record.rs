@@ -176,6 +176,7 @@ fn charged(entry: Entry) -> Detail {
         credits: credits(&entry),
         entry: entry.id,
         key: entry.key,
+        person: entry.person,
         action: entry.action,
         quantity: entry.quantity,
         outcome: entry.outcome,
@@ -235,7 +236,7 @@ fn hold_expired(entry: Entry) -> Detail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::Key;
+    use crate::domain::ids::CallerKey;
 
     fn team() -> TeamId {
         "t".parse().unwrap()
@@ -245,11 +246,11 @@ mod tests {
         "2027-01-31T10:00:00Z".parse().unwrap()
     }
 
-    fn key() -> Key {
-        "k".parse().unwrap()
+    fn key() -> CallerKey {
+        CallerKey::of_machine("k".parse().unwrap())
     }
 
-    fn entry(kind: Kind, key: Option<Key>) -> Entry {
+    fn entry(kind: Kind, key: Option<CallerKey>) -> Entry {
         let hold = Id::of("h", &team(), "job");
         match key {
             Some(key) => Entry::of_key(&team(), key, kind, at()),

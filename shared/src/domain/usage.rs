@@ -170,12 +170,14 @@ mod tests {
     use super::*;
     use crate::domain::catalogue::PRICE_LISTS;
     use crate::domain::charge::ChargeRequest;
+    use crate::domain::ids::CallerKey;
     use serde_json::json;
 
     fn charge(body: serde_json::Value) -> Entry {
         let request: ChargeRequest = serde_json::from_value(body).unwrap();
         let at = "2026-11-03T00:00:00Z".parse().unwrap();
-        let (team, key) = ("t_1".parse().unwrap(), "k".parse().unwrap());
+        let team = "t_1".parse().unwrap();
+        let key = CallerKey::of_machine("k".parse().unwrap());
         request.price(&team, key, None, &PRICE_LISTS[0], at).unwrap()
     }
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
-use crate::domain::Credits;
-use crate::domain::purchase::Limits;
+use crate::domain::ids::{Id, TeamId};
+use crate::domain::purchase::{Limits, MAX_PURCHASE};
 use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
 use crate::store::Store;
 
+use super::Caller;
 use super::identity::ClaimNames;
 
 /// The table, the time, and how tokens name things.
@@ -40,6 +42,18 @@ impl App {
         let claims = ClaimNames::from_env();
         Ok(Self { store: Store::from_env()?, clock: Clock::system(), claims })
     }
+
+    /// Whether the caller may capture from a hold and release it. A hold never changes its owner, and
+    /// an unknown one is refused, so that it cannot become another caller's meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; for a person [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
+    pub async fn check_hold(&self, caller: &Caller, team: &TeamId, hold: &Id) -> Result<(), Error> {
+        if caller.is_machine() {
+            return Ok(());
+        }
+        caller.may_use_hold(&self.store.taking_of(team, hold).await?)
+    }
 }
 
 /// What can be bought, as `PURCHASE_MINIMUM`, `PURCHASE_MAXIMUM` (credits) and `PURCHASE_PRESETS`
@@ -58,7 +72,8 @@ pub fn purchase_limits() -> Result<Limits, InvalidLimits> {
     if let Ok(presets) = var("PURCHASE_PRESETS") {
         limits.presets = presets.split(',').map(credits).collect::<Result<_, _>>()?;
     }
-    if limits.minimum.is_zero() || limits.minimum > limits.maximum {
+    if limits.minimum.is_zero() || limits.minimum > limits.maximum || limits.maximum > MAX_PURCHASE
+    {
         return Err(InvalidLimits::Range);
     }
     Ok(limits)
@@ -70,8 +85,8 @@ pub enum InvalidLimits {
     /// One of them is no number.
     #[error("PURCHASE_MINIMUM, PURCHASE_MAXIMUM and PURCHASE_PRESETS must be numbers: {0}")]
     Number(#[from] ParseIntError),
-    /// They let nothing be bought, or nothing at all.
-    #[error("PURCHASE_MINIMUM must be 1 to PURCHASE_MAXIMUM")]
+    /// They let nothing be bought, or too much.
+    #[error("PURCHASE_MINIMUM must be 1 to PURCHASE_MAXIMUM, which must be at most {MAX_PURCHASE}")]
     Range,
 }
 

@@ -10,7 +10,8 @@ use lambda_http::request::RequestContext;
 
 use super::App;
 use crate::domain::Error;
-use crate::domain::ids::{TeamId, UserId};
+use crate::domain::entry::Entry;
+use crate::domain::ids::{CallerKey, Key, TeamId, UserId};
 
 /// The names of the claims in the product's tokens, and the prefix of its scopes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,6 +213,40 @@ impl Caller {
                 Err(Error::Forbidden("Only a machine client may name another user."))
             }
             (_, Some(named)) => Ok(named),
+        }
+    }
+
+    /// An idempotency key of the caller, in their key space.
+    #[must_use]
+    pub fn own(&self, key: Key) -> CallerKey {
+        match &self.kind {
+            Kind::Person { .. } => CallerKey::of_person(key, self.sub.clone()),
+            Kind::Machine { .. } => CallerKey::of_machine(key),
+        }
+    }
+
+    /// Whether the caller is a machine client.
+    #[must_use]
+    pub const fn is_machine(&self) -> bool {
+        matches!(self.kind, Kind::Machine { .. })
+    }
+
+    /// Whether the caller may capture from a hold and release it; `taking` is the hold's entry. A hold
+    /// that a machine client took is for machine clients only; one that a person took is also for that
+    /// person and for admins.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn may_use_hold(&self, taking: &Entry) -> Result<(), Error> {
+        match (&self.kind, &taking.person) {
+            (Kind::Machine { .. }, _) | (Kind::Person { is_admin: true, .. }, Some(_)) => Ok(()),
+            (Kind::Person { .. }, Some(person)) if *person == self.sub => Ok(()),
+            (Kind::Person { .. }, Some(_)) => Err(Error::Forbidden(
+                "Another person took this hold; only that person, an admin or a machine client can use it.",
+            )),
+            (Kind::Person { .. }, None) => Err(Error::Forbidden(
+                "A machine client took this hold; only machine clients can use it.",
+            )),
         }
     }
 

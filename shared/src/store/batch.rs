@@ -31,22 +31,22 @@ impl Write {
 }
 
 /// Cuts charges into writes, each with the places of its charges: those of one payer in their order,
-/// at most [`MAX_AT_ONCE`] in one. Payers do not mind each other; but a key that comes again comes in
-/// a later write, so that it meets the entry of its first charge.
+/// at most [`MAX_AT_ONCE`] in one. Payers do not mind each other; but an entry that comes again comes
+/// in a later write, so that it meets the one of its first charge.
 pub(super) fn in_writes(charges: Vec<Entry>) -> Vec<(Write, Vec<usize>)> {
     let mut writes: Vec<(Write, Vec<usize>)> = Vec::new();
-    let mut last_of_key = HashMap::new();
+    let mut last_of_entry = HashMap::new();
     for (place, charge) in charges.into_iter().enumerate() {
         let of_payer = |(write, _): &(Write, _)| write.hold == charge.hold;
         let last = writes.iter().rposition(of_payer).filter(|last| {
-            last_of_key.get(&charge.key).is_none_or(|of_key| of_key < last)
+            last_of_entry.get(&charge.id).is_none_or(|of_entry| of_entry < last)
                 && writes.get(*last).is_some_and(|(write, _)| write.charges.len() < MAX_AT_ONCE)
         });
         let last = last.unwrap_or_else(|| {
             writes.push((Write { hold: charge.hold.clone(), charges: Vec::new() }, Vec::new()));
             writes.len().saturating_sub(1)
         });
-        last_of_key.insert(charge.key.clone(), last);
+        last_of_entry.insert(charge.id.clone(), last);
         if let Some((write, places)) = writes.get_mut(last) {
             write.charges.push(charge);
             places.push(place);

@@ -68,17 +68,17 @@ impl Crowd {
     }
 
     /// Those who are next, in their order, as far as they fit into one write: so many charges, and
-    /// no key twice. Whoever has gone away meanwhile is left out.
+    /// no entry twice. Whoever has gone away meanwhile is left out.
     fn next_party(&self) -> Vec<Waiting> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut party, mut size, mut keys) = (Vec::new(), 0_usize, HashSet::new());
+        let (mut party, mut size, mut ids) = (Vec::new(), 0_usize, HashSet::new());
         while let Some(next) = waiting.pop_front() {
             if next.answer.is_closed() {
                 continue;
             }
             size = size.saturating_add(next.write.charges.len());
             let fits = size <= MAX_AT_ONCE
-                && next.write.charges.iter().all(|charge| keys.insert(charge.key.clone()));
+                && next.write.charges.iter().all(|charge| ids.insert(charge.id.clone()));
             if !fits {
                 waiting.push_front(next);
                 break;

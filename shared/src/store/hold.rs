@@ -17,7 +17,7 @@ use super::keys::{self, HOLD_SHARDS, Item};
 use super::patience::Patience;
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::hold::{Hold, OPEN_HOLDS_MAX, Status};
-use crate::domain::ids::{Id, Key, Reference, TeamId, UserId};
+use crate::domain::ids::{CallerKey, Id, Reference, TeamId, UserId};
 use crate::domain::owed::{GROUPS_MAX, Owed};
 use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
@@ -31,7 +31,7 @@ const RETURNED_AT_ONCE: usize = 24;
 #[derive(Clone, Debug)]
 pub struct Release {
     /// The request's idempotency key.
-    pub key: Key,
+    pub key: CallerKey,
     /// The caller.
     pub user: UserId,
 }
@@ -245,6 +245,19 @@ impl Store {
         }
         let item = self.get(keys::closed_hold(team, id)).await?.ok_or(Error::NotFound("hold"))?;
         serde_dynamo::from_item(item).map_err(Error::internal)
+    }
+
+    /// The entry of a hold's taking, which tells who took it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
+    pub async fn taking_of(&self, team: &TeamId, hold: &Id) -> Result<Entry, Error> {
+        let item = self.get(keys::entry_of(team, &hold.with_prefix("e"))).await?;
+        let entry: Option<Entry> =
+            item.map(serde_dynamo::from_item).transpose().map_err(Error::internal)?;
+        let entry = entry.filter(|entry| entry.kind == Kind::Hold);
+        let entry = entry.filter(|entry| entry.hold.as_ref() == Some(hold));
+        entry.ok_or(Error::NotFound("hold"))
     }
 
     async fn open_hold(&self, team: &TeamId, id: &Id) -> Result<Option<StoredHold>, Error> {

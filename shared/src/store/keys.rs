@@ -170,7 +170,13 @@ pub fn team_of_due(key: &Item) -> Option<TeamId> {
 /// spreads over the table.
 #[must_use]
 pub fn entry(entry: &Entry) -> Item {
-    key(format!("ENTRY#{}#{}", entry.team, entry.source()), ENTRY)
+    entry_of(&entry.team, &entry.id)
+}
+
+/// The key of the ledger entry with that id.
+#[must_use]
+pub fn entry_of(team: &TeamId, id: &Id) -> Item {
+    key(format!("ENTRY#{team}#{id}"), ENTRY)
 }
 
 const ENTRY: &str = "ENTRY";

@@ -13,8 +13,8 @@ use super::failure::Leg;
 use super::{Store, keys};
 use crate::domain::entry::Entry;
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::pool::Account;
-use crate::domain::purchase::{Purchase, Status};
+use crate::domain::pool::{Account, Pool};
+use crate::domain::purchase::{MAX_POOL, Purchase, Status, check_room};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -33,7 +33,8 @@ impl Store {
             .update_expression(
                 "SET pending_purchases = if_not_exists(pending_purchases, :none) + :one",
             )
-            .condition_expression("terms.account = :active")
+            .condition_expression("terms.account = :active AND credits <= :most")
+            .expression_attribute_values(":most", keys::number(MAX_POOL.get()))
             .expression_attribute_values(":none", keys::number(0))
             .expression_attribute_values(":one", keys::number(1))
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
@@ -52,7 +53,12 @@ impl Store {
                     }
                 }
             }
-            Some([Leg::Failed(Some(_)), ..]) => Err(Error::AccountClosed),
+            Some([Leg::Failed(Some(pool)), ..]) => {
+                let pool: Pool = serde_dynamo::from_item(pool.clone()).map_err(Error::internal)?;
+                pool.check_open()?;
+                check_room(pool.balance.credits)?;
+                Err(Error::Busy)
+            }
             Some(_) => Err(Error::NotFound("team")),
         }
     }
@@ -161,7 +167,9 @@ impl Store {
                 Some(_) => match self.pool(team, now).await {
                     Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
                     pool => {
-                        if let Err(error) = pool?.check_open() {
+                        let pool = pool?;
+                        let room = || check_room(pool.balance.credits);
+                        if let Err(error) = pool.check_open().and_then(|()| room()) {
                             return Ok(Outcome::Refused(error));
                         }
                     }
@@ -195,6 +203,8 @@ impl Store {
             Source::Gift => {
                 expression.set("tally.gifted = tally.gifted + :more");
                 expression.condition("terms.account = :active");
+                expression.condition("credits <= :most");
+                expression.value(":most", keys::number(MAX_POOL.get()));
                 expression.value(":active", keys::text(Account::Active.as_str()));
             }
         }

@@ -17,7 +17,7 @@ use shared::domain::Credits;
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::entry::Entry;
-use shared::domain::ids::TeamId;
+use shared::domain::ids::{CallerKey, TeamId};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::store::Store;
@@ -30,9 +30,13 @@ pub async fn team_with(store: &Store, credits: u64, now: Time) -> TeamId {
     let team: TeamId = "t".parse().unwrap();
     store.open(&team).await.unwrap();
     let gift = GiftRequest { credits: Credits::new(credits), reference: None };
-    let gift = gift.entry(&team, "gift".parse().unwrap(), "bench".parse().unwrap(), now).unwrap();
+    let gift = gift.entry(&team, key("gift"), "bench".parse().unwrap(), now).unwrap();
     store.gift(gift).await.unwrap();
     team
+}
+
+fn key(text: &str) -> CallerKey {
+    CallerKey::of_machine(text.parse().unwrap())
 }
 
 /// A charge of [`PRICE`] credits.
@@ -40,5 +44,5 @@ pub async fn team_with(store: &Store, credits: u64, now: Time) -> TeamId {
 pub fn entry(team: &TeamId, key: &str, now: Time) -> Entry {
     let request: ChargeRequest =
         serde_json::from_str(r#"{"action":"email_finder","outcome":"deliverable"}"#).unwrap();
-    request.price(team, key.parse().unwrap(), None, &PRICE_LISTS[0], now).unwrap()
+    request.price(team, self::key(key), None, &PRICE_LISTS[0], now).unwrap()
 }

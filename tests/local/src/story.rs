@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 use shared::domain::catalogue::prices;
 use shared::domain::hold::HoldRequest;
-use shared::domain::ids::TeamId;
+use shared::domain::ids::{CallerKey, TeamId, UserId};
 use shared::domain::purchase::{GiftRequest, Limits, Purchase};
 use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::statement::Statement;
@@ -118,7 +118,8 @@ impl Year {
     }
 
     async fn buy(&self, credits: u64, day: Date, now: Time) -> Result<(), Error> {
-        let (key, user) = (parsed(&format!("order {day}"))?, parsed("ada")?);
+        let user: UserId = parsed("ada")?;
+        let key = CallerKey::of_person(parsed(&format!("order {day}"))?, user.clone());
         let order = Purchase::new(&self.team, key, user, Credits::new(credits), now);
         let (begun, _) = self.app.store.begin(&order).await?;
         self.app.store.settle(&begun, now).await.map(drop)
@@ -134,7 +135,7 @@ impl Year {
 
     async fn gift(&self, credits: u64, now: Time) -> Result<(), Error> {
         let gift = GiftRequest { credits: Credits::new(credits), reference: None };
-        let gift = gift.entry(&self.team, parsed("ticket 7")?, parsed("support")?, now)?;
+        let gift = gift.entry(&self.team, machine_key("ticket 7")?, parsed("support")?, now)?;
         self.app.store.gift(gift).await.map(drop)
     }
 
@@ -142,7 +143,7 @@ impl Year {
     async fn hold(&self, credits: u64, now: Time) -> Result<(), Error> {
         let hold = json!({ "credits": credits, "expires_in": 2 * 24 * 60 * 60 });
         let hold: HoldRequest = serde_json::from_value(hold).map_err(Error::internal)?;
-        let (key, user) = (parsed("job 9")?, parsed("pipeline")?);
+        let (key, user) = (machine_key("job 9")?, parsed("pipeline")?);
         let entry = hold.entry(&self.team, key, user, now)?.sized(prices(now)?)?;
         self.app.store.hold(entry, now).await.map(drop)
     }
@@ -211,6 +212,10 @@ fn line(event: &Value) -> String {
         }
     }
     line
+}
+
+fn machine_key(text: &str) -> Result<CallerKey, Error> {
+    parsed(text).map(CallerKey::of_machine)
 }
 
 fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, Error>

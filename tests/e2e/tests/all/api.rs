@@ -132,6 +132,11 @@ impl Api {
         self.post(&member(team), &format!("/teams/{team}/charges"), key, body).await
     }
 
+    /// A charge by the pipeline, as of its own holds.
+    pub async fn charge_by_pipeline(&self, team: &str, key: &str, body: &Value) -> Answer {
+        self.post(&pipeline(), &format!("/teams/{team}/charges"), key, body).await
+    }
+
     /// A purchase by an admin.
     pub async fn buy(&self, team: &str, key: &str, credits: u64) -> Answer {
         let body = json!({ "credits": credits });

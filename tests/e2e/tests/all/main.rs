@@ -16,6 +16,7 @@ mod catalogue;
 mod events;
 mod holds;
 mod identity;
+mod key_spaces;
 mod known_bugs;
 mod messages;
 mod outgoing;

@@ -88,8 +88,9 @@ impl Api {
         let expires = hold("job_9", 60).await;
         let released = hold("job_10", 60).await;
         let late = hold("job_11", 40 * 24 * 60 * 60).await;
-        let capture = json!({ "action": "email_finder", "outcome": "risky", "hold": expires });
-        self.charge(team, "lead_44", &capture).await.ok();
+        let capture =
+            json!({ "action": "email_finder", "outcome": "risky", "hold": expires, "user": "max" });
+        self.charge_by_pipeline(team, "lead_44", &capture).await.ok();
         let release = format!("{holds}/{released}/release");
         self.send(Method::POST, &release, &pipeline(), Some("done"), None).await.ok();
         let most = self.balance(team).await["credits"]["total"].as_u64().unwrap() - 50;

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::entry::{Entry, Kind};
-use shared::domain::ids::TeamId;
+use shared::domain::ids::{CallerKey, TeamId, UserId};
 
 use crate::api::{Api, admin, billing, member, pipeline};
 
@@ -97,6 +97,8 @@ async fn the_replay_of_an_action_that_left_the_catalogue_is_answered() {
     api.team_with("t", 100).await;
     let team: TeamId = "t".parse().unwrap();
     let (now, key) = (api.stack.app().clock.now(), "fax 1".parse().unwrap());
+    let max: UserId = "max".parse().unwrap();
+    let key = CallerKey::of_person(key, max.clone());
     let fax = Entry {
         credits: -3,
         action: Some("fax".to_owned()),
@@ -104,7 +106,7 @@ async fn the_replay_of_an_action_that_left_the_catalogue_is_answered() {
         outcome: Some("sent".to_owned()),
         own_key: Some(false),
         price_version: Some("0".to_owned()),
-        user: Some("max".parse().unwrap()),
+        user: Some(max),
         ..Entry::of_key(&team, key, Kind::Charge, now)
     };
     api.stack.app().store.charge(&team, vec![fax], now).await;

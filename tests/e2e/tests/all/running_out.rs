@@ -203,12 +203,14 @@ async fn holds_may_finish_and_bring_no_way_around() {
     let much = json!({ "action": "signal_merger", "outcome": "identified" });
     api.charge("t", "much", &much).await.problem(SHORT.0, SHORT.1);
     api.charge("t", "phone", &phone()).await.problem(PAUSED.0, PAUSED.1);
-    api.charge("t", "in the job", &capture(&held, phone())).await.ok();
+    api.charge_by_pipeline("t", "in the job", &capture(&held, phone())).await.ok();
 
     let work = json!({ "leads": 1, "actions": ["sms", "linkedin_enrichment"] });
     api.hold("t", "work", &work).await.ok();
     let later = api.hold("t", "later", &json!({ "credits": 30 })).await.ok();
-    api.charge("t", "around", &capture(&later, email())).await.problem(PAUSED.0, PAUSED.1);
-    api.charge("t", "sms", &capture(&later, json!({ "action": "sms" }))).await.ok();
+    let around = api.charge_by_pipeline("t", "around", &capture(&later, email())).await;
+    around.problem(PAUSED.0, PAUSED.1);
+    let sms = capture(&later, json!({ "action": "sms" }));
+    api.charge_by_pipeline("t", "sms", &sms).await.ok();
     assert!(api.hold("t", "job", &json!({ "credits": 60 })).await.is_replayed());
 }

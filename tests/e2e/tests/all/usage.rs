@@ -61,7 +61,7 @@ async fn what_paid_for_it() {
     let hold = &answer["hold"]["id"];
     let capture =
         json!({ "action": "phone_finder", "outcome": "valid", "quantity": 2, "hold": hold });
-    api.charge("t", "capture", &capture).await.ok();
+    api.charge_by_pipeline("t", "capture", &capture).await.ok();
     api.email("much", "risky", 80).await;
     let credits = &api.usage("t", "").await["credits"];
     assert_eq!(credits["spent"], 440);

@@ -8,6 +8,7 @@ use shared::domain::catalogue::{PRICE_LISTS, Price};
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::TeamId;
 use shared::domain::owed::{GROUPS_MAX, GROUPS_USUAL};
+use shared::domain::purchase::{GiftRequest, MAX_POOL, Purchase};
 use shared::domain::time::Time;
 use shared::store::Store;
 use shared::store::charge::Outcome;
@@ -16,7 +17,7 @@ use shared::store::keys;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::hold_entry;
-use crate::operation::Size;
+use crate::operation::{Size, key_named};
 
 /// The size of a team's pool in the table, in bytes.
 async fn pool_size(engine: &Engine, team: &TeamId) -> usize {
@@ -103,7 +104,7 @@ async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {
     let size = pool_size(&engine, &team).await;
     assert!(size < 1_024, "{size} bytes");
     let hold = crate::domain::hold_id(&team, 1);
-    let by = Release { key: "end".parse().unwrap(), user: "u".parse().unwrap() };
+    let by = Release { key: key_named("end"), user: "u".parse().unwrap() };
     store.release(&team, &hold, &by, now()).await.unwrap();
     let after = store.pool(&team, now()).await.unwrap();
     // 298 purchased credits were spent, 250 of them because of the hold.
@@ -171,4 +172,32 @@ async fn the_worst_life_keeps_a_pool_under_4_kb_and_expressions_under_3_kb() {
     assert!(matches!(again, Outcome::Charged(_)), "{again:?}");
     let longest = longest_expressions();
     assert!(longest.values().all(|bytes| *bytes < 3_072), "{longest:?}");
+}
+
+/// A pool that holds more credits than any client could count accepts no more, and is charged as ever.
+#[tokio::test]
+async fn a_pool_has_a_largest_size() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 10).await;
+    let (user, one) = (|| "u".parse().unwrap(), Credits::new(1));
+    let gift = |key| {
+        let gift = GiftRequest { credits: one, reference: None };
+        store.gift(gift.entry(&team, key_named(key), user(), now()).unwrap())
+    };
+    let order = |key| Purchase::new(&team, key_named(key), user(), one, now());
+    let resize = async |credits: u64| {
+        let client = engine.client();
+        let pool = client.update_item().table_name(TABLE).set_key(Some(keys::pool(&team)));
+        let pool = pool.update_expression("SET credits = :credits");
+        pool.expression_attribute_values(":credits", keys::number(credits)).send().await.unwrap();
+    };
+    resize(MAX_POOL.get()).await;
+    assert!(matches!(gift("gift").await.unwrap(), Outcome::Charged(_)));
+    assert!(matches!(gift("more").await.unwrap(), Outcome::Refused(Error::Invalid(_))));
+    assert!(matches!(gift("gift").await.unwrap(), Outcome::Replayed(_)));
+    assert!(matches!(store.begin(&order("order")).await, Err(Error::Invalid(_))));
+    let entry = charge(&team, "k", "linkedin_enrichment", "found");
+    assert!(matches!(store.charge(&team, vec![entry], now()).await[..], [Outcome::Charged(_)]));
+    assert!(store.begin(&order("order")).await.is_ok());
 }

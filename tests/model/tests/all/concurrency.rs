@@ -10,13 +10,15 @@ use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::entry::{Entry, Kind};
 use shared::domain::hold::HoldRequest;
-use shared::domain::ids::TeamId;
+use shared::domain::ids::{CallerKey, TeamId};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::charge::Outcome;
 use shared::store::history::Selection;
+
+use crate::operation::key_named;
 
 pub fn now() -> Time {
     "2027-01-10T12:00:00Z".parse().unwrap()
@@ -30,17 +32,20 @@ pub async fn team_with(store: &Store, name: &str, rolling: u64) -> TeamId {
     store.change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
     if rolling > 0 {
         let gift = GiftRequest { credits: Credits::new(rolling), reference: None };
-        let gift =
-            gift.entry(&team, "the gift".parse().unwrap(), "u".parse().unwrap(), now()).unwrap();
+        let gift = gift.entry(&team, key_named("the gift"), "u".parse().unwrap(), now()).unwrap();
         store.gift(gift).await.unwrap();
     }
     team
 }
 
 pub fn charge(team: &TeamId, key: &str, action: &str, outcome: &str) -> Entry {
+    charge_of(team, key_named(key), action, outcome)
+}
+
+pub fn charge_of(team: &TeamId, key: CallerKey, action: &str, outcome: &str) -> Entry {
     let body = format!(r#"{{"action":"{action}","outcome":"{outcome}"}}"#);
     let request: ChargeRequest = serde_json::from_str(&body).unwrap();
-    request.price(team, key.parse().unwrap(), None, &PRICE_LISTS[0], now()).unwrap()
+    request.price(team, key, None, &PRICE_LISTS[0], now()).unwrap()
 }
 
 async fn whole_history(store: &Store, team: &TeamId) -> Vec<Entry> {
@@ -157,7 +162,7 @@ async fn gifts_and_resets_among_the_charges() {
                 if client % 6 == 0 {
                     let gift = GiftRequest { credits: Credits::new(7), reference: None };
                     let gift =
-                        gift.entry(&team, key.parse().unwrap(), "u".parse().unwrap(), at).unwrap();
+                        gift.entry(&team, key_named(&key), "u".parse().unwrap(), at).unwrap();
                     assert!(matches!(store.gift(gift).await.unwrap(), Outcome::Charged(_)));
                 } else {
                     let entry = Entry { at, ..charge(&team, &key, "linkedin_enrichment", "found") };
@@ -226,7 +231,7 @@ async fn expired_credits_are_there_for_all() {
         let team = team_with(&store, &format!("t{round}"), 0).await;
         let request: HoldRequest =
             serde_json::from_str(r#"{"credits":395,"expires_in":60}"#).unwrap();
-        let (key, user) = ("job".parse().unwrap(), "u".parse().unwrap());
+        let (key, user) = (key_named("job"), "u".parse().unwrap());
         let entry = request.entry(&team, key, user, now()).unwrap();
         store.hold(entry, now()).await.unwrap();
         let later = now().plus_seconds(60);

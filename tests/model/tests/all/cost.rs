@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::hold_entry;
-use crate::operation::Size;
+use crate::operation::{Size, key_named};
 
 struct Bench {
     engine: Engine,
@@ -105,7 +105,7 @@ async fn a_batch_that_runs_short_takes_two_round_trips() {
 async fn a_hold_and_its_release_and_the_captures_between() {
     let bench = Bench::new(0).await;
     let request: HoldRequest = serde_json::from_str(r#"{"credits":100}"#).unwrap();
-    let (key, user) = ("campaign-77".parse().unwrap(), "pipeline".parse().unwrap());
+    let (key, user) = (key_named("campaign-77"), "pipeline".parse().unwrap());
     let entry = request.entry(&bench.team, key, user, now()).unwrap();
     let hold = entry.hold.clone().unwrap();
     bench.store.hold(entry, now()).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_hold_and_its_release_and_the_captures_between() {
         Reading { round_trips: 1, writes: 1, write_tenths: 50, read_tenths: 0 }
     );
 
-    let by = Release { key: "campaign-77/end".parse().unwrap(), user: "pipeline".parse().unwrap() };
+    let by = Release { key: key_named("campaign-77/end"), user: "pipeline".parse().unwrap() };
     bench.store.release(&bench.team, &hold, &by, now()).await.unwrap();
     assert_eq!(
         bench.meter.take(),
@@ -132,7 +132,7 @@ async fn a_hold_and_its_release_and_the_captures_between() {
 
 fn gift_of(team: &TeamId, credits: u64) -> Entry {
     let gift = GiftRequest { credits: Credits::new(credits), reference: None };
-    let (key, user) = ("gift".parse().unwrap(), "support".parse().unwrap());
+    let (key, user) = (key_named("gift"), "support".parse().unwrap());
     gift.entry(team, key, user, now()).unwrap()
 }
 

@@ -38,7 +38,7 @@ struct Team {
 }
 
 pub fn hold_id(team: &TeamId, number: u16) -> Id {
-    Id::of("h", team, key(number).as_str())
+    Id::of("h", team, &key(number).source())
 }
 
 pub fn priced(charge: &Charge, team: &TeamId, now: Time) -> Entry {

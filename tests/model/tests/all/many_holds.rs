@@ -15,6 +15,7 @@ use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 
 use crate::concurrency::{charge, now, team_with};
+use crate::operation::key_named;
 
 /// The credits of a hold, and how many of them are captured from each.
 const HELD: u64 = 100;
@@ -25,7 +26,7 @@ async fn hold(store: &Store, team: &TeamId, number: u64, seconds: u32, at: Time)
         r#"{{"credits":{HELD},"expires_in":{seconds},"reference":"campaign-77/batch-{number:06}"}}"#
     );
     let request: HoldRequest = serde_json::from_str(&body).unwrap();
-    let key = format!("campaign-77/batch-{number:06}").parse().unwrap();
+    let key = key_named(&format!("campaign-77/batch-{number:06}"));
     let entry = request.entry(team, key, "pipeline".parse().unwrap(), at).unwrap();
     store.hold(entry, at).await.unwrap()
 }

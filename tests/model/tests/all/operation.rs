@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use shared::domain::ids::Key;
+use shared::domain::ids::CallerKey;
 use shared::store::batch::MAX_AT_ONCE;
 
 use crate::reference::Day;
@@ -166,8 +166,19 @@ pub fn ledger(entries: impl Iterator<Item = (String, i64)>) -> Vec<(String, i64)
     ledger
 }
 
-pub fn key(number: u16) -> Key {
-    format!("k{number}").parse().unwrap()
+/// A key of a machine client.
+pub fn key_named(text: &str) -> CallerKey {
+    CallerKey::of_machine(text.parse().unwrap())
+}
+
+/// A key of a machine client, or of one of two persons; all of them use the same texts.
+pub fn key(number: u16) -> CallerKey {
+    let key = format!("k{}", number / 3).parse().unwrap();
+    match number % 3 {
+        0 => CallerKey::of_machine(key),
+        1 => CallerKey::of_person(key, "ann".parse().unwrap()),
+        _ => CallerKey::of_person(key, "ben".parse().unwrap()),
+    }
 }
 
 fn charge() -> impl Strategy<Value = Charge> {

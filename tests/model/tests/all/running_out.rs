@@ -21,6 +21,7 @@ use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::lanes::{calm, charge_one, has_lanes, with_a_lane};
+use crate::operation::key_named;
 
 async fn one(store: &Store, charge: Entry, world: &World) -> Outcome {
     let team = charge.team.clone();
@@ -41,7 +42,7 @@ async fn pool(world: &World, team: &TeamId) -> Pool {
 
 fn gift(team: &TeamId, credits: u64) -> Entry {
     let gift = GiftRequest { credits: Credits::new(credits), reference: None };
-    gift.entry(team, "more".parse().unwrap(), "u".parse().unwrap(), now()).unwrap()
+    gift.entry(team, key_named("more"), "u".parse().unwrap(), now()).unwrap()
 }
 
 /// What cannot be covered even with what is in lanes leaves them nothing to go on with.
@@ -141,7 +142,7 @@ fn a_crowd_pauses_once() {
 
 async fn held(store: &Store, team: &TeamId, world: &World) -> Id {
     let request: HoldRequest = serde_json::from_str(r#"{"credits":50,"expires_in":600}"#).unwrap();
-    let (key, user) = ("job".parse().unwrap(), "u".parse().unwrap());
+    let (key, user) = (key_named("job"), "u".parse().unwrap());
     let entry =
         request.entry(team, key, user, world.now()).unwrap().sized(&PRICE_LISTS[0]).unwrap();
     let id = entry.hold.clone().unwrap();
@@ -162,7 +163,7 @@ fn all_that_was_captured_is_counted() {
             let miss = Entry { kind: Kind::Capture, hold: Some(id.clone()), ..miss };
             let (outcome, ()) = join(one(&store, miss, &world), async {
                 sleep(Duration::from_millis(delay)).await;
-                let by = Release { key: "end".parse().unwrap(), user: "u".parse().unwrap() };
+                let by = Release { key: key_named("end"), user: "u".parse().unwrap() };
                 world.store().release(&team, &id, &by, world.now()).await.unwrap();
             })
             .await;

@@ -20,7 +20,7 @@ use shared::store::keys::{self, SHARDS};
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::hold_entry;
-use crate::operation::Size;
+use crate::operation::{Size, key_named};
 use crate::seeds::dies_at;
 
 /// When a month has passed since [`now`], to the day.
@@ -284,7 +284,7 @@ async fn who_cannot_pay_is_paused_and_owes_nothing() {
 
 async fn gift(store: &Store, team: &TeamId, key: &str, credits: u64) {
     let gift = GiftRequest { credits: Credits::new(credits), reference: None };
-    let gift = gift.entry(team, key.parse().unwrap(), "u".parse().unwrap(), now()).unwrap();
+    let gift = gift.entry(team, key_named(key), "u".parse().unwrap(), now()).unwrap();
     store.gift(gift).await.unwrap();
 }
 

@@ -27,7 +27,7 @@ use shared::store::history::Selection;
 use shared::store::hold::Release;
 use tokio::time::sleep;
 
-use crate::concurrency::{charge, team_with};
+use crate::concurrency::{charge_of, team_with};
 use crate::domain::hold_id;
 use crate::operation::key;
 
@@ -163,7 +163,7 @@ impl Worker {
             ("phone_finder", "valid"),
             ("sms", "sent"),
         ][usize::from(number % 5)];
-        let entry = charge(&self.team, key(number.into()).as_str(), action, outcome);
+        let entry = charge_of(&self.team, key(number.into()), action, outcome);
         let entry = Entry { at: self.now(), ..entry };
         if number < 60 {
             return entry;

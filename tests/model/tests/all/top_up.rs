@@ -26,6 +26,7 @@ use shared::store::history::Selection;
 use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
+use crate::operation::key_named;
 use crate::relay::relayed;
 use crate::seeds::dies_at;
 
@@ -260,7 +261,7 @@ fn a_top_up_waits_for_a_pending_purchase() {
             let team = team_that_wants(&store, 400, 600).await;
             let payments = Arc::new(Provider::that_declines(NONE));
             let till = till(&world, &payments);
-            let (key, user) = ("order".parse().unwrap(), "u".parse().unwrap());
+            let (key, user) = (key_named("order"), "u".parse().unwrap());
             let order = Purchase::new(&team, key, user, Credits::new(credits), now());
             let (order, _) = store.begin(&order).await.unwrap();
             let crossing = charge(&team, "sms", "sms", "sent");
@@ -302,7 +303,7 @@ fn a_top_up_has_a_key_that_no_caller_can_take() {
         let came = bring(&till(&world, &payments), &event).await;
         assert_eq!(came["purchase"]["status"], "paid", "{came}");
         let order = |key: &str| {
-            let (key, user) = (key.parse().unwrap(), "u".parse().unwrap());
+            let (key, user) = (key_named(key), "u".parse().unwrap());
             Purchase::new(&team, key, user, Credits::new(200), now())
         };
         let taken = store.begin(&order(id.as_str())).await;

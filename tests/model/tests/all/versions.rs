@@ -23,7 +23,7 @@ use shared::store::keys::{self, Item};
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::{hold_entry, hold_id};
-use crate::operation::Size;
+use crate::operation::{Size, key_named};
 
 const NEXT_CYCLE: &str = "2027-02-10T00:00:00Z";
 
@@ -132,12 +132,10 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
 
     // Writes.
     is_charged(&store, &team, "sms 1", now()).await;
-    let (key, user) =
-        ("gift".parse().unwrap(), "u".parse::<shared::domain::ids::UserId>().unwrap());
+    let (key, user) = (key_named("gift"), "u".parse::<shared::domain::ids::UserId>().unwrap());
     let gift = GiftRequest { credits: Credits::new(5), reference: None };
     store.gift(gift.entry(&team, key, user.clone(), now()).unwrap()).await.unwrap();
-    let purchase =
-        Purchase::new(&team, "order".parse().unwrap(), user.clone(), Credits::new(50), now());
+    let purchase = Purchase::new(&team, key_named("order"), user.clone(), Credits::new(50), now());
     let (begun, _) = store.begin(&purchase).await.unwrap();
     store.settle(&begun, now()).await.unwrap();
     let settings = serde_json::from_str(r#"{"low_balance_threshold":10}"#).unwrap();
@@ -158,7 +156,7 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let pool = store.pool(&team, at).await.unwrap();
     assert_eq!(pool.balance.free().get(), 750, "two seats at the stored terms, less 50");
     is_charged(&store, &team, "sms 2", at).await;
-    let by = Release { key: "end".parse().unwrap(), user };
+    let by = Release { key: key_named("end"), user };
     store.release(&team, &hold_id(&team, 1), &by, at).await.unwrap();
     store.stop_monitoring(&team, &"acme".parse().unwrap(), at).await.unwrap();
 

@@ -20,7 +20,7 @@ use super::Scenario;
 use super::figures::{Change, Charge, Run};
 use crate::concurrency::{self, team_with};
 use crate::domain::{hold_entry, subscription};
-use crate::operation::Size;
+use crate::operation::{Size, key_named};
 
 /// The time from the beginning of the world to the changes.
 pub const LEAD: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ impl Team {
 
     pub async fn give(&self, credits: u64) -> Result<(), Error> {
         let gift = GiftRequest { credits: Credits::new(credits), reference: None };
-        let (key, user) = ("more".parse().unwrap(), "u".parse().unwrap());
+        let (key, user) = (key_named("more"), "u".parse().unwrap());
         let entry = gift.entry(&self.id, key, user, self.world.now())?;
         self.world.store().gift(entry).await.and_then(result)
     }
