@@ -1,32 +1,26 @@
 //! `GET /teams/{team}/history`: pages of JSON, or the whole selection as CSV.
 
-use std::borrow::Cow;
-
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::stream;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use shared::domain::Error;
 use shared::domain::catalogue::PRICE_LISTS;
 use shared::domain::entry::{Entry, Kind};
-use shared::domain::ids::{Id, TeamId, UserId};
+use shared::domain::ids::UserId;
 use shared::domain::time::Time;
 use shared::http::permission::Read;
 use shared::http::{App, Permitted, Query};
-use shared::store::Store;
-use shared::store::history::{Page, Position, Selection};
+use shared::store::history::{Position, Selection};
+
+use crate::csv_file;
 
 /// The most entries of a page.
 const MAX_LIMIT: usize = 200;
-
-/// How many entries of a CSV are fetched at a time.
-const CSV_PAGE: usize = 1_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +58,7 @@ pub(super) async fn history(
     let after = query.cursor.as_deref().map(decode).transpose()?;
     selection.unwritten = app.store.view(&team, app.clock.now()).await?.entries;
     if wants_csv(&headers) {
-        return csv(app.store, team, selection).await;
+        return csv_file::answer(&app.store, &team, &selection).await;
     }
     let page = app.store.history(&team, &selection, after.as_ref(), query.limit).await?;
     let cursor = page.next.as_ref().map(encode);
@@ -131,79 +125,4 @@ fn wants_csv(headers: &HeaderMap) -> bool {
             .split(',')
             .any(|range| range.split(';').next().is_some_and(|range| range.trim() == "text/csv"))
     })
-}
-
-/// One row of the CSV.
-#[derive(Serialize)]
-struct Row<'a> {
-    at: Time,
-    id: &'a Id,
-    kind: &'a Kind,
-    credits: i64,
-    held: i64,
-    action: Option<&'a str>,
-    quantity: Option<u64>,
-    outcome: Option<&'a str>,
-    user: Option<Cow<'a, str>>,
-    reference: Option<Cow<'a, str>>,
-    hold: Option<&'a Id>,
-    price_version: Option<&'a str>,
-}
-
-impl<'a> From<&'a Entry> for Row<'a> {
-    fn from(entry: &'a Entry) -> Self {
-        Self {
-            at: entry.at,
-            id: &entry.id,
-            kind: &entry.kind,
-            credits: entry.credits,
-            held: entry.held,
-            action: entry.action.as_deref(),
-            quantity: entry.quantity,
-            outcome: entry.outcome.as_deref(),
-            user: entry.user.as_ref().map(|user| inert(user.as_str())),
-            reference: entry.reference.as_ref().map(|reference| inert(reference.as_str())),
-            hold: entry.hold.as_ref(),
-            price_version: entry.price_version.as_deref(),
-        }
-    }
-}
-
-/// A caller's text, quoted where a spreadsheet would take it for a formula.
-fn inert(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}").into() } else { text.into() }
-}
-
-const HEADER: &str =
-    "at,id,kind,credits,held,action,quantity,outcome,user,reference,hold,price_version\n";
-
-/// The whole selection, page by page as the client reads it.
-async fn csv(store: Store, team: TeamId, selection: Selection) -> Result<Response, Error> {
-    let first = store.history(&team, &selection, None, CSV_PAGE).await?;
-    let start = Some((HEADER.to_owned(), Some(first)));
-    let pages = stream::try_unfold(start, move |state: Option<(String, Option<Page>)>| {
-        let (store, team, selection) = (store.clone(), team.clone(), selection.clone());
-        async move {
-            let Some((mut text, page)) = state else { return Ok(None) };
-            let Some(page) = page else { return Ok(None) };
-            text.push_str(&rows(&page.entries)?);
-            let next = match &page.next {
-                Some(after) => Some(store.history(&team, &selection, Some(after), CSV_PAGE).await?),
-                None => None,
-            };
-            Ok::<_, Error>(Some((text, Some((String::new(), next)))))
-        }
-    });
-    let media_type = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
-    let file = (header::CONTENT_DISPOSITION, "attachment; filename=\"history.csv\"");
-    Ok(([media_type, file], Body::from_stream(pages)).into_response())
-}
-
-fn rows(entries: &[Entry]) -> Result<String, Error> {
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    for entry in entries {
-        writer.serialize(Row::from(entry)).map_err(Error::internal)?;
-    }
-    let bytes = writer.into_inner().map_err(Error::internal)?;
-    String::from_utf8(bytes).map_err(Error::internal)
 }

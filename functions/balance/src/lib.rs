@@ -1,5 +1,6 @@
 //! Shows what a team has and what things cost: balance, history, estimates, catalogues.
 
+mod csv_file;
 mod estimate;
 mod history;
 mod usage;
@@ -10,7 +11,9 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::civil::Date;
+use lambda_http::LambdaEvent;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::catalogue;
 use shared::domain::cycle::Cycle;
@@ -20,7 +23,7 @@ use shared::domain::purchase::{Amount, CENTS_PER_CREDIT, CURRENCY, Limits};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::permission::Read;
-use shared::http::{App, Caller, NoQuery, Permitted, Query};
+use shared::http::{App, Caller, NoQuery, Permitted, Query, serve};
 
 #[derive(Clone, Debug, FromRef)]
 struct Window {
@@ -40,6 +43,18 @@ pub fn routes(app: App, limits: Limits) -> Router {
         .route("/plans", get(plans))
         .route("/purchase-options", get(purchase_options))
         .with_state(Window { app, limits })
+}
+
+/// Answers a request of the API.
+///
+/// # Errors
+/// An event that is none.
+pub async fn handle(
+    app: &App,
+    limits: &Limits,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Box<RawValue>, lambda_http::Error> {
+    serve::request(|| routes(app.clone(), limits.clone()), &event).await
 }
 
 async fn balance(

@@ -1,11 +1,13 @@
 //! The Lambda function `balance`.
 
-use lambda_http::{Error, tracing};
-use shared::http::{App, app::purchase_limits, serve};
+use lambda_http::{Error, lambda_runtime, service_fn, tracing};
+use shared::http::App;
+use shared::http::app::purchase_limits;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let routes = balance::routes(App::from_env()?, purchase_limits()?);
-    lambda_http::run(serve::outermost(routes)).await
+    let (app, limits) = (App::from_env()?, purchase_limits()?);
+    let handle = service_fn(|event| balance::handle(&app, &limits, event));
+    Box::pin(lambda_runtime::run(handle)).await
 }

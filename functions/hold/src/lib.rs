@@ -6,14 +6,16 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use lambda_http::LambdaEvent;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use shared::domain::Error;
 use shared::domain::catalogue::prices;
 use shared::domain::hold::{HoldRequest, HoldView};
 use shared::domain::ids::Id;
 use shared::http::permission::{Charge, Read};
-use shared::http::{App, Body, NoQuery, Path, Permitted, answer, idempotency_key};
+use shared::http::{App, Body, NoQuery, Path, Permitted, answer, idempotency_key, serve};
 use shared::store::charge::Outcome;
 use shared::store::hold::Release;
 
@@ -24,6 +26,17 @@ pub fn routes(app: App) -> Router {
         .route("/teams/{team}/holds/{hold}", get(look))
         .route("/teams/{team}/holds/{hold}/release", post(release))
         .with_state(app)
+}
+
+/// Answers a request of the API.
+///
+/// # Errors
+/// An event that is none.
+pub async fn handle(
+    app: &App,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Box<RawValue>, lambda_http::Error> {
+    serve::request(|| routes(app.clone()), &event).await
 }
 
 #[derive(Deserialize)]

@@ -74,6 +74,9 @@ pub enum Error {
     /// The body exceeds its limit.
     #[error("the body is too large")]
     TooLarge,
+    /// A file would exceed the size or the time of an answer.
+    #[error("the file would be too large; narrow the range with `from` and `to`")]
+    FileTooLarge,
     /// The body is not JSON by its content type.
     #[error("the body must be application/json")]
     UnsupportedMediaType,
@@ -127,6 +130,7 @@ impl Error {
             | Self::TooManyHolds
             | Self::KeyReused
             | Self::TooLarge
+            | Self::FileTooLarge
             | Self::UnsupportedMediaType => false,
         }
     }

@@ -3,14 +3,13 @@
 use std::fmt::Display;
 
 use axum::body::Bytes;
-use axum::extract::path::ErrorKind;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use mime::Mime;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
 
 use crate::domain::Error;
 use crate::domain::ids::{InvalidText, Key};
@@ -19,8 +18,7 @@ use crate::domain::ids::{InvalidText, Key};
 pub const MAX_BODY: usize = 2 * 1024 * 1024;
 
 /// Segments of the path.
-#[derive(Clone, Copy, Debug, FromRequestParts)]
-#[from_request(via(axum::extract::Path), rejection(Error))]
+#[derive(Clone, Copy, Debug)]
 pub struct Path<T>(pub T);
 
 /// The query's parameters.
@@ -39,20 +37,22 @@ pub struct NoParameters {}
 #[derive(Clone, Debug)]
 pub struct Body(Bytes);
 
-impl From<PathRejection> for Error {
-    fn from(rejection: PathRejection) -> Self {
-        let detail = rejection.body_text();
-        let PathRejection::FailedToDeserializePathParams(failed) = rejection else {
-            return Self::invalid("path", detail);
-        };
-        let kind = failed.into_kind();
-        if let ErrorKind::DeserializeError { key, message, .. } = kind {
-            Self::invalid(key, message)
-        } else if let ErrorKind::InvalidUtf8InPathParam { key } = kind {
-            Self::invalid(key, "must be UTF-8")
-        } else {
-            Self::invalid("path", detail)
-        }
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let segments = RawPathParams::from_request_parts(parts, state).await;
+        // The text names the segment in backticks.
+        let segments = segments.map_err(|error| {
+            let text = error.body_text();
+            let segment = text.split('`').nth(1).unwrap_or("path");
+            Error::invalid(segment, "must be UTF-8")
+        })?;
+        let input = MapDeserializer::<_, serde::de::value::Error>::new(segments.iter());
+        let parsed = serde_path_to_error::deserialize(input).map_err(|error| {
+            Error::invalid(field(error.path(), error.inner(), "path"), error.inner().to_string())
+        })?;
+        Ok(Self(parsed))
     }
 }
 

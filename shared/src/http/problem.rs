@@ -77,7 +77,9 @@ impl From<&Error> for Problem {
             }
             Error::HoldClosed(_) => (409, "/problems/hold-closed", "Hold closed", json!({})),
             Error::TooManyHolds => (409, "/problems/too-many-holds", "Too many holds", json!({})),
-            Error::TooLarge => (413, "/problems/too-large", "Too large", json!({})),
+            Error::TooLarge | Error::FileTooLarge => {
+                (413, "/problems/too-large", "Too large", json!({}))
+            }
             Error::UnsupportedMediaType => {
                 (415, "/problems/unsupported-media-type", "Unsupported media type", json!({}))
             }

@@ -89,6 +89,17 @@ pub async fn api(
     Ok(Some(to_raw_value(&answer)?))
 }
 
+/// The answer of a function that nothing but the API invokes.
+///
+/// # Errors
+/// A request that cannot be read, and an event that is none.
+pub async fn request(
+    routes: impl FnOnce() -> Router,
+    event: &LambdaEvent<Box<RawValue>>,
+) -> Result<Box<RawValue>, lambda_http::Error> {
+    api(routes, event).await?.ok_or_else(|| "the event is not a request of the API".into())
+}
+
 /// What a path's segments are encoded with, besides letters and digits.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 

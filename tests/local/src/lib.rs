@@ -36,7 +36,7 @@ pub use eventbridge::EventBridge;
 pub use payments::{DECLINED, NEEDS_A_STEP, till};
 use relaying::Relaying;
 pub use story::story;
-pub use token::{Claims, authorize, sign};
+pub use token::{AUDIENCE, Claims, ISSUER, SECRET, authorize, sign};
 
 /// How long requests that are being answered may still take when the stack stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);

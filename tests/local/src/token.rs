@@ -17,10 +17,13 @@ use serde_json::{Map, Value};
 
 /// Signs the tokens. Everybody knows it; it opens nothing but stacks on engineers' machines, and
 /// tokens stay good when a stack is started again.
-const SECRET: &[u8] = b"of the local stack, which keeps no secrets";
+pub const SECRET: &[u8] = b"of the local stack, which keeps no secrets";
 
-const ISSUER: &str = "https://local.invalid";
-const AUDIENCE: &str = "credits";
+/// Who issues the tokens.
+pub const ISSUER: &str = "https://local.invalid";
+
+/// For whom they are.
+pub const AUDIENCE: &str = "credits";
 
 /// How long a token is good, by the system's clock: time travel does not end it.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 30);

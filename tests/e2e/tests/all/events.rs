@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Context, LambdaEvent, Service};
+use lambda_http::{Context, LambdaEvent};
 use purchase::Till;
 use purchase::payments::NotConnected;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::purchase::Limits;
-use shared::http::{App, serve};
+use shared::http::App;
 
 use crate::api::Api;
 
@@ -25,16 +24,15 @@ fn event(name: &str) -> String {
 
 /// The answer of a function to a payload-v2 event, status and body.
 async fn http(app: &App, name: &str) -> (u64, Value) {
-    let (app, limits) = (app.clone(), Limits::default());
-    let routes = match name {
-        "hold" | "hold-release" => hold::routes(app),
-        "balance" | "estimate" | "history" | "prices" => balance::routes(app, limits),
-        _ => subscription::routes(app, Limits::default()),
+    let limits = Limits::default();
+    let payload = RawValue::from_string(event(name)).unwrap();
+    let event = LambdaEvent::new(payload, Context::default());
+    let answer = match name {
+        "hold" | "hold-release" => hold::handle(app, event).await,
+        "balance" | "estimate" | "history" | "prices" => balance::handle(app, &limits, event).await,
+        _ => subscription::handle(app, &limits, event).await,
     };
-    let request: LambdaRequest = serde_json::from_str(&event(name)).unwrap();
-    let mut function = Adapter::from(serve::outermost(routes));
-    let answer = function.call(LambdaEvent::new(request, Context::default())).await.unwrap();
-    unpacked(&serde_json::to_value(answer).unwrap())
+    unpacked(&serde_json::from_str(answer.unwrap().get()).unwrap())
 }
 
 fn unpacked(answer: &Value) -> (u64, Value) {

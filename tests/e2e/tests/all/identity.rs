@@ -1,9 +1,13 @@
 //! Who may do what.
 
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use local::{AUDIENCE, ISSUER, SECRET};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::api::{Api, admin, member, pipeline, token};
+use crate::api::{Answer, Api, admin, member, pipeline, token};
+use crate::gateway::{Event, function_of};
 
 const FORBIDDEN: (u16, &str) = (403, "/problems/forbidden");
 const UNAUTHENTICATED: (u16, &str) = (401, "/problems/unauthenticated");
@@ -113,54 +117,119 @@ fn tokens() -> Vec<(&'static str, String, Option<Who>)> {
     ]
 }
 
+/// Whether a route is open to the bearer of a token.
+fn is_open(route: &Route, name: &str, who: Option<Who>) -> bool {
+    let Route { path, callers, is_public, .. } = route;
+    // A valid token of another team, or with no scope that is known, is enough here.
+    let needs_no_team = match *path {
+        "/team/credits" => name.contains("another team"),
+        "/purchase-options" => name.contains("another") || name == "no scope",
+        _ => false,
+    };
+    *is_public || needs_no_team || who.is_some_and(|who| callers.contains(&who))
+}
+
+/// Over HTTP, and by API Gateway's events at the functions' entry points.
 #[tokio::test]
 async fn every_route_for_every_caller() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     for (number, route) in routes().into_iter().enumerate() {
+        let Route { method, path, body, .. } = &route;
+        let function = function_of(path);
         for (name, token, who) in tokens() {
-            let key = Some(format!("{number} {name}"));
-            let Route { method, path, body, callers, is_public } = &route;
-            let answer =
-                api.send(method.clone(), path, &token, key.as_deref(), body.as_ref()).await;
-            let is_open = *is_public
-                || who.is_some_and(|who| callers.contains(&who))
-                // A valid token of another team, or with no scope that is known, is enough here.
-                || (*path == "/team/credits" && name.contains("another team"))
-                || (*path == "/purchase-options" && name.contains("another"))
-                || (*path == "/purchase-options" && name == "no scope");
-            if is_open {
-                assert!(![401, 403].contains(&answer.status), "{method} {path} {name}: {answer:?}");
-            } else {
-                answer.problem(FORBIDDEN.0, FORBIDDEN.1);
+            let key = format!("{number} {name}");
+            let answer = api.send(method.clone(), path, &token, Some(&key), body.as_ref()).await;
+            let event = Event::new(method, path, Some(&token)).with_key(&key);
+            let event = body.iter().fold(event, Event::with_body);
+            for answer in [answer, api.request(&function, &event).await] {
+                if is_open(&route, name, who) {
+                    let status = answer.status;
+                    assert!(![401, 403].contains(&status), "{method} {path} {name}: {answer:?}");
+                } else {
+                    answer.problem(FORBIDDEN.0, FORBIDDEN.1);
+                }
             }
         }
     }
+}
+
+/// Tokens that are not accepted, each for one reason.
+fn unusable_tokens() -> Vec<(&'static str, String)> {
+    let now = Timestamp::now().as_second();
+    let claims = |change: &dyn Fn(&mut Value)| {
+        let mut claims = json!({
+            "iss": ISSUER, "aud": AUDIENCE, "exp": now + 600,
+            "sub": "u", "team": "t", "role": "admin",
+        });
+        change(&mut claims);
+        claims
+    };
+    let set = |name: &'static str, value: Value| {
+        claims(&|claims: &mut Value| claims[name] = value.clone())
+    };
+    let signed = |algorithm, claims: &Value, key| {
+        encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(key)).unwrap()
+    };
+    let ours = |claims: &Value| signed(Algorithm::HS256, claims, SECRET);
+    let good = ours(&claims(&|_| {}));
+    let (head, signature) = good.rsplit_once('.').unwrap();
+    let payload = head.split('.').nth(1).unwrap();
+    let long = "s".repeat(256);
+    let machine = |sub| token(sub, None, None, Some("credits:charge credits:manage"));
+    vec![
+        ("none", String::new()),
+        ("nonsense", "nonsense".to_owned()),
+        ("expired", ours(&set("exp", json!(now - 600)))),
+        ("not yet valid", ours(&set("nbf", json!(now + 600)))),
+        ("another issuer", ours(&set("iss", json!("https://another.invalid")))),
+        ("another audience", ours(&set("aud", json!("another")))),
+        ("another key", signed(Algorithm::HS256, &claims(&|_| {}), b"another key")),
+        ("another algorithm", signed(Algorithm::HS512, &claims(&|_| {}), SECRET)),
+        // {"alg":"none"} and {"alg":"None"}
+        ("no algorithm", format!("eyJhbGciOiJub25lIn0.{payload}.")),
+        ("no algorithm in another case", format!("eyJhbGciOiJOb25lIn0.{payload}.")),
+        ("no signature", format!("{head}.")),
+        ("forged", format!("{head}.{}", signature.chars().rev().collect::<String>())),
+        ("no sub", machine(None)),
+        ("an empty sub", machine(Some(""))),
+        ("a long sub", machine(Some(&long))),
+        ("a sub beyond ASCII", machine(Some("\u{e9}"))),
+    ]
 }
 
 #[tokio::test]
 async fn without_claims_nothing_is_done() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
-    let good = member("t");
-    let (head, signature) = good.rsplit_once('.').unwrap();
-    let forged = format!("{head}.{}", signature.chars().rev().collect::<String>());
-    let long = "s".repeat(256);
-    let unusable = [None, Some(""), Some(&*long), Some("\u{e9}")]
-        .map(|sub| token(sub, None, None, Some("credits:charge credits:manage")));
-    for token in ["", "nonsense", &forged].into_iter().chain(unusable.iter().map(String::as_str)) {
-        for Route { method, path, body, is_public, .. } in routes() {
-            let answer = api.send(method, path, token, Some("k"), body.as_ref()).await;
-            if is_public {
-                answer.ok();
-            } else {
-                answer.problem(UNAUTHENTICATED.0, UNAUTHENTICATED.1);
-                assert_eq!(answer.headers["www-authenticate"], "Bearer", "{path}");
-            }
+    for route in routes() {
+        let Route { method, path, body, is_public, .. } = &route;
+        // The authorizer passes no claims on, or claims without a usable `sub`.
+        let events = unusable_tokens().into_iter().filter(|(name, _)| name.contains("sub"));
+        let tokens = events.map(|(_, token)| Some(token)).chain([None]);
+        for (name, token) in unusable_tokens() {
+            let answer = api.send(method.clone(), path, &token, Some("k"), body.as_ref()).await;
+            refuses_unauthenticated(&answer, *is_public, &format!("{path} {name}"));
+        }
+        for token in tokens {
+            let event = Event::new(method, path, token.as_deref()).with_key("k");
+            let event = body.iter().fold(event, Event::with_body);
+            let answer = api.request(&function_of(path), &event).await;
+            refuses_unauthenticated(&answer, *is_public, path);
         }
     }
     assert_eq!(api.split("t").await, (1_000, 0));
     assert_eq!(api.history("t").await.len(), 1);
+}
+
+#[track_caller]
+fn refuses_unauthenticated(answer: &Answer, is_public: bool, what: &str) {
+    if is_public {
+        answer.ok();
+    } else {
+        answer.problem(UNAUTHENTICATED.0, UNAUTHENTICATED.1);
+        assert_eq!(answer.headers["www-authenticate"], "Bearer", "{what}");
+    }
 }
 
 /// A query parameter that a route does not have is refused, after the caller was checked.

@@ -1,8 +1,15 @@
 //! What a team can see.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use reqwest::Method;
 use serde_json::{Value, json};
+use shared::store::patience::within;
 
 use crate::api::{Api, admin, answer, billing, member, pipeline};
+use crate::gateway::Event;
 
 #[tokio::test]
 async fn the_balance() {
@@ -122,7 +129,7 @@ async fn the_history_as_a_file() {
     let lines: Vec<&str> = file.text.lines().collect();
     assert_eq!(
         lines[0],
-        "at,id,kind,credits,held,action,quantity,outcome,user,reference,hold,price_version"
+        "at,id,kind,credits,held,action,quantity,outcome,user,reference,hold,price_version,key"
     );
     assert_eq!(lines.len(), 1 + entries.len(), "the whole selection, whatever the limit");
     for (line, entry) in lines[1..].iter().zip(&entries) {
@@ -153,6 +160,82 @@ async fn a_spreadsheet_runs_nothing() {
         answer(api.http.get(url).bearer_auth(member("t")).header("accept", "text/csv")).await;
     let line = file.text.lines().nth(1).unwrap().to_owned();
     assert!(line.contains(",'@SUM(1),\"'=HYPERLINK(\"\"http://evil\"\")\","), "{line}");
+}
+
+/// So many charges with the longest of texts, each of which takes four bytes a character.
+async fn long_charges(api: &Api, numbers: Range<usize>) {
+    let text = |number: usize| format!("{number:05}{}", "\u{1f4b0}".repeat(250));
+    let last = numbers.end;
+    for first in numbers.step_by(500) {
+        let charges: Vec<Value> = (first..last.min(first + 500))
+            .map(|number| {
+                json!({
+                    "key": text(number), "action": "email_finder", "outcome": "not_found",
+                    "reference": text(number), "user": "u".repeat(255),
+                })
+            })
+            .collect();
+        let body = json!({ "charges": charges });
+        let path = "/teams/t/charges/batch";
+        let done = api.send(Method::POST, path, &pipeline(), None, Some(&body)).await.ok();
+        assert!(done["results"].as_array().unwrap().iter().all(|it| it["status"] == "charged"));
+    }
+}
+
+#[tokio::test]
+async fn the_largest_page_is_far_below_the_limit_of_lambda() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    long_charges(&api, 0..200).await;
+    let page = api.get(&member("t"), "/teams/t/history?limit=200").await;
+    assert_eq!(page.ok()["entries"].as_array().unwrap().len(), 200);
+    assert!(page.text.len() < 1_000_000, "{} bytes", page.text.len());
+    // No action of a hold is named twice, so its entry is not larger.
+    let twice = json!({ "leads": 1, "actions": ["sms", "sms"] });
+    api.hold("t", "twice", &twice).await.problem(400, "/problems/invalid-request");
+}
+
+/// A file is complete, or else a problem that asks for less: for a part of the range, and when there is
+/// not enough time.
+#[tokio::test]
+async fn a_file_is_never_cut_short() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    long_charges(&api, 0..3_000).await;
+    let csv = async |query: &str| {
+        let url = format!("{}/teams/t/history{query}", api.stack.url());
+        answer(api.http.get(url).bearer_auth(member("t")).header("accept", "text/csv")).await
+    };
+    let problem = csv("").await.problem(413, "/problems/too-large");
+    assert!(problem["detail"].as_str().unwrap().contains("narrow the range"), "{problem}");
+    let none = csv("?to=2027-01-31T09:00:00Z").await;
+    assert_eq!((none.status, none.text.lines().count()), (200, 1), "the header");
+    api.travel("2027-01-31T11:00:00Z").await;
+    long_charges(&api, 3_000..5_000).await;
+    let part = csv("?from=2027-01-31T11:00:00Z").await;
+    assert_eq!((part.status, part.text.lines().count()), (200, 2_001));
+
+    // The less time there is, the less is tried; whatever is answered is true.
+    let mut statuses = BTreeSet::new();
+    let mut time = Duration::from_millis(1);
+    while !statuses.contains(&200) {
+        let mut event = Event::new(
+            &Method::GET,
+            "/teams/t/history?from=2027-01-31T11:00:00Z",
+            Some(&member("t")),
+        );
+        event.0["headers"]["accept"] = json!("text/csv");
+        let answer = within(Some(time), api.request("balance", &event)).await;
+        match answer.status {
+            200 => assert_eq!(answer.text, part.text),
+            413 => drop(answer.problem(413, "/problems/too-large")),
+            // There was no time to read the pool.
+            _ => drop(answer.problem(503, "/problems/busy")),
+        }
+        statuses.insert(answer.status);
+        time *= 2;
+    }
+    assert!(statuses.contains(&413), "{statuses:?}");
 }
 
 #[tokio::test]

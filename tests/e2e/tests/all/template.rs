@@ -17,7 +17,7 @@ use crate::api::Api;
 use crate::identity;
 
 /// The functions of the template, each with its paths; parameters have got values.
-fn paths() -> Vec<(String, String)> {
+pub fn paths() -> Vec<(String, String)> {
     let text = include_str!("../../../../template.yaml");
     // Only the tags of CloudFormation keep it from being plain YAML.
     let template: serde_norway::Value = serde_norway::from_str(text).unwrap();

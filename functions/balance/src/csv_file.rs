@@ -1,0 +1,166 @@
+//! A selection of the history as a CSV file: the whole of it, or a problem that asks for less.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use shared::domain::Error;
+use shared::domain::entry::{Entry, Kind};
+use shared::domain::ids::{Id, Key, Reference, TeamId, UserId};
+use shared::domain::time::Time;
+use shared::store::Store;
+use shared::store::history::Selection;
+use shared::store::patience::Patience;
+
+/// How many entries are fetched at a time.
+const PAGE: usize = 1_000;
+
+/// The longest that a file takes, where the invocation has more time. API Gateway waits for 30 seconds.
+const TIME: Duration = Duration::from_secs(20);
+
+/// The largest file, in bytes of the JSON string that Lambda makes of it. A response of Lambda is at most
+/// 6 MB (6,291,556 bytes) with its headers.
+const LARGEST: usize = 6_000_000;
+
+/// The answer with the file.
+///
+/// # Errors
+/// [`Error::FileTooLarge`] if it is larger than Lambda can answer, or takes longer than there is time;
+/// [`Error::Busy`], [`Error::Internal`].
+pub(crate) async fn answer(
+    store: &Store,
+    team: &TeamId,
+    selection: &Selection,
+) -> Result<Response, Error> {
+    let patience = Patience::until(TIME);
+    let text = text(store, team, selection, &patience).await.map_err(|error| match error {
+        Error::Busy if patience.is_over() => Error::FileTooLarge,
+        error => error,
+    })?;
+    let media_type = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
+    let file = (header::CONTENT_DISPOSITION, "attachment; filename=\"history.csv\"");
+    Ok(([media_type, file], text).into_response())
+}
+
+async fn text(
+    store: &Store,
+    team: &TeamId,
+    selection: &Selection,
+    patience: &Patience,
+) -> Result<String, Error> {
+    let (mut text, mut size, mut after) = (HEADER.to_owned(), 0_usize, None);
+    loop {
+        let page = store.history(team, selection, after.as_ref(), PAGE);
+        let page = patience.bound(page).await??;
+        let rows = rows(&page.entries)?;
+        let escaped = serde_json::to_string(&rows).map_err(Error::internal)?;
+        size = size.saturating_add(escaped.len());
+        if size > LARGEST {
+            return Err(Error::FileTooLarge);
+        }
+        text.push_str(&rows);
+        after = page.next;
+        if after.is_none() {
+            return Ok(text);
+        }
+    }
+}
+
+const HEADER: &str =
+    "at,id,kind,credits,held,action,quantity,outcome,user,reference,hold,price_version,key\n";
+
+/// One row, in the order of [`HEADER`].
+#[derive(Serialize)]
+struct Row<'a> {
+    at: Time,
+    id: &'a Id,
+    kind: &'a Kind,
+    credits: i64,
+    held: i64,
+    action: Option<&'a str>,
+    quantity: Option<u64>,
+    outcome: Option<&'a str>,
+    user: Option<Cow<'a, str>>,
+    reference: Option<Cow<'a, str>>,
+    hold: Option<&'a Id>,
+    price_version: Option<&'a str>,
+    key: Option<Cow<'a, str>>,
+}
+
+impl<'a> From<&'a Entry> for Row<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Self {
+            at: entry.at,
+            id: &entry.id,
+            kind: &entry.kind,
+            credits: entry.credits,
+            held: entry.held,
+            action: entry.action.as_deref(),
+            quantity: entry.quantity,
+            outcome: entry.outcome.as_deref(),
+            user: entry.user.as_ref().map(UserId::as_str).map(inert),
+            reference: entry.reference.as_ref().map(Reference::as_str).map(inert),
+            hold: entry.hold.as_ref(),
+            price_version: entry.price_version.as_deref(),
+            key: entry.key.as_ref().map(Key::as_str).map(inert),
+        }
+    }
+}
+
+/// What a spreadsheet takes for the beginning of a formula, in its usual and its fullwidth form.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// A caller's text with a `'` where a spreadsheet would begin a formula: at its start, and after each
+/// semicolon, at which a spreadsheet of many countries splits the line whatever is quoted.
+fn inert(text: &str) -> Cow<'_, str> {
+    let begins_formula = |cell: &str| {
+        let cell = cell.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
+        cell.starts_with(FORMULA)
+    };
+    if !text.split(';').any(begins_formula) {
+        return text.into();
+    }
+    let cells = text.split(';').map(|cell| {
+        let quote = if begins_formula(cell) { "'" } else { "" };
+        format!("{quote}{cell}")
+    });
+    cells.collect::<Vec<_>>().join(";").into()
+}
+
+fn rows(entries: &[Entry]) -> Result<String, Error> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    for entry in entries {
+        writer.serialize(Row::from(entry)).map_err(Error::internal)?;
+    }
+    let bytes = writer.into_inner().map_err(Error::internal)?;
+    String::from_utf8(bytes).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_begins_a_formula() {
+        for (text, expected) in [
+            ("lead_42", "lead_42"),
+            ("a-b=c", "a-b=c"),
+            ("a;b", "a;b"),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(1)", "'@SUM(1)"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
+            ("\u{ff0b}1", "'\u{ff0b}1"),
+            ("\u{ff0d}1", "'\u{ff0d}1"),
+            ("\u{ff20}SUM(1)", "'\u{ff20}SUM(1)"),
+            (" =1", "' =1"),
+            ("a;=1", "a;'=1"),
+            ("a; \"=1\";b;-2", "a;' \"=1\";b;'-2"),
+        ] {
+            assert_eq!(inert(text), expected, "{text}");
+        }
+    }
+}

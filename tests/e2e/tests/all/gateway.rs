@@ -1,0 +1,175 @@
+//! API Gateway's events, as the functions' entry points get them.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lambda_http::{Context, LambdaEvent};
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use shared::domain::purchase::Limits;
+
+use crate::api::{Answer, Api, admin, billing, member, pipeline};
+use crate::template::paths;
+
+/// An event of an HTTP API, payload version 2.0. API Gateway has decoded the path, and checked the token
+/// that the claims are from.
+#[derive(Clone, Debug)]
+pub struct Event(pub Value);
+
+impl Event {
+    pub fn new(method: &Method, path: &str, token: Option<&str>) -> Self {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut event = json!({
+            "version": "2.0",
+            "routeKey": "ANY",
+            "rawPath": path,
+            "rawQueryString": query,
+            "headers": { "accept": "*/*", "host": "api.example" },
+            "requestContext": {
+                "accountId": "123456789012",
+                "apiId": "api",
+                "domainName": "api.example",
+                "domainPrefix": "api",
+                "http": {
+                    "method": method.as_str(),
+                    "path": path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "203.0.113.7",
+                    "userAgent": "test",
+                },
+                "requestId": "request",
+                "routeKey": "ANY",
+                "stage": "$default",
+                "time": "31/Jan/2027:10:00:00 +0000",
+                "timeEpoch": 1_801_389_600_000_u64,
+            },
+            "isBase64Encoded": false,
+        });
+        if let Some(token) = token {
+            event["requestContext"]["authorizer"] =
+                json!({ "jwt": { "claims": claims(token), "scopes": null } });
+        }
+        Self(event)
+    }
+
+    pub fn with_key(mut self, key: &str) -> Self {
+        self.0["headers"]["idempotency-key"] = json!(key);
+        self
+    }
+
+    pub fn with_body(mut self, body: &Value) -> Self {
+        self.0["headers"]["content-type"] = json!("application/json");
+        self.0["body"] = json!(body.to_string());
+        self
+    }
+}
+
+/// A token's claims as the authorizer passes them on, all of them as texts.
+fn claims(token: &str) -> Map<String, Value> {
+    let payload = token.split('.').nth(1).unwrap();
+    let payload = URL_SAFE_NO_PAD.decode(payload).unwrap();
+    let claims: Map<String, Value> = serde_json::from_slice(&payload).unwrap();
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    claims.into_iter().map(|(name, value)| (name, json!(text(value)))).collect()
+}
+
+/// The function that the template has for a path of the route list.
+pub fn function_of(path: &str) -> String {
+    let path = path.split('?').next().unwrap();
+    let found = paths().into_iter().find(|(_, known)| known == path);
+    found.unwrap_or_else(|| panic!("no function has {path}")).0
+}
+
+impl Api {
+    /// What a function makes of an event.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, String> {
+        let payload = RawValue::from_string(event.to_string()).unwrap();
+        let event = LambdaEvent::new(payload, Context::default());
+        let (app, limits) = (self.stack.app(), Limits::default());
+        let answer = match function {
+            "charge" => charge::handle(app, event).await,
+            "purchase" => {
+                purchase::handle(&local::till(app.clone(), Limits::default()), event).await
+            }
+            "balance" => balance::handle(app, &limits, event).await,
+            "hold" => hold::handle(app, event).await,
+            "subscription" => subscription::handle(app, &limits, event).await,
+            other => panic!("{other} is no function of the API"),
+        };
+        let answer = answer.map_err(|error| error.to_string())?;
+        Ok(serde_json::from_str(answer.get()).unwrap())
+    }
+
+    /// The answer of a function to an event of the API.
+    pub async fn request(&self, function: &str, event: &Event) -> Answer {
+        let answer = self.invoke(function, &event.0).await.unwrap();
+        let headers = answer["headers"].as_object().unwrap();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.as_str().unwrap().parse().unwrap()));
+        Answer {
+            status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
+            headers: headers.collect::<HeaderMap>(),
+            text: answer["body"].as_str().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// `%23`, `%3F`, `%2F` and `%25` arrive decoded. They are no way to another resource.
+#[tokio::test]
+async fn a_decoded_path_means_what_was_sent() {
+    let api = Api::start().await;
+    api.team_with("t_1", 1_000).await;
+    api.team_with("t", 1_000).await;
+    let hold = api.post(&pipeline(), "/teams/t/holds", "job", &json!({ "credits": 5 })).await.ok();
+    let hold = hold["hold"]["id"].as_str().unwrap();
+    let before = (api.balance("t").await, api.balance("t_1").await);
+    for sign in ["#", "?", "/", "%", "%23", "#x", "?x"] {
+        for (function, method, path, token) in [
+            ("subscription", Method::DELETE, format!("/teams/t_1{sign}x/subscription"), billing()),
+            ("subscription", Method::DELETE, format!("/teams/t_1{sign}x"), billing()),
+            ("subscription", Method::GET, format!("/teams/t{sign}x/settings"), admin("t")),
+            ("balance", Method::GET, format!("/teams/t{sign}x/credits"), member("t")),
+            ("balance", Method::GET, format!("/teams/t/credits{sign}x"), member("t")),
+            ("charge", Method::POST, format!("/teams/t{sign}x/charges"), member("t")),
+            ("charge", Method::POST, format!("/teams/t/charges{sign}x"), member("t")),
+            ("hold", Method::GET, format!("/teams/t/holds/{hold}{sign}x"), member("t")),
+            ("hold", Method::POST, format!("/teams/t/holds/{hold}{sign}/release"), pipeline()),
+            ("purchase", Method::GET, format!("/teams/t{sign}x/purchases/p_1"), member("t")),
+        ] {
+            let mut event = Event::new(&method, "/", Some(&token)).with_key("k");
+            event.0["rawPath"] = json!(path);
+            event.0["rawQueryString"] = json!("confirm=t_1");
+            let event = event.with_body(&json!({ "action": "sms" }));
+            api.request(function, &event).await.problem(404, "/problems/not-found");
+        }
+    }
+    // A space is decoded, too, and is in no id.
+    for (function, path) in [("balance", "/teams/t x/credits"), ("hold", "/teams/t/holds/h 1")] {
+        let event = Event::new(&Method::GET, path, Some(&pipeline()));
+        let problem = api.request(function, &event).await.problem(400, "/problems/invalid-request");
+        let field = if function == "balance" { "team" } else { "hold" };
+        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+    }
+    assert_eq!((api.balance("t").await, api.balance("t_1").await), before);
+}
+
+/// The stage is a part of the path that API Gateway passes on.
+#[tokio::test]
+async fn every_function_strips_the_stage() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    for (function, path, token) in [
+        ("balance", "/prod/teams/t/credits", member("t")),
+        ("hold", "/prod/teams/t/holds/h_1", member("t")),
+        ("subscription", "/prod/teams/t/settings", member("t")),
+        ("purchase", "/prod/teams/t/purchases/p_1", member("t")),
+    ] {
+        let mut event = Event::new(&Method::GET, path, Some(&token));
+        event.0["requestContext"]["stage"] = json!("prod");
+        let answer = api.request(function, &event).await;
+        let is_known = answer.status == 200 || !answer.text.contains("no such route");
+        assert!(is_known, "{function}: {answer:?}");
+    }
+}
