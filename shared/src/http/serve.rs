@@ -13,7 +13,9 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, Context, LambdaEvent, Service, service_fn};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
+};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use tower::ServiceExt;
@@ -82,6 +84,9 @@ pub async fn api(
         let stage = event.request_context.stage.replace("$default".to_owned());
         let path = event.raw_path.as_deref().unwrap_or("/");
         event.raw_path = Some(route_path(path, stage.as_deref(), var("BASE_PATH").ok().as_deref()));
+        let query = event.raw_query_string.take();
+        event.raw_query_string =
+            query.map(|query| utf8_percent_encode(&query, NOT_IN_A_QUERY).to_string());
     }
     let routes = outermost(routes());
     let mut api = Adapter::from(service_fn(move |request| whole(routes.clone(), request)));
@@ -102,6 +107,9 @@ pub async fn request(
 
 /// What a path's segments are encoded with, besides letters and digits.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// What a URI's query cannot contain. The adapter would panic at it.
+const NOT_IN_A_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
 /// The path that the routes know, of one that API Gateway has decoded: without the stage and the base
 /// path of a custom domain, each removed once, and encoded again.

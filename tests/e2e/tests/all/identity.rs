@@ -35,8 +35,8 @@ const READERS: &[Who] = &[Member, Admin, Charge, Manage, Read];
 pub struct Route {
     pub method: Method,
     pub path: &'static str,
-    body: Option<Value>,
-    callers: &'static [Who],
+    pub body: Option<Value>,
+    pub callers: &'static [Who],
     /// Whether it needs no token.
     is_public: bool,
 }
@@ -93,7 +93,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// Tokens, and the caller of the team that each makes; `None` makes nobody of this team.
-fn tokens() -> Vec<(&'static str, String, Option<Who>)> {
+pub fn tokens() -> Vec<(&'static str, String, Option<Who>)> {
     let all = Some("credits:charge credits:manage credits:read");
     let person = |team, role, scope| token(Some("u"), team, role, scope);
     let machine = |scope| token(Some("m"), None, None, Some(scope));
