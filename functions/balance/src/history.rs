@@ -78,7 +78,8 @@ impl HistoryQuery {
         if from.zip(to).is_some_and(|(from, to)| from > to) {
             return Err(Error::invalid("to", "must not be before `from`"));
         }
-        if let Some(Kind::Other(kind)) = &self.kind {
+        if let Some(kind @ (Kind::Order | Kind::Other(_))) = &self.kind {
+            let kind = kind.as_str();
             return Err(Error::invalid("kind", format!("unknown kind `{kind}`")));
         }
         Ok(Selection {

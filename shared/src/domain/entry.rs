@@ -19,7 +19,9 @@ pub enum Kind {
     Hold,
     /// What was left of a hold was given back, by its owner or because its time was over.
     Release,
-    /// Credits were bought.
+    /// Credits were ordered. The entry holds the key of a purchase and is not listed in the history.
+    Order,
+    /// Credits were bought and paid.
     Purchase,
     /// Support staff gave credits.
     Gift,
@@ -41,6 +43,7 @@ impl Kind {
             Self::Capture => "capture",
             Self::Hold => "hold",
             Self::Release => "release",
+            Self::Order => "order",
             Self::Purchase => "purchase",
             Self::Gift => "gift",
             Self::Grant => "grant",
@@ -149,12 +152,18 @@ impl Entry {
         Self { key: Some(key), account, ..Self::empty(team, Kind::Charge, at) }.named()
     }
 
-    /// An entry of 0 credits for a purchase; that of an automatic top-up is under a key that no
-    /// caller's can be.
+    /// An entry of 0 credits for the order of a purchase; that of an automatic top-up is under a key
+    /// that no caller's can be.
     #[must_use]
-    pub fn of_purchase(team: &TeamId, key: CallerKey, top_up: bool, at: Time) -> Self {
+    pub fn of_order(team: &TeamId, key: CallerKey, top_up: bool, at: Time) -> Self {
         let CallerKey { key, person } = key;
-        Self { key: Some(key), person, top_up, ..Self::empty(team, Kind::Purchase, at) }.named()
+        Self { key: Some(key), person, top_up, ..Self::empty(team, Kind::Order, at) }.named()
+    }
+
+    /// An entry of 0 credits for a purchase that was paid.
+    #[must_use]
+    pub fn of_purchase(team: &TeamId, purchase: Id, at: Time) -> Self {
+        Self { purchase: Some(purchase), ..Self::empty(team, Kind::Purchase, at) }.named()
     }
 
     /// An entry of 0 credits for the end of a hold that nobody asked for by a key.
@@ -202,12 +211,15 @@ impl Entry {
     }
 
     /// What the entry came from, unique within the team: a caller's key in its key space, a monitored
-    /// account's bill, an automatic top-up, an epoch's change, or the end of a hold. All operations
-    /// share a caller's keys, so one key means one operation; no caller can take the key of a bill or
-    /// of a top-up.
+    /// account's bill, an automatic top-up, a purchase that was paid, an epoch's change, or the end of a
+    /// hold. All operations share a caller's keys, so one key means one operation; no caller can take
+    /// the key of a bill or of a top-up.
     #[must_use]
     pub fn source(&self) -> String {
         let kind = self.kind.as_str();
+        if let (Kind::Purchase, Some(purchase)) = (&self.kind, &self.purchase) {
+            return format!("purchase#{purchase}");
+        }
         match (&self.account, &self.key, &self.hold) {
             (Some(_), Some(key), _) => format!("account#{key}"),
             (None, Some(key), _) if self.top_up => format!("top-up#{key}"),

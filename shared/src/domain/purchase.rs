@@ -152,15 +152,28 @@ impl Purchase {
         Self { id, team, key, person, user: None, top_up: false, credits, status, at, reason: None }
     }
 
-    /// The ledger entry of the purchase, if it was paid at that time.
+    /// The entry of its order, which holds its key from the beginning.
     #[must_use]
-    pub fn entry(&self, at: Time) -> Entry {
+    pub fn order(&self) -> Entry {
         let key = CallerKey { key: self.key.clone(), person: self.person.clone() };
         Entry {
             credits: self.credits.gained(),
             purchase: Some(self.id.clone()),
             user: self.user.clone(),
-            ..Entry::of_purchase(&self.team, key, self.top_up, at)
+            ..Entry::of_order(&self.team, key, self.top_up, self.at)
+        }
+    }
+
+    /// The ledger entry of the purchase, paid at that time.
+    #[must_use]
+    pub fn entry(&self, at: Time) -> Entry {
+        Entry {
+            credits: self.credits.gained(),
+            key: Some(self.key.clone()),
+            person: self.person.clone(),
+            user: self.user.clone(),
+            top_up: self.top_up,
+            ..Entry::of_purchase(&self.team, self.id.clone(), at)
         }
     }
 

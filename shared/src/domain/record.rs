@@ -25,21 +25,12 @@ pub struct Images<T> {
     pub after: T,
 }
 
-/// An entry as the table has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntryImage {
-    /// The entry.
-    pub entry: Entry,
-    /// Whether it is in the history. The entry of a purchase enters it when the money was taken.
-    pub is_in_history: bool,
-}
-
 /// A write of an item that events may tell of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Record {
     /// A ledger entry was written.
-    Entry(Images<EntryImage>),
+    Entry(Images<Entry>),
     /// A purchase was written.
     Purchase(Images<Purchase>),
     /// A pool was written.
@@ -131,12 +122,11 @@ fn of_account(
         .then(|| event(team, place.at, &format!("{id}#{version}"), detail))
 }
 
-fn of_entry(Images { before, after }: &Images<EntryImage>) -> Option<Event> {
-    let was_in_history = before.as_ref().is_some_and(|image| image.is_in_history);
-    if was_in_history || !after.is_in_history {
+/// An entry is written once and never changed.
+fn of_entry(Images { before, after: entry }: &Images<Entry>) -> Option<Event> {
+    if before.is_some() {
         return None;
     }
-    let entry = &after.entry;
     let detail = match &entry.kind {
         Kind::Charge | Kind::Capture => charged(entry.clone()),
         Kind::Purchase => purchased(entry.clone()),
@@ -145,7 +135,7 @@ fn of_entry(Images { before, after }: &Images<EntryImage>) -> Option<Event> {
         Kind::Expiry => expired(entry.clone()),
         // Its owner, who gives a hold back, does so with a key.
         Kind::Release if entry.key.is_none() => hold_expired(entry.clone()),
-        Kind::Release | Kind::Hold | Kind::Other(_) => return None,
+        Kind::Release | Kind::Hold | Kind::Order | Kind::Other(_) => return None,
     };
     Some(event(&entry.team, entry.at, entry.id.as_str(), detail))
 }
@@ -258,9 +248,8 @@ mod tests {
         }
     }
 
-    fn written(before: Option<bool>, entry: &Entry, after: bool) -> Record {
-        let image = |is_in_history| EntryImage { entry: entry.clone(), is_in_history };
-        Record::Entry(Images { before: before.map(image), after: image(after) })
+    fn written(entry: Entry) -> Record {
+        Record::Entry(Images { before: None, after: entry })
     }
 
     fn of(change: &Record) -> Vec<Event> {
@@ -279,29 +268,14 @@ mod tests {
             (Kind::Hold, Some(key()), None),
             (Kind::Release, Some(key()), None),
             (Kind::Release, None, Some("hold.expired")),
+            (Kind::Order, Some(key()), None),
             (Kind::Purchase, Some(key()), Some("credits.purchased")),
             (Kind::Gift, Some(key()), Some("credits.gifted")),
             (Kind::Grant, None, Some("credits.refilled")),
             (Kind::Expiry, None, Some("credits.expired")),
         ] {
-            let change = written(None, &entry(kind.clone(), key), true);
+            let change = written(entry(kind.clone(), key));
             assert_eq!(kinds(&change), told.into_iter().collect::<Vec<_>>(), "{kind:?}");
-        }
-    }
-
-    #[test]
-    fn an_entry_is_told_of_when_it_enters_the_history() {
-        let entry = entry(Kind::Purchase, Some(key()));
-        let table = [
-            (None, false, false),
-            (None, true, true),
-            (Some(false), false, false),
-            (Some(false), true, true),
-            (Some(true), true, false),
-        ];
-        for (before, after, is_told) in table {
-            let told = !of(&written(before, &entry, after)).is_empty();
-            assert_eq!(told, is_told, "{before:?} {after}");
         }
     }
 
@@ -443,12 +417,12 @@ mod tests {
     #[test]
     fn an_id_comes_from_the_kind_and_the_entry() {
         let charge = entry(Kind::Charge, Some(key()));
-        let told = of(&written(None, &charge, true));
+        let told = of(&written(charge.clone()));
         let id = Id::of("ev", &team(), &format!("credits.charged#{}", charge.id));
         assert_eq!((&told[0].id, told[0].at), (&id, at()));
         // An expiry and the release that it came with tell of the same hold.
-        let [lapsed, released] = [Kind::Expiry, Kind::Release]
-            .map(|kind| of(&written(None, &entry(kind, None), true)).remove(0));
+        let [lapsed, released] =
+            [Kind::Expiry, Kind::Release].map(|kind| of(&written(entry(kind, None))).remove(0));
         assert_ne!(lapsed.id, released.id);
     }
 
@@ -457,7 +431,7 @@ mod tests {
         let charge = Entry { credits: -5, ..entry(Kind::Charge, Some(key())) };
         let release = Entry { held: -495, ..entry(Kind::Release, None) };
         for (entry, credits) in [(charge, 5), (release, 495)] {
-            let told = serde_json::to_value(of(&written(None, &entry, true))).unwrap();
+            let told = serde_json::to_value(of(&written(entry))).unwrap();
             assert_eq!(told[0]["credits"], credits, "{told}");
         }
     }

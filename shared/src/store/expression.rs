@@ -73,11 +73,6 @@ impl Expression {
         }
     }
 
-    /// Sets one attribute.
-    pub(super) fn assign(&mut self, name: &str, value: AttributeValue) {
-        self.assign_at(&[name], value);
-    }
-
     fn assign_at(&mut self, path: &[&str], value: AttributeValue) {
         let placeholder = format!(":r{}", self.values.len());
         let path = self.path(path);

@@ -189,12 +189,6 @@ pub fn in_history(entry: &Entry) -> Item {
     texts([("history", history_shard(&entry.team, shard)), ("position", position)])
 }
 
-/// Whether an entry is in the history.
-#[must_use]
-pub fn is_in_history(entry: &Item) -> bool {
-    entry.contains_key(HISTORY_INDEX)
-}
-
 /// One shard of a team's history.
 #[must_use]
 pub fn history_shard(team: &TeamId, shard: char) -> String {

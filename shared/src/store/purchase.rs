@@ -1,7 +1,7 @@
 //! Credits that roll over: purchases, step by step, and gifts.
 //!
-//! A purchase is begun before the payment and settled after it. Its entry claims the caller's key
-//! from the beginning, but enters the history only when the money was taken.
+//! A purchase is begun before the payment and settled after it. The entry of its order holds the caller's
+//! key from the beginning; that of the credits is written when the money was taken.
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
@@ -26,7 +26,7 @@ impl Store {
     /// [`Error::KeyReused`]; for a new one [`Error::NotFound`] and [`Error::AccountClosed`];
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn begin(&self, purchase: &Purchase) -> Result<(Purchase, bool), Error> {
-        let claim = purchase.entry(purchase.at);
+        let order = purchase.order();
         let pending = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&purchase.team)))
@@ -46,7 +46,7 @@ impl Store {
         match self.transact(writes, &mut self.patience()).await?.as_deref() {
             None => Ok((purchase.clone(), false)),
             Some([.., Leg::Failed(Some(image))]) => {
-                match Outcome::earlier(image.clone(), &claim)? {
+                match Outcome::earlier(image.clone(), &order)? {
                     Outcome::Refused(error) => Err(error),
                     Outcome::Charged(_) | Outcome::Replayed(_) => {
                         Ok((self.purchase(&purchase.team, &purchase.id).await?, true))
@@ -63,12 +63,12 @@ impl Store {
         }
     }
 
-    /// The puts of a purchase that is begun: itself, and the claim of its key.
+    /// The puts of a purchase that is begun: itself, and the entry of its order.
     pub(super) fn record(&self, purchase: &Purchase) -> Result<[TransactWriteItem; 2], Error> {
-        let claim = purchase.entry(purchase.at);
+        let order = purchase.order();
         Ok([
             put(self.put_new(purchase, keys::purchase(&purchase.team, &purchase.id))?),
-            put(self.put_new(&claim, keys::entry(&claim))?),
+            put(self.put_new(&order, keys::entry(&order))?),
         ])
     }
 
@@ -78,7 +78,7 @@ impl Store {
     /// [`Error::KeyReused`] for one of another request; [`Error::Busy`], [`Error::Internal`].
     pub async fn begun(&self, asked: &Purchase) -> Result<Option<Purchase>, Error> {
         match self.purchase(&asked.team, &asked.id).await {
-            Ok(found) if found.entry(asked.at).answers(&asked.entry(asked.at)) => Ok(Some(found)),
+            Ok(found) if found.order().answers(&asked.order()) => Ok(Some(found)),
             Ok(_) => Err(Error::KeyReused),
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
@@ -105,7 +105,7 @@ impl Store {
         let writes = vec![
             update(self.add(team, *credits, Source::Purchase, now)?),
             update(self.conclude(purchase, Status::Paid, None)?),
-            update(self.list(&purchase.entry(now))?),
+            put(self.put_entry(&purchase.entry(now))?),
         ];
         let mut patience = self.patience().if_awaited();
         loop {
@@ -240,18 +240,6 @@ impl Store {
             update = update.expression_attribute_values(":reason", keys::text(reason));
         }
         update.build().map_err(Error::internal)
-    }
-
-    /// The update that brings the entry of a purchase into the history.
-    fn list(&self, entry: &Entry) -> Result<Update, Error> {
-        let mut expression = Expression::default();
-        expression.put(entry)?;
-        for (name, value) in keys::in_history(entry) {
-            expression.assign(&name, value);
-        }
-        expression.condition("attribute_exists(pk)");
-        let update = Update::builder().table_name(&*self.table);
-        expression.build(update.set_key(Some(keys::entry(entry))))
     }
 }
 

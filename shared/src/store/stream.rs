@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::keys::{self, Family, Item};
 use crate::domain::Error;
-use crate::domain::record::{EntryImage, Images, Record};
+use crate::domain::record::{Images, Record};
 
 /// What a record's old and new images show; `None` for an item that no event tells of.
 ///
@@ -12,25 +12,16 @@ use crate::domain::record::{EntryImage, Images, Record};
 /// [`Error::Internal`] for an item that is not as this table has it.
 pub fn record(before: Option<Item>, after: Item) -> Result<Option<Record>, Error> {
     Ok(match keys::family(&after) {
-        Some(Family::Entry) => Some(Record::Entry(images(before, after, entry)?)),
-        Some(Family::Purchase) => Some(Record::Purchase(images(before, after, parse)?)),
-        Some(Family::Pool) => Some(Record::Pool(images(before, after, parse)?)),
-        Some(Family::Account) => Some(Record::Account(images(before, after, parse)?)),
+        Some(Family::Entry) => Some(Record::Entry(images(before, after)?)),
+        Some(Family::Purchase) => Some(Record::Purchase(images(before, after)?)),
+        Some(Family::Pool) => Some(Record::Pool(images(before, after)?)),
+        Some(Family::Account) => Some(Record::Account(images(before, after)?)),
         None => None,
     })
 }
 
-fn images<T>(
-    before: Option<Item>,
-    after: Item,
-    image: impl Fn(Item) -> Result<T, Error>,
-) -> Result<Images<T>, Error> {
-    Ok(Images { before: before.map(&image).transpose()?, after: image(after)? })
-}
-
-fn entry(item: Item) -> Result<EntryImage, Error> {
-    let is_in_history = keys::is_in_history(&item);
-    Ok(EntryImage { entry: parse(item)?, is_in_history })
+fn images<T: DeserializeOwned>(before: Option<Item>, after: Item) -> Result<Images<T>, Error> {
+    Ok(Images { before: before.map(parse).transpose()?, after: parse(after)? })
 }
 
 fn parse<T: DeserializeOwned>(item: Item) -> Result<T, Error> {

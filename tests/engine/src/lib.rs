@@ -4,6 +4,7 @@
 mod database;
 mod limited;
 pub mod limits;
+pub mod policy;
 mod stream;
 mod table;
 mod wire;
@@ -22,7 +23,7 @@ use shared::store::{Store, connect};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use limited::limited;
+use limited::{allowed, limited};
 use table::Stream;
 
 pub use stream::Records;
@@ -135,10 +136,13 @@ impl Engine {
         self.store_with(&Meter::default())
     }
 
-    /// The credits table, with its calls counted by `meter`.
+    /// The credits table, with its calls counted by `meter`, and with what the functions' policies allow.
     #[must_use]
     pub fn store_with(&self, meter: &Meter) -> Store {
-        Store::new(self.client_with(meter), TABLE).with_patience(PATIENT)
+        let config = config(&self.endpoint).interceptor(meter.clone()).build();
+        let mut allowing = config.to_builder();
+        allowing.set_http_client(config.http_client().map(allowed));
+        Store::new(Client::from_conf(allowing.build()), TABLE).with_patience(PATIENT)
     }
 }
 

@@ -1,4 +1,4 @@
-//! An HTTP client that rejects a request beyond a limit without sending it.
+//! An HTTP client that rejects some requests without sending them.
 //!
 //! An error of an SDK interceptor would look like a failed connection, which callers try again.
 
@@ -12,28 +12,48 @@ use aws_smithy_types::body::SdkBody;
 use dynoxide::errors::DynoxideError;
 
 use crate::limits::violation;
+use crate::policy::denial;
 
-/// Checks the requests of an HTTP client.
+/// Why a request is rejected, by its operation and its body.
+type Check = fn(&str, &[u8]) -> Option<DynoxideError>;
+
+/// An HTTP client whose requests stay within the limits of DynamoDB.
 pub(crate) fn limited(http: SharedHttpClient) -> SharedHttpClient {
+    checked(http, |_, body| violation(body).map(DynoxideError::ValidationException))
+}
+
+/// An HTTP client whose requests the functions' policies allow.
+pub(crate) fn allowed(http: SharedHttpClient) -> SharedHttpClient {
+    checked(http, |operation, body| {
+        denial(operation, body).map(DynoxideError::AccessDeniedException)
+    })
+}
+
+fn checked(http: SharedHttpClient, check: Check) -> SharedHttpClient {
     http_client_fn(move |settings, components| {
-        SharedHttpConnector::new(Limited(http.http_connector(settings, components)))
+        let http = http.http_connector(settings, components);
+        SharedHttpConnector::new(Checked { http, check })
     })
 }
 
 #[derive(Debug)]
-struct Limited(SharedHttpConnector);
+struct Checked {
+    http: SharedHttpConnector,
+    check: Check,
+}
 
-impl HttpConnector for Limited {
+impl HttpConnector for Checked {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match request.body().bytes().and_then(violation) {
-            Some(message) => HttpConnectorFuture::ready(rejection(message)),
-            None => self.0.call(request),
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        match request.body().bytes().and_then(|body| (self.check)(operation, body)) {
+            Some(error) => HttpConnectorFuture::ready(rejection(&error)),
+            None => self.http.call(request),
         }
     }
 }
 
-fn rejection(message: String) -> Result<HttpResponse, ConnectorError> {
-    let error = DynoxideError::ValidationException(message);
+fn rejection(error: &DynoxideError) -> Result<HttpResponse, ConnectorError> {
     let status = error.status_code().try_into();
     let status = status.map_err(|error| ConnectorError::other(Box::new(error), None))?;
     Ok(HttpResponse::new(status, SdkBody::from(error.to_json())))

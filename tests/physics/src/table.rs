@@ -13,6 +13,7 @@ use dynoxide::actions::update_item::UpdateItemRequest;
 use dynoxide::errors::{CancellationReason, DynoxideError};
 use dynoxide::types::{AttributeValue, ConsumedCapacity, Item, item_size};
 use engine::limits::violation;
+use engine::policy::denial;
 use fastrand::Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -174,6 +175,9 @@ impl Table {
     async fn answer(&self, operation: &str, body: &[u8], in_conflict: bool) -> Answer {
         if let Some(message) = violation(body) {
             return Answer::of(Err::<(), _>(DynoxideError::ValidationException(message)));
+        }
+        if let Some(message) = denial(operation, body) {
+            return Answer::of(Err::<(), _>(DynoxideError::AccessDeniedException(message)));
         }
         let answer = match operation {
             "GetItem" => self.get(body).await,

@@ -292,6 +292,18 @@ impl Api {
         items
     }
 
+    /// Waits until the relay has told of all that was written, and automatic top-ups are through.
+    async fn comes_to_rest(&self) {
+        let mut told = None;
+        loop {
+            let next = self.get("", "/dev/events").await.ok()["next"].clone();
+            if told.as_ref() == Some(&next) {
+                return;
+            }
+            told = Some(next);
+        }
+    }
+
     /// The team's credits, and how many charges it has.
     async fn paid(&self) -> (Value, usize) {
         let is_charge = |entry: &&Value| entry["kind"] == "charge" || entry["kind"] == "capture";
@@ -328,7 +340,8 @@ fn each<T: Debug>(
 fn a_random_request_is_answered_and_changes_nothing_if_it_is_refused() {
     each(4, hostile(), async |api, input| {
         let (function, event) = input.event();
-        let (table, paid) = (api.table().await, api.paid().await);
+        api.comes_to_rest().await;
+        let (paid, table) = (api.paid().await, api.table().await);
         let answer = api.request(&function, &event).await;
         let status = answer.status;
         check(status < 500, || format!("{function} {}: {answer:?}", event.0))?;
@@ -366,6 +379,7 @@ fn a_random_message_is_answered_and_changes_nothing_if_it_is_refused() {
         let (function, sample) = at.get(&MESSAGES);
         let sample = || changed(serde_json::from_str(sample).unwrap(), &changes);
         let message = instead.unwrap_or_else(sample);
+        api.comes_to_rest().await;
         let table = api.table().await;
         let answer = api.invoke(function, &message).await;
         let told = format!("{function} {message}: {answer:?}");
@@ -396,6 +410,7 @@ fn a_random_event_of_the_schedule_or_the_stream_does_no_harm() {
             let items = api.table().await;
             items.into_iter().filter(|item| !is_statement(item)).collect::<Vec<_>>()
         };
+        api.comes_to_rest().await;
         let before = table().await;
         if !is_schedule && let Ok(batch) = serde_json::from_value(event.clone()) {
             let (bus, batch) =

@@ -129,7 +129,11 @@ impl Team {
                     credits,
                     now,
                 );
-                vec![self.add(&purchase.entry(now), credits, now)]
+                let came = self.add(&purchase.order(), credits, now);
+                if matches!(came, Came::Done(_)) {
+                    self.write(purchase.entry(now));
+                }
+                vec![came]
             }
             Operation::Gift { key: number, credits } => {
                 let credits = Credits::new((*credits).into());

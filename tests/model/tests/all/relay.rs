@@ -33,7 +33,7 @@ pub fn told(entry: &Entry) -> Option<&'static str> {
         Kind::Grant => Some("credits.refilled"),
         Kind::Expiry => Some("credits.expired"),
         Kind::Release => entry.key.is_none().then_some("hold.expired"),
-        Kind::Hold | Kind::Other(_) => None,
+        Kind::Hold | Kind::Order | Kind::Other(_) => None,
     }
 }
 
