@@ -35,9 +35,9 @@ pub(crate) async fn answer(
     selection: &Selection,
 ) -> Result<Response, Error> {
     let patience = Patience::until(TIME);
-    let text = text(store, team, selection, &patience).await.map_err(|error| match error {
-        Error::Busy if patience.is_over() => Error::FileTooLarge,
-        error => error,
+    let text = text(store, team, selection, &patience).await.map_err(|error| {
+        let is_late = matches!(error, Error::Busy) && patience.is_over();
+        if is_late { Error::FileTooLarge } else { error }
     })?;
     let media_type = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
     let file = (header::CONTENT_DISPOSITION, "attachment; filename=\"history.csv\"");

@@ -9,8 +9,8 @@ mod refusal;
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use futures_util::{StreamExt, stream};
@@ -31,7 +31,7 @@ use shared::store::charge::Outcome;
 use shared::store::patience::within;
 
 pub use direct::charge_directly;
-use priced::{Unpriced, hold_of, permitted, priced};
+use priced::{Unpriced, hold_of, permitted, priced, within_allowance};
 pub use queue::charge_queued;
 
 /// How many holds of a batch are looked up at a time.
@@ -62,7 +62,7 @@ async fn charge(
         None => Ok(()),
     };
     let charge = priced(request.unpriced(&team, key, Some(user), now), prices(now)?);
-    let outcome = match permitted(charge, access) {
+    let outcome = match within_allowance(&app, &caller, permitted(charge, access)) {
         Ok(entry) => app.store.charge(&team, vec![entry], now).await.pop(),
         Err(unpriced) => Some(unpriced.outcome(&app).await),
     };
@@ -102,6 +102,16 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// After how many seconds a refused charge may be tried again, where that is known.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Refused { problem } => problem.more.get("retry_after")?.as_u64(),
+            Self::Charged { .. } | Self::Replayed { .. } => None,
+        }
+    }
+}
+
 impl From<Outcome> for Answer {
     fn from(outcome: Outcome) -> Self {
         match outcome {
@@ -119,7 +129,7 @@ async fn charge_batch(
     Permitted { caller, team, .. }: Permitted<permission::Charge>,
     _: NoQuery,
     body: Body,
-) -> Result<Json<Results>, Error> {
+) -> Result<Response, Error> {
     let Batch { charges } = body.parse()?;
     if !(1..=MAX_BATCH).contains(&charges.len()) {
         return Err(Error::invalid("charges", format!("must be 1 to {MAX_BATCH} charges")));
@@ -143,12 +153,12 @@ async fn charge_batch(
         access.buffer_unordered(HOLDS_AT_ONCE).collect().await;
     let parsed = parsed.into_iter().map(|charge| {
         let access = hold_of(&charge).and_then(|hold| access.get(hold)).cloned();
-        permitted(charge, access.unwrap_or(Ok(())))
+        within_allowance(&app, &caller, permitted(charge, access.unwrap_or(Ok(()))))
     });
     let parsed: Vec<Result<Entry, Unpriced>> = parsed.collect();
     let valid = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let mut outcomes = app.store.charge(&team, valid, now).await.into_iter();
-    let mut replies = Vec::new();
+    let mut replies: Vec<Answer> = Vec::new();
     for entry in parsed {
         let outcome = match entry {
             Ok(_) => outcomes.next(),
@@ -157,7 +167,9 @@ async fn charge_batch(
         let missing = || Outcome::Refused(Error::internal("a charge has no outcome"));
         replies.push(outcome.unwrap_or_else(missing).into());
     }
-    Ok(Json(Results { results: replies }))
+    let retry_after = replies.iter().filter_map(Answer::retry_after).max();
+    let retry_after = retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+    Ok((retry_after, Json(Results { results: replies })).into_response())
 }
 
 fn batched(

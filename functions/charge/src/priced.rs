@@ -4,7 +4,7 @@ use shared::domain::Error;
 use shared::domain::catalogue::PriceList;
 use shared::domain::entry::Entry;
 use shared::domain::ids::Id;
-use shared::http::App;
+use shared::http::{App, Caller};
 use shared::store::charge::Outcome;
 
 use crate::refusal::Asked;
@@ -65,6 +65,20 @@ pub(crate) fn permitted(
         (Err(error @ Error::Forbidden(_)), _) | (Err(error), Ok(_)) => Err(error.into()),
         (_, charge) => charge,
     }
+}
+
+/// The charge, if it costs its team something, or if its caller may make one that does not: people have an
+/// allowance of those.
+pub(crate) fn within_allowance(
+    app: &App,
+    caller: &Caller,
+    charge: Result<Entry, Unpriced>,
+) -> Result<Entry, Unpriced> {
+    let entry = charge?;
+    if entry.credits == 0 && !caller.is_machine() {
+        app.allowance.take(&entry.team, &caller.sub)?;
+    }
+    Ok(entry)
 }
 
 /// The entry with its price of `list`.

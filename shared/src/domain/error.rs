@@ -80,6 +80,12 @@ pub enum Error {
     /// The body is not JSON by its content type.
     #[error("the body must be application/json")]
     UnsupportedMediaType,
+    /// The caller has asked for too much at no cost.
+    #[error("too many charges of 0 credits; try again in {retry_after} seconds")]
+    TooManyRequests {
+        /// After how many seconds the next one is accepted.
+        retry_after: u64,
+    },
     /// The store was too busy to answer in time. The same request with the same key may be sent again.
     #[error("too busy; try again")]
     Busy,
@@ -114,7 +120,7 @@ impl Error {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Busy | Self::Internal(_) => true,
+            Self::Busy | Self::TooManyRequests { .. } | Self::Internal(_) => true,
             Self::Invalid(_)
             | Self::Unauthenticated
             | Self::Forbidden(_)

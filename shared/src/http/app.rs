@@ -13,8 +13,8 @@ use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 use crate::store::Store;
 
-use super::Caller;
 use super::identity::ClaimNames;
+use super::{Allowance, Caller};
 
 /// The table, the time, and how tokens name things.
 #[derive(Clone, Debug, FromRef)]
@@ -25,13 +25,15 @@ pub struct App {
     pub clock: Clock,
     /// The names of the claims in tokens.
     pub claims: ClaimNames,
+    /// The charges of 0 credits that are left to people in this process.
+    pub allowance: Allowance,
 }
 
 impl App {
     /// With the standard names of claims.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, claims: ClaimNames::default() }
+        Self { store, clock, claims: ClaimNames::default(), allowance: Allowance::default() }
     }
 
     /// A function's own: the table and the claims from its environment, the system's time.
@@ -39,8 +41,8 @@ impl App {
     /// # Errors
     /// [`crate::aws::connect::Missing`] for a variable that is not set.
     pub fn from_env() -> Result<Self, crate::aws::connect::Missing> {
-        let claims = ClaimNames::from_env();
-        Ok(Self { store: Store::from_env()?, clock: Clock::system(), claims })
+        let app = Self::new(Store::from_env()?, Clock::system());
+        Ok(Self { claims: ClaimNames::from_env(), ..app })
     }
 
     /// Whether the caller may capture from a hold and release it. A hold never changes its owner, and

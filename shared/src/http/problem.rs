@@ -86,6 +86,9 @@ impl From<&Error> for Problem {
             Error::KeyReused => {
                 (422, "/problems/idempotency-key-reused", "Idempotency key reused", json!({}))
             }
+            Error::TooManyRequests { retry_after } => {
+                (429, "/problems/busy", "Busy", json!({ "retry_after": retry_after }))
+            }
             Error::Busy => (503, "/problems/busy", "Busy", json!({})),
             Error::Internal(source) => {
                 tracing::error!(error = source as &dyn std::error::Error, "internal error");
@@ -139,6 +142,10 @@ impl IntoResponse for Problem {
         let mut response = (status, [(header::CONTENT_TYPE, media_type)], body).into_response();
         let advice = match status {
             StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, RETRY_AFTER)),
+            StatusCode::TOO_MANY_REQUESTS => {
+                let seconds = self.more.get("retry_after").and_then(Value::as_u64);
+                Some((header::RETRY_AFTER, seconds.map_or(RETRY_AFTER, HeaderValue::from)))
+            }
             StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, BEARER)),
             _ => None,
         };

@@ -51,7 +51,7 @@ async fn every_action_costs_what_the_rules_say() {
         for outcome in &every {
             let body = json!({ "action": action, "outcome": outcome, "quantity": 3 });
             let key = format!("{action} {outcome}");
-            let answer = api.charge("t", &key, &body).await;
+            let answer = api.charge_by_pipeline("t", &key, &body).await;
             let units = if *action == "call" { 1 } else { 3 };
             let cost = if charged.contains(outcome) { credits * units } else { 0 };
             if charged.contains(outcome) || free.contains(outcome) {

@@ -326,7 +326,7 @@ fn check(is_true: bool, what: impl FnOnce() -> String) -> TestCaseResult {
 fn each<T: Debug>(
     factor: u32,
     strategy: impl Strategy<Value = T>,
-    test: impl AsyncFn(&mut Api, T) -> TestCaseResult,
+    test: &impl AsyncFn(&mut Api, T) -> TestCaseResult,
 ) {
     let cases = ProptestConfig::default().cases * factor;
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
@@ -338,7 +338,7 @@ fn each<T: Debug>(
 
 #[test]
 fn a_random_request_is_answered_and_changes_nothing_if_it_is_refused() {
-    each(4, hostile(), async |api, input| {
+    each(4, hostile(), &async |api, input| {
         let (function, event) = input.event();
         api.comes_to_rest().await;
         let (paid, table) = (api.paid().await, api.table().await);
@@ -375,7 +375,7 @@ const MESSAGES: [(&str, &str); 6] = [
 #[test]
 fn a_random_message_is_answered_and_changes_nothing_if_it_is_refused() {
     let message = (any::<Index>(), vec(change(), 0..4), weighted(0.2, any_json()));
-    each(4, message, async |api, (at, changes, instead)| {
+    each(4, message, &async |api, (at, changes, instead)| {
         let (function, sample) = at.get(&MESSAGES);
         let sample = || changed(serde_json::from_str(sample).unwrap(), &changes);
         let message = instead.unwrap_or_else(sample);
@@ -401,7 +401,7 @@ fn a_random_event_of_the_schedule_or_the_stream_does_no_harm() {
     let schedule = include_str!("../../../../events/refill.json");
     let stream = include_str!("../../../../events/relay.json");
     let event = (any::<bool>(), vec(change(), 0..4));
-    each(1, event, async |api, (is_schedule, changes)| {
+    each(1, event, &async |api, (is_schedule, changes)| {
         let app = api.stack.app();
         let sample = serde_json::from_str(if is_schedule { schedule } else { stream }).unwrap();
         let event = changed(sample, &changes);

@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod allowance;
 mod api;
 mod bad_input;
 mod budget;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use shared::domain::event::SOURCE;
 use shared::domain::purchase::Limits;
 use shared::http::{App, serve};
+use shared::store::keys;
 use tower::ServiceExt;
 
 use crate::api::Api;
@@ -95,6 +96,70 @@ fn the_stack_limits_its_load_by_parameters() {
     assert_eq!(routes["ThrottlingBurstLimit"], parameter("ApiBurstLimit"));
     let queued = &properties("Charge")["Events"]["Queued"]["Properties"];
     assert_eq!(queued["ScalingConfig"]["MaximumConcurrency"], parameter("QueueConcurrency"));
+    for function in ["Charge", "Purchase", "Balance", "Hold", "Subscription"] {
+        let name = if function == "Charge" { "ChargeConcurrency" } else { "ReservedConcurrency" };
+        let none = parameter("AWS::NoValue");
+        let reserved = json!({ "!If": [format!("Has{name}"), parameter(name), none] });
+        assert_eq!(properties(function)["ReservedConcurrentExecutions"], reserved, "{function}");
+    }
+}
+
+/// An index that takes less than the table holds the table's writes up.
+#[test]
+fn the_table_and_its_indexes_have_the_same_throughput() {
+    let table = properties("Table");
+    let parameter = |name: &str| json!({ "!Ref": name });
+    let maximum = json!({
+        "MaxReadRequestUnits": parameter("MaximumReadUnits"),
+        "MaxWriteRequestUnits": parameter("MaximumWriteUnits"),
+    });
+    let warm = json!({
+        "ReadUnitsPerSecond": parameter("WarmReadUnits"),
+        "WriteUnitsPerSecond": parameter("WarmWriteUnits"),
+    });
+    let indexes = table["GlobalSecondaryIndexes"].as_array().unwrap();
+    assert_eq!(indexes.len(), 2);
+    for each in indexes.iter().chain([&table]) {
+        assert_eq!((&each["OnDemandThroughput"], &each["WarmThroughput"]), (&maximum, &warm));
+    }
+}
+
+/// Whoever may change items at all may not change those of the ledger.
+#[test]
+fn no_function_may_change_the_ledger() {
+    let template = engine::template().unwrap();
+    let functions = template["Resources"].as_object().unwrap().iter();
+    let functions = functions.filter(|(_, it)| it["Type"] == "AWS::Serverless::Function");
+    let final_entries = json!({
+        "Effect": "Deny",
+        "Action": ["dynamodb:DeleteItem", "dynamodb:UpdateItem"],
+        "Resource": attribute("Table.Arn"),
+        "Condition": { "ForAnyValue:StringLike": { "dynamodb:LeadingKeys": "ENTRY#*" } },
+    });
+    for (name, function) in functions {
+        let policies = &function["Properties"]["Policies"];
+        let statements = policies[0]["Statement"].as_array().unwrap();
+        assert!(statements.contains(&final_entries), "{name}");
+        let allowed = statements.iter().filter(|it| it["Effect"] == "Allow");
+        let allowed: String = allowed.map(|it| it["Action"].to_string()).collect();
+        // These write many items, or in another language, where the keys are not checked so.
+        assert!(!allowed.contains("Batch") && !allowed.contains("PartiQL"), "{name}: {allowed}");
+        assert!(!allowed.contains('*'), "{name}: {allowed}");
+    }
+    let entry = keys::entry_of(&"t".parse().unwrap(), &"e_1".parse().unwrap());
+    assert!(entry["pk"].as_s().unwrap().starts_with("ENTRY#"));
+}
+
+/// A message of the billing system can change subscriptions, so it must come from where it is expected.
+#[test]
+fn messages_come_from_the_billing_systems_bus_and_account() {
+    let told = properties("Subscription")["Events"]["Told"]["Properties"].take();
+    let parameter = |name: &str| json!({ "!Ref": name });
+    assert_eq!(told["EventBusName"], parameter("BillingBus"));
+    let own = parameter("AWS::AccountId");
+    let account = json!([{ "!If": ["HasBillingAccount", parameter("BillingAccount"), own] }]);
+    assert_eq!(told["Pattern"]["account"], account);
+    assert_eq!(told["Pattern"]["source"], json!([parameter("BillingSource")]));
 }
 
 /// Each function is in the alarms on errors and throttles.

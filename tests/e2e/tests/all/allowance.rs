@@ -1,0 +1,59 @@
+//! What people may write at no cost to their team.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::http::allowance::FREE_CHARGES;
+
+use crate::api::{Answer, Api, admin, member, pipeline};
+
+const BATCH: &str = "/teams/t/charges/batch";
+
+fn free(keys: std::ops::Range<u32>) -> Value {
+    let charge = |key: u32| json!({ "key": format!("free {key}"), "action": "email_finder", "outcome": "not_found" });
+    json!({ "charges": keys.map(charge).collect::<Vec<_>>() })
+}
+
+impl Api {
+    async fn batch(&self, token: &str, charges: &Value) -> Answer {
+        self.send(Method::POST, BATCH, token, None, Some(charges)).await
+    }
+}
+
+#[tokio::test]
+async fn charges_of_0_credits_by_people_are_limited() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    let most = FREE_CHARGES.get();
+    let mut charges = free(0..most + 20);
+    let paid = json!({ "key": "paid", "action": "sms" });
+    charges["charges"].as_array_mut().unwrap().push(paid);
+    let answer = api.batch(&member("t"), &charges).await;
+    let results = answer.ok()["results"].as_array().unwrap().clone();
+    let (first, last) = results.split_at(most as usize);
+    assert!(first.iter().all(|result| result["status"] == "charged"));
+    let (paid, refused) = last.split_last().unwrap();
+    assert_eq!(paid["status"], "charged", "what costs something is not limited");
+    for result in refused {
+        let problem = &result["problem"];
+        assert_eq!((&problem["type"], &problem["status"]), (&json!("/problems/busy"), &json!(429)));
+        assert_eq!(problem["retry_after"], 1);
+    }
+    assert_eq!(answer.headers["retry-after"], "1");
+    let entries = api.history("t").await.len();
+    let nothing = json!({ "action": "email_finder", "outcome": "not_found" });
+    let alone = api.charge("t", "alone", &nothing).await;
+    alone.problem(429, "/problems/busy");
+    assert_eq!(alone.headers["retry-after"], "1");
+    assert_eq!(api.history("t").await.len(), entries);
+
+    // Others of the team and the pipeline are not limited by it, and a machine client by nothing.
+    api.post(&admin("t"), "/teams/t/charges", "alone", &nothing).await.ok();
+    let many = api.batch(&pipeline(), &free(0..most * 2)).await.ok();
+    assert!(many["results"].as_array().unwrap().iter().all(|it| it["status"] == "charged"));
+
+    // The bucket fills by real time, whatever the stack's clock says.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(api.charge("t", "alone", &nothing).await.status, 201);
+}
