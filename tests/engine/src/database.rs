@@ -1,6 +1,8 @@
 //! The engine's database, with an index that it lacks: it looks through all that is in a stream for
 //! each record that it adds, and for each that it reads.
 
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,21 +19,45 @@ const INDEX: &str = "CREATE INDEX IF NOT EXISTS _stream_records_by_number \
 /// How many databases in memory there were; each has a name of its own.
 static IN_MEMORY: AtomicU32 = AtomicU32::new(0);
 
-/// Opens the database in a directory, or a new one in memory.
-pub(crate) fn open(directory: Option<&Path>) -> Result<Database, Failure> {
-    let path = match directory {
-        None => {
-            let number = IN_MEMORY.fetch_add(1, Ordering::Relaxed);
-            format!("file:credits-{}-{number}?mode=memory&cache=shared", process::id())
-        }
-        Some(directory) => {
-            std::fs::create_dir_all(directory).map_err(Failure::Directory)?;
-            directory.join("credits.db").to_str().ok_or(Failure::Path)?.to_owned()
-        }
-    };
-    let database = Database::new(&path).map_err(|error| Failure::Database(error.to_string()))?;
-    Connection::open(&path)
+/// A new database in memory.
+pub(crate) fn in_memory() -> Result<Database, Failure> {
+    let number = IN_MEMORY.fetch_add(1, Ordering::Relaxed);
+    open(&format!("file:credits-{}-{number}?mode=memory&cache=shared", process::id()))
+}
+
+/// The database in a directory, and the lock that keeps other stacks out as long as it is held. A process
+/// that is killed leaves no lock behind.
+pub(crate) fn in_directory(directory: &Path) -> Result<(Database, File), Failure> {
+    let unusable = |source| Failure::Directory { directory: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(unusable)?;
+    let lock = File::create(directory.join("credits.lock")).map_err(unusable)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => Failure::InUse(directory.to_owned()),
+        TryLockError::Error(source) => unusable(source),
+    })?;
+    let path = directory.join("credits.db");
+    if !is_ours_or_new(&path) {
+        return Err(Failure::Foreign(path));
+    }
+    let path = path.to_str().ok_or_else(|| unusable(io::ErrorKind::InvalidFilename.into()))?;
+    Ok((open(path)?, lock))
+}
+
+fn open(path: &str) -> Result<Database, Failure> {
+    let database = Database::new(path).map_err(|error| Failure::Database(error.to_string()))?;
+    Connection::open(path)
         .and_then(|connection| connection.execute_batch(INDEX))
         .map_err(|error| Failure::Database(error.to_string()))?;
     Ok(database)
+}
+
+/// Whether a file is not there yet, is empty, or is a database of the engine.
+fn is_ours_or_new(path: &Path) -> bool {
+    if std::fs::metadata(path).map_or(true, |file| file.len() == 0) {
+        return true;
+    }
+    let count = "SELECT count(*) FROM sqlite_master WHERE name = '_stream_records'";
+    let count = Connection::open(path)
+        .and_then(|connection| connection.query_row(count, [], |row| row.get::<_, u32>(0)));
+    count == Ok(1)
 }

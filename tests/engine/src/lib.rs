@@ -10,8 +10,9 @@ mod table;
 mod wire;
 
 use std::fmt;
+use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -42,12 +43,28 @@ pub enum Failure {
     /// The engine could not open its database or create the table.
     #[error("the database: {0}")]
     Database(String),
-    /// The directory of the database cannot be made.
-    #[error("the database's directory: {0}")]
-    Directory(#[source] io::Error),
-    /// The path of the database is no text.
-    #[error("the database's path is not UTF-8")]
-    Path,
+    /// The directory of the database cannot be made or written to.
+    #[error(
+        "the directory {} cannot be used: {source}. Name another one with --data, or leave it out to keep \
+         everything in memory", directory.display()
+    )]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another stack keeps its database in the directory.
+    #[error(
+        "another stack uses the directory {}. Stop it, or name another directory with --data", .0.display()
+    )]
+    InUse(PathBuf),
+    /// The file is no database of this stack.
+    #[error(
+        "{} is no database of this stack, or one of another version. Move it away, or name another directory \
+         with --data", .0.display()
+    )]
+    Foreign(PathBuf),
     /// No address to listen on.
     #[error("the engine cannot listen: {0}")]
     Listen(#[from] io::Error),
@@ -60,6 +77,7 @@ pub enum Failure {
 pub struct Engine {
     endpoint: String,
     database: Database,
+    _lock: Option<File>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -76,7 +94,7 @@ impl Engine {
     /// # Errors
     /// [`Failure`].
     pub async fn in_memory() -> Result<Self, Failure> {
-        Self::serve(without_stream()?, 0).await
+        Self::serve(without_stream()?, None, 0).await
     }
 
     /// An engine that keeps the table in memory, or in a directory, where whatever was acknowledged
@@ -85,10 +103,18 @@ impl Engine {
     /// # Errors
     /// [`Failure`].
     pub async fn start(directory: Option<&Path>, port: u16) -> Result<Self, Failure> {
-        Self::serve(with_stream(directory)?, port).await
+        let Some(directory) = directory else {
+            return Self::serve(with_stream()?, None, port).await;
+        };
+        let (database, lock) = database::in_directory(directory)?;
+        let is_created = table::create(&database, Stream::On)?;
+        if !is_created && !table::is_as_described(&database)? {
+            return Err(Failure::Foreign(directory.join("credits.db")));
+        }
+        Self::serve(database, Some(lock), port).await
     }
 
-    async fn serve(database: Database, port: u16) -> Result<Self, Failure> {
+    async fn serve(database: Database, lock: Option<File>, port: u16) -> Result<Self, Failure> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -101,7 +127,7 @@ impl Engine {
             // An accepting listener does not fail.
             let _ = server::serve_with_shutdown(listener, served, stopped).await;
         });
-        Ok(Self { endpoint, database, _stop: stop })
+        Ok(Self { endpoint, database, _lock: lock, _stop: stop })
     }
 
     /// Where the engine answers.
@@ -156,12 +182,12 @@ pub fn without_stream() -> Result<Database, Failure> {
     Ok(database)
 }
 
-/// A database with the credits table and its stream, in a directory or else in memory.
+/// A database with the credits table and its stream in memory.
 ///
 /// # Errors
 /// [`Failure`].
-pub fn with_stream(directory: Option<&Path>) -> Result<Database, Failure> {
-    let database = database::open(directory)?;
+pub fn with_stream() -> Result<Database, Failure> {
+    let database = database::in_memory()?;
     table::create(&database, Stream::On)?;
     Ok(database)
 }

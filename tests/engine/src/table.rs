@@ -1,7 +1,10 @@
 //! The table's schema, read from the template that also deploys it.
 
+use std::collections::BTreeMap;
+
 use dynoxide::Database;
 use dynoxide::actions::create_table::CreateTableRequest;
+use dynoxide::actions::describe_table::DescribeTableRequest;
 use dynoxide::errors::DynoxideError;
 use serde_json::{Map, Value, json};
 
@@ -20,12 +23,34 @@ pub(crate) enum Stream {
     Off,
 }
 
-/// Creates the template's table unless it is there.
-pub(crate) fn create(database: &Database, stream: Stream) -> Result<(), Failure> {
-    match database.create_table(schema(stream)?) {
-        Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => Ok(()),
+/// Creates the template's table unless it is there. Whether it was created.
+pub(crate) fn create(database: &Database, stream: Stream) -> Result<bool, Failure> {
+    let request: CreateTableRequest = serde_json::from_value(schema(stream)?)
+        .map_err(|error| Failure::Template(error.to_string()))?;
+    match database.create_table(request) {
+        Ok(_) => Ok(true),
+        Err(DynoxideError::ResourceInUseException(_)) => Ok(false),
         Err(error) => Err(Failure::Database(error.to_string())),
     }
+}
+
+/// Whether the database's table has the keys and the indexes of the template's.
+pub(crate) fn is_as_described(database: &Database) -> Result<bool, Failure> {
+    let invalid = |error: &dyn std::error::Error| Failure::Database(error.to_string());
+    let table: DescribeTableRequest =
+        serde_json::from_value(json!({ "TableName": TABLE })).map_err(|error| invalid(&error))?;
+    let there = database.describe_table(table).map_err(|error| invalid(&error))?.table;
+    let there = serde_json::to_value(there).map_err(|error| invalid(&error))?;
+    Ok(keys(&there) == keys(&schema(Stream::On)?))
+}
+
+/// The keys of a table, and of each index by its name.
+fn keys(table: &Value) -> BTreeMap<&str, &Value> {
+    let mut keys = BTreeMap::from([("", &table["KeySchema"])]);
+    for index in table["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
+        keys.insert(index["IndexName"].as_str().unwrap_or_default(), &index["KeySchema"]);
+    }
+    keys
 }
 
 /// `template.yaml`, in which only the tags of `CloudFormation` are no plain YAML.
@@ -39,7 +64,8 @@ pub fn template() -> Result<Value, Failure> {
     serde_json::to_value(template).map_err(|error| invalid(&error))
 }
 
-fn schema(stream: Stream) -> Result<CreateTableRequest, Failure> {
+/// The request that creates the table.
+fn schema(stream: Stream) -> Result<Value, Failure> {
     let template = template()?;
     let missing = |what: &str| Failure::Template(format!("there is no {what} of the table"));
     let table = template.pointer("/Resources/Table/Properties").ok_or_else(|| missing("schema"))?;
@@ -59,5 +85,5 @@ fn schema(stream: Stream) -> Result<CreateTableRequest, Failure> {
         let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
         create.insert("StreamSpecification".to_owned(), stream);
     }
-    serde_json::from_value(create.into()).map_err(|error| Failure::Template(error.to_string()))
+    Ok(create.into())
 }

@@ -129,7 +129,15 @@ impl Stack {
     /// # Errors
     /// [`Failure`].
     pub async fn start(options: &Options) -> Result<Self, Failure> {
-        let engine = Engine::start(options.data.as_deref(), options.dynamodb_port).await?;
+        let engine = Engine::start(options.data.as_deref(), options.dynamodb_port).await;
+        let engine = engine.map_err(|error| {
+            let (port, option) = (options.dynamodb_port, "--dynamodb-port");
+            if let engine::Failure::Listen(source) = error {
+                Failure::Port { port, option, source }
+            } else {
+                error.into()
+            }
+        })?;
         let clock = StackClock::new(options.now, options.frozen);
         let app = App::new(engine.store(), clock.clone().into());
         demo::open(&app).await?;

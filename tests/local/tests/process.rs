@@ -9,7 +9,7 @@
 )]
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 
@@ -97,13 +97,51 @@ fn it_tells_what_to_do_next_and_ctrl_c_ends_it() {
     assert!(process.child.wait().unwrap().success());
 }
 
+/// What a stack says that does not start, on one line.
+fn failure(options: &[&str]) -> String {
+    let ended = Command::new(env!("CARGO_BIN_EXE_local")).args(options).output().unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let told = String::from_utf8(ended.stderr).unwrap();
+    let told = told.strip_prefix("credits: ").unwrap_or_else(|| panic!("{told}"));
+    assert_eq!(told.lines().count(), 1, "{told}");
+    told.to_owned()
+}
+
+/// A directory of this test, empty.
+fn directory(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
 #[test]
-fn a_port_that_is_taken_is_told() {
-    let process = Process::start(&[]);
+fn a_stack_that_does_not_start_tells_why_and_what_helps() {
+    let data = directory("in-use");
+    let data = data.to_str().unwrap();
+    let process = Process::start(&["--data", data]);
     let port = process.url.rsplit(':').next().unwrap();
-    let second = Command::new(env!("CARGO_BIN_EXE_local")).args(["--port", port]).output().unwrap();
-    assert!(!second.status.success());
-    assert!(String::from_utf8(second.stderr).unwrap().contains(port));
+    for (option, remedy) in [("--port", "--port 0"), ("--dynamodb-port", "--dynamodb-port 0")] {
+        let told = failure(&[option, port]);
+        assert!(told.contains(&format!("port {port} ")) && told.contains(remedy), "{told}");
+    }
+    let told = failure(&["--port", "0", "--data", data]);
+    assert!(told.contains("another stack uses the directory"), "{told}");
+    drop(process);
+
+    let file = directory("unusable").join("file");
+    std::fs::write(&file, "text").unwrap();
+    let told = failure(&["--port", "0", "--data", file.to_str().unwrap()]);
+    assert!(told.contains("cannot be used") && told.contains("--data"), "{told}");
+
+    for (name, content) in [("text", b"not a database".as_slice()), ("zeros", &[0; 8_192])] {
+        let foreign = directory(name);
+        let file = foreign.join("credits.db");
+        std::fs::write(&file, content).unwrap();
+        let told = failure(&["--port", "0", "--data", foreign.to_str().unwrap()]);
+        assert!(told.contains("is no database of this stack"), "{told}");
+        assert_eq!(std::fs::read(&file).unwrap(), content, "it is left as it was");
+    }
 }
 
 /// Four clients charge until the process dies under them. What was answered is there afterwards,

@@ -157,7 +157,7 @@ pub fn run_with_stream<T>(
     began_at: Time,
     life: impl AsyncFnOnce(World) -> T,
 ) -> Result<T, engine::Failure> {
-    run_on(engine::with_stream(None)?, seed, nature, began_at, life)
+    run_on(engine::with_stream()?, seed, nature, began_at, life)
 }
 
 fn run_on<T>(
