@@ -470,7 +470,8 @@ impl Team {
         self.keep_up(now);
         let open = self.holds.values().filter(|hold| hold.status == Status::Open);
         let held = open.map(|hold| hold.remaining.get()).sum();
-        see(&self.pool, held, self.entries.values(), self.accounts.values())
+        let listed = self.entries.values().filter(|entry| entry.kind != Kind::Order);
+        see(&self.pool, held, listed, self.accounts.values())
     }
 }
 
