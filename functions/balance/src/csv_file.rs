@@ -7,12 +7,12 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shared::domain::Error;
-use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::{Id, Key, Reference, TeamId, UserId};
+use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::time::Time;
 use shared::store::Store;
 use shared::store::history::Selection;
-use shared::store::patience::Patience;
+use shared::store::retry::RetryBudget;
 
 /// How many entries are fetched at a time.
 const PAGE: usize = 1_000;
@@ -34,9 +34,9 @@ pub(crate) async fn answer(
     team: &TeamId,
     selection: &Selection,
 ) -> Result<Response, Error> {
-    let patience = Patience::until(TIME);
-    let text = text(store, team, selection, &patience).await.map_err(|error| {
-        let is_late = matches!(error, Error::Busy) && patience.is_over();
+    let budget = RetryBudget::lasting(TIME);
+    let text = text(store, team, selection, &budget).await.map_err(|error| {
+        let is_late = matches!(error, Error::Busy) && budget.is_exhausted();
         if is_late { Error::FileTooLarge } else { error }
     })?;
     let media_type = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
@@ -48,12 +48,12 @@ async fn text(
     store: &Store,
     team: &TeamId,
     selection: &Selection,
-    patience: &Patience,
+    budget: &RetryBudget,
 ) -> Result<String, Error> {
     let (mut text, mut size, mut after) = (HEADER.to_owned(), 0_usize, None);
     loop {
         let page = store.history(team, selection, after.as_ref(), PAGE);
-        let page = patience.bound(page).await??;
+        let page = budget.timeout(page).await??;
         let rows = rows(&page.entries)?;
         let escaped = serde_json::to_string(&rows).map_err(Error::internal)?;
         size = size.saturating_add(escaped.len());

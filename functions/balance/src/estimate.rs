@@ -5,9 +5,9 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 use shared::domain::Error;
-use shared::domain::catalogue::prices;
-use shared::domain::hold::Work;
-use shared::domain::usage::Usage;
+use shared::domain::catalogue::prices::price_list;
+use shared::domain::ledger::work::Work;
+use shared::domain::pool::usage::Usage;
 use shared::http::permission::Read;
 use shared::http::{App, Body, NoQuery, Permitted};
 
@@ -29,7 +29,7 @@ pub(super) async fn estimate(
     let EstimateRequest { leads, actions } = body.parse()?;
     let work = Work { leads, actions };
     let now = app.clock.now();
-    let prices = prices(now)?;
+    let prices = price_list(now)?;
     let maximum = work.maximum(prices)?;
     let view = app.store.view(&team, now).await?;
     let mut used = view.with_open_holds_counted(now).used;

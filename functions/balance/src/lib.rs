@@ -15,11 +15,12 @@ use lambda_http::LambdaEvent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use shared::domain::catalogue;
-use shared::domain::cycle::Cycle;
-use shared::domain::plans::{PLANS, PlanView};
+use shared::domain::catalogue::plans::{PLANS, PlanView};
+use shared::domain::catalogue::prices::price_list;
+use shared::domain::limits::PurchaseLimits;
 use shared::domain::pool::Pool;
-use shared::domain::purchase::{Amount, CENTS_PER_CREDIT, CURRENCY, Limits};
+use shared::domain::purchase::{Amount, CENTS_PER_CREDIT, CURRENCY};
+use shared::domain::subscription::cycle::Cycle;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::permission::Read;
@@ -28,11 +29,11 @@ use shared::http::{App, Caller, NoQuery, Permitted, Query, serve};
 #[derive(Clone, Debug, FromRef)]
 struct Window {
     app: App,
-    limits: Limits,
+    limits: PurchaseLimits,
 }
 
 /// The routes of this function.
-pub fn routes(app: App, limits: Limits) -> Router {
+pub fn routes(app: App, limits: PurchaseLimits) -> Router {
     Router::new()
         .route("/teams/{team}/credits", get(balance))
         .route("/teams/{team}/history", get(history::history))
@@ -51,7 +52,7 @@ pub fn routes(app: App, limits: Limits) -> Router {
 /// An event that is none.
 pub async fn handle(
     app: &App,
-    limits: &Limits,
+    limits: &PurchaseLimits,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
     serve::request(|| routes(app.clone(), limits.clone()), &event).await
@@ -128,7 +129,7 @@ async fn prices(
     Query(query): Query<CatalogueQuery>,
 ) -> Result<impl IntoResponse, Error> {
     let at = query.at.map_or_else(|| app.clock.now(), Time::start_of);
-    Ok((CATALOGUE_IS_PUBLIC, Json(catalogue::prices(at)?)))
+    Ok((CATALOGUE_IS_PUBLIC, Json(price_list(at)?)))
 }
 
 /// The plans are the same on every day.
@@ -137,7 +138,11 @@ async fn plans(Query(_): Query<CatalogueQuery>) -> impl IntoResponse {
     (CATALOGUE_IS_PUBLIC, Json(json!({ "plans": plans })))
 }
 
-async fn purchase_options(State(limits): State<Limits>, _: Caller, _: NoQuery) -> Json<Value> {
+async fn purchase_options(
+    State(limits): State<PurchaseLimits>,
+    _: Caller,
+    _: NoQuery,
+) -> Json<Value> {
     let presets: Vec<Value> = limits
         .presets
         .iter()

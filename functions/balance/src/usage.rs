@@ -6,14 +6,14 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::domain::Error;
-use shared::domain::cycle::Cycle;
-use shared::domain::forecast::Forecast;
 use shared::domain::pool::Pool;
+use shared::domain::pool::spend::Forecast;
+use shared::domain::pool::usage::ActionUsage;
 use shared::domain::projection::Projection;
 use shared::domain::purchase::Amount;
 use shared::domain::statement::{Spending, Statement};
+use shared::domain::subscription::cycle::Cycle;
 use shared::domain::time::Time;
-use shared::domain::usage::ActionUsage;
 use shared::http::permission::Read;
 use shared::http::{App, Permitted, Query};
 

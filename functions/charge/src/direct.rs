@@ -2,10 +2,10 @@
 //! Each is one JSON object that names its team and its key.
 
 use shared::domain::Error;
-use shared::domain::catalogue::prices;
+use shared::domain::catalogue::prices::price_list;
 use shared::domain::charge::ChargeRequest;
-use shared::domain::entry::Entry;
 use shared::domain::ids::CallerKey;
+use shared::domain::ledger::entry::Entry;
 use shared::domain::time::Time;
 use shared::http::App;
 use shared::http::extract::parse;
@@ -46,5 +46,5 @@ pub(crate) fn addressed(event: &[u8], now: Time) -> Result<Entry, Unpriced> {
     let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
     let user = request.user.take();
     let key = CallerKey::of_machine(key);
-    priced(request.unpriced(&team, key, user, now), prices(now)?)
+    priced(request.unpriced(&team, key, user, now), price_list(now)?)
 }

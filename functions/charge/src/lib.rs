@@ -18,17 +18,18 @@ use lambda_http::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use shared::domain::Error;
-use shared::domain::catalogue::{PriceList, prices};
-use shared::domain::charge::{Charge, ChargeRequest, MAX_BATCH};
-use shared::domain::entry::Entry;
+use shared::domain::catalogue::prices::{PriceList, price_list};
+use shared::domain::charge::{Charge, ChargeRequest};
 use shared::domain::ids::{Id, TeamId};
+use shared::domain::ledger::entry::Entry;
+use shared::domain::limits::BATCH_CHARGES_MAX;
 use shared::domain::time::Time;
 use shared::http::extract::parse;
 use shared::http::{
     App, Body, Caller, NoQuery, Permitted, Problem, answer, idempotency_key, permission, serve,
 };
 use shared::store::charge::Outcome;
-use shared::store::patience::within;
+use shared::store::retry::with_deadline;
 
 pub use direct::charge_directly;
 use priced::{Unpriced, hold_of, permitted, priced, within_allowance};
@@ -61,7 +62,7 @@ async fn charge(
         Some(hold) => app.check_hold(&caller, &team, hold).await,
         None => Ok(()),
     };
-    let charge = priced(request.unpriced(&team, key, Some(user), now), prices(now)?);
+    let charge = priced(request.unpriced(&team, key, Some(user), now), price_list(now)?);
     let outcome = match within_allowance(&app, &caller, permitted(charge, access)) {
         Ok(entry) => app.store.charge(&team, vec![entry], now).await.pop(),
         Err(unpriced) => Some(unpriced.outcome(&app).await),
@@ -131,17 +132,17 @@ async fn charge_batch(
     body: Body,
 ) -> Result<Response, Error> {
     let Batch { charges } = body.parse()?;
-    if !(1..=MAX_BATCH).contains(&charges.len()) {
-        return Err(Error::invalid("charges", format!("must be 1 to {MAX_BATCH} charges")));
+    if !(1..=BATCH_CHARGES_MAX).contains(&charges.len()) {
+        return Err(Error::invalid("charges", format!("must be 1 to {BATCH_CHARGES_MAX} charges")));
     }
     let now = app.clock.now();
-    let list = prices(now)?;
+    let list = price_list(now)?;
     let parsed: Vec<Result<Entry, Unpriced>> = charges
         .iter()
         .enumerate()
         .map(|(index, charge)| {
             let entry = batched(charge, &caller, &team, list, now);
-            entry.map_err(|unpriced| unpriced.within(&format!("charges[{index}]")))
+            entry.map_err(|unpriced| unpriced.nested_in(&format!("charges[{index}]")))
         })
         .collect();
     let holds: BTreeSet<Id> = parsed.iter().filter_map(hold_of).cloned().collect();
@@ -201,10 +202,10 @@ pub async fn handle(
     let time = serve::time_left(&context);
     let answer = if serve::has(payload.get(), "Records") {
         let event = serde_json::from_str(payload.get())?;
-        to_raw_value(&Box::pin(within(time, charge_queued(app, event))).await?)
+        to_raw_value(&Box::pin(with_deadline(time, charge_queued(app, event))).await?)
     } else {
         let event = payload.get().as_bytes();
-        to_raw_value(&Box::pin(within(time, charge_directly(app, event))).await?)
+        to_raw_value(&Box::pin(with_deadline(time, charge_directly(app, event))).await?)
     };
     Ok(answer?)
 }

@@ -1,9 +1,9 @@
 //! A charge that the catalogue refuses may still be a replay of one from a time when it was valid.
 
 use shared::domain::Error;
-use shared::domain::catalogue::PriceList;
-use shared::domain::entry::Entry;
+use shared::domain::catalogue::prices::PriceList;
 use shared::domain::ids::Id;
+use shared::domain::ledger::entry::Entry;
 use shared::http::{App, Caller};
 use shared::store::charge::Outcome;
 
@@ -25,8 +25,8 @@ impl From<Error> for Unpriced {
 
 impl Unpriced {
     /// The same, with the error's fields as parts of `whole`.
-    pub(crate) fn within(self, whole: &str) -> Self {
-        Self { error: self.error.within(whole), ..self }
+    pub(crate) fn nested_in(self, whole: &str) -> Self {
+        Self { error: self.error.nested_in(whole), ..self }
     }
 
     /// The charge that has no price, if the request could be read.

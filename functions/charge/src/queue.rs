@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::{StreamExt, stream};
 use shared::domain::Error;
-use shared::domain::entry::Entry;
 use shared::domain::ids::TeamId;
+use shared::domain::ledger::entry::Entry;
 use shared::http::App;
 use shared::store::charge::Outcome;
 

@@ -2,8 +2,8 @@
 
 use lambda_http::tracing;
 use shared::domain::Error;
-use shared::domain::entry::Entry;
 use shared::domain::ids::{Key, TeamId};
+use shared::domain::ledger::entry::Entry;
 use shared::http::Problem;
 
 /// The charge that a line is about.

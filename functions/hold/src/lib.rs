@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::domain::Error;
-use shared::domain::catalogue::prices;
+use shared::domain::catalogue::prices::price_list;
 use shared::domain::hold::{HoldRequest, HoldView};
 use shared::domain::ids::Id;
 use shared::http::permission::{Charge, Read};
@@ -55,7 +55,7 @@ async fn reserve(
     let request: HoldRequest = body.parse()?;
     let now = app.clock.now();
     let asked = request.entry(&team, key, caller.sub, now)?;
-    let outcome = match asked.clone().sized(prices(now)?) {
+    let outcome = match asked.clone().sized(price_list(now)?) {
         Ok(entry) => app.store.hold(entry, now).await?,
         // The catalogue may have had such work when the same request was made before.
         Err(error) => Outcome::Replayed(app.store.replay(&asked).await?.ok_or(error)?),

@@ -17,12 +17,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::domain::ids::Id;
-use shared::domain::purchase::{Amount, Limits, Purchase, Status};
+use shared::domain::limits::PurchaseLimits;
+use shared::domain::purchase::{Amount, Purchase, Status};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::permission::{Administer, Belong, Read};
 use shared::http::{App, Body, NoQuery, Path, Permitted, answer, idempotency_key, serve};
-use shared::store::patience::within;
+use shared::store::retry::with_deadline;
 
 use payments::{Payment, Payments};
 pub use top_up::top_up;
@@ -33,7 +34,7 @@ pub struct Till {
     /// The table and the time.
     pub app: App,
     /// What can be bought at once.
-    pub limits: Limits,
+    pub limits: PurchaseLimits,
     /// Who takes the money.
     pub payments: Arc<dyn Payments>,
 }
@@ -173,5 +174,5 @@ pub async fn handle(
     }
     let time = serve::time_left(&event.context);
     let due = event.payload.get().as_bytes();
-    serve::told(Box::pin(within(time, top_up(till, due))).await)
+    serve::told(Box::pin(with_deadline(time, top_up(till, due))).await)
 }

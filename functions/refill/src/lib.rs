@@ -9,13 +9,13 @@ use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
 use shared::domain::Error;
-use shared::domain::account::Status;
 use shared::domain::ids::{AccountId, TeamId};
+use shared::domain::monitored_account::Status;
 use shared::http::{App, serve};
 use shared::store::account::Billed;
 use shared::store::due::Due;
 use shared::store::keys::SHARDS;
-use shared::store::patience::within;
+use shared::store::retry::with_deadline;
 use tokio::time::Instant;
 
 /// How many teams of a shard are worked on at a time.
@@ -71,7 +71,7 @@ pub async fn run(app: &App, time: Option<Duration>) -> Summary {
     let stop = time.and_then(|time| Instant::now().checked_add(time.saturating_sub(LAST)));
     let shards = stream::iter(SHARDS).map(|shard| work_off(app, shard, stop));
     let all = shards.buffer_unordered(SHARDS.len());
-    within(time, all.fold(Summary::default(), async |sum, more| sum.and(more))).await
+    with_deadline(time, all.fold(Summary::default(), async |sum, more| sum.and(more))).await
 }
 
 /// Does what is due in one shard.

@@ -10,10 +10,10 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
 use serde_json::Value;
-use shared::aws::patience::within;
+use shared::aws::retry::with_deadline;
 use shared::bus::{Bus, Message};
 use shared::domain::Error;
-use shared::domain::record::{self, Place};
+use shared::domain::event::derive::{self, Place};
 use shared::domain::statement::Statement;
 use shared::domain::time::Time;
 use shared::http::serve::time_left;
@@ -40,7 +40,7 @@ pub async fn handle(
     batch: LambdaEvent<Batch>,
 ) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
     let time = time_left(&batch.context);
-    Ok(Box::pin(within(time, relay(store, bus, &batch.payload.records))).await?)
+    Ok(Box::pin(with_deadline(time, relay(store, bus, &batch.payload.records))).await?)
 }
 
 async fn relay(
@@ -108,9 +108,9 @@ fn read(record: &Value) -> Result<(Vec<Message>, Option<Statement>), Error> {
     let Some(record) = stream::record(before, after.into())? else {
         return Ok((Vec::new(), None));
     };
-    let events = record::events(&record, Place { number, at });
+    let events = derive::events(&record, Place { number, at });
     let messages = events.iter().map(Message::event).collect::<Result<_, _>>()?;
-    Ok((messages, record::statement(&record)))
+    Ok((messages, derive::statement(&record)))
 }
 
 fn failure(record: &Value) -> Result<DynamoDbBatchItemFailure, Error> {

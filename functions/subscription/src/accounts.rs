@@ -5,8 +5,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::domain::Error;
-use shared::domain::account::{AccountView, Status};
 use shared::domain::ids::AccountId;
+use shared::domain::monitored_account::{AccountView, Status};
 use shared::http::permission::{Monitor, Read};
 use shared::http::{App, NoQuery, Path, Permitted, answer};
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 use shared::domain::Error;
-use shared::domain::purchase::Limits;
+use shared::domain::limits::PurchaseLimits;
 use shared::domain::settings::{Settings, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
 use shared::http::{App, Body, NoQuery, Permitted};
@@ -20,7 +20,7 @@ pub(super) async fn settings(
 
 pub(super) async fn set(
     State(app): State<App>,
-    State(limits): State<Limits>,
+    State(limits): State<PurchaseLimits>,
     Permitted { team, .. }: Permitted<Administer>,
     _: NoQuery,
     body: Body,

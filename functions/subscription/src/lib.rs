@@ -16,26 +16,27 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::Error;
-use shared::domain::change::Change;
 use shared::domain::ids::TeamId;
+use shared::domain::limits::PurchaseLimits;
 use shared::domain::pool::{Pool, Terms};
-use shared::domain::purchase::{GiftRequest, Limits};
+use shared::domain::purchase::GiftRequest;
 use shared::domain::subscription::SubscriptionRequest;
+use shared::domain::subscription::terms::Change;
 use shared::domain::time::Time;
 use shared::http::permission::{Manage, Read};
 use shared::http::{App, Body, NoQuery, Permitted, Query, answer, idempotency_key, serve};
-use shared::store::patience::within;
+use shared::store::retry::with_deadline;
 
 pub use messages::take_in;
 
 #[derive(Clone, Debug, FromRef)]
 struct Office {
     app: App,
-    limits: Limits,
+    limits: PurchaseLimits,
 }
 
 /// The routes of this function. An automatic top-up keeps to the limits of purchases.
-pub fn routes(app: App, limits: Limits) -> Router {
+pub fn routes(app: App, limits: PurchaseLimits) -> Router {
     Router::new()
         .route(
             "/teams/{team}/subscription",
@@ -184,7 +185,7 @@ fn subscription(pool: &Pool) -> Option<Value> {
 /// somebody can look at it; and an event that cannot be read.
 pub async fn handle(
     app: &App,
-    limits: &Limits,
+    limits: &PurchaseLimits,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
     let api = serve::api(|| routes(app.clone(), limits.clone()), &event);
@@ -193,5 +194,5 @@ pub async fn handle(
     }
     let time = serve::time_left(&event.context);
     let message = event.payload.get().as_bytes();
-    serve::told(Box::pin(within(time, take_in(app, message))).await)
+    serve::told(Box::pin(with_deadline(time, take_in(app, message))).await)
 }

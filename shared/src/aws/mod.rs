@@ -3,4 +3,4 @@
 
 pub mod connect;
 pub mod failure;
-pub mod patience;
+pub mod retry;

@@ -15,12 +15,12 @@ use aws_sdk_eventbridge::types::PutEventsResultEntry;
 use futures_util::{StreamExt, stream};
 
 use crate::aws::connect::{self, Missing, from_env, need};
-use crate::aws::patience::Patience;
+use crate::aws::retry::RetryBudget;
 pub use message::Message;
 use message::{Numbered, in_batches};
 
 /// How long a batch is tried, unless the invocation ends earlier.
-const PATIENCE: Duration = Duration::from_mins(4);
+const RETRY_TIME: Duration = Duration::from_mins(4);
 
 /// How many batches are sent at a time.
 const AT_ONCE: usize = 4;
@@ -61,20 +61,20 @@ impl Bus {
     /// Sends a batch, and the rest of it again after any error, until the time is up. Returns the
     /// messages that are left.
     async fn send(&self, mut batch: Vec<Numbered>) -> Vec<Numbered> {
-        let mut patience = Patience::until(PATIENCE);
+        let mut budget = RetryBudget::lasting(RETRY_TIME);
         loop {
-            batch = self.try_send(batch, &patience).await;
-            if batch.is_empty() || patience.pause().await.is_err() {
+            batch = self.try_send(batch, &budget).await;
+            if batch.is_empty() || budget.back_off().await.is_err() {
                 return batch;
             }
         }
     }
 
     /// One call. Returns the messages that the bus did not take, or for which there is no answer.
-    async fn try_send(&self, batch: Vec<Numbered>, patience: &Patience) -> Vec<Numbered> {
+    async fn try_send(&self, batch: Vec<Numbered>, budget: &RetryBudget) -> Vec<Numbered> {
         let entries = batch.iter().map(|(_, message)| message.entry(&self.name)).collect();
         let call = self.client.put_events().set_entries(Some(entries)).send();
-        let results = match patience.bound(call).await {
+        let results = match budget.timeout(call).await {
             Ok(Ok(answer)) => answer.entries.unwrap_or_default(),
             Ok(Err(error)) => {
                 tracing::warn!(error = %DisplayErrorContext(error), "the bus took no message");

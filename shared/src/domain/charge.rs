@@ -2,14 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::PriceList;
-use super::entry::{Entry, Kind};
-use super::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
-use super::time::Time;
-use super::{Credits, Error};
-
-/// The most charges of one request.
-pub const MAX_BATCH: usize = 500;
+use crate::domain::catalogue::prices::PriceList;
+use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
+use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
 
 /// What a caller reports. On its own route a charge has neither `team` nor `key`, in a batch it
 /// has a `key`, and in a direct invocation both.

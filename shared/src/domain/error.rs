@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Credits;
-use super::hold::Status;
+use crate::domain::Credits;
 
 /// One field of a request that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,8 +62,8 @@ pub enum Error {
     #[error("enrichment is running; there is nothing to restart")]
     NothingToRestart,
     /// The hold was released, or has expired.
-    #[error("the hold is {}; a charge may be made without it", .0.as_str())]
-    HoldClosed(Status),
+    #[error("the hold is {0}; a charge may be made without it")]
+    HoldClosed(&'static str),
     /// The team has as many open holds as it can have.
     #[error("the team has too many open holds; release some or wait until they expire")]
     TooManyHolds,
@@ -102,7 +101,7 @@ impl Error {
 
     /// The same error of a part of a request: its fields are told as parts of `whole`.
     #[must_use]
-    pub fn within(self, whole: &str) -> Self {
+    pub fn nested_in(self, whole: &str) -> Self {
         let Self::Invalid(errors) = self else { return self };
         let inner = |error: FieldError| match error.field.as_str() {
             "body" => FieldError { field: whole.to_owned(), ..error },

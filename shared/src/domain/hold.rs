@@ -6,25 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::{PriceList, unknown_action};
-use super::entry::{Entry, Kind};
-use super::ids::{CallerKey, Id, Reference, TeamId, UserId};
-use super::pool::Pool;
-use super::time::Time;
-use super::usage::Usage;
-use super::{Credits, Error};
-
-/// The longest that a hold can last, in seconds: 45 days.
-pub const MAX_SECONDS: u32 = 45 * 24 * 60 * 60;
-
-/// The most credits of one hold.
-pub const MAX_HOLD: Credits = Credits::new(1_000_000_000);
-
-/// The most open holds of a team.
-pub const OPEN_HOLDS_MAX: u64 = 1_000;
-
-/// The most leads that a hold can be sized for.
-const MAX_LEADS: u64 = 1_000_000;
+use crate::domain::catalogue::prices::PriceList;
+use crate::domain::ids::{CallerKey, Id, Reference, TeamId, UserId};
+use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::ledger::work::Work;
+use crate::domain::limits::{HOLD_CREDITS_MAX, HOLD_SECONDS_MAX};
+use crate::domain::pool::usage::Usage;
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
 
 /// How a hold stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,76 +72,17 @@ pub struct Hold {
     pub reference: Option<Reference>,
 }
 
-/// What a hold is sized for: so many leads, each action once on each of them, all of them successful.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
-    /// How many leads, 1 to a million.
-    pub leads: u64,
-    /// The actions, as the catalogue names them.
-    pub actions: Vec<String>,
-}
-
-impl Work {
-    /// What it costs at most.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for an action that the list does not have or that is named twice, for no
-    /// action, and for too many leads.
-    pub fn maximum(&self, list: &PriceList) -> Result<Credits, Error> {
-        self.cost(list, |_, credits| credits)
-    }
-
-    /// What it can be expected to cost: each action by the rate at which it came to something so far,
-    /// or else by that of all actions, or else at most.
-    ///
-    /// # Errors
-    /// Those of [`Work::maximum`].
-    pub fn expected(&self, list: &PriceList, used: &Usage) -> Result<Credits, Error> {
-        let overall = used.overall_rate();
-        self.cost(list, |action, credits| {
-            let rate = used.hit_rate(action).or(overall);
-            rate.map_or(credits, |rate| rate.part_of(credits))
-        })
-    }
-
-    fn cost(
-        &self,
-        list: &PriceList,
-        part: impl Fn(&str, Credits) -> Credits,
-    ) -> Result<Credits, Error> {
-        if !(1..=MAX_LEADS).contains(&self.leads) {
-            return Err(Error::invalid("leads", format!("must be 1 to {MAX_LEADS}")));
-        }
-        if self.actions.is_empty() {
-            return Err(Error::invalid("actions", "must name at least one action"));
-        }
-        let mut sum = Credits::ZERO;
-        for (index, action) in self.actions.iter().enumerate() {
-            let field = || format!("actions[{index}]");
-            if self.actions.iter().take(index).any(|before| before == action) {
-                return Err(Error::invalid(field(), format!("`{action}` is named before")));
-            }
-            let price =
-                list.price(action).map_err(|_| Error::invalid(field(), unknown_action(action)))?;
-            let cost = price.credits.times(self.leads);
-            let cost = cost.and_then(|cost| sum.plus(part(action, cost)));
-            sum = cost.ok_or_else(|| Error::invalid(field(), "costs too much"))?;
-        }
-        Ok(sum)
-    }
-}
-
 /// The body of `POST /teams/{team}/holds`: either an amount of credits, or what they are for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HoldRequest {
-    /// The credits to reserve, 1 to [`MAX_HOLD`].
+    /// The credits to reserve, 1 to [`HOLD_CREDITS_MAX`].
     pub credits: Option<Credits>,
     /// The leads to reserve for; 1 if they are left out.
     pub leads: Option<u64>,
     /// The actions to reserve for.
     pub actions: Option<Vec<String>>,
-    /// After how many seconds it expires, 1 to [`MAX_SECONDS`]; an hour if it is left out.
+    /// After how many seconds it expires, 1 to [`HOLD_SECONDS_MAX`]; an hour if it is left out.
     #[serde(default = "an_hour")]
     pub expires_in: u32,
     /// What the caller's own records call it.
@@ -175,10 +105,10 @@ impl HoldRequest {
         user: UserId,
         at: Time,
     ) -> Result<Entry, Error> {
-        if !(1..=MAX_SECONDS).contains(&self.expires_in) {
+        if !(1..=HOLD_SECONDS_MAX).contains(&self.expires_in) {
             return Err(Error::invalid(
                 "expires_in",
-                format!("must be 1 to {MAX_SECONDS} seconds"),
+                format!("must be 1 to {HOLD_SECONDS_MAX} seconds"),
             ));
         }
         let work = match (self.credits, self.leads, self.actions) {
@@ -222,17 +152,27 @@ impl Entry {
 }
 
 fn check_size(credits: Credits) -> Result<(), Error> {
-    if credits.is_zero() || credits > MAX_HOLD {
-        return Err(Error::invalid("credits", format!("must be 1 to {MAX_HOLD}")));
+    if credits.is_zero() || credits > HOLD_CREDITS_MAX {
+        return Err(Error::invalid("credits", format!("must be 1 to {HOLD_CREDITS_MAX}")));
     }
     Ok(())
 }
 
+/// What a hold takes over from the pool when it is taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin {
+    /// The pool's epoch.
+    pub epoch: u64,
+    /// The epoch that the last reset began.
+    pub reset_epoch: u64,
+    /// The number of the current pause of enrichment.
+    pub pause: Option<u64>,
+}
+
 impl Hold {
-    /// The hold that an entry tells of, as it was in the beginning, taken in the pool's present epoch.
-    /// `None` for other entries.
+    /// The new hold of an entry; `None` for an entry of another kind.
     #[must_use]
-    pub fn of(entry: &Entry, pool: &Pool) -> Option<Self> {
+    pub fn of(entry: &Entry, origin: Origin) -> Option<Self> {
         let credits = Credits::new(entry.held.unsigned_abs());
         Some(Self {
             id: entry.hold.clone()?,
@@ -241,11 +181,11 @@ impl Hold {
             remaining: credits,
             captured: Credits::ZERO,
             status: Status::Open,
-            epoch: pool.epoch,
-            reset_epoch: pool.terms.reset_epoch,
+            epoch: origin.epoch,
+            reset_epoch: origin.reset_epoch,
             expires_at: entry.at.plus_seconds(entry.expires_in?),
             used: Usage::default(),
-            pause: pool.pause(),
+            pause: origin.pause,
             reference: entry.reference.clone(),
         })
     }
@@ -266,7 +206,9 @@ impl Hold {
     pub fn check_open(&self, now: Time) -> Result<(), Error> {
         match self.status_at(now) {
             Status::Open => Ok(()),
-            status @ (Status::Released | Status::Expired) => Err(Error::HoldClosed(status)),
+            status @ (Status::Released | Status::Expired) => {
+                Err(Error::HoldClosed(status.as_str()))
+            }
         }
     }
 }
@@ -288,7 +230,7 @@ impl HoldView {
     /// The hold that an entry tells of, as it was when that was written.
     #[must_use]
     pub fn in_the_beginning(entry: &Entry) -> Option<Self> {
-        let hold = Hold::of(entry, &Pool::open(entry.team.clone()))?;
+        let hold = Hold::of(entry, Origin::default())?;
         Some(Self::at(hold, entry.at))
     }
 

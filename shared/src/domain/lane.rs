@@ -2,13 +2,13 @@
 //! that its charges need not touch the pool. A lane is a hold of its own kind, see [`Hold`]; to the
 //! team its credits are part of the balance.
 //!
-//! [`Hold`]: super::hold::Hold
+//! [`Hold`]: crate::domain::hold::Hold
 
 use std::time::Duration;
 
-use super::Credits;
-use super::pool::Pool;
-use super::time::Time;
+use crate::domain::Credits;
+use crate::domain::pool::Pool;
+use crate::domain::time::Time;
 
 /// How long a lane lasts, in seconds, unless the cycle ends before.
 pub const LIFE: u32 = 5;

@@ -4,12 +4,12 @@
 //! A read computes this and waits for no write. A process that writes it back later comes to the same
 //! entries with the same ids.
 
-use super::entry::{Entry, Kind};
-use super::hold::{Hold, Status};
-use super::pool::Pool;
-use super::statement::Statement;
-use super::time::Time;
-use super::{Credits, Error};
+use crate::domain::hold::{Hold, Status};
+use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::pool::Pool;
+use crate::domain::statement::Statement;
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
 
 /// A pool at an instant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,37 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, Kind};
-use super::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
-use super::time::Time;
-use super::{Credits, Error};
+use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
+use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::limits::GIFT_CREDITS_MAX;
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
 
 /// What a purchased credit costs. There are no tiers.
 pub const CENTS_PER_CREDIT: u64 = 1;
 
 /// The currency of all amounts.
 pub const CURRENCY: &str = "usd";
-
-/// The most credits of one gift.
-pub const MAX_GIFT: Credits = Credits::new(10_000_000);
-
-/// The most credits of one purchase.
-pub const MAX_PURCHASE: Credits = Credits::new(1_000_000_000);
-
-/// A pool with more credits accepts no purchase and no gift, so that every amount of the team, with what
-/// is in holds, stays below [`Credits::MAX`].
-pub const MAX_POOL: Credits = Credits::new(1_000_000_000_000_000);
-
-/// Whether a pool accepts credits that roll over.
-///
-/// # Errors
-/// [`Error::Invalid`] if it has more than [`MAX_POOL`].
-pub fn check_room(pool: Credits) -> Result<(), Error> {
-    if pool <= MAX_POOL {
-        return Ok(());
-    }
-    Err(Error::invalid("credits", format!("the team has {pool} credits; {MAX_POOL} is the most")))
-}
 
 /// An amount of money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -48,37 +28,6 @@ impl Amount {
     #[must_use]
     pub const fn of(credits: Credits) -> Self {
         Self { cents: credits.get().saturating_mul(CENTS_PER_CREDIT), currency: CURRENCY }
-    }
-}
-
-/// What can be bought at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The fewest credits.
-    pub minimum: Credits,
-    /// The most credits.
-    pub maximum: Credits,
-    /// Amounts to offer.
-    pub presets: Vec<Credits>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let presets = [1_000, 5_000, 10_000, 50_000].map(Credits::new).to_vec();
-        Self { minimum: Credits::new(100), maximum: Credits::new(1_000_000), presets }
-    }
-}
-
-impl Limits {
-    /// Whether so many credits can be bought.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`].
-    pub fn check(&self, credits: Credits) -> Result<(), Error> {
-        if (self.minimum..=self.maximum).contains(&credits) {
-            return Ok(());
-        }
-        Err(Error::invalid("credits", format!("must be {} to {}", self.minimum, self.maximum)))
     }
 }
 
@@ -188,7 +137,7 @@ impl Purchase {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GiftRequest {
-    /// The credits given, 1 to [`MAX_GIFT`].
+    /// The credits given, 1 to [`GIFT_CREDITS_MAX`].
     pub credits: Credits,
     /// Why, or for which ticket.
     pub reference: Option<Reference>,
@@ -206,8 +155,8 @@ impl GiftRequest {
         by: UserId,
         at: Time,
     ) -> Result<Entry, Error> {
-        if self.credits.is_zero() || self.credits > MAX_GIFT {
-            return Err(Error::invalid("credits", format!("must be 1 to {MAX_GIFT}")));
+        if self.credits.is_zero() || self.credits > GIFT_CREDITS_MAX {
+            return Err(Error::invalid("credits", format!("must be 1 to {GIFT_CREDITS_MAX}")));
         }
         Ok(Entry {
             credits: self.credits.gained(),

@@ -4,15 +4,15 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::hold::MAX_HOLD;
-use super::purchase::Limits;
-use super::{Credits, Error};
+use crate::domain::limits::HOLD_CREDITS_MAX;
+use crate::domain::limits::PurchaseLimits;
+use crate::domain::{Credits, Error};
 
 /// The threshold of a team that has chosen none.
 const LOW: Credits = Credits::new(100);
 
 /// The most that any of these can be.
-const MOST: Credits = MAX_HOLD;
+const MOST: Credits = HOLD_CREDITS_MAX;
 
 /// A team's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,14 +90,14 @@ impl Settings {
     ///
     /// # Errors
     /// [`Error::Invalid`] for what is out of range, such as a top-up that could not be bought.
-    pub fn check(&self, limits: &Limits) -> Result<(), Error> {
+    pub fn check(&self, limits: &PurchaseLimits) -> Result<(), Error> {
         let most = |field: &str, credits: Credits| {
             let detail = format!("must be at most {MOST}");
             if credits <= MOST { Ok(()) } else { Err(Error::invalid(field, detail)) }
         };
         most("low_balance_threshold", self.low_balance_threshold)?;
         let Some(top_up) = &self.auto_top_up else { return Ok(()) };
-        limits.check(top_up.credits).map_err(|error| error.within("auto_top_up"))?;
+        limits.check(top_up.credits).map_err(|error| error.nested_in("auto_top_up"))?;
         if top_up.below.is_zero() {
             return Err(Error::invalid("auto_top_up.below", "must be at least 1"));
         }

@@ -5,23 +5,12 @@
 //! credits of a calendar month stay within the limit that was chosen. After one whose payment has
 //! failed there are none until an admin puts the settings anew.
 
-use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::Credits;
-use super::pool::{Account, Pool};
-use super::purchase::Purchase;
-use super::settings::AutoTopUp;
-use super::time::Time;
-
-/// What a team buys by itself in a calendar month (UTC).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TopUps {
-    /// The first day of the month.
-    pub month: Date,
-    /// The credits, those that are not paid yet included.
-    pub bought: Credits,
-}
+use crate::domain::pool::top_ups::TopUps;
+use crate::domain::pool::{Account, Pool};
+use crate::domain::settings::AutoTopUp;
+use crate::domain::time::Time;
 
 /// How automatic top-ups stand with a team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -33,31 +22,6 @@ pub enum State {
     On,
     /// The payment of the last one has failed; an admin has to choose anew.
     Failed,
-}
-
-impl TopUps {
-    /// What counts at that time. Clocks differ: who is late by his own counts in the new month.
-    fn at(so_far: Option<Self>, now: Time) -> Self {
-        let month = now.day().first_of_month();
-        let counts = so_far.filter(|so_far| so_far.month >= month);
-        counts.unwrap_or(Self { month, bought: Credits::ZERO })
-    }
-
-    /// After a purchase was begun; `None` if that is more than the month's limit.
-    fn plus(self, credits: Credits, limit: Credits) -> Option<Self> {
-        let bought = self.bought.plus(credits)?;
-        (bought <= limit).then_some(Self { bought, ..self })
-    }
-
-    /// After a purchase has failed, which counts no longer.
-    #[must_use]
-    pub fn without(self, purchase: &Purchase) -> Self {
-        if self.month == purchase.at.day().first_of_month() {
-            Self { bought: self.bought.above(purchase.credits), ..self }
-        } else {
-            self
-        }
-    }
 }
 
 impl Pool {
@@ -90,6 +54,8 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Credits;
+    use crate::domain::purchase::Purchase;
 
     fn at(text: &str) -> Time {
         text.parse().unwrap()

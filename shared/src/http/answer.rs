@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::domain::Error;
-use crate::domain::entry::Entry;
+use crate::domain::ledger::entry::Entry;
 use crate::store::charge::Outcome;
 
 /// Marks the answer to a repeated request.

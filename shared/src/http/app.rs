@@ -8,7 +8,8 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::purchase::{Limits, MAX_PURCHASE};
+use crate::domain::limits::PURCHASE_CREDITS_MAX;
+use crate::domain::limits::PurchaseLimits;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 use crate::store::Store;
@@ -63,8 +64,8 @@ impl App {
 ///
 /// # Errors
 /// [`InvalidLimits`].
-pub fn purchase_limits() -> Result<Limits, InvalidLimits> {
-    let mut limits = Limits::default();
+pub fn purchase_limits() -> Result<PurchaseLimits, InvalidLimits> {
+    let mut limits = PurchaseLimits::default();
     if let Ok(minimum) = var("PURCHASE_MINIMUM") {
         limits.minimum = credits(&minimum)?;
     }
@@ -74,7 +75,9 @@ pub fn purchase_limits() -> Result<Limits, InvalidLimits> {
     if let Ok(presets) = var("PURCHASE_PRESETS") {
         limits.presets = presets.split(',').map(credits).collect::<Result<_, _>>()?;
     }
-    if limits.minimum.is_zero() || limits.minimum > limits.maximum || limits.maximum > MAX_PURCHASE
+    if limits.minimum.is_zero()
+        || limits.minimum > limits.maximum
+        || limits.maximum > PURCHASE_CREDITS_MAX
     {
         return Err(InvalidLimits::Range);
     }
@@ -88,7 +91,9 @@ pub enum InvalidLimits {
     #[error("PURCHASE_MINIMUM, PURCHASE_MAXIMUM and PURCHASE_PRESETS must be numbers: {0}")]
     Number(#[from] ParseIntError),
     /// They let nothing be bought, or too much.
-    #[error("PURCHASE_MINIMUM must be 1 to PURCHASE_MAXIMUM, which must be at most {MAX_PURCHASE}")]
+    #[error(
+        "PURCHASE_MINIMUM must be 1 to PURCHASE_MAXIMUM, which must be at most {PURCHASE_CREDITS_MAX}"
+    )]
     Range,
 }
 

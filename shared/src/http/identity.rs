@@ -10,8 +10,8 @@ use lambda_http::request::RequestContext;
 
 use super::App;
 use crate::domain::Error;
-use crate::domain::entry::Entry;
 use crate::domain::ids::{CallerKey, Key, TeamId, UserId};
+use crate::domain::ledger::entry::Entry;
 
 /// The names of the claims in the product's tokens, and the prefix of its scopes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use tracing::Instrument;
 use super::extract::MAX_BODY;
 use super::problem::Problem;
 use crate::domain::Error;
-use crate::store::patience::within;
+use crate::store::retry::with_deadline;
 
 /// The router as it is served: what it does not know is a problem document, bodies are limited,
 /// and a fault of ours tells its request id and nothing else.
@@ -172,7 +172,7 @@ pub fn time_left(context: &Context) -> Option<Duration> {
 
 async fn keep_to_the_deadline(request: Request, next: Next) -> Response {
     let time = request.extensions().get::<Context>().and_then(time_left);
-    within(time, next.run(request)).await
+    with_deadline(time, next.run(request)).await
 }
 
 async fn hide_faults(request: Request, next: Next) -> Response {

@@ -8,33 +8,33 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use super::Store;
 use super::failure::{Leg, failure, legs};
 use super::keys::{Item, text};
-use super::patience::Patience;
+use super::retry::RetryBudget;
 use crate::domain::Error;
 
 impl Store {
     /// One item as it is now.
     ///
     /// # Errors
-    /// [`Error::Busy`] when patience is over, [`Error::Internal`].
+    /// [`Error::Busy`] when budget is over, [`Error::Internal`].
     pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, Error> {
         let read = self.client.get_item().table_name(&*self.table).set_key(Some(key));
         let read = read.consistent_read(true);
-        let found = self.patiently(|| async { read.clone().send().await.map_err(failure) });
+        let found = self.retry(|| async { read.clone().send().await.map_err(failure) });
         Ok(Box::pin(found).await?.item)
     }
 
     /// One page of a query.
     ///
     /// # Errors
-    /// [`Error::Busy`] when patience is over, [`Error::Internal`].
+    /// [`Error::Busy`] when budget is over, [`Error::Internal`].
     pub(super) async fn query(&self, query: QueryFluentBuilder) -> Result<QueryOutput, Error> {
-        Box::pin(self.patiently(|| async { query.clone().send().await.map_err(failure) })).await
+        Box::pin(self.retry(|| async { query.clone().send().await.map_err(failure) })).await
     }
 
     /// The items of a partition whose sort keys are from `first` to `last`.
     ///
     /// # Errors
-    /// [`Error::Busy`] when patience is over, [`Error::Internal`].
+    /// [`Error::Busy`] when budget is over, [`Error::Internal`].
     pub(super) async fn range(
         &self,
         partition: String,
@@ -66,12 +66,12 @@ impl Store {
     /// Repeats an attempt while AWS is busy or its answer is lost.
     ///
     /// # Errors
-    /// [`Error::Busy`] when patience is over, and all others of an attempt.
-    pub(super) async fn patiently<T, Try>(&self, attempt: impl Fn() -> Try) -> Result<T, Error>
+    /// [`Error::Busy`] when budget is over, and all others of an attempt.
+    pub(super) async fn retry<T, Try>(&self, attempt: impl Fn() -> Try) -> Result<T, Error>
     where
         Try: Future<Output = Result<T, Error>>,
     {
-        patiently_within(&mut self.patience(), attempt).await
+        retry_within(&mut self.retry_budget(), attempt).await
     }
 
     /// `None` if all of it was written, else how each leg fared, in order; nothing is written then.
@@ -80,16 +80,16 @@ impl Store {
     /// this very call has written. Every caller's conditions tell that apart.
     ///
     /// # Errors
-    /// [`Error::Busy`] when patience is over, [`Error::Internal`].
+    /// [`Error::Busy`] when budget is over, [`Error::Internal`].
     pub(super) async fn transact(
         &self,
         writes: Vec<TransactWriteItem>,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
     ) -> Result<Option<Vec<Leg>>, Error> {
         loop {
-            match self.try_transact(writes.clone(), patience).await {
-                Err(Error::Busy) => patience.pause().await?,
-                Ok(Some(legs)) if legs.contains(&Leg::Busy) => patience.pause().await?,
+            match self.try_transact(writes.clone(), budget).await {
+                Err(Error::Busy) => budget.back_off().await?,
+                Ok(Some(legs)) if legs.contains(&Leg::Busy) => budget.back_off().await?,
                 fared => return fared,
             }
         }
@@ -102,28 +102,28 @@ impl Store {
     pub(super) async fn try_transact(
         &self,
         writes: Vec<TransactWriteItem>,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<Option<Vec<Leg>>, Error> {
         let call = self.client.transact_write_items().set_transact_items(Some(writes)).send();
-        let answer = patience.bound(call).await?;
+        let answer = budget.timeout(call).await?;
         answer.map_or_else(|error| legs(error).map(Some), |_| Ok(None))
     }
 }
 
-/// Repeats an attempt within the given patience.
+/// Repeats an attempt within the given budget.
 ///
 /// # Errors
-/// Those of [`Store::patiently`].
-pub(super) async fn patiently_within<T, Try>(
-    patience: &mut Patience,
+/// Those of [`Store::retry`].
+pub(super) async fn retry_within<T, Try>(
+    budget: &mut RetryBudget,
     attempt: impl Fn() -> Try,
 ) -> Result<T, Error>
 where
     Try: Future<Output = Result<T, Error>>,
 {
     loop {
-        match patience.bound(attempt()).await? {
-            Err(Error::Busy) => patience.pause().await?,
+        match budget.timeout(attempt()).await? {
+            Err(Error::Busy) => budget.back_off().await?,
             done => return done,
         }
     }

@@ -12,12 +12,12 @@ use super::batch::{Batch, MAX_AT_ONCE};
 use super::change::Turn;
 use super::expression::Expression;
 use super::{Store, keys};
-use crate::domain::account::{Bill, MONTH_ACTION, MonitoredAccount, Status};
-use crate::domain::catalogue::prices;
-use crate::domain::entry::Entry;
+use crate::domain::catalogue::prices::price_list;
 use crate::domain::ids::{AccountId, TeamId};
+use crate::domain::ledger::entry::Entry;
+use crate::domain::monitored_account::{Bill, MONTH_ACTION, MonitoredAccount, Status};
 use crate::domain::pool::Pool;
-use crate::domain::shortage::Refused;
+use crate::domain::pool::refusal::Refused;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -46,7 +46,7 @@ struct Due {
 
 impl Due {
     fn new(account: MonitoredAccount, bill: Bill, now: Time) -> Result<Self, Error> {
-        let entry = account.entry(&bill, prices(now)?, now)?;
+        let entry = account.entry(&bill, price_list(now)?, now)?;
         Ok(Self { account, bill, entry })
     }
 }
@@ -65,7 +65,7 @@ impl Store {
         id: &AccountId,
         now: Time,
     ) -> Result<MonitoredAccount, Error> {
-        let mut patience = self.patience();
+        let mut budget = self.retry_budget();
         loop {
             self.pool(team, now).await?.check_open()?;
             let found = self.read_account(team, id).await?;
@@ -79,7 +79,7 @@ impl Store {
                 if let Some(account) = self.save_account(&seen, active).await? {
                     return Ok(account);
                 }
-                patience.pause().await?;
+                budget.back_off().await?;
                 continue;
             };
             let due = Due::new(seen, bill, now)?;
@@ -87,7 +87,7 @@ impl Store {
                 Some(Billed { refused: Some(error), .. }) => return Err(error),
                 Some(Billed { account, .. }) => return Ok(account),
                 // Another request has changed the account.
-                None => patience.pause().await?,
+                None => budget.back_off().await?,
             }
         }
     }
@@ -104,7 +104,7 @@ impl Store {
         now: Time,
     ) -> Result<MonitoredAccount, Error> {
         self.pool(team, now).await?.check_open()?;
-        let mut patience = self.patience();
+        let mut budget = self.retry_budget();
         loop {
             let found = self.read_account(team, id).await?;
             let seen = found.ok_or(Error::NotFound("monitored account"))?;
@@ -112,7 +112,7 @@ impl Store {
             if let Some(account) = self.save_account(&seen, removed).await? {
                 return Ok(account);
             }
-            patience.pause().await?;
+            budget.back_off().await?;
         }
     }
 
@@ -189,9 +189,9 @@ impl Store {
         turn: &mut Turn,
     ) -> Result<Vec<Billed>, Error> {
         let mut billed = Vec::new();
-        let mut patience = self.patience();
+        let mut budget = self.retry_budget();
         while !due.is_empty() {
-            let pool = self.pool_within(team, now, &mut patience, turn).await?;
+            let pool = self.pool_within(team, now, &mut budget, turn).await?;
             if let Err(error) = pool.check_open().and_then(|()| pool.check_running()) {
                 billed.extend(self.refuse(&pool, due, &error, Credits::ZERO, now).await?);
                 return Ok(billed);
@@ -209,21 +209,21 @@ impl Store {
                 }
                 if pool.lanes.is_zero() {
                     let missing = required.above(pool.balance.credits);
-                    self.expire_some(&pool, missing, now, &mut patience).await?;
+                    self.expire_some(&pool, missing, now, &mut budget).await?;
                 } else {
-                    self.return_lanes_in_turn(&pool, now, turn, &patience).await?;
+                    self.return_lanes_in_turn(&pool, now, turn, &budget).await?;
                 }
-                patience.pause().await?;
+                budget.back_off().await?;
                 continue;
             }
             let later = due.split_off(covered);
-            if self.transact(self.pay(&pool, &due, now)?, &mut patience).await?.is_none() {
+            if self.transact(self.pay(&pool, &due, now)?, &mut budget).await?.is_none() {
                 self.shortages.forget(team);
                 let paid = |due: &Due| saved(&due.account, due.account.paid(&due.bill));
                 billed.extend(due.iter().map(|due| Billed { account: paid(due), refused: None }));
                 due = later;
             } else {
-                patience.pause().await?;
+                budget.back_off().await?;
                 due = self.unchanged([due, later].concat()).await?;
             }
         }
@@ -295,7 +295,7 @@ impl Store {
             .expression_attribute_values(":lanes", keys::number(pool.lanes.get()))
             .build()
             .map_err(Error::internal)?;
-        self.transact(vec![update(note)], &mut self.patience()).await.map(drop)
+        self.transact(vec![update(note)], &mut self.retry_budget()).await.map(drop)
     }
 
     /// Those of these months whose accounts no other process has changed.
@@ -330,7 +330,7 @@ impl Store {
             return Ok(Some(after));
         }
         let write = vec![update(self.account_update(seen, &after)?)];
-        let cancelled = self.transact(write, &mut self.patience()).await?;
+        let cancelled = self.transact(write, &mut self.retry_budget()).await?;
         Ok(cancelled.is_none().then(|| saved(seen, after)))
     }
 

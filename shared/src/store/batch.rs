@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use super::change::Turn;
 use super::charge::Outcome;
 use super::failure::Leg;
-use crate::domain::entry::Entry;
 use crate::domain::ids::Id;
+use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
-use crate::domain::shortage::Refused;
+use crate::domain::pool::refusal::Refused;
+use crate::domain::pool::usage::Usage;
 use crate::domain::time::Time;
-use crate::domain::usage::Usage;
 use crate::domain::{Credits, Error};
 
 /// The most charges of one transaction, which has a leg for the pool besides.

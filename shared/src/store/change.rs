@@ -12,19 +12,20 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::access::{patiently_within, put, update};
+use super::access::{put, retry_within, update};
 use super::expression::Expression;
 use super::failure::unmet;
 use super::keys::Item;
-use super::patience::Patience;
 use super::pool::Upkeep;
+use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::Error;
-use crate::domain::change::Change;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::owed::GROUPS_USUAL;
-use crate::domain::pool::{Effect, Pool};
+use crate::domain::pool::Pool;
+use crate::domain::pool::balance::Effect;
+use crate::domain::pool::epochs::GROUPS_USUAL;
+use crate::domain::subscription::terms::Change;
 use crate::domain::time::Time;
 
 /// How many seconds a process's mark lasts. A change takes a fraction of that.
@@ -86,7 +87,7 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn open(&self, team: &TeamId) -> Result<(), Error> {
         let pool = self.put_new(&Pool::open(team.clone()), keys::pool(team))?;
-        self.transact(vec![put(pool)], &mut self.patience()).await.map(drop)
+        self.transact(vec![put(pool)], &mut self.retry_budget()).await.map(drop)
     }
 
     /// Changes the terms as `decide` wants it for the pool as it is; `None` leaves everything as it
@@ -113,21 +114,19 @@ impl Store {
         decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
         turn: &mut Turn,
     ) -> Result<Pool, Error> {
-        let mut patience = self.patience().if_awaited();
+        let mut budget = self.retry_budget().with_short_pauses();
         loop {
             let done = &mut Upkeep::default();
-            let pool =
-                Box::pin(self.with_changes_made(team, now, &mut patience, turn, done)).await?;
+            let pool = Box::pin(self.with_changes_made(team, now, &mut budget, turn, done)).await?;
             let Some(change) = decide(&pool)? else { return Ok(pool) };
             if change.ends_lanes() && !pool.lanes.is_zero() {
-                if !Box::pin(self.return_lanes_in_turn(&pool, now, turn, &patience)).await? {
-                    patience.wait(CHANGE_POLL).await?;
+                if !Box::pin(self.return_lanes_in_turn(&pool, now, turn, &budget)).await? {
+                    budget.wait(CHANGE_POLL).await?;
                 }
-            } else if Box::pin(self.apply(&pool, &change, &mut patience)).await? {
-                return Box::pin(self.with_changes_made(team, now, &mut patience, turn, done))
-                    .await;
+            } else if Box::pin(self.apply(&pool, &change, &mut budget)).await? {
+                return Box::pin(self.with_changes_made(team, now, &mut budget, turn, done)).await;
             } else {
-                patience.pause().await?;
+                budget.back_off().await?;
             }
         }
     }
@@ -141,11 +140,11 @@ impl Store {
         seen: &Pool,
         now: Time,
         turn: &mut Turn,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<bool, Error> {
-        let is_ours = self.take_turn(seen, now, turn, patience).await?;
+        let is_ours = self.take_turn(seen, now, turn, budget).await?;
         if is_ours {
-            for lane in Box::pin(self.return_lanes(&seen.team, now, patience)).await? {
+            for lane in Box::pin(self.return_lanes(&seen.team, now, budget)).await? {
                 turn.lanes.insert(lane.id.clone(), lane);
             }
         }
@@ -162,12 +161,12 @@ impl Store {
         seen: &Pool,
         now: Time,
         turn: &mut Turn,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<bool, Error> {
         if turn.mark.is_some_and(|mark| mark.since.elapsed() < MARK_AGAIN) {
             return Ok(true);
         }
-        let at = patience.present(now);
+        let at = budget.current_time(now);
         if turn.must_wait(seen, at) {
             return Ok(false);
         }
@@ -187,8 +186,8 @@ impl Store {
                 "attribute_exists(pk) AND attribute_not_exists(changing_until)",
             ),
         };
-        let mut awaited = patience.clone().if_awaited();
-        let is_marked = patiently_within(&mut awaited, || async {
+        let mut awaited = budget.clone().with_short_pauses();
+        let is_marked = retry_within(&mut awaited, || async {
             match mark.clone().send().await {
                 Ok(_) => Ok(true),
                 Err(error) => unmet(error).map(|_| false),
@@ -202,12 +201,13 @@ impl Store {
     /// mark. A failure is logged, because the change is made and the mark ends by itself.
     pub(super) async fn end_turn(&self, team: &TeamId, turn: Turn) {
         let Some(mark) = turn.mark else { return };
-        let patience = Patience::until(Duration::from_secs(MARK_SECONDS.into())).if_awaited();
-        let reopened = self.reopen_lanes(team, turn.lanes, mark.at, patience.clone());
+        let budget =
+            RetryBudget::lasting(Duration::from_secs(MARK_SECONDS.into())).with_short_pauses();
+        let reopened = self.reopen_lanes(team, turn.lanes, mark.at, budget.clone());
         if let Err(error) = Box::pin(reopened).await {
             tracing::warn!(%team, %error, "lanes stay closed after a change");
         }
-        if let Err(error) = self.remove_mark(team, mark, patience).await {
+        if let Err(error) = self.remove_mark(team, mark, budget).await {
             tracing::warn!(%team, %error, "a mark stays after a change");
         }
     }
@@ -216,7 +216,7 @@ impl Store {
         &self,
         team: &TeamId,
         mark: Mark,
-        mut patience: Patience,
+        mut budget: RetryBudget,
     ) -> Result<(), Error> {
         let end = self
             .client
@@ -226,7 +226,7 @@ impl Store {
             .update_expression("REMOVE changing_until")
             .condition_expression("changing_until = :own")
             .expression_attribute_values(":own", keys::text(mark.until.to_string()));
-        patiently_within(&mut patience, || async {
+        retry_within(&mut budget, || async {
             end.clone().send().await.map(drop).or_else(|error| unmet(error).map(drop))
         })
         .await
@@ -241,7 +241,7 @@ impl Store {
         &self,
         seen: &Pool,
         change: &Change,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
     ) -> Result<bool, Error> {
         if change.effect.is_grant()
             && seen.owed.groups() > GROUPS_USUAL
@@ -249,7 +249,7 @@ impl Store {
         {
             return Ok(false);
         }
-        let cancelled = self.transact(self.change_writes(seen, change)?, patience).await?;
+        let cancelled = self.transact(self.change_writes(seen, change)?, budget).await?;
         self.shortages.forget(&seen.team);
         Ok(cancelled.is_none())
     }
@@ -260,7 +260,7 @@ impl Store {
     /// [`Error::Busy`] also if another write was in the way; [`Error::Internal`].
     pub(super) async fn apply_once(&self, seen: &Pool, change: &Change) -> Result<bool, Error> {
         let writes = self.change_writes(seen, change)?;
-        Ok(self.try_transact(writes, &self.patience()).await?.is_none())
+        Ok(self.try_transact(writes, &self.retry_budget()).await?.is_none())
     }
 
     fn change_writes(&self, seen: &Pool, change: &Change) -> Result<Vec<TransactWriteItem>, Error> {

@@ -17,11 +17,11 @@ use super::count::{count, count_week};
 use super::failure::Leg;
 use super::hold::StoredHold;
 use super::lane::Block;
-use super::patience::Patience;
+use super::retry::RetryBudget;
 use super::{Store, keys};
-use crate::domain::entry::Entry;
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, TeamId};
+use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
@@ -66,13 +66,13 @@ impl Store {
     /// [`Error::AccountClosed`], [`Error::InsufficientCredits`], [`Error::Busy`] or
     /// [`Error::Internal`]; for a charge to a hold, [`Error::NotFound`] and [`Error::HoldClosed`].
     pub async fn charge(&self, team: &TeamId, charges: Vec<Entry>, now: Time) -> Vec<Outcome> {
-        let mut patience = self.patience();
+        let mut budget = self.retry_budget();
         let mut outcomes = vec![None; charges.len()];
         for (number, (write, places)) in in_writes(charges).into_iter().enumerate() {
-            let done = if number > 0 && patience.is_over() {
+            let done = if number > 0 && budget.is_exhausted() {
                 write.refused(&Error::Busy)
             } else {
-                self.charge_in_company(team, write, now, &mut patience).await
+                self.charge_in_company(team, write, now, &mut budget).await
             };
             for (place, outcome) in places.into_iter().zip(done) {
                 if let Some(empty) = outcomes.get_mut(place) {
@@ -103,7 +103,7 @@ impl Store {
         team: &TeamId,
         write: Write,
         now: Time,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
     ) -> Vec<Outcome> {
         let Write { hold, charges } = write;
         if hold.is_none()
@@ -113,7 +113,7 @@ impl Store {
         }
         let mut batch = Batch::of(charges);
         while batch.is_open() {
-            let step = self.step(team, hold.as_ref(), &mut batch, now, patience).await;
+            let step = self.step(team, hold.as_ref(), &mut batch, now, budget).await;
             if let Err(error) = step {
                 batch.refuse_open(&error);
             }
@@ -129,9 +129,9 @@ impl Store {
         hold: Option<&Id>,
         batch: &mut Batch,
         now: Time,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
     ) -> Result<(), Error> {
-        let present = patience.present(now);
+        let present = budget.current_time(now);
         let pool = self.look_first(team, hold, batch, present).await;
         if let Some(pool) = &pool {
             if let Ok(Some(known)) = Box::pin(self.not_covered(pool, batch, now)).await {
@@ -139,18 +139,18 @@ impl Store {
                 return Ok(());
             }
             if pool.is_due(now) {
-                self.pool_within(team, now, patience, &mut batch.turn).await?;
-                return patience.check();
+                self.pool_within(team, now, budget, &mut batch.turn).await?;
+                return budget.check_left();
             }
             if pool.is_changing(present) && !batch.turn.is_ours() && batch.looks < LOOKS_MAX {
                 // The change is made sooner with fewer writes in its way.
                 batch.looks = batch.looks.saturating_add(1);
-                return patience.wait(CHANGE_POLL).await;
+                return budget.wait(CHANGE_POLL).await;
             }
         }
         let payer = self.payer(team, hold, batch, pool.as_ref(), present);
         let writes = self.writes(team, &payer, batch, now)?;
-        match self.try_transact(writes, patience).await {
+        match self.try_transact(writes, budget).await {
             Ok(None) => {
                 let cost = batch.cost();
                 self.has_paid(team, &payer, cost);
@@ -163,13 +163,13 @@ impl Store {
             Ok(Some(legs)) if legs.contains(&Leg::Busy) => {
                 let is_pool = matches!(payer, Payer::Pool(_));
                 batch.was_pushed_back |= is_pool && legs.first() == Some(&Leg::Busy);
-                patience.pause().await
+                budget.back_off().await
             }
             Ok(Some(legs)) => {
-                Box::pin(self.learn(team, &payer, batch, legs, now, patience)).await?;
-                if batch.admitted.is_empty() { Ok(()) } else { patience.check() }
+                Box::pin(self.learn(team, &payer, batch, legs, now, budget)).await?;
+                if batch.admitted.is_empty() { Ok(()) } else { budget.check_left() }
             }
-            Err(Error::Busy) => patience.pause().await,
+            Err(Error::Busy) => budget.back_off().await,
             Err(error) => Err(error),
         }
     }
@@ -291,7 +291,7 @@ impl Store {
             self.shortages.remember(&pool, now);
         } else if pauses {
             // No lane is opened while enrichment is paused, and none may go on with it.
-            Box::pin(self.return_lanes(&pool.team, now, &self.patience())).await?;
+            Box::pin(self.return_lanes(&pool.team, now, &self.retry_budget())).await?;
         }
         Ok(())
     }
@@ -398,7 +398,7 @@ impl Store {
         batch: &mut Batch,
         legs: Vec<Leg>,
         now: Time,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
     ) -> Result<(), Error> {
         let mut legs = legs.into_iter();
         let paid = legs.next();
@@ -415,7 +415,7 @@ impl Store {
             (Payer::Pool(_), Some(Leg::Failed(pool))) => {
                 let pool: Pool = read(pool.ok_or(Error::NotFound("team"))?)?;
                 pool.check_open()?;
-                Box::pin(self.admit(batch, pool, now, patience)).await?;
+                Box::pin(self.admit(batch, pool, now, budget)).await?;
             }
             (Payer::Lane(_), Some(Leg::Failed(lane))) => {
                 let lane: Option<Hold> = lane.map(read).transpose()?;
@@ -462,11 +462,11 @@ impl Store {
         batch: &mut Batch,
         pool: Pool,
         now: Time,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
     ) -> Result<(), Error> {
         let team = pool.team.clone();
         let pool = if pool.is_due(now) {
-            self.pool_within(&team, now, patience, &mut batch.turn).await?
+            self.pool_within(&team, now, budget, &mut batch.turn).await?
         } else {
             pool
         };
@@ -486,12 +486,12 @@ impl Store {
             batch.admit(means);
             if let Some(missing) = batch.missing_within(more) {
                 if pool.lanes.is_zero() {
-                    self.expire_some(&pool, missing, now, patience).await?;
+                    self.expire_some(&pool, missing, now, budget).await?;
                 } else {
-                    self.return_lanes_in_turn(&pool, now, &mut batch.turn, patience).await?;
+                    self.return_lanes_in_turn(&pool, now, &mut batch.turn, budget).await?;
                 }
                 batch.admit_all();
-                return patience.pause().await;
+                return budget.back_off().await;
             }
         }
         let more = known.balance.credits.above(pool.balance.credits);

@@ -3,12 +3,12 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
 
-use super::access::patiently_within;
+use super::access::retry_within;
 use super::failure::unmet;
 use super::{Store, keys};
 use crate::domain::Error;
-use crate::domain::account::{MonitoredAccount, Status};
 use crate::domain::ids::TeamId;
+use crate::domain::monitored_account::{MonitoredAccount, Status};
 use crate::domain::pool::{Account, Pool};
 use crate::domain::projection::Projection;
 use crate::domain::settings::Settings;
@@ -111,8 +111,8 @@ impl Store {
             .table_name(&*self.table)
             .set_key(Some(keys::pool(team)))
             .return_values(ReturnValue::AllNew);
-        let mut patience = self.patience().if_awaited();
-        let pool = patiently_within(&mut patience, || async {
+        let mut budget = self.retry_budget().with_short_pauses();
+        let pool = retry_within(&mut budget, || async {
             match update.clone().send().await {
                 Ok(done) => Ok(done.attributes),
                 Err(error) => unmet(error).map(|_| None),

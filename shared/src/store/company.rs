@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::Store;
 use super::batch::{MAX_AT_ONCE, Write};
 use super::charge::Outcome;
-use super::patience::Patience;
+use super::retry::RetryBudget;
 use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::time::Time;
@@ -96,16 +96,16 @@ impl Store {
         team: &TeamId,
         write: Write,
         now: Time,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
     ) -> Vec<Outcome> {
         let member = self.crowds.join((team.clone(), write.hold.clone()));
         let crowd = &member.crowd;
-        let own_time = patience.clone();
+        let own_time = budget.clone();
         loop {
             let mut has_led = false;
             let (answer, mut answered) = oneshot::channel();
             crowd.wait(Waiting { write: write.clone(), now, answer });
-            let answered = own_time.bound(async {
+            let answered = own_time.timeout(async {
                 loop {
                     tokio::select! {
                         biased;
@@ -113,7 +113,7 @@ impl Store {
                         _turn = crowd.turn.lock() => {
                             has_led = true;
                             let party = crowd.next_party();
-                            Box::pin(self.charge_party(team, party, patience)).await;
+                            Box::pin(self.charge_party(team, party, budget)).await;
                         }
                     }
                 }
@@ -130,11 +130,11 @@ impl Store {
         }
     }
 
-    async fn charge_party(&self, team: &TeamId, party: Vec<Waiting>, patience: &mut Patience) {
+    async fn charge_party(&self, team: &TeamId, party: Vec<Waiting>, budget: &mut RetryBudget) {
         let Some(now) = party.iter().map(|waiting| waiting.now).max() else { return };
         let hold = party.first().and_then(|waiting| waiting.write.hold.clone());
         let charges = party.iter().flat_map(|waiting| waiting.write.charges.clone()).collect();
-        let outcomes = self.charge_at_once(team, Write { hold, charges }, now, patience).await;
+        let outcomes = self.charge_at_once(team, Write { hold, charges }, now, budget).await;
         let mut outcomes = outcomes.into_iter();
         for waiting in party {
             let own = outcomes.by_ref().take(waiting.write.charges.len()).collect();

@@ -8,9 +8,9 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 
 use super::keys::number;
 use crate::domain::Credits;
-use crate::domain::forecast::{old_weeks, week};
+use crate::domain::pool::spend::{old_weeks, week};
+use crate::domain::pool::usage::Usage;
 use crate::domain::time::Time;
-use crate::domain::usage::Usage;
 
 /// Adds what was done with the credits to an update of the payer. `set` is its `SET` clause.
 pub(super) fn count(used: &Usage, set: &mut String, mut update: UpdateBuilder) -> UpdateBuilder {

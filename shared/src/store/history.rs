@@ -9,8 +9,8 @@ use futures_util::future::try_join_all;
 use super::Store;
 use super::keys::{self, Item, SHARDS};
 use crate::domain::Error;
-use crate::domain::entry::{Entry, Kind};
 use crate::domain::ids::{Id, TeamId, UserId};
+use crate::domain::ledger::entry::{Entry, Kind};
 use crate::domain::time::Time;
 
 /// A page ends after so many rounds of fetching, full or not, so that a rare filter over a long

@@ -14,14 +14,15 @@ use super::charge::Outcome;
 use super::count::{count, count_week};
 use super::failure::{Leg, unmet};
 use super::keys::{self, HOLD_SHARDS, Item};
-use super::patience::Patience;
-use crate::domain::entry::{Entry, Kind};
-use crate::domain::hold::{Hold, OPEN_HOLDS_MAX, Status};
+use super::retry::RetryBudget;
+use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{CallerKey, Id, Reference, TeamId, UserId};
-use crate::domain::owed::{GROUPS_MAX, Owed};
+use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::limits::OPEN_HOLDS_MAX;
+use crate::domain::pool::epochs::{GROUPS_MAX, Owed};
+use crate::domain::pool::usage::Usage;
 use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
-use crate::domain::usage::Usage;
 use crate::domain::{Credits, Error};
 
 /// The most holds that are returned in one write: four legs for each and one for the pool.
@@ -143,9 +144,9 @@ impl Store {
         turn: &mut Turn,
     ) -> Result<Outcome, Error> {
         let team = entry.team.clone();
-        let mut patience = self.patience();
+        let mut budget = self.retry_budget();
         loop {
-            let pool = match self.pool_within(&team, now, &mut patience, turn).await {
+            let pool = match self.pool_within(&team, now, &mut budget, turn).await {
                 Ok(pool) => pool,
                 Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
                 Err(error) => return Err(error),
@@ -153,10 +154,10 @@ impl Store {
             if let Err(error) = pool.check_open() {
                 return self.refused(&entry, error).await;
             }
-            let hold = Hold::of(&entry, &pool);
+            let hold = Hold::of(&entry, pool.origin());
             let hold = hold.ok_or_else(|| Error::internal("this entry is of no hold"))?;
             if pool.open_holds >= OPEN_HOLDS_MAX {
-                if Box::pin(self.expire_some(&pool, Credits::ZERO, now, &mut patience)).await? {
+                if Box::pin(self.expire_some(&pool, Credits::ZERO, now, &mut budget)).await? {
                     continue;
                 }
                 return self.refused(&entry, Error::TooManyHolds).await;
@@ -166,7 +167,7 @@ impl Store {
                 if joined.is_some_and(|owed| owed.groups() >= GROUPS_MAX) {
                     return self.refused(&entry, Error::TooManyHolds).await;
                 }
-                patience.check()?;
+                budget.check_left()?;
                 continue;
             }
             let (balance, required) = (pool.balance.credits, hold.credits);
@@ -178,15 +179,15 @@ impl Store {
                 }
                 let missing = required.above(pool.balance.credits);
                 if pool.lanes.is_zero() {
-                    Box::pin(self.expire_some(&pool, missing, now, &mut patience)).await?;
-                } else if self.return_lanes_in_turn(&pool, now, turn, &patience).await? {
-                    patience = patience.if_awaited();
+                    Box::pin(self.expire_some(&pool, missing, now, &mut budget)).await?;
+                } else if self.return_lanes_in_turn(&pool, now, turn, &budget).await? {
+                    budget = budget.with_short_pauses();
                 }
-                patience.pause().await?;
+                budget.back_off().await?;
                 continue;
             }
             let writes = self.take(&hold, &entry, now)?;
-            let legs = self.transact(writes, &mut patience).await?;
+            let legs = self.transact(writes, &mut budget).await?;
             match legs.as_deref() {
                 None => {
                     self.shortages.forget(&team);
@@ -195,7 +196,7 @@ impl Store {
                 Some([.., Leg::Failed(Some(image))]) => {
                     return Outcome::earlier(image.clone(), &entry);
                 }
-                Some(_) => patience.check()?,
+                Some(_) => budget.check_left()?,
             }
         }
     }
@@ -310,7 +311,7 @@ impl Store {
         pool: &Pool,
         missing: Credits,
         now: Time,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
     ) -> Result<bool, Error> {
         let mut expired = self.expired_holds(pool, now).await?;
         expired.sort_by_key(|stored| std::cmp::Reverse(stored.hold.remaining));
@@ -321,7 +322,7 @@ impl Store {
         });
         let Some(last) = enough else { return Ok(false) };
         expired.truncate(last.saturating_add(1));
-        self.return_expired(pool, expired, now, patience).await?;
+        self.return_expired(pool, expired, now, budget).await?;
         Ok(true)
     }
 
@@ -335,7 +336,7 @@ impl Store {
         pool: &Pool,
         mut expired: Vec<StoredHold>,
         now: Time,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
     ) -> Result<u64, Error> {
         expired.truncate(RETURNED_AT_ONCE);
         let closings = expired.iter().map(|stored| Closing {
@@ -344,8 +345,8 @@ impl Store {
             entries: stored.hold.expiry(Credits::ZERO).collect(),
         });
         let writes = self.close(pool, closings.collect(), now)?;
-        if self.transact(writes, patience).await?.is_some() {
-            patience.pause().await?;
+        if self.transact(writes, budget).await?.is_some() {
+            budget.back_off().await?;
             return Ok(0);
         }
         self.shortages.forget(&pool.team);
@@ -365,7 +366,7 @@ impl Store {
         by: &Release,
         now: Time,
     ) -> Result<(Hold, bool), Error> {
-        let mut patience = self.patience();
+        let mut budget = self.retry_budget();
         loop {
             let Some(stored) = self.open_hold(team, id).await? else {
                 let hold = self.look_at_hold(team, id).await?;
@@ -381,7 +382,7 @@ impl Store {
             let closing =
                 Closing { stored: &stored, status: Status::Released, entries: vec![entry.clone()] };
             let writes = self.close(&pool, vec![closing], now)?;
-            let legs = self.transact(writes, &mut patience).await?;
+            let legs = self.transact(writes, &mut budget).await?;
             match legs.as_deref() {
                 None => {
                     self.shortages.forget(team);
@@ -391,17 +392,17 @@ impl Store {
                 // something else.
                 Some([.., Leg::Failed(Some(image))]) => {
                     is_answer(image.clone(), &entry)?;
-                    patience.check()?;
+                    budget.check_left()?;
                 }
                 // A capture or a grant came first.
-                Some(_) => patience.pause().await?,
+                Some(_) => budget.back_off().await?,
             }
         }
     }
 
     /// Whether a hold that is closed was closed by this very request.
     async fn released_before(&self, hold: Hold, asked: &Entry) -> Result<(Hold, bool), Error> {
-        let closed = Error::HoldClosed(hold.status_at(asked.at));
+        let closed = Error::HoldClosed(hold.status_at(asked.at).as_str());
         let image = self.get(keys::entry(asked)).await?.ok_or(closed)?;
         is_answer(image, asked).map(|()| (hold, true))
     }
@@ -507,7 +508,7 @@ impl Store {
                 .condition_expression("owed = :before")
                 .expression_attribute_values(":owed", map(&owed)?)
                 .expression_attribute_values(":before", map(&pool.owed)?);
-            let joining = self.patiently(|| async {
+            let joining = self.retry(|| async {
                 match join.clone().send().await {
                     Ok(_) => Ok(true),
                     Err(error) => unmet(error).map(|_| false),

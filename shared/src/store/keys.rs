@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::civil::Date;
 
-use crate::domain::account::MonitoredAccount;
-use crate::domain::entry::Entry;
 use crate::domain::ids::{AccountId, Id, TeamId};
+use crate::domain::ledger::entry::Entry;
+use crate::domain::monitored_account::MonitoredAccount;
 use crate::domain::statement::Statement;
 use crate::domain::time::Time;
 

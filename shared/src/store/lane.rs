@@ -21,11 +21,11 @@ use aws_sdk_dynamodb::types::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use super::access::{delete, patiently_within, put, update};
+use super::access::{delete, put, retry_within, update};
 use super::change::MARK_SECONDS;
 use super::failure::unmet;
 use super::keys::Item;
-use super::patience::Patience;
+use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, TeamId};
@@ -281,10 +281,10 @@ impl Store {
         &self,
         team: &TeamId,
         now: Time,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<Vec<Hold>, Error> {
         self.lanes.closed(team);
-        self.return_lanes_by(team, None, now, patience).await
+        self.return_lanes_by(team, None, now, budget).await
     }
 
     /// Returns the lanes of a team whose time is over.
@@ -292,7 +292,7 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub(super) async fn return_expired_lanes(&self, team: &TeamId, now: Time) -> Result<(), Error> {
-        self.return_lanes_by(team, Some(now), now, &self.patience()).await.map(drop)
+        self.return_lanes_by(team, Some(now), now, &self.retry_budget()).await.map(drop)
     }
 
     async fn return_lanes_by(
@@ -300,20 +300,19 @@ impl Store {
         team: &TeamId,
         by: Option<Time>,
         now: Time,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<Vec<Hold>, Error> {
         let ids = self.open_lanes(team, by).await?;
         // Owners charge from their lanes all the time. So each is closed first, whatever is in it.
-        let closed =
-            stream::iter(ids).map(async |id| self.close_lane(team, &id, by, patience).await);
+        let closed = stream::iter(ids).map(async |id| self.close_lane(team, &id, by, budget).await);
         let closed: Vec<Option<Hold>> = closed.buffer_unordered(AT_ONCE).try_collect().await?;
         let closed: Vec<Hold> = closed.into_iter().flatten().collect();
-        let mut patience = patience.clone().if_awaited();
+        let mut budget = budget.clone().with_short_pauses();
         for lanes in closed.chunks(LANES_IN_A_WRITE) {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             let writes = self.give_lanes_back(&pool, lanes, now)?;
             // If it is cancelled, another process has returned some of them.
-            self.transact(writes, &mut patience).await?;
+            self.transact(writes, &mut budget).await?;
         }
         Ok(closed)
     }
@@ -328,7 +327,7 @@ impl Store {
         team: &TeamId,
         lanes: BTreeMap<Id, Hold>,
         now: Time,
-        mut patience: Patience,
+        mut budget: RetryBudget,
     ) -> Result<(), Error> {
         let lanes: Vec<Hold> = lanes.into_values().collect();
         for lanes in lanes.chunks(LANES_IN_A_WRITE) {
@@ -339,10 +338,10 @@ impl Store {
                     break;
                 }
                 let writes = self.open_again(&pool, &blocks, now)?;
-                if self.transact(writes, &mut patience).await?.is_none() {
+                if self.transact(writes, &mut budget).await?.is_none() {
                     break;
                 }
-                patience.pause().await?;
+                budget.back_off().await?;
             }
         }
         Ok(())
@@ -399,7 +398,7 @@ impl Store {
         team: &TeamId,
         id: &Id,
         by: Option<Time>,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<Option<Hold>, Error> {
         // '~' sorts above all times.
         let by = by.map_or("~".to_owned(), |by| by.to_string());
@@ -416,8 +415,8 @@ impl Store {
             .expression_attribute_values(":by", keys::text(by))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let mut patience = patience.clone().if_awaited();
-        let image = patiently_within(&mut patience, || async {
+        let mut budget = budget.clone().with_short_pauses();
+        let image = retry_within(&mut budget, || async {
             let answer = close.clone().send().await;
             answer.map_or_else(unmet, |closed| Ok(closed.attributes))
         });

@@ -28,14 +28,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 
-pub use crate::aws::patience;
+pub use crate::aws::retry;
 use company::Crowds;
 use lane::Lanes;
-use patience::Patience;
+use retry::RetryBudget;
 use shortage::Shortages;
 
 /// How long an operation tries against contention and throttling before it gives up as busy.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const RETRY_TIME: Duration = Duration::from_secs(5);
 
 /// The credits table, through one SDK client. Clones are one process: they share writes, a lane for
 /// each team, and what is known of pools that could not pay.
@@ -43,7 +43,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Store {
     client: Client,
     table: Arc<str>,
-    patience: Duration,
+    retry_time: Duration,
     shortages: Shortages,
     crowds: Crowds,
     lanes: Lanes,
@@ -56,20 +56,20 @@ impl Store {
         Self {
             client,
             table: table.into(),
-            patience: PATIENCE,
+            retry_time: RETRY_TIME,
             shortages: Shortages::default(),
             crowds: Crowds::default(),
             lanes: Lanes::default(),
         }
     }
 
-    /// The same table, given up on after `patience`.
+    /// The same table, given up on after `budget`.
     #[must_use]
-    pub fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub fn with_retry_time(self, retry_time: Duration) -> Self {
+        Self { retry_time, ..self }
     }
 
-    fn patience(&self) -> Patience {
-        Patience::until(self.patience)
+    fn retry_budget(&self) -> RetryBudget {
+        RetryBudget::lasting(self.retry_time)
     }
 }

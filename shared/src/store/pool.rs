@@ -6,7 +6,7 @@
 use futures_util::future::try_join;
 
 use super::change::{CHANGE_POLL, Turn};
-use super::patience::Patience;
+use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::hold::Hold;
@@ -75,8 +75,8 @@ impl Store {
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
     pub async fn pool(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
         let pool = async {
-            let (mut patience, mut turn) = (self.patience(), Turn::default());
-            let pool = self.pool_within(team, now, &mut patience, &mut turn).await;
+            let (mut budget, mut turn) = (self.retry_budget(), Turn::default());
+            let pool = self.pool_within(team, now, &mut budget, &mut turn).await;
             if !turn.is_ours() {
                 return pool;
             }
@@ -91,11 +91,11 @@ impl Store {
         &self,
         team: &TeamId,
         now: Time,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
         turn: &mut Turn,
     ) -> Result<Pool, Error> {
         let done = &mut Upkeep::default();
-        Box::pin(self.with_changes_made(team, now, patience, turn, done)).await
+        Box::pin(self.with_changes_made(team, now, budget, turn, done)).await
     }
 
     /// Whether the team's account can be used.
@@ -124,9 +124,9 @@ impl Store {
         turn: &mut Turn,
         done: &mut Upkeep,
     ) -> Result<(), Error> {
-        let mut patience = self.patience();
+        let mut budget = self.retry_budget();
         loop {
-            let pool = self.with_changes_made(team, now, &mut patience, turn, done).await?;
+            let pool = self.with_changes_made(team, now, &mut budget, turn, done).await?;
             let expired = self.expired_holds(&pool, now).await?;
             if expired.is_empty() {
                 if !pool.lanes.is_zero() {
@@ -134,7 +134,7 @@ impl Store {
                 }
                 return Ok(());
             }
-            let returned = self.return_expired(&pool, expired, now, &mut patience).await?;
+            let returned = self.return_expired(&pool, expired, now, &mut budget).await?;
             done.expired = done.expired.saturating_add(returned);
         }
     }
@@ -145,32 +145,32 @@ impl Store {
         &self,
         team: &TeamId,
         now: Time,
-        patience: &mut Patience,
+        budget: &mut RetryBudget,
         turn: &mut Turn,
         done: &mut Upkeep,
     ) -> Result<Pool, Error> {
         loop {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             let Some(change) = pool.due_change(now) else { return Ok(pool) };
-            if turn.must_wait(&pool, patience.present(now)) {
-                patience.wait(CHANGE_POLL).await?;
+            if turn.must_wait(&pool, budget.current_time(now)) {
+                budget.wait(CHANGE_POLL).await?;
                 continue;
             }
             let expired = self.expired_holds(&pool, change.at).await?;
             if expired.is_empty() && pool.lanes.is_zero() {
-                if self.apply(&pool, &change, patience).await? {
+                if self.apply(&pool, &change, budget).await? {
                     done.turned = true;
                 } else {
-                    patience.pause().await?;
+                    budget.back_off().await?;
                 }
             } else if expired.is_empty() {
-                if !self.return_lanes_in_turn(&pool, now, turn, patience).await? {
-                    patience.wait(CHANGE_POLL).await?;
+                if !self.return_lanes_in_turn(&pool, now, turn, budget).await? {
+                    budget.wait(CHANGE_POLL).await?;
                 }
-            } else if !self.take_turn(&pool, now, turn, patience).await? {
-                patience.wait(CHANGE_POLL).await?;
+            } else if !self.take_turn(&pool, now, turn, budget).await? {
+                budget.wait(CHANGE_POLL).await?;
             } else {
-                let mut awaited = patience.clone().if_awaited();
+                let mut awaited = budget.clone().with_short_pauses();
                 let returned = self.return_expired(&pool, expired, now, &mut awaited).await?;
                 done.expired = done.expired.saturating_add(returned);
             }

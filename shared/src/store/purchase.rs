@@ -11,10 +11,11 @@ use super::charge::Outcome;
 use super::expression::Expression;
 use super::failure::Leg;
 use super::{Store, keys};
-use crate::domain::entry::Entry;
 use crate::domain::ids::{Id, TeamId};
+use crate::domain::ledger::entry::Entry;
+use crate::domain::limits::{POOL_CREDITS_MAX, check_room};
 use crate::domain::pool::{Account, Pool};
-use crate::domain::purchase::{MAX_POOL, Purchase, Status, check_room};
+use crate::domain::purchase::{Purchase, Status};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -34,7 +35,7 @@ impl Store {
                 "SET pending_purchases = if_not_exists(pending_purchases, :none) + :one",
             )
             .condition_expression("terms.account = :active AND credits <= :most")
-            .expression_attribute_values(":most", keys::number(MAX_POOL.get()))
+            .expression_attribute_values(":most", keys::number(POOL_CREDITS_MAX.get()))
             .expression_attribute_values(":none", keys::number(0))
             .expression_attribute_values(":one", keys::number(1))
             .expression_attribute_values(":active", keys::text(Account::Active.as_str()))
@@ -43,7 +44,7 @@ impl Store {
             .map_err(Error::internal)?;
         let mut writes = vec![update(pending)];
         writes.extend(self.record(purchase)?);
-        match self.transact(writes, &mut self.patience()).await?.as_deref() {
+        match self.transact(writes, &mut self.retry_budget()).await?.as_deref() {
             None => Ok((purchase.clone(), false)),
             Some([.., Leg::Failed(Some(image))]) => {
                 match Outcome::earlier(image.clone(), &order)? {
@@ -107,9 +108,9 @@ impl Store {
             update(self.conclude(purchase, Status::Paid, None)?),
             put(self.put_entry(&purchase.entry(now))?),
         ];
-        let mut patience = self.patience().if_awaited();
+        let mut budget = self.retry_budget().with_short_pauses();
         loop {
-            match self.transact(writes.clone(), &mut patience).await?.as_deref() {
+            match self.transact(writes.clone(), &mut budget).await?.as_deref() {
                 None | Some([_, Leg::Failed(_), _]) => {
                     self.shortages.forget(team);
                     return self.purchase(team, &purchase.id).await;
@@ -117,7 +118,7 @@ impl Store {
                 // The cycle is over: what is bought now counts in the next one.
                 Some(_) => self.pool(team, now).await.map(drop)?,
             }
-            patience.check()?;
+            budget.check_left()?;
         }
     }
 
@@ -139,7 +140,7 @@ impl Store {
             .map_err(Error::internal)?;
         let failed =
             vec![update(done), update(self.conclude(purchase, Status::Failed, Some(reason))?)];
-        self.transact(failed, &mut self.patience().if_awaited()).await?;
+        self.transact(failed, &mut self.retry_budget().with_short_pauses()).await?;
         self.purchase(&purchase.team, &purchase.id).await
     }
 
@@ -154,9 +155,9 @@ impl Store {
         let (credits, now) = (Credits::new(gift.credits.unsigned_abs()), *now);
         let writes =
             vec![update(self.add(team, credits, Source::Gift, now)?), put(self.put_entry(&gift)?)];
-        let mut patience = self.patience().if_awaited();
+        let mut budget = self.retry_budget().with_short_pauses();
         loop {
-            match self.transact(writes.clone(), &mut patience).await?.as_deref() {
+            match self.transact(writes.clone(), &mut budget).await?.as_deref() {
                 None => {
                     self.shortages.forget(team);
                     return Ok(Outcome::Charged(gift));
@@ -175,7 +176,7 @@ impl Store {
                     }
                 },
             }
-            patience.check()?;
+            budget.check_left()?;
         }
     }
 
@@ -204,7 +205,7 @@ impl Store {
                 expression.set("tally.gifted = tally.gifted + :more");
                 expression.condition("terms.account = :active");
                 expression.condition("credits <= :most");
-                expression.value(":most", keys::number(MAX_POOL.get()));
+                expression.value(":most", keys::number(POOL_CREDITS_MAX.get()));
                 expression.value(":active", keys::text(Account::Active.as_str()));
             }
         }

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::charge::Outcome;
 use super::{Store, keys};
-use crate::domain::entry::Entry;
 use crate::domain::ids::TeamId;
+use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};

@@ -15,7 +15,7 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn keep(&self, statement: &Statement) -> Result<(), Error> {
         let kept = self.put_new(statement, keys::statement(statement))?;
-        self.transact(vec![put(kept)], &mut self.patience()).await.map(drop)
+        self.transact(vec![put(kept)], &mut self.retry_budget()).await.map(drop)
     }
 
     /// The statements of the cycles that started on a day: several if plans were changed on that day.

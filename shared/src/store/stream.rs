@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::keys::{self, Family, Item};
 use crate::domain::Error;
-use crate::domain::record::{Images, Record};
+use crate::domain::event::derive::{Images, Record};
 
 /// What a record's old and new images show; `None` for an item that no event tells of.
 ///

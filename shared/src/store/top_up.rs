@@ -9,11 +9,11 @@ use super::failure::unmet;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};
+use crate::domain::pool::top_ups::TopUps;
 use crate::domain::pool::{Account, Pool};
 use crate::domain::purchase::{Purchase, Status};
 use crate::domain::settings::AutoTopUp;
 use crate::domain::time::Time;
-use crate::domain::top_up::TopUps;
 
 impl Store {
     /// Records the top-up of an event, or finds it. `None` if the team does not want it any more, if it
@@ -29,7 +29,7 @@ impl Store {
         now: Time,
     ) -> Result<Option<Purchase>, Error> {
         let id = Purchase::id_of_top_up(team, event);
-        let mut patience = self.patience();
+        let mut budget = self.retry_budget();
         loop {
             let pool = self.view(team, now).await?.pool;
             // Read after the pool: what is pending there may be this very purchase.
@@ -51,10 +51,10 @@ impl Store {
             let purchase = Purchase::top_up(team, event, wanted.credits, now);
             let mut writes = vec![update(self.count_top_up(&pool, wanted, after)?)];
             writes.extend(self.record(&purchase)?);
-            if self.transact(writes, &mut patience).await?.is_none() {
+            if self.transact(writes, &mut budget).await?.is_none() {
                 return Ok(Some(purchase));
             }
-            patience.pause().await?;
+            budget.back_off().await?;
         }
     }
 
@@ -69,19 +69,19 @@ impl Store {
         reason: &str,
     ) -> Result<Purchase, Error> {
         let Purchase { team, id, .. } = purchase;
-        let mut patience = self.patience();
+        let mut budget = self.retry_budget();
         loop {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             let writes = vec![
                 update(self.conclude(purchase, Status::Failed, Some(reason))?),
                 update(self.end_top_ups(&pool, purchase)?),
             ];
-            let cancelled = self.transact(writes, &mut patience).await?;
+            let cancelled = self.transact(writes, &mut budget).await?;
             let purchase = self.purchase(team, id).await?;
             if cancelled.is_none() || purchase.status != Status::Pending {
                 return Ok(purchase);
             }
-            patience.pause().await?;
+            budget.back_off().await?;
         }
     }
 
@@ -97,7 +97,7 @@ impl Store {
             .expression_attribute_values(":yes", AttributeValue::Bool(true))
             .expression_attribute_values(":event", keys::text(event.as_str()))
             .expression_attribute_values(":none", keys::number(0));
-        self.patiently(|| async {
+        self.retry(|| async {
             match wait.clone().send().await {
                 Ok(_) => Ok(true),
                 Err(error) => unmet(error).map(|_| false),

@@ -14,10 +14,10 @@ pub mod naive;
 pub mod schedule;
 
 use shared::domain::Credits;
-use shared::domain::catalogue::PRICE_LISTS;
+use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
-use shared::domain::entry::Entry;
 use shared::domain::ids::{CallerKey, TeamId};
+use shared::domain::ledger::entry::Entry;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::store::Store;

@@ -7,10 +7,10 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use engine::TABLE;
-use shared::domain::entry::Entry;
+use shared::domain::ledger::entry::Entry;
 use shared::store::failure::{Leg, legs};
 use shared::store::keys;
-use shared::store::patience::Patience;
+use shared::store::retry::RetryBudget;
 
 struct Seen {
     credits: u64,
@@ -37,7 +37,7 @@ fn item(entry: &Entry) -> keys::Item {
 /// Whether it was charged. Exact, but all of a team's writers queue up for one item.
 pub async fn one_transaction(client: &Client, entry: &Entry) -> bool {
     let cost = entry.credits.unsigned_abs();
-    let mut patience = Patience::until(Duration::from_mins(10));
+    let mut budget = RetryBudget::lasting(Duration::from_mins(10));
     loop {
         let pool = Update::builder()
             .table_name(TABLE)
@@ -50,7 +50,7 @@ pub async fn one_transaction(client: &Client, entry: &Entry) -> bool {
         let Err(error) = transact(client, pool, entry).await else { return true };
         match legs(error).unwrap_or_default().first() {
             Some(Leg::Failed(_)) => return false,
-            Some(Leg::Passed | Leg::Busy) | None => patience.pause().await.unwrap(),
+            Some(Leg::Passed | Leg::Busy) | None => budget.back_off().await.unwrap(),
         }
     }
 }

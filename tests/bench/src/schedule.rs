@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use engine::{Engine, Meter, Reading, TABLE};
 use futures_util::{StreamExt, stream};
 use refill::Summary;
-use shared::domain::account::MonitoredAccount;
+use shared::domain::monitored_account::MonitoredAccount;
 use shared::domain::pool::Pool;
 use shared::domain::time::Time;
 use shared::http::{App, Clock};

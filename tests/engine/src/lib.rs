@@ -168,7 +168,7 @@ impl Engine {
         let config = config(&self.endpoint).interceptor(meter.clone()).build();
         let mut allowing = config.to_builder();
         allowing.set_http_client(config.http_client().map(allowed));
-        Store::new(Client::from_conf(allowing.build()), TABLE).with_patience(PATIENT)
+        Store::new(Client::from_conf(allowing.build()), TABLE).with_retry_time(PATIENT)
     }
 }
 

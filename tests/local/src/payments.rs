@@ -8,7 +8,8 @@ use purchase::Till;
 use purchase::payments::{Payment, Payments};
 use serde_json::json;
 use shared::domain::ids::Id;
-use shared::domain::purchase::{Limits, Purchase};
+use shared::domain::limits::PurchaseLimits;
+use shared::domain::purchase::Purchase;
 use shared::domain::{Credits, Error};
 use shared::http::App;
 
@@ -27,7 +28,7 @@ pub struct Simulated {
 
 /// What `purchase` has, with no more than a simulated provider.
 #[must_use]
-pub fn till(app: App, limits: Limits) -> Till {
+pub fn till(app: App, limits: PurchaseLimits) -> Till {
     Till { app, limits, payments: Arc::new(Simulated::default()) }
 }
 

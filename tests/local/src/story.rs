@@ -7,10 +7,11 @@ use engine::Engine;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use serde_json::{Value, json};
-use shared::domain::catalogue::prices;
+use shared::domain::catalogue::prices::price_list;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{CallerKey, TeamId, UserId};
-use shared::domain::purchase::{GiftRequest, Limits, Purchase};
+use shared::domain::limits::PurchaseLimits;
+use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::statement::Statement;
 use shared::domain::time::Time;
@@ -45,7 +46,7 @@ pub async fn story(begin: Date, mut tell: impl FnMut(&str)) -> Result<(), Failur
     let app = App::new(engine.store(), clock.clone().into());
     demo::open(&app).await?;
     let eventbridge = EventBridge::start(0).await?;
-    let purchase = till(app.clone(), Limits::default());
+    let purchase = till(app.clone(), PurchaseLimits::default());
     let relaying = Relaying::new(purchase, engine.records()?, &eventbridge)?;
     let delivered = eventbridge.delivered();
     let mut year = Year { app, clock, relaying, delivered, told: 0, team: demo::team()? };
@@ -144,7 +145,7 @@ impl Year {
         let hold = json!({ "credits": credits, "expires_in": 2 * 24 * 60 * 60 });
         let hold: HoldRequest = serde_json::from_value(hold).map_err(Error::internal)?;
         let (key, user) = (machine_key("job 9")?, parsed("pipeline")?);
-        let entry = hold.entry(&self.team, key, user, now)?.sized(prices(now)?)?;
+        let entry = hold.entry(&self.team, key, user, now)?.sized(price_list(now)?)?;
         self.app.store.hold(entry, now).await.map(drop)
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::leads::Lead;
 
 /// How long a provider may take to answer.
-const PATIENCE: Duration = Duration::from_millis(50);
+const RETRY_TIME: Duration = Duration::from_millis(50);
 
 /// How often a provider is asked that does not answer in time.
 const TRIES: u64 = 2;
@@ -106,7 +106,7 @@ pub async fn find(action: Action, lead: &Lead) -> Answer {
 async fn ask_again(provider: &'static str, outcomes: &[Chance], lead: &Lead) -> Answer {
     for attempt in 0..TRIES {
         let asked = ask(provider, outcomes, lead, attempt);
-        if let Ok(answer) = timeout(PATIENCE, asked).await {
+        if let Ok(answer) = timeout(RETRY_TIME, asked).await {
             return answer;
         }
     }

@@ -20,7 +20,7 @@ const HOLD_SECONDS: u32 = 24 * 60 * 60;
 const RETRIES: u32 = 6;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RETRY_TIME: Duration = Duration::from_secs(30);
 
 /// The header of the idempotency key.
 const KEY: &str = "idempotency-key";
@@ -81,7 +81,7 @@ impl Service {
     /// # Errors
     /// Those of the HTTP client's set-up.
     pub fn new(url: &str, team: &str, token: &str) -> Result<Self, Failure> {
-        let http = Client::builder().timeout(PATIENCE).build()?;
+        let http = Client::builder().timeout(RETRY_TIME).build()?;
         let team = format!("{}/teams/{team}", url.trim_end_matches('/'));
         Ok(Self { http, team, token: token.to_owned() })
     }

@@ -127,7 +127,7 @@ async fn a_closed_account_monitors_nothing() {
 #[tokio::test]
 async fn all_accounts_are_listed() {
     use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
-    use shared::domain::account::MonitoredAccount;
+    use shared::domain::monitored_account::MonitoredAccount;
     use shared::store::keys;
 
     let api = Api::start().await;

@@ -9,7 +9,7 @@ use purchase::Till;
 use purchase::payments::NotConnected;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use shared::domain::purchase::Limits;
+use shared::domain::limits::PurchaseLimits;
 use shared::http::App;
 
 use crate::api::Api;
@@ -24,7 +24,7 @@ fn event(name: &str) -> String {
 
 /// The answer of a function to a payload-v2 event, status and body.
 async fn http(app: &App, name: &str) -> (u64, Value) {
-    let limits = Limits::default();
+    let limits = PurchaseLimits::default();
     let payload = RawValue::from_string(event(name)).unwrap();
     let event = LambdaEvent::new(payload, Context::default());
     let answer = match name {
@@ -47,7 +47,7 @@ async fn to_charge(app: &App, name: &str) -> Value {
 }
 
 async fn to_purchase(app: &App, name: &str) -> Value {
-    let (app, limits, payments) = (app.clone(), Limits::default(), Arc::new(NotConnected));
+    let (app, limits, payments) = (app.clone(), PurchaseLimits::default(), Arc::new(NotConnected));
     let payload = RawValue::from_string(event(name)).unwrap();
     let event = LambdaEvent::new(payload, Context::default());
     let till = Till { app, limits, payments };
@@ -57,7 +57,7 @@ async fn to_purchase(app: &App, name: &str) -> Value {
 async fn to_subscription(app: &App, name: &str) -> Value {
     let payload = RawValue::from_string(event(name)).unwrap();
     let event = LambdaEvent::new(payload, Context::default());
-    let answer = subscription::handle(app, &Limits::default(), event).await.unwrap();
+    let answer = subscription::handle(app, &PurchaseLimits::default(), event).await.unwrap();
     serde_json::from_str(answer.get()).unwrap()
 }
 

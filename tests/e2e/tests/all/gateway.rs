@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use shared::domain::purchase::Limits;
+use shared::domain::limits::PurchaseLimits;
 
 use crate::api::{Answer, Api, admin, billing, member, pipeline};
 use crate::template::paths;
@@ -86,11 +86,11 @@ impl Api {
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, String> {
         let payload = RawValue::from_string(event.to_string()).unwrap();
         let event = LambdaEvent::new(payload, Context::default());
-        let (app, limits) = (self.stack.app(), Limits::default());
+        let (app, limits) = (self.stack.app(), PurchaseLimits::default());
         let answer = match function {
             "charge" => charge::handle(app, event).await,
             "purchase" => {
-                purchase::handle(&local::till(app.clone(), Limits::default()), event).await
+                purchase::handle(&local::till(app.clone(), PurchaseLimits::default()), event).await
             }
             "balance" => balance::handle(app, &limits, event).await,
             "hold" => hold::handle(app, event).await,

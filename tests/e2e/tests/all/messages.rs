@@ -2,7 +2,7 @@
 
 use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
-use shared::domain::purchase::Limits;
+use shared::domain::limits::PurchaseLimits;
 use shared::http::App;
 
 use crate::api::{Api, billing, member};
@@ -16,7 +16,7 @@ async fn tell(app: &App, kind: &str, detail: &Value) -> Result<Value, Value> {
     let payload = serde_json::value::to_raw_value(&event).unwrap();
     let answer = subscription::handle(
         app,
-        &Limits::default(),
+        &PurchaseLimits::default(),
         LambdaEvent::new(payload, Context::default()),
     )
     .await;

@@ -312,7 +312,7 @@ async fn a_record_is_reported_if_the_store_is_too_busy_to_keep_its_statement() {
     let api = Api::start().await;
     let next = api.end_a_cycle().await;
     let client = Client::from_conf(engine::config("http://127.0.0.1:1").build());
-    let unreachable = Store::new(client, engine::TABLE).with_patience(Duration::from_millis(50));
+    let unreachable = Store::new(client, engine::TABLE).with_retry_time(Duration::from_millis(50));
     assert_eq!(api.relay_all_again(&unreachable).await, ["TEAM#demo"]);
     let answer = api.get("", &format!("/dev/events?after={next}")).await.ok();
     assert_eq!(answer["given_up"], json!([]));

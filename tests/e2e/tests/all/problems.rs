@@ -14,7 +14,7 @@ use local::{authorize, functions, till};
 use reqwest::Method;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use shared::domain::purchase::Limits;
+use shared::domain::limits::PurchaseLimits;
 use shared::http::{App, Clock, serve};
 use shared::store::Store;
 use tower::ServiceExt;
@@ -24,7 +24,7 @@ use crate::api::{Api, member, pipeline};
 /// The functions over another store.
 fn router(store: Store) -> Router {
     let app = App::new(store, Clock::system());
-    let functions = functions(&till(app, Limits::default()));
+    let functions = functions(&till(app, PurchaseLimits::default()));
     serve::outermost(functions).layer(middleware::from_fn(authorize))
 }
 
@@ -65,7 +65,7 @@ async fn contended() -> String {
 #[tokio::test]
 async fn a_table_that_stays_busy() {
     let client = Client::from_conf(engine::config(&contended().await).build());
-    let store = Store::new(client, TABLE).with_patience(Duration::from_millis(50));
+    let store = Store::new(client, TABLE).with_retry_time(Duration::from_millis(50));
     let (response, problem) =
         call(router(store), "/teams/t/charges", Some(json!({ "action": "sms" }))).await;
     assert_eq!(response.status(), 503);
@@ -77,7 +77,7 @@ async fn a_table_that_stays_busy() {
 #[tokio::test]
 async fn a_deadline_that_comes_first() {
     let client = Client::from_conf(engine::config(&contended().await).build());
-    let store = Store::new(client, TABLE).with_patience(Duration::from_hours(24));
+    let store = Store::new(client, TABLE).with_retry_time(Duration::from_hours(24));
     let app = App::new(store, Clock::system());
     let mut context = Context::default();
     let in_a_second = SystemTime::now() + Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::store::patience::within;
+use shared::store::retry::with_deadline;
 
 use crate::api::{Api, admin, answer, billing, member, pipeline};
 use crate::gateway::Event;
@@ -225,7 +225,7 @@ async fn a_file_is_never_cut_short() {
             Some(&member("t")),
         );
         event.0["headers"]["accept"] = json!("text/csv");
-        let answer = within(Some(time), api.request("balance", &event)).await;
+        let answer = with_deadline(Some(time), api.request("balance", &event)).await;
         match answer.status {
             200 => assert_eq!(answer.text, part.text),
             413 => drop(answer.problem(413, "/problems/too-large")),

@@ -2,8 +2,8 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::{CallerKey, TeamId, UserId};
+use shared::domain::ledger::entry::{Entry, Kind};
 
 use crate::api::{Api, admin, billing, member, pipeline};
 

@@ -9,7 +9,7 @@ use axum::http::Request;
 use local::till;
 use serde_json::{Value, json};
 use shared::domain::event::SOURCE;
-use shared::domain::purchase::Limits;
+use shared::domain::limits::PurchaseLimits;
 use shared::http::{App, serve};
 use shared::store::keys;
 use tower::ServiceExt;
@@ -41,13 +41,13 @@ pub fn paths() -> Vec<(String, String)> {
 type Map = serde_json::Map<String, Value>;
 
 fn router(function: &str, app: App) -> Router {
-    let limits = Limits::default();
+    let limits = PurchaseLimits::default();
     serve::outermost(match function {
         "charge" => charge::routes(app),
         "purchase" => purchase::routes(till(app, limits)),
         "balance" => balance::routes(app, limits),
         "hold" => hold::routes(app),
-        "subscription" => subscription::routes(app, Limits::default()),
+        "subscription" => subscription::routes(app, PurchaseLimits::default()),
         other => panic!("{other} has routes that no test knows"),
     })
 }

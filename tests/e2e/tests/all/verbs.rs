@@ -7,7 +7,7 @@ use local::{authorize, till};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::Credits;
-use shared::domain::purchase::Limits;
+use shared::domain::limits::PurchaseLimits;
 use shared::http::serve;
 use tower::ServiceExt;
 
@@ -211,7 +211,7 @@ async fn an_order_outlives_the_limits() {
     let api = Api::start().await;
     api.team_with("t", 0).await;
     let first = api.buy("t", "order", 5_000).await.ok();
-    let limits = Limits { maximum: Credits::new(1_000), ..Limits::default() };
+    let limits = PurchaseLimits { maximum: Credits::new(1_000), ..PurchaseLimits::default() };
     let router = purchase::routes(till(api.stack.app().clone(), limits));
     let buy = async |key: &str, credits: u64| {
         let request = Request::post("/teams/t/purchases")

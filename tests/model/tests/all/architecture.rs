@@ -1,6 +1,7 @@
 //! Imports go down only: `domain` below `aws` below `store` and `bus` below `http` below the functions
 //! below the tests.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -102,4 +103,83 @@ fn the_top_level_holds_what_was_agreed() {
             "{name} is outside the agreed shape"
         );
     }
+}
+
+/// The files of a module under `shared/src`, by their paths, and what each imports of the others outside
+/// its tests.
+fn imports(module: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let directory = root().join("shared/src").join(module);
+    let name = |file: &Path| {
+        let path = file.strip_prefix(&directory).unwrap().with_extension("");
+        let path = path.to_str().unwrap().replace('/', "::");
+        path.trim_end_matches("mod").trim_end_matches("::").to_owned()
+    };
+    let files: BTreeMap<String, PathBuf> =
+        sources(&directory).into_iter().map(|file| (name(&file), file)).collect();
+    let imported = |own: &str, file: &Path| {
+        let text = fs::read_to_string(file).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
+        let prefix = format!("use crate::{module}::");
+        let uses = text.split(&prefix).skip(1).map(|rest| rest.split(';').next().unwrap());
+        let paths = uses.flat_map(|path| {
+            let path: String = path.split_whitespace().collect();
+            let inner = path.strip_prefix('{').and_then(|path| path.strip_suffix('}'));
+            inner.map_or_else(
+                || vec![path.clone()],
+                |list| list.split(',').map(str::to_owned).collect(),
+            )
+        });
+        // The file of a path is that of its longest beginning that names one.
+        let file_of = |path: String| {
+            let path = path.split('{').next().unwrap().trim_end_matches("::").to_owned();
+            let mut beginning = path.as_str();
+            while !files.contains_key(beginning) {
+                beginning = beginning.rsplit_once("::")?.0;
+            }
+            Some(beginning.to_owned())
+        };
+        paths.filter_map(file_of).filter(|file| file != own).collect()
+    };
+    files.iter().map(|(own, file)| (own.clone(), imported(own, file))).collect()
+}
+
+/// A path through imports from a file back to itself.
+fn cycle(imports: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn from(
+        path: &mut Vec<String>,
+        imports: &BTreeMap<String, BTreeSet<String>>,
+        done: &mut BTreeSet<String>,
+    ) -> bool {
+        let last = path.last().unwrap().clone();
+        if path[..path.len() - 1].contains(&last) {
+            return true;
+        }
+        if done.contains(&last) {
+            return false;
+        }
+        for next in &imports[&last] {
+            path.push(next.clone());
+            if from(path, imports, done) {
+                return true;
+            }
+            path.pop();
+        }
+        done.insert(last);
+        false
+    }
+    let mut done = BTreeSet::new();
+    imports.keys().find_map(|file| {
+        let mut path = vec![file.clone()];
+        from(&mut path, imports, &mut done).then_some(path)
+    })
+}
+
+#[test]
+fn files_of_the_domain_import_each_other_in_one_direction() {
+    let imports = imports("domain");
+    assert!(imports["pool"].contains("pool::balance"), "{imports:?}");
+    assert_eq!(cycle(&imports), None);
+    let mut with_a_cycle = imports;
+    with_a_cycle.get_mut("pool::balance").unwrap().insert("pool".to_owned());
+    assert!(cycle(&with_a_cycle).is_some());
 }

@@ -7,10 +7,10 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use physics::Nature;
 use shared::domain::Error;
-use shared::domain::entry::Kind;
+use shared::domain::ledger::entry::Kind;
 use shared::store::charge::Outcome;
 use shared::store::history::Selection;
-use shared::store::patience::within;
+use shared::store::retry::with_deadline;
 use tokio::time::{Instant, sleep};
 
 use crate::concurrency::{charge, now, team_with};
@@ -116,7 +116,7 @@ fn each_caller_keeps_its_own_deadline() {
                 let entry = charge(&team, key, "linkedin_enrichment", "found");
                 let began = Instant::now();
                 let outcome =
-                    within(Some(time), store.charge(&team, vec![entry], now())).await.pop();
+                    with_deadline(Some(time), store.charge(&team, vec![entry], now())).await.pop();
                 (outcome.unwrap(), began.elapsed())
             };
             let times = [Duration::from_millis(300), Duration::from_secs(4)];

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::Engine;
 use futures_util::future::join_all;
-use shared::domain::catalogue::PRICE_LISTS;
+use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
-use shared::domain::entry::{Entry, Kind};
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{CallerKey, TeamId};
+use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};

@@ -3,21 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
-use shared::domain::account::{self, Bill, MonitoredAccount};
-use shared::domain::catalogue::PRICE_LISTS;
-use shared::domain::change::Change;
+use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
-use shared::domain::entry::{Entry, Kind};
 use shared::domain::hold::{Hold, HoldRequest, Status};
 use shared::domain::ids::{AccountId, Id, TeamId};
-use shared::domain::owed::GROUPS_USUAL;
-use shared::domain::pool::{Effect, Pool};
+use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::monitored_account::{self, Bill, MonitoredAccount};
+use shared::domain::pool::Pool;
+use shared::domain::pool::balance::Effect;
+use shared::domain::pool::epochs::GROUPS_USUAL;
+use shared::domain::pool::usage::{ActionUsage, Usage};
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::statement::{Spending, Statement};
 use shared::domain::subscription::SubscriptionRequest;
+use shared::domain::subscription::terms::Change;
 use shared::domain::time::Time;
-use shared::domain::usage::{ActionUsage, Usage};
 use shared::domain::{Credits, Error};
 
 use crate::operation::{
@@ -189,7 +190,8 @@ impl Team {
         if closed != Came::Done(0) {
             return closed;
         }
-        let is_paused = |account: &&MonitoredAccount| account.status == account::Status::Paused;
+        let is_paused =
+            |account: &&MonitoredAccount| account.status == monitored_account::Status::Paused;
         let paused: Vec<_> = self.accounts.values().filter(is_paused).cloned().collect();
         if !self.pool.is_paused() && paused.is_empty() {
             return Came::NothingToRestart;
@@ -214,7 +216,7 @@ impl Team {
         let new = || MonitoredAccount::new(team, id.clone(), now.day());
         let seen = self.accounts.get(&id).cloned().unwrap_or_else(new);
         let Some(bill) = seen.first_bill(now.day()) else {
-            self.accounts.insert(id, seen.with_status(account::Status::Active));
+            self.accounts.insert(id, seen.with_status(monitored_account::Status::Active));
             return Came::Done(0);
         };
         match self.bill(&seen, bill, now) {
@@ -232,7 +234,7 @@ impl Team {
         let Some(account) = self.accounts.get_mut(&account_id(number)) else {
             return Came::NoAccount;
         };
-        *account = account.with_status(account::Status::Removed);
+        *account = account.with_status(monitored_account::Status::Removed);
         Came::Done(0)
     }
 
@@ -250,9 +252,9 @@ impl Team {
         let came = self.charge(&entry, entry.spent(), now);
         let after = match came {
             Came::Done(_) => account.paid(&bill),
-            _ if account.status != account::Status::Active => return came,
-            Came::Closed => account.with_status(account::Status::Removed),
-            _ => account.with_status(account::Status::Paused),
+            _ if account.status != monitored_account::Status::Active => return came,
+            Came::Closed => account.with_status(monitored_account::Status::Removed),
+            _ => account.with_status(monitored_account::Status::Paused),
         };
         self.accounts.insert(after.id.clone(), after);
         came
@@ -382,7 +384,7 @@ impl Team {
         if self.pool.check_open().is_err() {
             return Came::Closed;
         }
-        let hold = Hold::of(entry, &self.pool).unwrap();
+        let hold = Hold::of(entry, self.pool.origin()).unwrap();
         let required = hold.credits;
         let Some(after) = self.pool.balance.after(Effect::Charge(required)) else {
             let balance = self.pool.balance.credits.get();
@@ -507,9 +509,9 @@ pub fn see<'a>(
 
 fn account(account: &MonitoredAccount) -> Option<(String, &'static str, String, String)> {
     let status = match account.status {
-        account::Status::Active => "active",
-        account::Status::Paused => "paused",
-        account::Status::Removed => return None,
+        monitored_account::Status::Active => "active",
+        monitored_account::Status::Paused => "paused",
+        monitored_account::Status::Removed => return None,
     };
     let [since, until] = [account.since, account.paid_until].map(|day| day.to_string());
     Some((account.id.to_string(), status, since, until))

@@ -1,7 +1,7 @@
 //! The history over its sixteen shards: complete, in order, whatever the page and the filter.
 
 use engine::Engine;
-use shared::domain::entry::{Entry, Kind};
+use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::time::Time;
 use shared::store::history::{Position, Selection};
 

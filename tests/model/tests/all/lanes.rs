@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use physics::{Nature, World};
 use proptest::prelude::*;
-use shared::domain::entry::Entry;
 use shared::domain::ids::TeamId;
+use shared::domain::ledger::entry::Entry;
 use shared::domain::pool::Account;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
@@ -56,7 +56,7 @@ async fn agree(
 ) -> Result<(), TestCaseError> {
     let team: TeamId = "t".parse().unwrap();
     // A batch for many holds is many writes, and each of them may be pushed back.
-    let process = || world.store().with_patience(Duration::from_mins(1));
+    let process = || world.store().with_retry_time(Duration::from_mins(1));
     let mut processes = [process(), process(), process()];
     let mut reference = Reference::new(BEGIN);
     for (step, operation) in life.iter().enumerate() {

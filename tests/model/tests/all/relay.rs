@@ -11,9 +11,9 @@ use physics::{Nature, World};
 use proptest::prelude::*;
 use relay::unreadable::SOURCE;
 use serde_json::{Value, json};
-use shared::aws::patience::within;
-use shared::domain::entry::{Entry, Kind};
+use shared::aws::retry::with_deadline;
 use shared::domain::ids::{Id, TeamId};
+use shared::domain::ledger::entry::{Entry, Kind};
 
 use crate::concurrency::now;
 use crate::domain::closed;
@@ -53,7 +53,7 @@ pub async fn relayed(world: &World, records: &[Value]) {
         let answer = loop {
             // Often too short for all of it to arrive.
             let time = Duration::from_millis(fastrand::u64(20..2_000));
-            match dies_at(polls, within(Some(time), reported(world, batch))).await {
+            match dies_at(polls, with_deadline(Some(time), reported(world, batch))).await {
                 Some(answer) => break answer,
                 None => polls += 1,
             }

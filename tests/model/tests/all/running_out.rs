@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use physics::{Nature, World};
-use shared::domain::catalogue::PRICE_LISTS;
-use shared::domain::entry::{Entry, Kind};
+use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
+use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::pool::Pool;
+use shared::domain::pool::usage::Usage;
 use shared::domain::purchase::GiftRequest;
-use shared::domain::usage::Usage;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::charge::Outcome;

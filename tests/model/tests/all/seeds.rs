@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use physics::{Nature, World};
-use shared::domain::entry::{Entry, Kind};
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::TeamId;
+use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};

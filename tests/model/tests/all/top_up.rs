@@ -12,10 +12,11 @@ use physics::{Nature, World};
 use purchase::Till;
 use purchase::payments::{Payment, Payments};
 use serde_json::{Value, json};
-use shared::domain::entry::{Entry, Kind};
 use shared::domain::ids::{Id, TeamId};
+use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::limits::PurchaseLimits;
 use shared::domain::pool::Pool;
-use shared::domain::purchase::{Limits, Purchase, Status};
+use shared::domain::purchase::{Purchase, Status};
 use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::top_up::State;
 use shared::domain::{Credits, Error};
@@ -70,7 +71,11 @@ impl Payments for Provider {
 fn till(world: &World, payments: &Arc<Provider>) -> Till {
     let (store, time) = (world.store(), world.clone());
     let app = App::new(store, Clock::new(move || time.now()));
-    Till { app, limits: Limits::default(), payments: Arc::clone(payments) as Arc<dyn Payments> }
+    Till {
+        app,
+        limits: PurchaseLimits::default(),
+        payments: Arc::clone(payments) as Arc<dyn Payments>,
+    }
 }
 
 /// The team has 400 credits.

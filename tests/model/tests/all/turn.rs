@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use engine::Engine;
 use futures_util::future::join_all;
-use shared::domain::entry::Kind;
 use shared::domain::ids::TeamId;
+use shared::domain::ledger::entry::Kind;
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
 use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 use shared::store::keys::SHARDS;
-use shared::store::patience::Patience;
+use shared::store::retry::RetryBudget;
 
 use crate::concurrency::{charge, now, team_with};
 
@@ -101,7 +101,10 @@ async fn a_change_of_older_terms_does_not_land() {
     let cancel = seen.cancel(None, now()).unwrap().unwrap();
     store.change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
     assert!(
-        !store.apply(&seen, &cancel, &mut Patience::until(Duration::from_secs(5))).await.unwrap()
+        !store
+            .apply(&seen, &cancel, &mut RetryBudget::lasting(Duration::from_secs(5)))
+            .await
+            .unwrap()
     );
     let subscription = store.pool(&team, now()).await.unwrap().terms.subscription.unwrap();
     assert_eq!((subscription.seats, subscription.cancelled), (2, false));

@@ -13,7 +13,8 @@ use proptest::prelude::*;
 use purchase::Till;
 use serde_json::Value;
 use shared::domain::ids::{Id, TeamId};
-use shared::domain::purchase::{Limits, Purchase, Status};
+use shared::domain::limits::PurchaseLimits;
+use shared::domain::purchase::{Purchase, Status};
 use shared::domain::time::Time;
 use shared::http::{App, Clock};
 use shared::store::Store;
@@ -168,7 +169,7 @@ impl Living {
         let event = serde_json::json!({ "detail-type": "top-up.due", "detail": detail });
         let event = event.to_string().into_bytes();
         let payments = Arc::clone(&self.payments) as Arc<dyn purchase::payments::Payments>;
-        let till = Till { app: self.app(), limits: Limits::default(), payments };
+        let till = Till { app: self.app(), limits: PurchaseLimits::default(), payments };
         dies_at(fastrand::u32(1..30), Box::pin(bring(&till, &event))).await;
         Box::pin(bring(&till, &event)).await;
         Ok(())

@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use local::{Claims, Options, Stack, authorize, functions, sign, till};
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::domain::purchase::Limits;
+use shared::domain::limits::PurchaseLimits;
 use shared::http::serve;
 use tokio::net::TcpListener;
 
@@ -69,7 +69,7 @@ impl Bench {
         let stack = Box::pin(Stack::start(&options)).await.unwrap();
         let guard = Guard { gate: Gate::Open, seen: HashMap::new(), pipeline: 0 };
         let guard = Arc::new(Mutex::new(guard));
-        let functions = functions(&till(stack.app().clone(), Limits::default()));
+        let functions = functions(&till(stack.app().clone(), PurchaseLimits::default()));
         let router: Router = serve::outermost(functions)
             .layer(from_fn(authorize))
             .layer(from_fn_with_state(guard.clone(), pass));

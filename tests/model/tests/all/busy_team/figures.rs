@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use shared::domain::Error;
-use shared::domain::entry::{Entry, Kind};
+use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::pool::{Account, Pool};
 use tokio::time::Instant;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use physics::World;
-use shared::domain::entry::Entry;
 use shared::domain::ids::TeamId;
+use shared::domain::ledger::entry::Entry;
 use shared::domain::pool::Pool;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};

@@ -7,12 +7,12 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
-use super::catalogue::PriceList;
-use super::cycle::Cycle;
-use super::entry::Entry;
-use super::ids::{AccountId, TeamId};
-use super::time::Time;
+use crate::domain::Error;
+use crate::domain::catalogue::prices::PriceList;
+use crate::domain::ids::{AccountId, TeamId};
+use crate::domain::ledger::entry::Entry;
+use crate::domain::subscription::cycle::Cycle;
+use crate::domain::time::Time;
 
 /// The action that a month is charged as.
 pub const MONTH_ACTION: &str = "signal_custom";
@@ -162,7 +162,7 @@ impl From<MonitoredAccount> for AccountView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::PRICE_LISTS;
+    use crate::domain::catalogue::prices::PRICE_LISTS;
     use jiff::civil::date;
 
     fn unknown(today: Date) -> MonitoredAccount {

@@ -4,23 +4,10 @@
 //! the action pauses enrichment for the whole team, until it is restarted by hand. All else goes on as
 //! far as credits allow.
 
-use serde::{Deserialize, Serialize};
-
-use super::entry::{Entry, Kind};
-use super::pool::Pool;
-use super::time::Time;
-use super::{Credits, Error, catalogue};
-
-/// A charge that the pool did not cover.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
-    /// When it was refused.
-    pub at: Time,
-    /// What was to be charged.
-    pub action: String,
-    /// What it would have cost.
-    pub required: Credits,
-}
+use crate::domain::catalogue::prices;
+use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::pool::Pool;
+use crate::domain::{Credits, Error};
 
 impl Entry {
     /// Whether it is, or is for, an action that is paused with enrichment.
@@ -28,7 +15,7 @@ impl Entry {
     pub fn is_enrichment(&self) -> bool {
         let work = self.work.iter().flat_map(|work| work.actions.iter());
         let mut actions = self.action.iter().chain(work);
-        actions.any(|action| catalogue::row(action).is_some_and(|price| price.is_enrichment))
+        actions.any(|action| prices::row(action).is_some_and(|price| price.is_enrichment))
     }
 
     /// Whether enrichment is paused if this is refused at a balance: the balance does not cover one

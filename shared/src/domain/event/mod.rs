@@ -1,12 +1,14 @@
-//! Events for other systems. What they follow from is in [`super::record`].
+//! Events for other systems. What they follow from is in [`crate::domain::record`].
+
+pub mod derive;
 
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::Credits;
-use super::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
-use super::purchase::Amount;
-use super::time::Time;
+use crate::domain::Credits;
+use crate::domain::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
+use crate::domain::purchase::Amount;
+use crate::domain::time::Time;
 
 /// Whose events they are, on a bus that others use as well.
 pub const SOURCE: &str = "credits";

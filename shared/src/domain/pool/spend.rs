@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::Credits;
-use super::time::Time;
+use crate::domain::Credits;
+use crate::domain::time::Time;
 
 /// The seconds of a week.
 const WEEK: i64 = 7 * 24 * 60 * 60;

@@ -4,11 +4,9 @@
 use jiff::civil::{Date, date};
 use serde::Serialize;
 
-use super::time::Time;
-use super::{Credits, Error};
-
-/// The largest quantity of one charge: over eleven days of calling, or a million leads.
-pub const MAX_QUANTITY: u64 = 1_000_000;
+use crate::domain::limits::QUANTITY_MAX;
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
 
 /// All prices that were, are or will be in force, the oldest first.
 pub const PRICE_LISTS: &[PriceList] = &[PriceList {
@@ -208,7 +206,7 @@ impl Unit {
 }
 
 /// Says that an action is unknown, and where the known ones are.
-pub(super) fn unknown_action(action: &str) -> String {
+pub(in crate::domain) fn unknown_action(action: &str) -> String {
     format!("unknown action `{action}`; GET /prices lists the actions")
 }
 
@@ -216,14 +214,14 @@ pub(super) fn unknown_action(action: &str) -> String {
 ///
 /// # Errors
 /// [`Error::Internal`] of a catalogue without a list.
-pub fn prices(now: Time) -> Result<&'static PriceList, Error> {
-    price_list(PRICE_LISTS, now.day()).ok_or_else(|| Error::internal("the catalogue is empty"))
+pub fn price_list(now: Time) -> Result<&'static PriceList, Error> {
+    in_force(PRICE_LISTS, now.day()).ok_or_else(|| Error::internal("the catalogue is empty"))
 }
 
 /// The list in force on a day; before the first list's date, the first.
-fn price_list<'a>(lists: &'a [PriceList], day: Date) -> Option<&'a PriceList> {
-    let in_force = |list: &&'a PriceList| list.effective <= day;
-    lists.iter().rev().find(in_force).or_else(|| lists.first())
+fn in_force<'a>(lists: &'a [PriceList], day: Date) -> Option<&'a PriceList> {
+    let is_in_force = |list: &&'a PriceList| list.effective <= day;
+    lists.iter().rev().find(is_in_force).or_else(|| lists.first())
 }
 
 /// The row of an action in the newest list that has it, whatever it cost when it was charged.
@@ -276,11 +274,11 @@ impl Price {
     /// What `quantity` costs with this outcome.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a quantity outside 1 to [`MAX_QUANTITY`], or for `own_key` where
+    /// [`Error::Invalid`] for a quantity outside 1 to [`QUANTITY_MAX`], or for `own_key` where
     /// the action has no such thing.
     pub fn cost(&self, quantity: u64, outcome: &str, own_key: bool) -> Result<Credits, Error> {
-        if !(1..=MAX_QUANTITY).contains(&quantity) {
-            return Err(Error::invalid("quantity", format!("must be 1 to {MAX_QUANTITY}")));
+        if !(1..=QUANTITY_MAX).contains(&quantity) {
+            return Err(Error::invalid("quantity", format!("must be 1 to {QUANTITY_MAX}")));
         }
         if own_key && !self.own_key {
             return Err(Error::invalid(
@@ -343,7 +341,7 @@ mod tests {
     fn a_list_holds_from_its_effective_date_on() {
         let list = |version, year| PriceList { version, effective: date(year, 1, 1), prices: &[] };
         let lists = [list("a", 2025), list("b", 2026)];
-        let version = |day| price_list(&lists, day).unwrap().version;
+        let version = |day| in_force(&lists, day).unwrap().version;
         assert_eq!(version(date(2024, 6, 1)), "a");
         assert_eq!(version(date(2025, 12, 31)), "a");
         assert_eq!(version(date(2026, 1, 1)), "b");

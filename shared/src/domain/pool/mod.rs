@@ -1,95 +1,30 @@
-//! The pool in two numbers, and all that can happen to them.
-//!
-//! Free credits are what lies above the purchased watermark. Because they are always spent first,
-//! no operation has to know the split: each is one conditional write without a read before it.
+//! A team's pool: its balance, its terms, and the counters of its current cycle.
+
+pub mod balance;
+pub mod enrichment;
+pub mod epochs;
+pub mod refusal;
+pub mod spend;
+pub mod top_ups;
+pub mod totals;
+pub mod usage;
 
 use serde::{Deserialize, Serialize};
 
-use super::Credits;
-use super::cycle::Cycle;
-use super::forecast::Weeks;
-use super::hold::Hold;
-use super::ids::{Id, TeamId};
-use super::owed::{Group, Owed};
-use super::plans::Cadence;
-use super::settings::Settings;
-use super::shortage::Refused;
-use super::statement::Tally;
-use super::subscription::Subscription;
-use super::time::Time;
-use super::top_up::TopUps;
-use super::usage::Usage;
-
-/// What a pool holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Balance {
-    /// All credits that can be spent now.
-    pub credits: Credits,
-    /// The purchased watermark: what lies above it is free.
-    pub mark: Credits,
-}
-
-/// One step of a pool's arithmetic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Nothing.
-    Keep,
-    /// Credits are spent.
-    Charge(Credits),
-    /// Credits that roll over come in: a purchase or a gift.
-    Purchase(Credits),
-    /// Free credits come in on top, as with an added seat.
-    Grant(Credits),
-    /// The free credits that are left lapse, and so many new ones take their place.
-    Reset(Credits),
-}
-
-impl Effect {
-    /// Whether it begins an epoch.
-    #[must_use]
-    pub const fn is_grant(self) -> bool {
-        match self {
-            Self::Grant(_) | Self::Reset(_) => true,
-            Self::Keep | Self::Charge(_) | Self::Purchase(_) => false,
-        }
-    }
-}
-
-impl Balance {
-    /// The free credits.
-    #[must_use]
-    pub const fn free(self) -> Credits {
-        self.credits.above(self.mark)
-    }
-
-    /// The credits that roll over.
-    #[must_use]
-    pub fn purchased(self) -> Credits {
-        self.credits.min(self.mark)
-    }
-
-    /// Whether purchased credits were spent since the mark was last set.
-    #[must_use]
-    pub fn is_below_mark(self) -> bool {
-        self.credits < self.mark
-    }
-
-    /// The balance after `effect`; `None` if the credits do not cover it.
-    #[must_use]
-    pub fn after(self, effect: Effect) -> Option<Self> {
-        let Self { credits, mark } = self;
-        Some(match effect {
-            Effect::Keep => self,
-            Effect::Charge(cost) => Self { credits: credits.minus(cost)?, mark },
-            Effect::Purchase(more) => Self { credits: credits.plus(more)?, mark: mark.plus(more)? },
-            Effect::Grant(more) | Effect::Reset(more) if self.is_below_mark() => {
-                Self { credits: credits.plus(more)?, mark: credits }
-            }
-            Effect::Grant(more) => Self { credits: credits.plus(more)?, mark },
-            Effect::Reset(more) => Self { credits: mark.plus(more)?, mark },
-        })
-    }
-}
+use crate::domain::Credits;
+use crate::domain::hold::{Hold, Origin};
+use crate::domain::ids::{Id, TeamId};
+use crate::domain::pool::balance::Balance;
+use crate::domain::pool::epochs::{Group, Owed};
+use crate::domain::pool::refusal::Refused;
+use crate::domain::pool::spend::Weeks;
+use crate::domain::pool::top_ups::TopUps;
+use crate::domain::pool::totals::Tally;
+use crate::domain::pool::usage::Usage;
+use crate::domain::settings::Settings;
+use crate::domain::subscription::Subscription;
+use crate::domain::subscription::cycle::Cycle;
+use crate::domain::time::Time;
 
 /// A team's pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -337,6 +272,13 @@ impl Pool {
         self.changing_until.is_some_and(|until| until > now)
     }
 
+    /// What a hold takes over that is taken now.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let reset_epoch = self.terms.reset_epoch;
+        Origin { epoch: self.epoch, reset_epoch, pause: self.pause() }
+    }
+
     /// What a grant does with the purchased credits that the ending epoch used.
     #[must_use]
     pub fn owed_step(&self) -> OwedStep {
@@ -382,74 +324,5 @@ impl Pool {
         let back = hold.remaining.above(lapsed);
         self.balance.credits = self.balance.credits.plus(back).unwrap_or(Credits::MAX);
         lapsed
-    }
-
-    /// The day of the next grant; `None` where nothing is granted again.
-    #[must_use]
-    pub fn next_refill(&self) -> Option<jiff::civil::Date> {
-        let subscription = self.terms.subscription.as_ref()?;
-        let renews = !subscription.cancelled && subscription.grant.cadence == Cadence::Monthly;
-        let open = self.terms.account == Account::Active;
-        if renews && open && !self.monthly_grant()?.is_zero() {
-            self.terms.cycle.map(|cycle| cycle.end)
-        } else {
-            None
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn play(effects: &[Effect]) -> (u64, u64) {
-        let mut balance = Balance::default();
-        for effect in effects {
-            balance = balance.after(*effect).unwrap();
-        }
-        (balance.free().get(), balance.purchased().get())
-    }
-
-    /// The worked example of the rules: grant 500, buy 200, spend 400, spend 200, reset.
-    #[test]
-    fn free_credits_are_spent_first_and_only_they_are_reset() {
-        use Effect::{Charge, Purchase, Reset};
-        let c = Credits::new;
-        let story =
-            [Reset(c(500)), Purchase(c(200)), Charge(c(400)), Charge(c(200)), Reset(c(500))];
-        let expected = [(500, 0), (500, 200), (100, 200), (0, 100), (500, 100)];
-        for (steps, split) in expected.into_iter().enumerate() {
-            assert_eq!(play(&story[..=steps]), split, "after {:?}", story[steps]);
-        }
-    }
-
-    #[test]
-    fn a_reset_never_adds_to_what_is_left() {
-        use Effect::{Charge, Purchase, Reset};
-        let c = Credits::new;
-        assert_eq!(play(&[Reset(c(400)), Reset(c(400))]), (400, 0));
-        assert_eq!(play(&[Reset(c(400)), Charge(c(1)), Reset(c(400))]), (400, 0));
-        assert_eq!(play(&[Purchase(c(7)), Reset(c(0))]), (0, 7));
-    }
-
-    #[test]
-    fn an_added_seat_tops_up_free_credits_only() {
-        use Effect::{Charge, Grant, Purchase, Reset};
-        let c = Credits::new;
-        assert_eq!(
-            play(&[Reset(c(400)), Purchase(c(50)), Charge(c(420)), Grant(c(400))]),
-            (400, 30)
-        );
-        assert_eq!(
-            play(&[Reset(c(400)), Purchase(c(50)), Charge(c(100)), Grant(c(400))]),
-            (700, 50)
-        );
-    }
-
-    #[test]
-    fn what_is_not_covered_changes_nothing() {
-        let balance = Balance { credits: Credits::new(4), mark: Credits::new(9) };
-        assert_eq!(balance.after(Effect::Charge(Credits::new(5))), None);
-        assert_eq!(balance.after(Effect::Purchase(Credits::new(u64::MAX))), None);
     }
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Credits;
-use super::hold::Work;
-use super::ids::{AccountId, CallerKey, Id, Key, Reference, TeamId, UserId};
-use super::time::Time;
+use crate::domain::Credits;
+use crate::domain::ids::{AccountId, CallerKey, Id, Key, Reference, TeamId, UserId};
+use crate::domain::ledger::work::Work;
+use crate::domain::time::Time;
 
 /// What an entry tells of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

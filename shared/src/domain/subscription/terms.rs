@@ -4,16 +4,17 @@
 
 use jiff::civil::Date;
 
-use super::cycle::Cycle;
-use super::entry::{Entry, Kind};
-use super::owed::Owed;
-use super::plans::Cadence;
-use super::pool::{Account, Effect, Next, OwedStep, Pool, Terms};
-use super::statement::Tally;
-use super::subscription::{Subscription, SubscriptionRequest};
-use super::time::Time;
-use super::usage::Usage;
-use super::{Credits, Error};
+use crate::domain::catalogue::plans::Cadence;
+use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::pool::balance::Effect;
+use crate::domain::pool::epochs::Owed;
+use crate::domain::pool::totals::Tally;
+use crate::domain::pool::usage::Usage;
+use crate::domain::pool::{Account, Next, OwedStep, Pool, Terms};
+use crate::domain::subscription::cycle::Cycle;
+use crate::domain::subscription::{Subscription, SubscriptionRequest};
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
 
 /// The most versions of messages with a later start that a pool keeps.
 const SCHEDULED_VERSIONS_MAX: usize = 8;
@@ -44,6 +45,19 @@ impl Change {
 }
 
 impl Pool {
+    /// The day of the next grant; `None` where nothing is granted again.
+    #[must_use]
+    pub fn next_refill(&self) -> Option<jiff::civil::Date> {
+        let subscription = self.terms.subscription.as_ref()?;
+        let renews = !subscription.cancelled && subscription.grant.cadence == Cadence::Monthly;
+        let open = self.terms.account == Account::Active;
+        if renews && open && !self.monthly_grant()?.is_zero() {
+            self.terms.cycle.map(|cycle| cycle.end)
+        } else {
+            None
+        }
+    }
+
     /// The free credits that the current subscription grants for its seats.
     pub(super) fn monthly_grant(&self) -> Option<Credits> {
         let subscription = self.terms.subscription.as_ref()?;

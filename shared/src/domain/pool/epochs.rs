@@ -11,8 +11,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde::{Deserializer, Serializer};
 
-use super::Credits;
-use super::hold::Hold;
+use crate::domain::Credits;
+use crate::domain::hold::Hold;
 
 /// A hold that would need more groups than this is refused.
 pub const GROUPS_MAX: usize = 100;
@@ -124,9 +124,9 @@ impl Owed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Entry, Kind};
+    use crate::domain::hold::Origin;
     use crate::domain::ids::CallerKey;
-    use crate::domain::pool::Pool;
+    use crate::domain::ledger::entry::{Entry, Kind};
 
     fn group(reset_epoch: u64, epoch: u64) -> Group {
         Group { reset_epoch, epoch }
@@ -149,7 +149,7 @@ mod tests {
             expires_in: Some(60),
             ..Entry::of_key(&team, key, Kind::Hold, at)
         };
-        let hold = Hold::of(&entry, &Pool::open(team)).unwrap();
+        let hold = Hold::of(&entry, Origin::default()).unwrap();
         Hold { epoch, reset_epoch, ..hold }
     }
 

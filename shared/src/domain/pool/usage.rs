@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Credits;
-use super::catalogue::{row, row_of_code};
-use super::entry::{Entry, Kind};
+use crate::domain::Credits;
+use crate::domain::catalogue::prices::{row, row_of_code};
+use crate::domain::ledger::entry::{Entry, Kind};
 
 /// What each counter of an action ends with.
 const ATTEMPTS: char = 'a';
@@ -168,7 +168,7 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::PRICE_LISTS;
+    use crate::domain::catalogue::prices::PRICE_LISTS;
     use crate::domain::charge::ChargeRequest;
     use crate::domain::ids::CallerKey;
     use serde_json::json;

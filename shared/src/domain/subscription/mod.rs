@@ -1,18 +1,16 @@
 //! A team's plan and its seats, and the request to change them.
 
+pub mod cycle;
+pub mod terms;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::ids::TeamId;
-use super::plans::{GrantTerms, Plan};
-use super::time::Time;
-use super::{Credits, Error};
-
-/// The most seats that a team can have.
-pub const MAX_SEATS: u32 = 100_000;
-
-/// The most free credits that can be agreed with an existing customer.
-pub const MAX_INCLUDED: Credits = Credits::new(100_000_000);
+use crate::domain::catalogue::plans::{GrantTerms, Plan};
+use crate::domain::ids::TeamId;
+use crate::domain::limits::{INCLUDED_CREDITS_MAX, SEATS_MAX};
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
 
 /// A time this many seconds ahead of the clock still counts as now: clocks differ.
 const CLOCK_SKEW: u32 = 300;
@@ -52,7 +50,7 @@ pub struct SubscriptionRequest {
     pub version: Option<u64>,
     /// The plan's name.
     pub plan: String,
-    /// The seats, 1 to [`MAX_SEATS`]; 1 if it is left out.
+    /// The seats, 1 to [`SEATS_MAX`]; 1 if it is left out.
     #[serde(default = "one_seat")]
     pub seats: u32,
     /// When the subscription starts. Left out, the current one is meant if it has this plan, else one
@@ -72,14 +70,14 @@ const fn one_seat() -> u32 {
 impl SubscriptionRequest {
     /// Checks what does not depend on the team.
     pub(super) fn check(&self, now: Time) -> Result<(), Error> {
-        if !(1..=MAX_SEATS).contains(&self.seats) {
-            return Err(Error::invalid("seats", format!("must be 1 to {MAX_SEATS}")));
+        if !(1..=SEATS_MAX).contains(&self.seats) {
+            return Err(Error::invalid("seats", format!("must be 1 to {SEATS_MAX}")));
         }
         if self.account_created_at.is_some_and(|time| is_ahead(time, now)) {
             return Err(Error::invalid("account_created_at", "must not lie in the future"));
         }
-        if self.included_credits.is_some_and(|credits| credits > MAX_INCLUDED) {
-            let detail = format!("must be at most {MAX_INCLUDED}");
+        if self.included_credits.is_some_and(|credits| credits > INCLUDED_CREDITS_MAX) {
+            let detail = format!("must be at most {INCLUDED_CREDITS_MAX}");
             return Err(Error::invalid("included_credits", detail));
         }
         Ok(())

@@ -4,17 +4,17 @@
 //! after a write. The stream may show a record again, and so may the bus an event; the same record
 //! always makes the same events with the same ids.
 
-use super::Credits;
-use super::account::{self, MonitoredAccount};
-use super::entry::{Entry, Kind};
-use super::event::{Detail, Event};
-use super::ids::{Id, TeamId};
-use super::pool::Pool;
-use super::purchase::{Amount, Purchase, Status};
-use super::settings::AutoTopUp;
-use super::shortage::Refused;
-use super::statement::Statement;
-use super::time::Time;
+use crate::domain::Credits;
+use crate::domain::event::{Detail, Event};
+use crate::domain::ids::{Id, TeamId};
+use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::monitored_account::{self, MonitoredAccount};
+use crate::domain::pool::Pool;
+use crate::domain::pool::refusal::Refused;
+use crate::domain::purchase::{Amount, Purchase, Status};
+use crate::domain::settings::AutoTopUp;
+use crate::domain::statement::Statement;
+use crate::domain::time::Time;
 
 /// An item of the table before and after a write of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,10 +115,10 @@ fn of_account(
     place: Place<'_>,
 ) -> Option<Event> {
     let was_active =
-        before.as_ref().is_some_and(|account| account.status == account::Status::Active);
+        before.as_ref().is_some_and(|account| account.status == monitored_account::Status::Active);
     let MonitoredAccount { id, team, paid_until, version, .. } = after;
     let detail = Detail::MonitoringPaused { account: id.clone(), paid_until: *paid_until };
-    (was_active && after.status == account::Status::Paused)
+    (was_active && after.status == monitored_account::Status::Paused)
         .then(|| event(team, place.at, &format!("{id}#{version}"), detail))
 }
 
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn an_account_is_told_of_when_it_is_paused() {
-        use account::Status::{Active, Paused, Removed};
+        use monitored_account::Status::{Active, Paused, Removed};
         let account = |status| {
             let new = MonitoredAccount::new(team(), "acme".parse().unwrap(), at().day());
             MonitoredAccount { status, ..new }

@@ -4,7 +4,7 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::time::Time;
+use crate::domain::time::Time;
 
 /// The days from `start` up to, and without, `end`. It ends with the first instant of `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 use jiff::civil::{Date, date};
 use serde::{Deserialize, Serialize};
 
-use super::Credits;
-use super::time::Time;
+use crate::domain::Credits;
+use crate::domain::time::Time;
 
 /// Accounts created before this day (UTC) keep the monthly credits of Email Pro.
 pub const EMAIL_PRO_CUTOFF: Date = date(2025, 12, 18);

@@ -1,0 +1,4 @@
+//! What actions cost and what plans grant.
+
+pub mod plans;
+pub mod prices;

@@ -1,0 +1,82 @@
+//! The limits of requests.
+
+use crate::domain::{Credits, Error};
+
+/// The longest that a hold can last, in seconds: 45 days.
+pub const HOLD_SECONDS_MAX: u32 = 45 * 24 * 60 * 60;
+
+/// The most credits of one hold.
+pub const HOLD_CREDITS_MAX: Credits = Credits::new(1_000_000_000);
+
+/// The most open holds of a team.
+pub const OPEN_HOLDS_MAX: u64 = 1_000;
+
+/// The most leads that a hold can be sized for.
+pub const LEADS_MAX: u64 = 1_000_000;
+
+/// The most credits of one gift.
+pub const GIFT_CREDITS_MAX: Credits = Credits::new(10_000_000);
+
+/// The most credits of one purchase.
+pub const PURCHASE_CREDITS_MAX: Credits = Credits::new(1_000_000_000);
+
+/// A pool with more credits accepts no purchase and no gift, so that every amount of the team, with what
+/// is in holds, stays below [`Credits::MAX`].
+pub const POOL_CREDITS_MAX: Credits = Credits::new(1_000_000_000_000_000);
+
+/// The most seats that a team can have.
+pub const SEATS_MAX: u32 = 100_000;
+
+/// The most free credits that can be agreed with an existing customer.
+pub const INCLUDED_CREDITS_MAX: Credits = Credits::new(100_000_000);
+
+/// The largest quantity of one charge: over eleven days of calling, or a million leads.
+pub const QUANTITY_MAX: u64 = 1_000_000;
+
+/// The most charges of one request.
+pub const BATCH_CHARGES_MAX: usize = 500;
+
+/// What can be bought at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurchaseLimits {
+    /// The fewest credits.
+    pub minimum: Credits,
+    /// The most credits.
+    pub maximum: Credits,
+    /// Amounts to offer.
+    pub presets: Vec<Credits>,
+}
+
+impl Default for PurchaseLimits {
+    fn default() -> Self {
+        let presets = [1_000, 5_000, 10_000, 50_000].map(Credits::new).to_vec();
+        Self { minimum: Credits::new(100), maximum: Credits::new(1_000_000), presets }
+    }
+}
+
+impl PurchaseLimits {
+    /// Whether so many credits can be bought.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn check(&self, credits: Credits) -> Result<(), Error> {
+        if (self.minimum..=self.maximum).contains(&credits) {
+            return Ok(());
+        }
+        Err(Error::invalid("credits", format!("must be {} to {}", self.minimum, self.maximum)))
+    }
+}
+
+/// Whether a pool accepts credits that roll over.
+///
+/// # Errors
+/// [`Error::Invalid`] if it has more than [`POOL_CREDITS_MAX`].
+pub fn check_room(pool: Credits) -> Result<(), Error> {
+    if pool <= POOL_CREDITS_MAX {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "credits",
+        format!("the team has {pool} credits; {POOL_CREDITS_MAX} is the most"),
+    ))
+}
