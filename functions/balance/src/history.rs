@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use shared::domain::Error;
-use shared::domain::catalogue::prices::PRICE_LISTS;
+use shared::domain::catalogue::prices::{PRICE_LISTS, unknown_action};
 use shared::domain::ids::UserId;
 use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::time::Time;
@@ -70,7 +70,7 @@ impl HistoryQuery {
         if let Some(action) = &self.action {
             let mut lists = PRICE_LISTS.iter();
             if !lists.any(|list| list.price(action).is_ok()) {
-                return Err(Error::invalid("action", format!("unknown action `{action}`")));
+                return Err(Error::invalid("action", unknown_action(action)));
             }
         }
         let from = self.from.as_deref().map(|text| instant("from", text, false)).transpose()?;

@@ -41,10 +41,11 @@ pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
 }
 
 pub(crate) fn addressed(event: &[u8], now: Time) -> Result<Entry, Unpriced> {
-    let mut request: ChargeRequest = parse(event)?;
+    let mut request: ChargeRequest =
+        parse(event).map_err(|error| Unpriced::unreadable(error, event))?;
     let team = request.team.take().ok_or_else(|| Error::invalid("team", "is missing"))?;
     let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
-    let user = request.user.take();
+    let user = request.user.clone();
     let key = CallerKey::of_machine(key);
     priced(request.unpriced(&team, key, user, now), price_list(now)?)
 }

@@ -35,8 +35,8 @@ pub use direct::charge_directly;
 use priced::{Unpriced, hold_of, permitted, priced, within_allowance};
 pub use queue::charge_queued;
 
-/// How many holds of a batch are looked up at a time.
-const HOLDS_AT_ONCE: usize = 16;
+/// The number of concurrent look-ups of a batch.
+const LOOKUPS_MAX: usize = 16;
 
 /// The routes of this function.
 pub fn routes(app: App) -> Router {
@@ -53,15 +53,18 @@ async fn charge(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let key = caller.own(idempotency_key(&headers)?);
     let request: ChargeRequest = body.parse()?;
-    request.check_address(false)?;
     let user = caller.on_behalf_of(request.user.clone())?;
     let now = app.clock.now();
     let access = match &request.hold {
         Some(hold) => app.check_hold(&caller, &team, hold).await,
         None => Ok(()),
     };
+    if let Err(error @ Error::Forbidden(_)) = access {
+        return Err(error);
+    }
+    request.check_address(false)?;
+    let key = caller.own(idempotency_key(&headers)?);
     let charge = priced(request.unpriced(&team, key, Some(user), now), price_list(now)?);
     let outcome = match within_allowance(&app, &caller, permitted(charge, access)) {
         Ok(entry) => app.store.charge(&team, vec![entry], now).await.pop(),
@@ -151,7 +154,7 @@ async fn charge_batch(
         (hold, access)
     });
     let access: BTreeMap<Id, Result<(), Error>> =
-        access.buffer_unordered(HOLDS_AT_ONCE).collect().await;
+        access.buffer_unordered(LOOKUPS_MAX).collect().await;
     let parsed = parsed.into_iter().map(|charge| {
         let access = hold_of(&charge).and_then(|hold| access.get(hold)).cloned();
         within_allowance(&app, &caller, permitted(charge, access.unwrap_or(Ok(()))))
@@ -159,15 +162,16 @@ async fn charge_batch(
     let parsed: Vec<Result<Entry, Unpriced>> = parsed.collect();
     let valid = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
     let mut outcomes = app.store.charge(&team, valid, now).await.into_iter();
-    let mut replies: Vec<Answer> = Vec::new();
-    for entry in parsed {
-        let outcome = match entry {
-            Ok(_) => outcomes.next(),
-            Err(unpriced) => Some(unpriced.outcome(&app).await),
-        };
-        let missing = || Outcome::Refused(Error::internal("a charge has no outcome"));
-        replies.push(outcome.unwrap_or_else(missing).into());
-    }
+    let refused = stream::iter(parsed).map(async |entry| match entry {
+        Ok(_) => None,
+        Err(unpriced) => Some(unpriced.outcome(&app).await),
+    });
+    let refused: Vec<Option<Outcome>> = refused.buffered(LOOKUPS_MAX).collect().await;
+    let missing = || Outcome::Refused(Error::internal("a charge has no outcome"));
+    let replies: Vec<Answer> = refused
+        .into_iter()
+        .map(|refused| refused.or_else(|| outcomes.next()).unwrap_or_else(missing).into())
+        .collect();
     let retry_after = replies.iter().filter_map(Answer::retry_after).max();
     let retry_after = retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
     Ok((retry_after, Json(Results { results: replies })).into_response())

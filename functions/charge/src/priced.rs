@@ -15,11 +15,13 @@ pub(crate) struct Unpriced {
     error: Error,
     /// Its entry, if the request could be read.
     asked: Option<Box<Entry>>,
+    /// The team and the key of a request that could not be read.
+    address: Option<Asked>,
 }
 
 impl From<Error> for Unpriced {
     fn from(error: Error) -> Self {
-        Self { error, asked: None }
+        Self { error, asked: None, address: None }
     }
 }
 
@@ -31,12 +33,17 @@ impl Unpriced {
 
     /// The charge that has no price, if the request could be read.
     pub(crate) fn asked(&self) -> Option<Asked> {
-        self.asked.as_deref().map(Asked::from)
+        self.asked.as_deref().map(Asked::from).or_else(|| self.address.clone())
+    }
+
+    /// The refusal of a request that could not be read, with its team and key for the log.
+    pub(crate) fn unreadable(error: Error, request: &[u8]) -> Self {
+        Self { error, asked: None, address: Asked::read(request) }
     }
 
     /// The entry of the same request from before, or the refusal.
     pub(crate) async fn outcome(self, app: &App) -> Outcome {
-        let Self { error, asked } = self;
+        let Self { error, asked, .. } = self;
         let found = match &asked {
             Some(asked) => app.store.replay(asked).await,
             None => Ok(None),
@@ -75,13 +82,21 @@ pub(crate) fn within_allowance(
     charge: Result<Entry, Unpriced>,
 ) -> Result<Entry, Unpriced> {
     let entry = charge?;
-    if entry.credits == 0 && !caller.is_machine() {
-        app.allowance.take(&entry.team, &caller.sub)?;
+    if entry.credits == 0 {
+        app.take_allowance(caller, &entry.team).map_err(|error| Unpriced {
+            error,
+            asked: Some(Box::new(entry.clone())),
+            address: None,
+        })?;
     }
     Ok(entry)
 }
 
 /// The entry with its price of `list`.
 pub(crate) fn priced(asked: Entry, list: &PriceList) -> Result<Entry, Unpriced> {
-    asked.clone().priced(list).map_err(|error| Unpriced { error, asked: Some(Box::new(asked)) })
+    asked.clone().priced(list).map_err(|error| Unpriced {
+        error,
+        asked: Some(Box::new(asked)),
+        address: None,
+    })
 }

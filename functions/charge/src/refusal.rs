@@ -1,6 +1,8 @@
 //! The log line of a charge that was refused and may have no reader of its answer.
 
 use lambda_http::tracing;
+use serde::Deserialize;
+use serde_json::Value;
 use shared::domain::Error;
 use shared::domain::ids::{Key, TeamId};
 use shared::domain::ledger::entry::Entry;
@@ -11,6 +13,23 @@ use shared::http::Problem;
 pub(crate) struct Asked {
     team: TeamId,
     key: Option<Key>,
+}
+
+/// A request of which nothing else is read.
+#[derive(Deserialize)]
+struct Address {
+    team: TeamId,
+    #[serde(default)]
+    key: Option<Value>,
+}
+
+impl Asked {
+    /// The team and the key of a request, whatever else is wrong with it.
+    pub(crate) fn read(request: &[u8]) -> Option<Self> {
+        let Address { team, key } = serde_json::from_slice(request).ok()?;
+        let key = key.as_ref().and_then(Value::as_str).and_then(|key| key.parse().ok());
+        Some(Self { team, key })
+    }
 }
 
 impl From<&Entry> for Asked {

@@ -54,10 +54,12 @@ async fn reserve(
     let key = caller.own(idempotency_key(&headers)?);
     let request: HoldRequest = body.parse()?;
     let now = app.clock.now();
-    let asked = request.entry(&team, key, caller.sub, now)?;
-    let outcome = match asked.clone().sized(price_list(now)?) {
+    let asked = request.entry(&team, key, caller.sub.clone(), now)?;
+    let sized = asked.clone().sized(price_list(now)?);
+    let allowed = sized.and_then(|entry| app.take_allowance(&caller, &team).map(|()| entry));
+    let outcome = match allowed {
         Ok(entry) => app.store.hold(entry, now).await?,
-        // The catalogue may have had such work when the same request was made before.
+        // The same request may have been accepted before.
         Err(error) => Outcome::Replayed(app.store.replay(&asked).await?.ok_or(error)?),
     };
     answer::created(outcome, |entry| answer::one("hold", HoldView::in_the_beginning(&entry)))

@@ -49,7 +49,7 @@ impl fmt::Debug for Till {
 pub fn routes(till: Till) -> Router {
     Router::new()
         .route("/teams/{team}/purchases", post(buy))
-        .route("/teams/{team}/purchases/{id}", get(look).delete(refund))
+        .route("/teams/{team}/purchases/{id}", get(look))
         .route("/teams/{team}/purchases/{id}/refund", post(refund))
         .with_state(till)
 }

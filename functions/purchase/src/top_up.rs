@@ -2,10 +2,12 @@
 //! purchase, which whoever gets it again finds and brings to its end.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::event::TOP_UP_DUE;
 use shared::domain::ids::{Id, TeamId};
+use shared::http::extract::parse;
 
 use crate::{PurchaseView, Till};
 
@@ -13,7 +15,7 @@ use crate::{PurchaseView, Till};
 struct Event {
     #[serde(rename = "detail-type")]
     kind: String,
-    detail: Due,
+    detail: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -29,8 +31,8 @@ struct Due {
 /// [`Error::Invalid`] for another event; [`Error::PaymentFailed`] if the provider cannot be asked;
 /// [`Error::NotFound`], [`Error::Busy`], [`Error::Internal`].
 pub async fn top_up(till: &Till, event: &[u8]) -> Result<Value, Error> {
-    let Event { kind, detail: Due { id, team } } = serde_json::from_slice(event)
-        .map_err(|error| Error::invalid("event", error.to_string()))?;
+    let Event { kind, detail } = parse(event)?;
+    let Due { id, team } = parse(detail.get().as_bytes())?;
     if kind != TOP_UP_DUE {
         return Err(Error::invalid("detail-type", format!("`{kind}` is not known")));
     }

@@ -14,11 +14,10 @@ use crate::{change_or_open, subscribe, subscription};
 
 /// The parts of an event that matter here. Its source is the rule's affair.
 #[derive(Deserialize)]
-struct Event<'a> {
+struct Event {
     #[serde(rename = "detail-type")]
     kind: String,
-    #[serde(borrow)]
-    detail: &'a RawValue,
+    detail: Box<RawValue>,
 }
 
 /// A message that tells of a team and nothing else.
@@ -35,8 +34,7 @@ struct Ended {
 /// Whatever a message cannot be or cannot do: [`Error::Invalid`], [`Error::AccountClosed`],
 /// [`Error::Busy`], [`Error::Internal`].
 pub async fn take_in(app: &App, event: &[u8]) -> Result<Value, Error> {
-    let Event { kind, detail } = serde_json::from_slice(event)
-        .map_err(|error| Error::invalid("event", error.to_string()))?;
+    let Event { kind, detail } = parse(event)?;
     let detail = detail.get().as_bytes();
     let now = app.clock.now();
     let pool = match kind.as_str() {

@@ -81,6 +81,7 @@ impl ChargeRequest {
             own_key: Some(self.own_key),
             user,
             reference: self.reference,
+            names_no_user: self.user.is_none(),
             ..Entry::of_key(team, key, kind, at)
         }
     }

@@ -79,8 +79,8 @@ pub enum Error {
     /// The body is not JSON by its content type.
     #[error("the body must be application/json")]
     UnsupportedMediaType,
-    /// The caller has asked for too much at no cost.
-    #[error("too many charges of 0 credits; try again in {retry_after} seconds")]
+    /// A person has sent too many requests that cost their team nothing.
+    #[error("too many holds and charges of 0 credits; try again after {retry_after} s")]
     TooManyRequests {
         /// After how many seconds the next one is accepted.
         retry_after: u64,

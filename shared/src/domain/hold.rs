@@ -133,6 +133,7 @@ impl HoldRequest {
             expires_in: Some(self.expires_in),
             user: Some(user),
             reference: self.reference,
+            names_no_user: true,
             ..Entry::of_key(team, key, Kind::Hold, at)
         })
     }

@@ -162,6 +162,7 @@ impl GiftRequest {
             credits: self.credits.gained(),
             user: Some(by),
             reference: self.reference,
+            names_no_user: true,
             ..Entry::of_key(team, key, Kind::Gift, at)
         })
     }

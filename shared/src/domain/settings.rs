@@ -1,8 +1,11 @@
 //! What a team's admins choose: when to be told of low credits, and when to buy more by itself.
 
-use serde::de::{DeserializeOwned, Error as _};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 use crate::domain::limits::HOLD_CREDITS_MAX;
 use crate::domain::limits::PurchaseLimits;
@@ -55,14 +58,39 @@ struct AutoTopUpRequest {
     monthly_limit: Credits,
 }
 
-/// A JSON object or null. serde would take an array for a struct's fields in their order.
+/// A JSON object or null. A derived implementation would accept an array of the fields in their order.
 fn object<'de, T, D>(input: D) -> Result<Option<T>, D::Error>
 where
-    T: DeserializeOwned,
+    T: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    let object = Option::<serde_json::Map<String, Value>>::deserialize(input)?;
-    object.map(|object| serde_json::from_value(object.into())).transpose().map_err(D::Error::custom)
+    input.deserialize_option(ObjectVisitor(PhantomData))
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or null")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
+        input.deserialize_map(self)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+    }
 }
 
 impl From<SettingsRequest> for Settings {

@@ -1,5 +1,5 @@
-//! What people may do at no cost to their team, in one process: it bounds what the table is made to write
-//! for nothing. It is a bound on cost and no rule of credits, so it is not shared between processes.
+//! A limit on requests of people that cost their team nothing: charges of 0 credits, and holds. It bounds
+//! the write units that a person can use up. It is not shared between processes.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -12,15 +12,18 @@ use governor::{Quota, RateLimiter};
 use crate::domain::Error;
 use crate::domain::ids::{TeamId, UserId};
 
-/// The most charges of 0 credits that a person may make of a team in a minute, and at once.
-pub const FREE_CHARGES: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+/// The sustained rate for one person and team, and the largest burst.
+pub const FREE_REQUESTS_PER_MINUTE: NonZeroU32 = match NonZeroU32::new(100) {
+    Some(rate) => rate,
+    None => NonZeroU32::MIN,
+};
 
-/// How many people are remembered before those with their full allowance are forgotten.
-const PEOPLE: usize = 10_000;
+/// With more buckets than this, those that are full again are removed.
+const BUCKETS_USUAL: usize = 10_000;
 
 type Person = (TeamId, UserId);
 
-/// The charges of 0 credits that are left to each person: a token bucket, by monotonic time.
+/// A token bucket for each person and team, by monotonic time.
 #[derive(Clone)]
 pub struct Allowance {
     people: Arc<RateLimiter<Person, HashMapStateStore<Person>, DefaultClock>>,
@@ -29,18 +32,18 @@ pub struct Allowance {
 
 impl Default for Allowance {
     fn default() -> Self {
-        let people = Arc::new(RateLimiter::hashmap(Quota::per_minute(FREE_CHARGES)));
+        let people = Arc::new(RateLimiter::hashmap(Quota::per_minute(FREE_REQUESTS_PER_MINUTE)));
         Self { people, clock: DefaultClock::default() }
     }
 }
 
 impl Allowance {
-    /// Takes one charge of 0 credits out of a person's allowance.
+    /// Takes one token.
     ///
     /// # Errors
-    /// [`Error::TooManyRequests`] if none is left.
+    /// [`Error::TooManyRequests`] if the bucket is empty.
     pub fn take(&self, team: &TeamId, person: &UserId) -> Result<(), Error> {
-        if self.people.len() > PEOPLE {
+        if self.people.len() > BUCKETS_USUAL {
             self.people.retain_recent();
         }
         let person = (team.clone(), person.clone());
@@ -67,7 +70,7 @@ mod tests {
         let take = |team: &str, person: &str| {
             allowance.take(&team.parse().unwrap(), &person.parse().unwrap())
         };
-        for _ in 0..FREE_CHARGES.get() {
+        for _ in 0..FREE_REQUESTS_PER_MINUTE.get() {
             take("t", "max").unwrap();
         }
         let refused = take("t", "max");

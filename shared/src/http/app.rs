@@ -26,7 +26,7 @@ pub struct App {
     pub clock: Clock,
     /// The names of the claims in tokens.
     pub claims: ClaimNames,
-    /// The charges of 0 credits that are left to people in this process.
+    /// The limit on requests of people that cost nothing.
     pub allowance: Allowance,
 }
 
@@ -44,6 +44,15 @@ impl App {
     pub fn from_env() -> Result<Self, crate::aws::connect::Missing> {
         let app = Self::new(Store::from_env()?, Clock::system());
         Ok(Self { claims: ClaimNames::from_env(), ..app })
+    }
+
+    /// Takes a request that costs the team nothing out of its caller's allowance. Machine clients are not
+    /// limited.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub fn take_allowance(&self, caller: &Caller, team: &TeamId) -> Result<(), Error> {
+        if caller.is_machine() { Ok(()) } else { self.allowance.take(team, &caller.sub) }
     }
 
     /// Whether the caller may capture from a hold and release it. A hold never changes its owner, and
@@ -81,6 +90,9 @@ pub fn purchase_limits() -> Result<PurchaseLimits, InvalidLimits> {
     {
         return Err(InvalidLimits::Range);
     }
+    if limits.presets.iter().any(|preset| limits.check(*preset).is_err()) {
+        return Err(InvalidLimits::Presets);
+    }
     Ok(limits)
 }
 
@@ -95,6 +107,9 @@ pub enum InvalidLimits {
         "PURCHASE_MINIMUM must be 1 to PURCHASE_MAXIMUM, which must be at most {PURCHASE_CREDITS_MAX}"
     )]
     Range,
+    /// One of the amounts to offer cannot be bought.
+    #[error("PURCHASE_PRESETS must be PURCHASE_MINIMUM to PURCHASE_MAXIMUM")]
+    Presets,
 }
 
 fn credits(text: &str) -> Result<Credits, ParseIntError> {

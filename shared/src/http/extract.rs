@@ -5,7 +5,7 @@ use std::fmt::Display;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use mime::Mime;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -131,11 +131,12 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
 /// Whether the body is JSON in UTF-8 as it is, without a content encoding.
 fn is_plain_json(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let encoding = headers.get(header::CONTENT_ENCODING);
-    let is_encoded =
-        encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    let media_type: Option<Mime> = text(header::CONTENT_TYPE).and_then(|text| text.parse().ok());
+    let encodings = headers.get_all(header::CONTENT_ENCODING);
+    let is_identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    let is_encoded = !encodings.iter().all(is_identity);
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let media_type = types.next().filter(|_| types.next().is_none());
+    let media_type: Option<Mime> = media_type.and_then(|value| value.to_str().ok()?.parse().ok());
     let is_utf8 = |charset: mime::Name<'_>| charset == mime::UTF_8;
     !is_encoded
         && media_type.is_some_and(|media_type| {

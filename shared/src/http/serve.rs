@@ -10,7 +10,10 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{self, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::Full;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, Context, LambdaEvent, Service, service_fn};
 use percent_encoding::{
@@ -79,14 +82,11 @@ pub async fn api(
     if !has(payload, "requestContext") {
         return Ok(None);
     }
-    let mut request: LambdaRequest = serde_json::from_str(payload)?;
+    let Ok(mut request) = serde_json::from_str::<LambdaRequest>(payload) else {
+        return unreadable().map(Some);
+    };
     if let LambdaRequest::ApiGatewayV2(event) = &mut request {
-        let stage = event.request_context.stage.replace("$default".to_owned());
-        let path = event.raw_path.as_deref().unwrap_or("/");
-        event.raw_path = Some(route_path(path, stage.as_deref(), var("BASE_PATH").ok().as_deref()));
-        let query = event.raw_query_string.take();
-        event.raw_query_string =
-            query.map(|query| utf8_percent_encode(&query, NOT_IN_A_QUERY).to_string());
+        prepare(event);
     }
     let routes = outermost(routes());
     let mut api = Adapter::from(service_fn(move |request| whole(routes.clone(), request)));
@@ -108,22 +108,53 @@ pub async fn request(
 /// What a path's segments are encoded with, besides letters and digits.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// Rewrites the parts of a request that the adapter would misread or panic at.
+fn prepare(event: &mut ApiGatewayV2httpRequest) {
+    let stage = event.request_context.stage.replace("$default".to_owned());
+    let path = event.raw_path.as_deref().unwrap_or("/");
+    event.raw_path = Some(route_path(path, stage.as_deref(), var("BASE_PATH").ok().as_deref()));
+    let query = event.raw_query_string.take();
+    event.raw_query_string =
+        query.map(|query| utf8_percent_encode(&query, NOT_IN_A_QUERY).to_string());
+    // The adapter builds a URL with these.
+    event.headers.insert(header::HOST, HeaderValue::from_static("localhost"));
+    event.headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+    let body = event.body.as_deref().unwrap_or_default();
+    if event.is_base64_encoded && STANDARD.decode(body).is_err() {
+        event.is_base64_encoded = false;
+    }
+}
+
+/// The answer to an event of the API that does not have the form of one.
+fn unreadable() -> Result<Box<RawValue>, lambda_http::Error> {
+    let problem = Problem::from(&Error::invalid("event", "is not a request of an HTTP API"));
+    Ok(to_raw_value(&serde_json::json!({
+        "statusCode": problem.status,
+        "headers": { "content-type": "application/problem+json" },
+        "body": serde_json::to_string(&problem)?,
+        "isBase64Encoded": false,
+    }))?)
+}
+
 /// What a URI's query cannot contain. The adapter would panic at it.
 const NOT_IN_A_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// The path that the routes know, of one that API Gateway has decoded: without the stage and the base
-/// path of a custom domain, each removed once, and encoded again.
+/// The path that the routes know, of one that API Gateway has decoded: encoded again, and without the base
+/// path of a custom domain or the stage, one of which is removed once.
 fn route_path(decoded: &str, stage: Option<&str>, base: Option<&str>) -> String {
     let stage = stage.filter(|stage| *stage != "$default");
-    let mut path = decoded.trim_start_matches('/');
-    for prefix in [base, stage].into_iter().flatten() {
+    let path = decoded.strip_prefix('/').unwrap_or(decoded);
+    let without = |prefix: &str| {
         let prefix = prefix.trim_matches('/');
-        let rest = path.strip_prefix(prefix).filter(|_| !prefix.is_empty());
-        if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
-            path = rest.trim_start_matches('/');
-        }
-    }
-    let segments = path.split('/').map(|segment| utf8_percent_encode(segment, SEGMENT).to_string());
+        let rest = path.strip_prefix(prefix).filter(|_| !prefix.is_empty())?;
+        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+    };
+    let path = [base, stage].into_iter().flatten().find_map(without).unwrap_or(path);
+    let segments = path.split('/').map(|segment| match segment {
+        // A URL would drop these segments. With a control character they are no id and no route.
+        "." | ".." => format!("%00{segment}"),
+        _ => utf8_percent_encode(segment, SEGMENT).to_string(),
+    });
     format!("/{}", segments.collect::<Vec<_>>().join("/"))
 }
 
@@ -206,7 +237,10 @@ mod tests {
             ("/prod/prod/credits", "prod", None, "/prod/credits"),
             ("/production/teams/t", "prod", None, "/production/teams/t"),
             ("/credits/teams/t", "$default", Some("credits"), "/teams/t"),
-            ("/credits/prod/teams/t", "prod", Some("/credits/"), "/teams/t"),
+            ("/credits/prod/teams/t", "prod", Some("/credits/"), "/prod/teams/t"),
+            ("//teams/t", "$default", None, "//teams/t"),
+            ("/teams/./settings", "$default", None, "/teams/%00./settings"),
+            ("/teams/x/../t", "$default", None, "/teams/x/%00../t"),
             ("/teams/t", "prod", Some("credits"), "/teams/t"),
             ("/teams/t_1#x/subscription", "$default", None, "/teams/t_1%23x/subscription"),
             ("/teams/a%23b", "$default", None, "/teams/a%2523b"),

@@ -533,6 +533,7 @@ fn release_entry(hold: &Hold, Release { key, user }: &Release, now: Time) -> Ent
         hold: Some(hold.id.clone()),
         user: Some(user.clone()),
         reference: hold.reference.clone(),
+        names_no_user: true,
         ..Entry::of_key(&hold.team, key.clone(), Kind::Release, now)
     }
 }

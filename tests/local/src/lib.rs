@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use engine::Engine;
-use jiff::civil::Date;
+use jiff::civil::{Date, date};
 use purchase::Till;
 use shared::domain::Error;
 use shared::domain::time::Time;
@@ -82,7 +82,13 @@ pub enum Instead {
 fn time_or_day(text: &str) -> Result<Time, String> {
     let day = || text.parse::<Date>().map(Time::start_of);
     let neither = |_| "must be a day such as 2026-01-31 or a time such as 2026-01-31T00:00:00Z";
-    text.parse().or_else(|_| day()).map_err(|error| neither(error).to_owned())
+    let time = text.parse().or_else(|_| day()).map_err(|error| neither(error).to_owned())?;
+    // Cycles after the last year of the calendar would never end.
+    if time < Time::start_of(date(9000, 1, 1)) {
+        Ok(time)
+    } else {
+        Err("must be before the year 9000".to_owned())
+    }
 }
 
 /// Why the stack did not start.

@@ -206,7 +206,8 @@ impl Unit {
 }
 
 /// Says that an action is unknown, and where the known ones are.
-pub(in crate::domain) fn unknown_action(action: &str) -> String {
+#[must_use]
+pub fn unknown_action(action: &str) -> String {
     format!("unknown action `{action}`; GET /prices lists the actions")
 }
 

@@ -122,6 +122,9 @@ pub struct Entry {
     /// What the caller's own records call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
+    /// Whether the request named no user, so that `user` is the machine client that sent it. Not stored.
+    #[serde(skip)]
+    pub names_no_user: bool,
 }
 
 /// As serde wants it.
@@ -197,6 +200,7 @@ impl Entry {
             price_version: None,
             user: None,
             reference: None,
+            names_no_user: false,
         }
     }
 
@@ -231,15 +235,19 @@ impl Entry {
         }
     }
 
-    /// Whether this entry is the answer to the request that `asked` was made from: all is the same
-    /// but the time, and the price that was in force then.
+    /// Whether this entry is the answer to the request that `asked` was made from: everything is equal
+    /// except for the time and the price in force. A machine client that names no user repeats the
+    /// request of any machine client of the team.
     #[must_use]
     pub fn answers(&self, asked: &Self) -> bool {
         let by_price = matches!(self.kind, Kind::Charge | Kind::Capture) || self.work.is_some();
         let (credits, held) =
             if by_price { (self.credits, self.held) } else { (asked.credits, asked.held) };
+        let is_any_user = asked.names_no_user && asked.person.is_none();
         let asked_then = Self {
             at: self.at,
+            user: if is_any_user { self.user.clone() } else { asked.user.clone() },
+            names_no_user: self.names_no_user,
             credits,
             held,
             price_version: self.price_version.clone(),

@@ -155,6 +155,63 @@ async fn a_decoded_path_means_what_was_sent() {
     assert_eq!((api.balance("t").await, api.balance("t_1").await), before);
 }
 
+/// A URL would drop these segments, and name another resource.
+#[tokio::test]
+async fn a_dot_segment_stays_in_the_path() {
+    let api = Api::start().await;
+    api.team_with("settings", 1_000).await;
+    api.team_with("t", 1_000).await;
+    let before = (api.balance("settings").await, api.balance("t").await);
+    for (function, method, path, token, status) in [
+        ("subscription", Method::DELETE, "/teams/./settings", billing(), 405),
+        ("subscription", Method::DELETE, "/teams/../teams/settings", billing(), 404),
+        ("subscription", Method::GET, "/teams/./settings", admin("t"), 400),
+        ("subscription", Method::PUT, "/teams/t/monitored-accounts/..", admin("t"), 400),
+        ("subscription", Method::PUT, "/teams/t/monitored-accounts/.", admin("t"), 400),
+        ("balance", Method::GET, "/teams/x/../t/credits", member("t"), 404),
+        ("balance", Method::GET, "/teams/./credits", member("t"), 400),
+        ("hold", Method::POST, "/teams/t/holds/./release", member("t"), 400),
+        ("balance", Method::GET, "//teams/t/credits", member("t"), 404),
+    ] {
+        let event = Event::new(&method, path, Some(&token)).with_key("k");
+        let mut event = event.with_body(&json!({}));
+        event.0["rawQueryString"] = json!(if status == 405 { "confirm=settings" } else { "" });
+        let answer = api.request(function, &event).await;
+        assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+    }
+    assert_eq!((api.balance("settings").await, api.balance("t").await), before);
+}
+
+/// The adapter would panic at these.
+#[tokio::test]
+async fn an_odd_event_is_answered() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    let event = || Event::new(&Method::GET, "/teams/t/credits", Some(&member("t")));
+    for (header, value) in
+        [("x-forwarded-proto", "http,https"), ("x-forwarded-proto", "a b"), ("host", "a b")]
+    {
+        let mut event = event();
+        event.0["headers"][header] = json!(value);
+        assert_eq!(api.request("balance", &event).await.status, 200, "{header}: {value}");
+    }
+    let mut no_base64 = Event::new(&Method::POST, "/teams/t/charges", Some(&member("t")))
+        .with_key("k")
+        .with_body(&json!({}));
+    no_base64.0["isBase64Encoded"] = json!(true);
+    no_base64.0["body"] = json!("{}");
+    let refused = api.request("charge", &no_base64).await;
+    refused.problem(400, "/problems/invalid-request");
+    for odd in [json!({}), json!({ "http": 1 }), json!([])] {
+        let mut event = event();
+        event.0["requestContext"] = odd;
+        for function in ["charge", "balance", "hold", "purchase", "subscription"] {
+            let refused = api.request(function, &event).await;
+            refused.problem(400, "/problems/invalid-request");
+        }
+    }
+}
+
 /// The stage is a part of the path that API Gateway passes on.
 #[tokio::test]
 async fn every_function_strips_the_stage() {
@@ -162,6 +219,7 @@ async fn every_function_strips_the_stage() {
     api.team_with("t", 1_000).await;
     for (function, path, token) in [
         ("balance", "/prod/teams/t/credits", member("t")),
+        ("charge", "/prod/teams/t/charges", member("t")),
         ("hold", "/prod/teams/t/holds/h_1", member("t")),
         ("subscription", "/prod/teams/t/settings", member("t")),
         ("purchase", "/prod/teams/t/purchases/p_1", member("t")),

@@ -70,6 +70,34 @@ async fn each_person_and_the_machine_clients_have_their_own_keys() {
     api.settles("t").await;
 }
 
+/// Whichever of them sends it, and by whichever way.
+#[tokio::test]
+async fn machine_clients_repeat_each_others_requests() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    let second = token(Some("pipeline2"), None, None, Some("credits:charge credits:manage"));
+    let first = api.post(&pipeline(), CHARGES, "k", &sms()).await.ok();
+    let again = api.post(&second, CHARGES, "k", &sms()).await;
+    assert_eq!((again.is_replayed(), again.json()), (true, first));
+    let invoke = async |user: Option<&str>| {
+        let charge = json!({ "team": "t", "key": "k", "action": "sms", "user": user });
+        let answer = charge::charge_directly(api.stack.app(), charge.to_string().as_bytes()).await;
+        serde_json::to_value(answer.unwrap()).unwrap()
+    };
+    assert_eq!(invoke(None).await["status"], "replayed");
+    assert_eq!(invoke(Some("pipeline")).await["status"], "replayed");
+    assert_eq!(invoke(Some("max")).await["problem"]["status"], 422, "for another user");
+    let hold = json!({ "credits": 5 });
+    let held = api.post(&pipeline(), "/teams/t/holds", "h", &hold).await.ok();
+    assert!(api.post(&second, "/teams/t/holds", "h", &hold).await.is_replayed());
+    let id = held["hold"]["id"].as_str().unwrap();
+    api.release_as(&pipeline(), id, "r").await.ok();
+    assert!(api.release_as(&second, id, "r").await.is_replayed());
+    let gift = json!({ "credits": 1 });
+    api.post(&billing(), "/teams/t/gifts", "g", &gift).await.ok();
+    assert!(api.post(&second, "/teams/t/gifts", "g", &gift).await.is_replayed());
+}
+
 #[tokio::test]
 async fn keys_of_batches_holds_releases_and_purchases_are_their_callers_too() {
     let api = Api::start().await;
@@ -136,6 +164,8 @@ async fn a_hold_is_used_by_its_owner() {
             api.release_as(token, &hold, "").await.problem(403, "/problems/forbidden");
             let unknown = json!({ "action": "fax", "hold": hold });
             api.post(token, CHARGES, "k", &unknown).await.problem(403, "/problems/forbidden");
+            let keyless = api.send(Method::POST, CHARGES, token, None, Some(&captured)).await;
+            keyless.problem(403, "/problems/forbidden");
             assert_eq!(api.balance_and_length().await, before, "{owner} {caller}");
             let batch = api.post(token, "/teams/t/charges/batch", "", &batch).await.ok();
             assert_eq!(batch["results"][0]["problem"]["status"], 403, "{owner} {caller}: {batch}");
