@@ -24,6 +24,26 @@ pub(super) struct Write {
 }
 
 impl Write {
+    /// Removes the charges whose keys have an entry, with their places in the request. Returns their places
+    /// and outcomes.
+    pub(super) fn split_off_written(
+        &mut self,
+        places: &mut Vec<usize>,
+        written: &HashMap<Id, Entry>,
+    ) -> Vec<(usize, Outcome)> {
+        let (charges, at) = (std::mem::take(&mut self.charges), std::mem::take(places));
+        let mut repeated = Vec::new();
+        for (charge, place) in charges.into_iter().zip(at) {
+            if let Some(entry) = written.get(&charge.id) {
+                repeated.push((place, Outcome::repeated(entry.clone(), &charge)));
+            } else {
+                self.charges.push(charge);
+                places.push(place);
+            }
+        }
+        repeated
+    }
+
     /// The outcomes if none of it is even tried.
     pub(super) fn refused(&self, error: &Error) -> Vec<Outcome> {
         vec![Outcome::Refused(error.clone()); self.charges.len()]

@@ -4,6 +4,8 @@
 //! An entry is both the line in the ledger and the guard for exactly once. When the transaction is
 //! cancelled, the images that come back say all there is to know in the same round trip.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
@@ -44,8 +46,12 @@ impl Outcome {
     /// What comes of a request whose key has an entry already, of which this is the image.
     pub(super) fn earlier(image: keys::Item, asked: &Entry) -> Result<Self, Error> {
         let entry: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
-        let is_same = entry.answers(asked);
-        Ok(if is_same { Self::Replayed(entry) } else { Self::Refused(Error::KeyReused) })
+        Ok(Self::repeated(entry, asked))
+    }
+
+    /// The outcome of a request whose key has this entry already.
+    pub(super) fn repeated(entry: Entry, asked: &Entry) -> Self {
+        if entry.answers(asked) { Self::Replayed(entry) } else { Self::Refused(Error::KeyReused) }
     }
 }
 
@@ -68,13 +74,23 @@ impl Store {
     pub async fn charge(&self, team: &TeamId, charges: Vec<Entry>, now: Time) -> Vec<Outcome> {
         let mut budget = self.retry_budget();
         let mut outcomes = vec![None; charges.len()];
-        for (number, (write, places)) in in_writes(charges).into_iter().enumerate() {
-            let done = if number > 0 && budget.is_exhausted() {
+        let mut written: HashMap<Id, Entry> = HashMap::new();
+        for (number, (mut write, mut places)) in in_writes(charges).into_iter().enumerate() {
+            // A key that is repeated in the request needs no further write.
+            let repeated = write.split_off_written(&mut places, &written);
+            let done = if write.charges.is_empty() {
+                Vec::new()
+            } else if number > 0 && budget.is_exhausted() {
                 write.refused(&Error::Busy)
             } else {
-                self.charge_in_company(team, write, now, &mut budget).await
+                self.charge_in_company(team, write.clone(), now, &mut budget).await
             };
-            for (place, outcome) in places.into_iter().zip(done) {
+            for (asked, outcome) in write.charges.iter().zip(&done) {
+                if let Some(entry) = self.written_entry(asked, outcome).await {
+                    written.insert(entry.id.clone(), entry);
+                }
+            }
+            for (place, outcome) in places.into_iter().zip(done).chain(repeated) {
                 if let Some(empty) = outcomes.get_mut(place) {
                     *empty = Some(outcome);
                 }
@@ -82,6 +98,18 @@ impl Store {
         }
         let lost = || Outcome::Refused(Error::internal("a charge has no outcome"));
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
+    }
+
+    /// The stored entry of a charge, as far as its outcome tells that there is one.
+    async fn written_entry(&self, asked: &Entry, outcome: &Outcome) -> Option<Entry> {
+        match outcome {
+            Outcome::Charged(entry) | Outcome::Replayed(entry) => Some(entry.clone()),
+            Outcome::Refused(Error::KeyReused) => {
+                let image = self.get(keys::entry(asked)).await.ok()??;
+                read(image).ok()
+            }
+            Outcome::Refused(_) => None,
+        }
     }
 
     /// The entry that a request made before, if it was the same one. Its price is not compared, and
@@ -486,7 +514,10 @@ impl Store {
             batch.admit(means);
             if let Some(missing) = batch.missing_within(more) {
                 if pool.lanes.is_zero() {
-                    self.expire_some(&pool, missing, now, budget).await?;
+                    if self.expire_some(&pool, missing, now, budget).await? {
+                        batch.admit_all();
+                        return budget.check_left();
+                    }
                 } else {
                     self.return_lanes_in_turn(&pool, now, &mut batch.turn, budget).await?;
                 }

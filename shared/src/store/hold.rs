@@ -179,7 +179,10 @@ impl Store {
                 }
                 let missing = required.above(pool.balance.credits);
                 if pool.lanes.is_zero() {
-                    Box::pin(self.expire_some(&pool, missing, now, &mut budget)).await?;
+                    if Box::pin(self.expire_some(&pool, missing, now, &mut budget)).await? {
+                        budget.check_left()?;
+                        continue;
+                    }
                 } else if self.return_lanes_in_turn(&pool, now, turn, &budget).await? {
                     budget = budget.with_short_pauses();
                 }
@@ -322,7 +325,15 @@ impl Store {
         });
         let Some(last) = enough else { return Ok(false) };
         expired.truncate(last.saturating_add(1));
-        self.return_expired(pool, expired, now, budget).await?;
+        let mut pool = pool.clone();
+        for part in expired.chunks(RETURNED_AT_ONCE) {
+            if self.return_expired(&pool, part.to_vec(), now, budget).await? == 0 {
+                break;
+            }
+            for stored in part {
+                pool.take_back(&stored.hold, now);
+            }
+        }
         Ok(true)
     }
 

@@ -83,6 +83,35 @@ async fn a_refusal_is_one_round_trip() {
     }
 }
 
+/// Five hundred times the same key in one request: as the same charge, and as another one.
+#[tokio::test]
+async fn a_key_repeated_in_a_request_needs_no_further_write() {
+    let bench = Bench::new(0).await;
+    let of = |quantity: u64| {
+        let one = charge(&bench.team, "k", "linkedin_enrichment", "found");
+        let credits = -i64::try_from(quantity).unwrap();
+        Entry { credits, quantity: Some(quantity), ..one }
+    };
+    let outcomes = bench.store.charge(&bench.team, vec![of(1); 500], now()).await;
+    assert!(matches!(outcomes[0], Outcome::Charged(_)));
+    assert!(outcomes[1..].iter().all(|outcome| matches!(outcome, Outcome::Replayed(_))));
+    assert_eq!(bench.meter.take().writes, 1);
+    let others = (0..500).map(|number| of(2 + number)).collect();
+    let outcomes = bench.store.charge(&bench.team, others, now()).await;
+    let is_reused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(Error::KeyReused));
+    assert!(outcomes.iter().all(is_reused), "{outcomes:?}");
+    let reading = bench.meter.take();
+    assert_eq!((reading.writes, reading.round_trips), (1, 2), "{reading:?}");
+    // A key whose first charge was refused is tried again, in the order of the request.
+    let first_too_much = [500, 1].map(|quantity| Entry {
+        credits: -quantity,
+        quantity: Some(quantity.unsigned_abs()),
+        ..charge(&bench.team, "l", "linkedin_enrichment", "found")
+    });
+    let outcomes = bench.store.charge(&bench.team, first_too_much.into(), now()).await;
+    assert!(matches!(outcomes[..], [Outcome::Refused(_), Outcome::Charged(_)]), "{outcomes:?}");
+}
+
 #[tokio::test]
 async fn a_batch_shares_the_pool_write() {
     let bench = Bench::new(1_000).await;
