@@ -17,6 +17,7 @@ use futures_util::{StreamExt, stream};
 use lambda_http::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
+use shared::bus::Bus;
 use shared::domain::Error;
 use shared::domain::catalogue::prices::{PriceList, price_list};
 use shared::domain::charge::{Charge, ChargeRequest};
@@ -33,7 +34,7 @@ use shared::store::retry::with_deadline;
 
 pub use direct::charge_directly;
 use priced::{Unpriced, hold_of, permitted, priced, within_allowance};
-pub use queue::charge_queued;
+pub use queue::{DELIVERIES_MAX, KIND, SOURCE, charge_queued};
 
 /// The number of concurrent look-ups of a batch.
 const LOOKUPS_MAX: usize = 16;
@@ -197,6 +198,7 @@ fn batched(
 /// Those of [`charge_directly`] and [`charge_queued`], and an event that cannot be read.
 pub async fn handle(
     app: &App,
+    bus: &Bus,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
     if let Some(answer) = serve::api(|| routes(app.clone()), &event).await? {
@@ -206,7 +208,7 @@ pub async fn handle(
     let time = serve::time_left(&context);
     let answer = if serve::has(payload.get(), "Records") {
         let event = serde_json::from_str(payload.get())?;
-        to_raw_value(&Box::pin(with_deadline(time, charge_queued(app, event))).await?)
+        to_raw_value(&Box::pin(with_deadline(time, charge_queued(app, bus, event))).await?)
     } else {
         let event = payload.get().as_bytes();
         to_raw_value(&Box::pin(with_deadline(time, charge_directly(app, event))).await?)

@@ -1,66 +1,134 @@
-//! Charges that wait in a queue, each as a direct invocation would have it.
+//! Charges that wait in a queue, each in the form of a direct invocation.
 
 use std::collections::HashMap;
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{StreamExt, stream};
+use serde_json::{Map, Value, json};
+use shared::bus::{Bus, Message};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
-use shared::http::App;
+use shared::http::{App, Problem};
 use shared::store::charge::Outcome;
 
 use crate::direct::addressed;
 use crate::refusal::{Asked, log_refusal};
 
-/// How many teams are charged at a time.
-const AT_ONCE: usize = 8;
+/// The number of teams that are charged concurrently.
+const TEAMS_MAX: usize = 8;
 
-/// Charges all of a batch, the messages of one team together and in their order.
+/// After this many deliveries the queue moves a message to its dead-letter queue.
+pub const DELIVERIES_MAX: u64 = 5;
+
+/// The source of refused charges on the event bus. A rule sends them to the dead-letter queue.
+pub const SOURCE: &str = "credits.charge";
+
+/// Their detail type.
+pub const KIND: &str = "charge.refused";
+
+/// The field of a refused charge that contains the problem.
+const REFUSED: &str = "refused";
+
+/// A charge of the queue that was refused.
+struct Refusal {
+    message: SqsMessage,
+    error: Error,
+}
+
+/// Charges all messages of a batch, those of one team together and in their order.
 ///
-/// Nobody reads an answer here. So whatever was not charged is reported as failed: the queue sends
-/// it again, and in the end keeps it where somebody can look at it and send it once more.
+/// A message that was not charged is reported as failed, and the queue delivers it again. A charge that is
+/// still refused at the last delivery goes to the dead-letter queue through the bus, with its problem.
 ///
 /// # Errors
-/// A message without an id, which could not be reported.
-pub async fn charge_queued(app: &App, event: SqsEvent) -> Result<SqsBatchResponse, Error> {
+/// A message without an id, which cannot be reported.
+pub async fn charge_queued(
+    app: &App,
+    bus: &Bus,
+    event: SqsEvent,
+) -> Result<SqsBatchResponse, Error> {
     let now = app.clock.now();
-    let mut failed = Vec::new();
-    let mut teams: HashMap<TeamId, Vec<(String, Entry)>> = HashMap::new();
+    let mut refused = Vec::new();
+    let mut teams: HashMap<TeamId, Vec<(SqsMessage, Entry)>> = HashMap::new();
     for message in event.records {
-        let id = message.message_id.ok_or_else(|| Error::internal("a message has no id"))?;
-        match addressed(message.body.unwrap_or_default().as_bytes(), now) {
-            Ok(entry) => teams.entry(entry.team.clone()).or_default().push((id, entry)),
+        if message.message_id.is_none() {
+            return Err(Error::internal("a message has no id"));
+        }
+        match addressed(&without_problem(&message), now) {
+            Ok(entry) => teams.entry(entry.team.clone()).or_default().push((message, entry)),
             Err(unpriced) => {
                 let asked = unpriced.asked();
-                failed.extend(refused(id, asked.as_ref(), unpriced.outcome(app).await));
+                refused.extend(refusal(message, asked.as_ref(), unpriced.outcome(app).await));
             }
         }
     }
-    let refused = stream::iter(teams).map(async |(team, messages)| {
+    let of_teams = stream::iter(teams).map(async |(team, messages)| {
         let asked: Vec<Asked> = messages.iter().map(|(_, entry)| Asked::from(entry)).collect();
-        let (ids, entries): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
+        let (messages, entries): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
         let outcomes = app.store.charge(&team, entries, now).await;
-        let answered = ids.into_iter().zip(asked).zip(outcomes);
-        let refused = |((id, asked), outcome)| refused(id, Some(&asked), outcome);
+        let answered = messages.into_iter().zip(asked).zip(outcomes);
+        let refused = |((message, asked), outcome)| refusal(message, Some(&asked), outcome);
         answered.filter_map(refused).collect::<Vec<_>>()
     });
-    let refused: Vec<_> = refused.buffer_unordered(AT_ONCE).collect().await;
-    failed.extend(refused.into_iter().flatten());
-    let mut response = SqsBatchResponse::default();
-    for message in failed {
-        response.add_failure(message);
-    }
-    Ok(response)
+    let of_teams: Vec<_> = of_teams.buffer_unordered(TEAMS_MAX).collect().await;
+    refused.extend(of_teams.into_iter().flatten());
+    Ok(report(bus, refused).await)
 }
 
-/// The id of a message that was refused, which is logged.
-fn refused(id: String, asked: Option<&Asked>, outcome: Outcome) -> Option<String> {
+/// The refusal of a message, which is logged.
+fn refusal(message: SqsMessage, asked: Option<&Asked>, outcome: Outcome) -> Option<Refusal> {
     match outcome {
         Outcome::Refused(error) => {
             log_refusal(asked, &error);
-            Some(id)
+            Some(Refusal { message, error })
         }
         Outcome::Charged(_) | Outcome::Replayed(_) => None,
     }
+}
+
+/// Sends the refusals that are final to the bus, and reports all others and those that the bus did not take.
+async fn report(bus: &Bus, refused: Vec<Refusal>) -> SqsBatchResponse {
+    let last = refused.iter().enumerate().filter(|(_, refusal)| refusal.is_final());
+    let messages = last.map(|(number, refusal)| (number, refusal.with_problem()));
+    let messages: Vec<(usize, Message)> =
+        messages.filter(|(_, message)| !message.is_too_large()).collect();
+    let sent: Vec<usize> = messages.iter().map(|(number, _)| *number).collect();
+    let not_taken =
+        if messages.is_empty() { Default::default() } else { bus.publish(messages).await };
+    let mut response = SqsBatchResponse::default();
+    for (number, refusal) in refused.into_iter().enumerate() {
+        if !sent.contains(&number) || not_taken.contains(&number) {
+            response.add_failure(refusal.message.message_id.unwrap_or_default());
+        }
+    }
+    response
+}
+
+impl Refusal {
+    /// Whether the queue would not deliver the message again, and a retry would not help.
+    fn is_final(&self) -> bool {
+        let deliveries = self.message.attributes.get("ApproximateReceiveCount");
+        let deliveries = deliveries.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
+        deliveries >= DELIVERIES_MAX && !self.error.is_retryable()
+    }
+
+    /// The charge with its problem in a field of its own.
+    fn with_problem(&self) -> Message {
+        let body = self.message.body.clone().unwrap_or_default();
+        let charge: Option<Map<String, Value>> = serde_json::from_str(&body).ok();
+        let mut charge =
+            charge.unwrap_or_else(|| Map::from_iter([("body".to_owned(), json!(body))]));
+        charge.insert(REFUSED.to_owned(), json!(Problem::from(&self.error)));
+        let detail = Value::from(charge).to_string();
+        Message { source: SOURCE, kind: KIND, at: None, detail }
+    }
+}
+
+/// The charge in a message. One that comes back from the dead-letter queue has the problem in it.
+fn without_problem(message: &SqsMessage) -> Vec<u8> {
+    let body = message.body.as_deref().unwrap_or_default();
+    let charge: Option<Map<String, Value>> = serde_json::from_str(body).ok();
+    let charge = charge.and_then(|mut charge| charge.remove(REFUSED).map(|_| charge));
+    charge.map_or_else(|| body.to_owned(), |charge| Value::from(charge).to_string()).into_bytes()
 }

@@ -136,6 +136,7 @@ async fn invocations_at_the_same_time_share_writes() {
         .env("AWS_ACCESS_KEY_ID", "local")
         .env("AWS_SECRET_ACCESS_KEY", "local")
         .env("TABLE_NAME", engine::TABLE)
+        .env("EVENT_BUS_NAME", "credits")
         .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{table}"));
     let mut environment = Environment(function.stdout(Stdio::piped()).spawn().unwrap());
     let mut log = environment.0.stdout.take().unwrap();

@@ -65,6 +65,13 @@ impl EventBridge {
         self.delivered.clone()
     }
 
+    /// The delivered events of a source, in order.
+    #[must_use]
+    pub fn delivered_from(&self, source: &str) -> Vec<Value> {
+        let delivered = self.delivered.after(0).into_iter();
+        delivered.filter(|event| event["source"] == source).collect()
+    }
+
     /// The bus, through the real SDK.
     #[must_use]
     pub fn bus(&self) -> Bus {

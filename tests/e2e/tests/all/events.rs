@@ -40,10 +40,8 @@ fn unpacked(answer: &Value) -> (u64, Value) {
     (answer["statusCode"].as_u64().unwrap(), body)
 }
 
-async fn to_charge(app: &App, name: &str) -> Value {
-    let payload = RawValue::from_string(event(name)).unwrap();
-    let answer = charge::handle(app, LambdaEvent::new(payload, Context::default())).await.unwrap();
-    serde_json::from_str(answer.get()).unwrap()
+async fn to_charge(api: &Api, name: &str) -> Value {
+    api.invoke("charge", &serde_json::from_str(&event(name)).unwrap()).await.unwrap()
 }
 
 async fn to_purchase(app: &App, name: &str) -> Value {
@@ -65,16 +63,16 @@ async fn to_subscription(app: &App, name: &str) -> Value {
 async fn every_sample_event_is_answered() {
     let api = Api::start().await;
     let app = api.stack.app();
-    let (status, body) = unpacked(&to_charge(app, "charge").await);
+    let (status, body) = unpacked(&to_charge(&api, "charge").await);
     assert_eq!((status, &body["charge"]["credits"]), (201, &json!(5)));
-    let (status, body) = unpacked(&to_charge(app, "charge-batch").await);
+    let (status, body) = unpacked(&to_charge(&api, "charge-batch").await);
     let charged: Vec<_> = (0..3).map(|n| body["results"][n]["charge"]["credits"].clone()).collect();
     assert_eq!((status, charged), (200, vec![json!(5), json!(0), json!(8)]));
-    let direct = to_charge(app, "charge-direct").await;
+    let direct = to_charge(&api, "charge-direct").await;
     assert_eq!((&direct["status"], &direct["charge"]["credits"]), (&json!("charged"), &json!(1)));
-    assert_eq!(to_charge(app, "charge-direct").await["status"], "replayed");
+    assert_eq!(to_charge(&api, "charge-direct").await["status"], "replayed");
 
-    let queued = to_charge(app, "charge-queued").await;
+    let queued = to_charge(&api, "charge-queued").await;
     let third = json!([{ "itemIdentifier": "059f36b4-87a3-44ab-83d2-661975610003" }]);
     assert_eq!(queued["batchItemFailures"], third, "nobody has no pool");
 
@@ -139,13 +137,7 @@ fn no_sample_is_left_out() {
 #[tokio::test]
 async fn a_direct_invocation_is_as_strict() {
     let api = Api::start().await;
-    let app = api.stack.app();
-    let charge = async |event: Value| {
-        let payload = serde_json::value::to_raw_value(&event).unwrap();
-        let answer =
-            charge::handle(app, LambdaEvent::new(payload, Context::default())).await.unwrap();
-        serde_json::from_str::<Value>(answer.get()).unwrap()
-    };
+    let charge = async |event: Value| api.invoke("charge", &event).await.unwrap();
     for (event, kind) in [
         (json!({ "key": "k", "action": "sms" }), "/problems/invalid-request"),
         (json!({ "team": "demo", "action": "sms" }), "/problems/invalid-request"),
@@ -192,7 +184,7 @@ async fn a_queue_is_told_what_failed() {
     let records =
         bodies.map(|(id, body)| json!({ "messageId": id, "body": body, "eventSource": "aws:sqs" }));
     let event = serde_json::from_value(json!({ "Records": records })).unwrap();
-    let response = charge::charge_queued(app, event).await.unwrap();
+    let response = charge::charge_queued(app, &api.stack.eventbridge().bus(), event).await.unwrap();
     let mut failed: Vec<_> = response
         .batch_item_failures
         .iter()
@@ -204,16 +196,48 @@ async fn a_queue_is_told_what_failed() {
     assert_eq!(api.history("t1").await.len(), 3, "the grant and two charges");
 }
 
+/// At the last delivery, a refusal goes to the dead-letter queue with its problem, and can be sent again.
+#[tokio::test]
+async fn a_refused_message_ends_with_its_reason() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let bus = api.stack.eventbridge().bus();
+    let charge = json!({ "team": "t", "key": "a", "action": "sms" });
+    let deliver = async |body: String, deliveries: u64| {
+        let attributes = json!({ "ApproximateReceiveCount": deliveries.to_string() });
+        let record = json!({ "messageId": "1", "body": body, "attributes": attributes });
+        let event = serde_json::from_value(json!({ "Records": [record] })).unwrap();
+        let response = charge::charge_queued(api.stack.app(), &bus, event).await.unwrap();
+        response.batch_item_failures.len()
+    };
+    let refused = || api.stack.eventbridge().delivered_from(charge::SOURCE);
+    for deliveries in 1..charge::DELIVERIES_MAX {
+        assert_eq!(deliver(charge.to_string(), deliveries).await, 1, "it is delivered again");
+    }
+    assert_eq!(refused().len(), 0);
+    assert_eq!(deliver(charge.to_string(), charge::DELIVERIES_MAX).await, 0);
+    let told = refused();
+    assert_eq!((told.len(), &told[0]["detail-type"]), (1, &json!(charge::KIND)));
+    let detail = &told[0]["detail"];
+    assert_eq!((&detail["key"], &detail["team"]), (&json!("a"), &json!("t")));
+    assert_eq!(detail["refused"]["type"], "/problems/insufficient-credits");
+    assert_eq!(deliver("no JSON".to_owned(), charge::DELIVERIES_MAX).await, 0);
+    let told = refused();
+    assert_eq!(told[1]["detail"]["body"], "no JSON");
+    assert_eq!(told[1]["detail"]["refused"]["type"], "/problems/invalid-request");
+    // Sent again after the team has bought credits.
+    api.buy("t", "order", 100).await.ok();
+    assert_eq!(deliver(detail.to_string(), 1).await, 0);
+    assert_eq!(api.split("t").await, (0, 94));
+}
+
 /// An HTTP event whose claims are missing is refused by the function itself.
 #[tokio::test]
 async fn an_event_without_claims() {
     let api = Api::start().await;
     let mut bare: Value = serde_json::from_str(&event("charge")).unwrap();
     bare["requestContext"].as_object_mut().unwrap().remove("authorizer");
-    let payload = serde_json::value::to_raw_value(&bare).unwrap();
-    let answer =
-        charge::handle(api.stack.app(), LambdaEvent::new(payload, Context::default())).await;
-    let answer: Value = serde_json::from_str(answer.unwrap().get()).unwrap();
+    let answer = api.invoke("charge", &bare).await.unwrap();
     let (status, body) = unpacked(&answer);
     assert_eq!((status, &body["type"]), (401, &json!("/problems/unauthenticated")));
     assert_eq!(api.split("demo").await, (400, 0));

@@ -88,7 +88,7 @@ impl Api {
         let event = LambdaEvent::new(payload, Context::default());
         let (app, limits) = (self.stack.app(), PurchaseLimits::default());
         let answer = match function {
-            "charge" => charge::handle(app, event).await,
+            "charge" => charge::handle(app, &self.stack.eventbridge().bus(), event).await,
             "purchase" => {
                 purchase::handle(&local::till(app.clone(), PurchaseLimits::default()), event).await
             }

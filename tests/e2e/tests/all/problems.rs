@@ -88,11 +88,16 @@ async fn a_deadline_that_comes_first() {
         let text = std::fs::read_to_string(format!("{events}{name}.json")).unwrap();
         LambdaEvent::new(RawValue::from_string(text).unwrap(), context.clone())
     };
-    let over_http = charge::handle(&app, sample("charge")).await.unwrap();
+    let other = Api::start().await;
+    let bus = other.stack.eventbridge().bus();
+    let over_http = charge::handle(&app, &bus, sample("charge")).await.unwrap();
     assert!(over_http.get().contains(r#""statusCode":503"#), "{over_http}");
-    let queued = charge::handle(&app, sample("charge-queued")).await.unwrap();
+    let queued = charge::handle(&app, &bus, sample("charge-queued")).await.unwrap();
     assert_eq!(queued.get().matches("itemIdentifier").count(), 3, "all of them come again");
-    assert!(charge::handle(&app, sample("charge-direct")).await.is_err(), "Lambda tries again");
+    assert!(
+        charge::handle(&app, &bus, sample("charge-direct")).await.is_err(),
+        "Lambda tries again"
+    );
 }
 
 #[tokio::test]

@@ -248,6 +248,24 @@ fn the_rule_of_unreadable_records_selects_what_the_relay_sends_and_no_event() {
 }
 
 #[test]
+fn the_rule_of_refused_charges_sends_them_to_the_dead_letter_queue() {
+    let rule = properties("RefusedChargesRule");
+    let queue = attribute("FailedCharges.Arn");
+    let variables = properties("Charge")["Environment"]["Variables"].take();
+    assert_eq!(rule["EventBusName"], variables["EVENT_BUS_NAME"]);
+    assert_eq!(rule["EventPattern"], json!({ "source": [charge::SOURCE] }));
+    assert_ne!(charge::SOURCE, SOURCE);
+    let target = json!([{ "Id": "Queue", "Arn": queue, "InputPath": "$.detail" }]);
+    assert_eq!(rule["Targets"], target);
+    let redrive = properties("Charges")["RedrivePolicy"].take();
+    assert_eq!(redrive["deadLetterTargetArn"], queue);
+    assert_eq!(redrive["maxReceiveCount"], charge::DELIVERIES_MAX);
+    let statement = properties("FailedChargesPolicy")["PolicyDocument"]["Statement"].take();
+    let source = json!({ "ArnEquals": { "aws:SourceArn": attribute("RefusedChargesRule.Arn") } });
+    assert_eq!((&statement[0]["Resource"], &statement[0]["Condition"]), (&queue, &source));
+}
+
+#[test]
 fn records_are_tried_as_long_as_the_stream_keeps_them() {
     let stream = properties("Relay")["Events"]["Stream"]["Properties"].take();
     assert_eq!(stream["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
