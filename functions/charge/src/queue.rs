@@ -94,8 +94,7 @@ async fn report(bus: &Bus, refused: Vec<Refusal>) -> SqsBatchResponse {
     let messages: Vec<(usize, Message)> =
         messages.filter(|(_, message)| !message.is_too_large()).collect();
     let sent: Vec<usize> = messages.iter().map(|(number, _)| *number).collect();
-    let not_taken =
-        if messages.is_empty() { Default::default() } else { bus.publish(messages).await };
+    let not_taken = bus.publish(messages).await;
     let mut response = SqsBatchResponse::default();
     for (number, refusal) in refused.into_iter().enumerate() {
         if !sent.contains(&number) || not_taken.contains(&number) {

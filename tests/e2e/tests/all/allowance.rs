@@ -71,8 +71,8 @@ async fn holds_by_people_are_limited() {
     let hold = json!({ "credits": 1 });
     let mut statuses = Vec::new();
     for number in 0..FREE_REQUESTS_PER_MINUTE.get() + 20 {
-        let held = api.post(&member("t"), "/teams/t/holds", &format!("{number}"), &hold).await;
-        statuses.push(held.status);
+        let answer = api.post(&member("t"), "/teams/t/holds", &format!("{number}"), &hold).await;
+        statuses.push(answer.status);
     }
     assert!(statuses.starts_with(&[201; 100]), "{statuses:?}");
     assert!(statuses.contains(&429), "{statuses:?}");

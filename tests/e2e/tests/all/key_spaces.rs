@@ -88,9 +88,9 @@ async fn machine_clients_repeat_each_others_requests() {
     assert_eq!(invoke(Some("pipeline")).await["status"], "replayed");
     assert_eq!(invoke(Some("max")).await["problem"]["status"], 422, "for another user");
     let hold = json!({ "credits": 5 });
-    let held = api.post(&pipeline(), "/teams/t/holds", "h", &hold).await.ok();
+    let taken = api.post(&pipeline(), "/teams/t/holds", "h", &hold).await.ok();
     assert!(api.post(&second, "/teams/t/holds", "h", &hold).await.is_replayed());
-    let id = held["hold"]["id"].as_str().unwrap();
+    let id = taken["hold"]["id"].as_str().unwrap();
     api.release_as(&pipeline(), id, "r").await.ok();
     assert!(api.release_as(&second, id, "r").await.is_replayed());
     let gift = json!({ "credits": 1 });
