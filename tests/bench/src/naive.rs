@@ -12,6 +12,9 @@ use shared::store::failure::{Leg, legs};
 use shared::store::keys;
 use shared::store::retry::RetryBudget;
 
+/// The condition of a ledger entry.
+const NEW: &str = "attribute_not_exists(pk)";
+
 struct Seen {
     credits: u64,
     version: u64,
@@ -60,7 +63,8 @@ async fn transact(
     pool: Update,
     entry: &Entry,
 ) -> Result<(), SdkError<TransactWriteItemsError>> {
-    let put = Put::builder().table_name(TABLE).set_item(Some(item(entry))).build().unwrap();
+    let put = Put::builder().table_name(TABLE).set_item(Some(item(entry)));
+    let put = put.condition_expression(NEW).build().unwrap();
     client
         .transact_write_items()
         .transact_items(TransactWriteItem::builder().update(pool).build())
@@ -105,6 +109,7 @@ pub async fn plain(client: &Client, entry: &Entry) -> bool {
         .send()
         .await
         .unwrap();
-    client.put_item().table_name(TABLE).set_item(Some(item(entry))).send().await.unwrap();
+    let put = client.put_item().table_name(TABLE).set_item(Some(item(entry)));
+    put.condition_expression(NEW).send().await.unwrap();
     true
 }
