@@ -45,7 +45,9 @@ pub fn charge(team: &TeamId, key: &str, action: &str, outcome: &str) -> Entry {
 pub fn charge_of(team: &TeamId, key: CallerKey, action: &str, outcome: &str) -> Entry {
     let body = format!(r#"{{"action":"{action}","outcome":"{outcome}"}}"#);
     let request: ChargeRequest = serde_json::from_str(&body).unwrap();
-    request.price(team, key, None, &PRICE_LISTS[0], now()).unwrap()
+    let entry = request.price(team, key, None, &PRICE_LISTS[0], now()).unwrap();
+    // As it is stored.
+    Entry { names_no_user: false, ..entry }
 }
 
 async fn whole_history(store: &Store, team: &TeamId) -> Vec<Entry> {
