@@ -5,7 +5,7 @@ use shared::domain::catalogue::prices::PriceList;
 use shared::domain::ids::Id;
 use shared::domain::ledger::entry::Entry;
 use shared::http::{App, Caller};
-use shared::store::charge::Outcome;
+use shared::store::outcome::Outcome;
 
 use crate::refusal::Asked;
 

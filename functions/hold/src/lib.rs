@@ -16,8 +16,8 @@ use shared::domain::hold::{HoldRequest, HoldView};
 use shared::domain::ids::Id;
 use shared::http::permission::{Charge, Read};
 use shared::http::{App, Body, NoQuery, Path, Permitted, answer, idempotency_key, serve};
-use shared::store::charge::Outcome;
 use shared::store::hold::Release;
+use shared::store::outcome::Outcome;
 
 /// The routes of this function.
 pub fn routes(app: App) -> Router {

@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use serde::Serialize;
 
 use super::Store;
 use super::failure::{Leg, failure, legs};
@@ -12,6 +13,20 @@ use super::retry::RetryBudget;
 use crate::domain::Error;
 
 impl Store {
+    /// The put of a thing that must not exist yet; `keys` says where.
+    pub(super) fn put_new(&self, thing: &impl Serialize, keys: Item) -> Result<Put, Error> {
+        use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
+        let mut item: Item = serde_dynamo::to_item(thing).map_err(Error::internal)?;
+        item.extend(keys);
+        Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(AllOld)
+            .build()
+            .map_err(Error::internal)
+    }
+
     /// One item as it is now.
     ///
     /// # Errors

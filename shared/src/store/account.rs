@@ -9,8 +9,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::access::{put, update};
 use super::batch::{Batch, MAX_AT_ONCE};
-use super::change::Turn;
 use super::expression::Expression;
+use super::recall::Recall;
 use super::{Store, keys};
 use crate::domain::catalogue::prices::price_list;
 use crate::domain::ids::{AccountId, TeamId};
@@ -175,23 +175,23 @@ impl Store {
         due: Vec<Due>,
         now: Time,
     ) -> Result<Vec<Billed>, Error> {
-        let mut turn = Turn::default();
-        let billed = Box::pin(self.charge_months_in_turn(team, due, now, &mut turn)).await;
-        self.end_turn(team, turn).await;
+        let mut recall = Recall::default();
+        let billed = Box::pin(self.charge_months_in_recall(team, due, now, &mut recall)).await;
+        self.end_recall(team, recall).await;
         billed
     }
 
-    async fn charge_months_in_turn(
+    async fn charge_months_in_recall(
         &self,
         team: &TeamId,
         mut due: Vec<Due>,
         now: Time,
-        turn: &mut Turn,
+        recall: &mut Recall,
     ) -> Result<Vec<Billed>, Error> {
         let mut billed = Vec::new();
         let mut budget = self.retry_budget();
         while !due.is_empty() {
-            let pool = self.pool_within(team, now, &mut budget, turn).await?;
+            let pool = self.pool_within(team, now, &mut budget, recall).await?;
             if let Err(error) = pool.check_open().and_then(|()| pool.check_running()) {
                 billed.extend(self.refuse(&pool, due, &error, Credits::ZERO, now).await?);
                 return Ok(billed);
@@ -211,7 +211,7 @@ impl Store {
                     let missing = required.above(pool.balance.credits);
                     self.expire_some(&pool, missing, now, &mut budget).await?;
                 } else {
-                    self.return_lanes_in_turn(&pool, now, turn, &budget).await?;
+                    self.recall_lanes(&pool, now, recall, &budget).await?;
                 }
                 budget.back_off().await?;
                 continue;

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::change::Turn;
-use super::charge::Outcome;
 use super::failure::Leg;
+use super::outcome::Outcome;
+use super::recall::Recall;
 use crate::domain::ids::Id;
 use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
@@ -90,7 +90,7 @@ pub(super) struct Batch {
     /// How often the pool was found to be changing.
     pub(super) looks: u32,
     /// This process's turn to return the team's lanes.
-    pub(super) turn: Turn,
+    pub(super) recall: Recall,
     /// The pause of enrichment in which the paying hold was taken, once it has ended.
     pub(super) ended_pause: Option<u64>,
 }
@@ -147,7 +147,7 @@ impl Batch {
             note: None,
             was_pushed_back: false,
             looks: 0,
-            turn: Turn::default(),
+            recall: Recall::default(),
             ended_pause: None,
         };
         batch.admit_all();

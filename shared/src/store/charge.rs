@@ -14,11 +14,12 @@ use serde::de::DeserializeOwned;
 
 use super::access::{put, update};
 use super::batch::{Batch, MAX_AT_ONCE, Means, Note, Write, in_writes};
-use super::change::CHANGE_POLL;
 use super::count::{count, count_week};
 use super::failure::Leg;
 use super::hold::StoredHold;
 use super::lane::Block;
+use super::outcome::Outcome;
+use super::recall::MARK_POLL_MAX;
 use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::hold::{Hold, Status};
@@ -30,30 +31,6 @@ use crate::domain::{Credits, Error};
 
 /// How often a charge looks at a pool that another process changes before it is tried.
 const LOOKS_MAX: u32 = 16;
-
-/// What came of a charge.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// It was charged now.
-    Charged(Entry),
-    /// It was charged before, by the same request.
-    Replayed(Entry),
-    /// It was not charged.
-    Refused(Error),
-}
-
-impl Outcome {
-    /// What comes of a request whose key has an entry already, of which this is the image.
-    pub(super) fn earlier(image: keys::Item, asked: &Entry) -> Result<Self, Error> {
-        let entry: Entry = serde_dynamo::from_item(image).map_err(Error::internal)?;
-        Ok(Self::repeated(entry, asked))
-    }
-
-    /// The outcome of a request whose key has this entry already.
-    pub(super) fn repeated(entry: Entry, asked: &Entry) -> Self {
-        if entry.answers(asked) { Self::Replayed(entry) } else { Self::Refused(Error::KeyReused) }
-    }
-}
 
 /// Who pays for a write.
 enum Payer {
@@ -146,7 +123,7 @@ impl Store {
                 batch.refuse_open(&error);
             }
         }
-        self.end_turn(team, std::mem::take(&mut batch.turn)).await;
+        self.end_recall(team, std::mem::take(&mut batch.recall)).await;
         batch.finish()
     }
 
@@ -167,13 +144,13 @@ impl Store {
                 return Ok(());
             }
             if pool.is_due(now) {
-                self.pool_within(team, now, budget, &mut batch.turn).await?;
+                self.pool_within(team, now, budget, &mut batch.recall).await?;
                 return budget.check_left();
             }
-            if pool.is_changing(present) && !batch.turn.is_ours() && batch.looks < LOOKS_MAX {
+            if pool.is_changing(present) && !batch.recall.is_begun() && batch.looks < LOOKS_MAX {
                 // The change is made sooner with fewer writes in its way.
                 batch.looks = batch.looks.saturating_add(1);
-                return budget.wait(CHANGE_POLL).await;
+                return budget.wait(MARK_POLL_MAX).await;
             }
         }
         let payer = self.payer(team, hold, batch, pool.as_ref(), present);
@@ -494,7 +471,7 @@ impl Store {
     ) -> Result<(), Error> {
         let team = pool.team.clone();
         let pool = if pool.is_due(now) {
-            self.pool_within(&team, now, budget, &mut batch.turn).await?
+            self.pool_within(&team, now, budget, &mut batch.recall).await?
         } else {
             pool
         };
@@ -519,7 +496,7 @@ impl Store {
                         return budget.check_left();
                     }
                 } else {
-                    self.return_lanes_in_turn(&pool, now, &mut batch.turn, budget).await?;
+                    self.recall_lanes(&pool, now, &mut batch.recall, budget).await?;
                 }
                 batch.admit_all();
                 return budget.back_off().await;

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Store;
 use super::batch::{MAX_AT_ONCE, Write};
-use super::charge::Outcome;
+use super::outcome::Outcome;
 use super::retry::RetryBudget;
 use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::access::{delete, put, update};
-use super::change::Turn;
-use super::charge::Outcome;
 use super::count::{count, count_week};
 use super::failure::{Leg, unmet};
 use super::keys::{self, HOLD_SHARDS, Item};
+use super::outcome::Outcome;
+use super::recall::Recall;
 use super::retry::RetryBudget;
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{CallerKey, Id, Reference, TeamId, UserId};
@@ -131,22 +131,22 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn hold(&self, entry: Entry, now: Time) -> Result<Outcome, Error> {
         let team = entry.team.clone();
-        let mut turn = Turn::default();
-        let outcome = Box::pin(self.hold_in_turn(entry, now, &mut turn)).await;
-        self.end_turn(&team, turn).await;
+        let mut recall = Recall::default();
+        let outcome = Box::pin(self.hold_in_recall(entry, now, &mut recall)).await;
+        self.end_recall(&team, recall).await;
         outcome
     }
 
-    async fn hold_in_turn(
+    async fn hold_in_recall(
         &self,
         entry: Entry,
         now: Time,
-        turn: &mut Turn,
+        recall: &mut Recall,
     ) -> Result<Outcome, Error> {
         let team = entry.team.clone();
         let mut budget = self.retry_budget();
         loop {
-            let pool = match self.pool_within(&team, now, &mut budget, turn).await {
+            let pool = match self.pool_within(&team, now, &mut budget, recall).await {
                 Ok(pool) => pool,
                 Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
                 Err(error) => return Err(error),
@@ -183,7 +183,7 @@ impl Store {
                         budget.check_left()?;
                         continue;
                     }
-                } else if self.return_lanes_in_turn(&pool, now, turn, &budget).await? {
+                } else if self.recall_lanes(&pool, now, recall, &budget).await? {
                     budget = budget.with_short_pauses();
                 }
                 budget.back_off().await?;

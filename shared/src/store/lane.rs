@@ -22,9 +22,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 use super::access::{delete, put, retry_within, update};
-use super::change::MARK_SECONDS;
 use super::failure::unmet;
 use super::keys::Item;
+use super::recall::MARK_SECONDS;
 use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::hold::{Hold, Status};
@@ -273,7 +273,7 @@ impl Store {
     }
 
     /// Returns all lanes of a team to its pool, and the lanes as they were then. A process that needs
-    /// them all marks the pool before, see [`Store::take_turn`], and reads it again.
+    /// them all marks the pool before, see [`Store::begin_recall`], and reads it again.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].

@@ -5,7 +5,7 @@
 
 use futures_util::future::try_join;
 
-use super::change::{CHANGE_POLL, Turn};
+use super::recall::{MARK_POLL_MAX, Recall};
 use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::Error;
@@ -75,12 +75,12 @@ impl Store {
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
     pub async fn pool(&self, team: &TeamId, now: Time) -> Result<Pool, Error> {
         let pool = async {
-            let (mut budget, mut turn) = (self.retry_budget(), Turn::default());
-            let pool = self.pool_within(team, now, &mut budget, &mut turn).await;
-            if !turn.is_ours() {
+            let (mut budget, mut recall) = (self.retry_budget(), Recall::default());
+            let pool = self.pool_within(team, now, &mut budget, &mut recall).await;
+            if !recall.is_begun() {
                 return pool;
             }
-            self.end_turn(team, turn).await;
+            self.end_recall(team, recall).await;
             self.read_pool(team).await?.ok_or(Error::NotFound("team"))
         };
         Box::pin(pool).await
@@ -92,10 +92,10 @@ impl Store {
         team: &TeamId,
         now: Time,
         budget: &mut RetryBudget,
-        turn: &mut Turn,
+        recall: &mut Recall,
     ) -> Result<Pool, Error> {
         let done = &mut Upkeep::default();
-        Box::pin(self.with_changes_made(team, now, budget, turn, done)).await
+        Box::pin(self.with_changes_made(team, now, budget, recall, done)).await
     }
 
     /// Whether the team's account can be used.
@@ -111,22 +111,22 @@ impl Store {
     /// # Errors
     /// Those of [`Store::pool`].
     pub async fn keep_up(&self, team: &TeamId, now: Time) -> Result<Upkeep, Error> {
-        let (mut done, mut turn) = (Upkeep::default(), Turn::default());
-        let kept_up = Box::pin(self.keep_up_in_turn(team, now, &mut turn, &mut done)).await;
-        self.end_turn(team, turn).await;
+        let (mut done, mut recall) = (Upkeep::default(), Recall::default());
+        let kept_up = Box::pin(self.keep_up_in_recall(team, now, &mut recall, &mut done)).await;
+        self.end_recall(team, recall).await;
         kept_up.map(|()| done)
     }
 
-    async fn keep_up_in_turn(
+    async fn keep_up_in_recall(
         &self,
         team: &TeamId,
         now: Time,
-        turn: &mut Turn,
+        recall: &mut Recall,
         done: &mut Upkeep,
     ) -> Result<(), Error> {
         let mut budget = self.retry_budget();
         loop {
-            let pool = self.with_changes_made(team, now, &mut budget, turn, done).await?;
+            let pool = self.with_changes_made(team, now, &mut budget, recall, done).await?;
             let expired = self.expired_holds(&pool, now).await?;
             if expired.is_empty() {
                 if !pool.lanes.is_zero() {
@@ -146,14 +146,14 @@ impl Store {
         team: &TeamId,
         now: Time,
         budget: &mut RetryBudget,
-        turn: &mut Turn,
+        recall: &mut Recall,
         done: &mut Upkeep,
     ) -> Result<Pool, Error> {
         loop {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             let Some(change) = pool.due_change(now) else { return Ok(pool) };
-            if turn.must_wait(&pool, budget.current_time(now)) {
-                budget.wait(CHANGE_POLL).await?;
+            if recall.must_wait(&pool, budget.current_time(now)) {
+                budget.wait(MARK_POLL_MAX).await?;
                 continue;
             }
             let expired = self.expired_holds(&pool, change.at).await?;
@@ -164,11 +164,11 @@ impl Store {
                     budget.back_off().await?;
                 }
             } else if expired.is_empty() {
-                if !self.return_lanes_in_turn(&pool, now, turn, budget).await? {
-                    budget.wait(CHANGE_POLL).await?;
+                if !self.recall_lanes(&pool, now, recall, budget).await? {
+                    budget.wait(MARK_POLL_MAX).await?;
                 }
-            } else if !self.take_turn(&pool, now, turn, budget).await? {
-                budget.wait(CHANGE_POLL).await?;
+            } else if !self.begin_recall(&pool, now, recall, budget).await? {
+                budget.wait(MARK_POLL_MAX).await?;
             } else {
                 let mut awaited = budget.clone().with_short_pauses();
                 let returned = self.return_expired(&pool, expired, now, &mut awaited).await?;

@@ -7,9 +7,9 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 
 use super::access::{put, update};
-use super::charge::Outcome;
 use super::expression::Expression;
 use super::failure::Leg;
+use super::outcome::Outcome;
 use super::{Store, keys};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use super::charge::Outcome;
+use super::outcome::Outcome;
 use super::{Store, keys};
 use crate::domain::ids::TeamId;
 use crate::domain::ledger::entry::Entry;

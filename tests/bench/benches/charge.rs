@@ -21,7 +21,7 @@ use engine::{Engine, Meter};
 use futures_util::future::join_all;
 use shared::domain::time::Time;
 use shared::store::Store;
-use shared::store::charge::Outcome;
+use shared::store::outcome::Outcome;
 
 #[derive(Clone, Copy)]
 enum Design {

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use physics::{Nature, World};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
-use shared::store::charge::Outcome;
+use shared::store::outcome::Outcome;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{entry, team_with};

@@ -8,7 +8,7 @@ use physics::{Nature, Tally, World};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
-use shared::store::charge::Outcome;
+use shared::store::outcome::Outcome;
 use tokio::time::Instant;
 
 use crate::{PRICE, entry, naive, team_with};

@@ -12,9 +12,9 @@ use shared::domain::pool::epochs::{GROUPS_MAX, GROUPS_USUAL};
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::hold::Release;
 use shared::store::keys;
+use shared::store::outcome::Outcome;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::hold_entry;

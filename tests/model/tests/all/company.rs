@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use physics::Nature;
 use shared::domain::Error;
 use shared::domain::ledger::entry::Kind;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
+use shared::store::outcome::Outcome;
 use shared::store::retry::with_deadline;
 use tokio::time::{Instant, sleep};
 

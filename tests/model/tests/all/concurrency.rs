@@ -15,8 +15,8 @@ use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
+use shared::store::outcome::Outcome;
 
 use crate::operation::key_named;
 

@@ -13,8 +13,8 @@ use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::hold::Release;
+use shared::store::outcome::Outcome;
 use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};

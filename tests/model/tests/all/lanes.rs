@@ -13,8 +13,8 @@ use shared::domain::pool::Account;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::keys;
+use shared::store::outcome::Outcome;
 use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};

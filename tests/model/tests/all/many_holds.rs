@@ -12,8 +12,8 @@ use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::limits::OPEN_HOLDS_MAX;
 use shared::domain::time::Time;
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
+use shared::store::outcome::Outcome;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::operation::key_named;

@@ -14,9 +14,9 @@ use shared::domain::pool::usage::Usage;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
+use shared::store::outcome::Outcome;
 use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};

@@ -22,9 +22,9 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
+use shared::store::outcome::Outcome;
 use tokio::time::sleep;
 
 use crate::concurrency::{charge_of, team_with};

@@ -11,9 +11,9 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
+use shared::store::outcome::Outcome;
 
 use crate::domain::{BEGIN, account_id, hold_entry, hold_id, priced, see, settings, subscription};
 use crate::operation::{Came, Operation, Sight, Told, key, life, long_life, long_runner, runner};

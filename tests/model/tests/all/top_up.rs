@@ -22,8 +22,8 @@ use shared::domain::top_up::State;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
+use shared::store::outcome::Outcome;
 use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};

@@ -10,9 +10,9 @@ use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Kind;
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 use shared::store::keys::SHARDS;
+use shared::store::outcome::Outcome;
 use shared::store::retry::RetryBudget;
 
 use crate::concurrency::{charge, now, team_with};

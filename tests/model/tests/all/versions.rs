@@ -16,10 +16,10 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::keys::{self, Item};
+use shared::store::outcome::Outcome;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::{hold_entry, hold_id};

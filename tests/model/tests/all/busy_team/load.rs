@@ -12,8 +12,8 @@ use shared::domain::pool::Pool;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::charge::Outcome;
 use shared::store::history::Selection;
+use shared::store::outcome::Outcome;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Scenario;
