@@ -8,7 +8,7 @@ use shared::domain::limits::PurchaseLimits;
 use shared::domain::settings::{Settings, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
 use shared::http::{App, Body, NoQuery, Permitted};
-use shared::store::choice::Restarted;
+use shared::store::settings::Restarted;
 
 pub(super) async fn settings(
     State(app): State<App>,

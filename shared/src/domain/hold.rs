@@ -2,7 +2,7 @@
 //!
 //! A hold needs no split into free and purchased credits. It stores the epoch in which it was taken;
 //! the pool stores how many purchased credits each earlier epoch used. From that follows what comes
-//! back of it, see [`Pool::take_back`].
+//! back of it, see [`take_back`](crate::domain::pool::Pool::take_back).
 
 use serde::{Deserialize, Serialize};
 

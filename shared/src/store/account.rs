@@ -7,10 +7,10 @@
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::access::{put, update};
-use super::batch::{Batch, MAX_AT_ONCE};
+use super::batch::{Batch, CHARGES_PER_WRITE_MAX};
 use super::expression::Expression;
 use super::recall::Recall;
+use super::requests::{put, update};
 use super::{Store, keys};
 use crate::domain::catalogue::prices::price_list;
 use crate::domain::ids::{AccountId, TeamId};
@@ -25,7 +25,7 @@ use crate::domain::{Credits, Error};
 const AT_ONCE: usize = 16;
 
 /// The most months that are charged in one write: two legs for each and one for the pool.
-const BILLS_AT_ONCE: usize = MAX_AT_ONCE / 2;
+const BILLS_AT_ONCE: usize = CHARGES_PER_WRITE_MAX / 2;
 
 /// The result of a bill.
 #[derive(Clone, Debug)]
@@ -218,7 +218,7 @@ impl Store {
             }
             let later = due.split_off(covered);
             if self.transact(self.pay(&pool, &due, now)?, &mut budget).await?.is_none() {
-                self.shortages.forget(team);
+                self.refusals.remove(team);
                 let paid = |due: &Due| saved(&due.account, due.account.paid(&due.bill));
                 billed.extend(due.iter().map(|due| Billed { account: paid(due), refused: None }));
                 due = later;
@@ -235,7 +235,8 @@ impl Store {
     /// The write that charges months: the pool pays, and each entry and each account is written.
     fn pay(&self, pool: &Pool, due: &[Due], now: Time) -> Result<Vec<TransactWriteItem>, Error> {
         let batch = Batch::of(due.iter().map(|due| due.entry.clone()).collect());
-        let mut writes = vec![update(self.take_from(keys::pool(&pool.team), &batch, None, now)?)];
+        let mut writes =
+            vec![update(self.pool_update(keys::pool(&pool.team), &batch, None, now)?)];
         for Due { account, bill, entry } in due {
             writes.push(put(self.put_entry(entry)?));
             writes.push(update(self.account_update(account, &account.paid(bill))?));

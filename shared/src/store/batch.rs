@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::failure::Leg;
+use super::failure::LegResult;
 use super::outcome::Outcome;
 use super::recall::Recall;
 use crate::domain::ids::Id;
@@ -14,16 +14,16 @@ use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
 /// The most charges of one transaction, which has a leg for the pool besides.
-pub const MAX_AT_ONCE: usize = 99;
+pub const CHARGES_PER_WRITE_MAX: usize = 99;
 
 /// Charges that are made in one write: all to the pool, or all to one hold.
 #[derive(Clone, Debug)]
-pub(super) struct Write {
+pub(super) struct ChargeGroup {
     pub(super) hold: Option<Id>,
     pub(super) charges: Vec<Entry>,
 }
 
-impl Write {
+impl ChargeGroup {
     /// Removes the charges whose keys have an entry, with their places in the request. Returns their places
     /// and outcomes.
     pub(super) fn split_off_written(
@@ -51,22 +51,25 @@ impl Write {
 }
 
 /// Cuts charges into writes, each with the places of its charges: those of one payer in their order,
-/// at most [`MAX_AT_ONCE`] in one. Payers do not mind each other; but an entry that comes again comes
+/// at most [`CHARGES_PER_WRITE_MAX`] in one. Payers do not mind each other; but an entry that comes again comes
 /// in a later write, so that it meets the one of its first charge.
-pub(super) fn in_writes(charges: Vec<Entry>) -> Vec<(Write, Vec<usize>)> {
-    let mut writes: Vec<(Write, Vec<usize>)> = Vec::new();
-    let mut last_of_entry = HashMap::new();
+pub(super) fn grouped(charges: Vec<Entry>) -> Vec<(ChargeGroup, Vec<usize>)> {
+    let mut writes: Vec<(ChargeGroup, Vec<usize>)> = Vec::new();
+    let mut write_of_entry = HashMap::new();
     for (place, charge) in charges.into_iter().enumerate() {
-        let of_payer = |(write, _): &(Write, _)| write.hold == charge.hold;
+        let of_payer = |(write, _): &(ChargeGroup, _)| write.hold == charge.hold;
         let last = writes.iter().rposition(of_payer).filter(|last| {
-            last_of_entry.get(&charge.id).is_none_or(|of_entry| of_entry < last)
-                && writes.get(*last).is_some_and(|(write, _)| write.charges.len() < MAX_AT_ONCE)
+            write_of_entry.get(&charge.id).is_none_or(|write| write < last)
+                && writes
+                    .get(*last)
+                    .is_some_and(|(write, _)| write.charges.len() < CHARGES_PER_WRITE_MAX)
         });
         let last = last.unwrap_or_else(|| {
-            writes.push((Write { hold: charge.hold.clone(), charges: Vec::new() }, Vec::new()));
+            writes
+                .push((ChargeGroup { hold: charge.hold.clone(), charges: Vec::new() }, Vec::new()));
             writes.len().saturating_sub(1)
         });
-        last_of_entry.insert(charge.id.clone(), last);
+        write_of_entry.insert(charge.id.clone(), last);
         if let Some((write, places)) = writes.get_mut(last) {
             write.charges.push(charge);
             places.push(place);
@@ -84,9 +87,9 @@ pub(super) struct Batch {
     /// The refusals that hold if that try goes through.
     pub(super) short: Vec<(usize, Error)>,
     /// What the pool has to remember of them, in the same write.
-    pub(super) note: Option<Note>,
+    pub(super) note: Option<RefusalNote>,
     /// Whether another write of the pool was in the way.
-    pub(super) was_pushed_back: bool,
+    pub(super) has_met_conflict: bool,
     /// How often the pool was found to be changing.
     pub(super) looks: u32,
     /// This process's turn to return the team's lanes.
@@ -97,7 +100,7 @@ pub(super) struct Batch {
 
 /// What a pool has to remember of charges that it does not cover.
 #[derive(Clone, Debug)]
-pub(super) struct Note {
+pub(super) struct RefusalNote {
     /// The pool as it was seen.
     pub(super) pool: Pool,
     /// The charge that tells.
@@ -111,7 +114,7 @@ pub(super) struct Note {
     more: Credits,
 }
 
-impl Note {
+impl RefusalNote {
     /// The team's pool after it, and after charges of that cost.
     pub(super) fn after(self, cost: Credits) -> Pool {
         let Self { mut pool, refused, pauses, more, .. } = self;
@@ -125,7 +128,7 @@ impl Note {
 
 /// What charges are admitted by.
 #[derive(Clone, Copy)]
-pub(super) struct Means {
+pub(super) struct Funds {
     /// The credits that there are.
     pub(super) credits: Credits,
     /// The credits in lanes and expired holds, with which the team pays as well.
@@ -145,7 +148,7 @@ impl Batch {
             admitted: Vec::new(),
             short: Vec::new(),
             note: None,
-            was_pushed_back: false,
+            has_met_conflict: false,
             looks: 0,
             recall: Recall::default(),
             ended_pause: None,
@@ -202,9 +205,9 @@ impl Batch {
     }
 
     /// Admits in order what the means allow, as if each charge were made in turn.
-    pub(super) fn admit(&mut self, means: Means) {
+    pub(super) fn admit(&mut self, funds: Funds) {
         self.admit_all();
-        let Means { credits: mut left, more, mut is_paused, may_pause } = means;
+        let Funds { credits: mut left, more, mut is_paused, may_pause } = funds;
         for index in std::mem::take(&mut self.admitted) {
             let Some(charge) = self.charges.get(index) else { continue };
             let required = charge.spent();
@@ -234,7 +237,7 @@ impl Batch {
         });
         // The first that pauses enrichment says more than one that does not.
         let tells = untold.min_by_key(|(_, pauses, _)| !pauses);
-        self.note = tells.map(|(charge, pauses, missing)| Note {
+        self.note = tells.map(|(charge, pauses, missing)| RefusalNote {
             refused: Refused {
                 at: now,
                 action: charge.action.clone().unwrap_or_default(),
@@ -276,10 +279,10 @@ impl Batch {
     }
 
     /// Answers the admitted charges whose entries are there already.
-    pub(super) fn answer_replays(&mut self, legs: impl Iterator<Item = Leg>) {
+    pub(super) fn answer_replays(&mut self, legs: impl Iterator<Item = LegResult>) {
         let tried = std::mem::take(&mut self.admitted);
         for (index, leg) in tried.into_iter().zip(legs) {
-            if let (Leg::Failed(Some(image)), Some(asked)) = (leg, self.charges.get(index)) {
+            if let (LegResult::Failed(Some(image)), Some(asked)) = (leg, self.charges.get(index)) {
                 let outcome = Outcome::earlier(image, asked).unwrap_or_else(Outcome::Refused);
                 self.set(index, outcome);
             } else {

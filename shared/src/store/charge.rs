@@ -12,14 +12,14 @@ use aws_sdk_dynamodb::types::{
 };
 use serde::de::DeserializeOwned;
 
-use super::access::{put, update};
-use super::batch::{Batch, MAX_AT_ONCE, Means, Note, Write, in_writes};
+use super::batch::{Batch, CHARGES_PER_WRITE_MAX, ChargeGroup, Funds, RefusalNote, grouped};
 use super::count::{count, count_week};
-use super::failure::Leg;
+use super::failure::LegResult;
 use super::hold::StoredHold;
 use super::lane::Block;
 use super::outcome::Outcome;
 use super::recall::MARK_POLL_MAX;
+use super::requests::{put, update};
 use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::hold::{Hold, Status};
@@ -52,7 +52,7 @@ impl Store {
         let mut budget = self.retry_budget();
         let mut outcomes = vec![None; charges.len()];
         let mut written: HashMap<Id, Entry> = HashMap::new();
-        for (number, (mut write, mut places)) in in_writes(charges).into_iter().enumerate() {
+        for (number, (mut write, mut places)) in grouped(charges).into_iter().enumerate() {
             // A key that is repeated in the request needs no further write.
             let repeated = write.split_off_written(&mut places, &written);
             let done = if write.charges.is_empty() {
@@ -60,7 +60,7 @@ impl Store {
             } else if number > 0 && budget.is_exhausted() {
                 write.refused(&Error::Busy)
             } else {
-                self.charge_in_company(team, write.clone(), now, &mut budget).await
+                self.charge_coalesced(team, write.clone(), now, &mut budget).await
             };
             for (asked, outcome) in write.charges.iter().zip(&done) {
                 if let Some(entry) = self.written_entry(asked, outcome).await {
@@ -103,22 +103,22 @@ impl Store {
     }
 
     /// Charges what fits into one write.
-    pub(super) async fn charge_at_once(
+    pub(super) async fn charge_in_one_write(
         &self,
         team: &TeamId,
-        write: Write,
+        write: ChargeGroup,
         now: Time,
         budget: &mut RetryBudget,
     ) -> Vec<Outcome> {
-        let Write { hold, charges } = write;
+        let ChargeGroup { hold, charges } = write;
         if hold.is_none()
-            && let Ok(Some(known)) = self.known_outcomes(team, &charges, now).await
+            && let Ok(Some(known)) = self.cached_refusals(team, &charges, now).await
         {
             return known;
         }
         let mut batch = Batch::of(charges);
         while batch.is_open() {
-            let step = self.step(team, hold.as_ref(), &mut batch, now, budget).await;
+            let step = self.attempt(team, hold.as_ref(), &mut batch, now, budget).await;
             if let Err(error) = step {
                 batch.refuse_open(&error);
             }
@@ -128,7 +128,7 @@ impl Store {
     }
 
     /// Tries to charge all that is admitted, and learns from it if that cannot be.
-    async fn step(
+    async fn attempt(
         &self,
         team: &TeamId,
         hold: Option<&Id>,
@@ -137,9 +137,9 @@ impl Store {
         budget: &mut RetryBudget,
     ) -> Result<(), Error> {
         let present = budget.current_time(now);
-        let pool = self.look_first(team, hold, batch, present).await;
+        let pool = self.read_contended_pool(team, hold, batch, present).await;
         if let Some(pool) = &pool {
-            if let Ok(Some(known)) = Box::pin(self.not_covered(pool, batch, now)).await {
+            if let Ok(Some(known)) = Box::pin(self.refuse_uncovered(pool, batch, now)).await {
                 batch.answer_admitted(known);
                 return Ok(());
             }
@@ -158,20 +158,20 @@ impl Store {
         match self.try_transact(writes, budget).await {
             Ok(None) => {
                 let cost = batch.cost();
-                self.has_paid(team, &payer, cost);
+                self.record_payment(team, &payer, cost);
                 batch.charge_admitted();
                 match batch.note.take() {
-                    Some(note) => self.has_noted(note, cost, now).await,
+                    Some(note) => self.refusal_stored(note, cost, now).await,
                     None => Ok(()),
                 }
             }
-            Ok(Some(legs)) if legs.contains(&Leg::Busy) => {
+            Ok(Some(legs)) if legs.contains(&LegResult::Busy) => {
                 let is_pool = matches!(payer, Payer::Pool(_));
-                batch.was_pushed_back |= is_pool && legs.first() == Some(&Leg::Busy);
+                batch.has_met_conflict |= is_pool && legs.first() == Some(&LegResult::Busy);
                 budget.back_off().await
             }
             Ok(Some(legs)) => {
-                Box::pin(self.learn(team, &payer, batch, legs, now, budget)).await?;
+                Box::pin(self.handle_cancelled(team, &payer, batch, legs, now, budget)).await?;
                 if batch.admitted.is_empty() { Ok(()) } else { budget.check_left() }
             }
             Err(Error::Busy) => budget.back_off().await,
@@ -181,7 +181,7 @@ impl Store {
 
     /// The pool as it is, where it is worth a look before the next try: it has pushed this one back,
     /// or has to give another lane.
-    async fn look_first(
+    async fn read_contended_pool(
         &self,
         team: &TeamId,
         hold: Option<&Id>,
@@ -189,7 +189,7 @@ impl Store {
         now: Time,
     ) -> Option<Pool> {
         let has_lane = || self.lanes.for_cost(team, batch.cost(), now).is_some();
-        if hold.is_some() || has_lane() || !(batch.was_pushed_back || self.lanes.had_one(team)) {
+        if hold.is_some() || has_lane() || !(batch.has_met_conflict || self.lanes.had_one(team)) {
             return None;
         }
         let looked = async {
@@ -207,7 +207,7 @@ impl Store {
 
     /// The outcomes of what is admitted, if the pool covers none of it. Where writes are in each
     /// other's way, a refusal that takes none leaves more room for the others.
-    async fn not_covered(
+    async fn refuse_uncovered(
         &self,
         pool: &Pool,
         batch: &Batch,
@@ -220,9 +220,9 @@ impl Store {
         if !batch.admitted().all(|charge| pool.has_noted(charge, pool.balance.credits)) {
             return Ok(None);
         }
-        self.shortages.remember(pool, now);
+        self.refusals.insert(pool, now);
         let admitted: Vec<Entry> = batch.admitted().cloned().collect();
-        self.known_outcomes(&pool.team, &admitted, now).await
+        self.cached_refusals(&pool.team, &admitted, now).await
     }
 
     /// Who is to pay: a hold, the lane that this process has, or the pool, which may give a lane.
@@ -245,7 +245,7 @@ impl Store {
             return Payer::Lane(lane);
         }
         // A lane takes two legs of the write.
-        let has_room = batch.admitted.len().saturating_add(2) <= MAX_AT_ONCE;
+        let has_room = batch.admitted.len().saturating_add(2) <= CHARGES_PER_WRITE_MAX;
         let pool = pool.filter(|_| has_room);
         Payer::Pool(pool.and_then(|pool| self.lanes.plan(pool, cost, now)))
     }
@@ -260,9 +260,9 @@ impl Store {
         now: Time,
     ) -> Result<Vec<TransactWriteItem>, Error> {
         let paid = match payer {
-            Payer::Hold(hold) => self.capture_from(keys::open_hold(team, hold), batch, now)?,
-            Payer::Lane(lane) => self.charge_to_lane(keys::lane(team, lane), batch, now)?,
-            Payer::Pool(lane) => self.take_from(keys::pool(team), batch, lane.as_ref(), now)?,
+            Payer::Hold(hold) => self.hold_update(keys::open_hold(team, hold), batch, now)?,
+            Payer::Lane(lane) => self.lane_update(keys::lane(team, lane), batch, now)?,
+            Payer::Pool(lane) => self.pool_update(keys::pool(team), batch, lane.as_ref(), now)?,
         };
         let mut writes = vec![update(paid)];
         for entry in batch.admitted() {
@@ -274,7 +274,7 @@ impl Store {
         Ok(writes)
     }
 
-    fn has_paid(&self, team: &TeamId, payer: &Payer, cost: Credits) {
+    fn record_payment(&self, team: &TeamId, payer: &Payer, cost: Credits) {
         match payer {
             Payer::Hold(_) => {}
             Payer::Lane(_) => self.lanes.spent(team, cost),
@@ -283,17 +283,22 @@ impl Store {
                     self.lanes.taken(team, lane);
                 }
                 if !cost.is_zero() {
-                    self.shortages.forget(team);
+                    self.refusals.remove(team);
                 }
             }
         }
     }
 
-    async fn has_noted(&self, note: Note, cost: Credits, now: Time) -> Result<(), Error> {
+    async fn refusal_stored(
+        &self,
+        note: RefusalNote,
+        cost: Credits,
+        now: Time,
+    ) -> Result<(), Error> {
         let pauses = note.pauses;
         let pool = note.after(cost);
         if pool.lanes.is_zero() {
-            self.shortages.remember(&pool, now);
+            self.refusals.insert(&pool, now);
         } else if pauses {
             // No lane is opened while enrichment is paused, and none may go on with it.
             Box::pin(self.return_lanes(&pool.team, now, &self.retry_budget())).await?;
@@ -301,7 +306,7 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn take_from(
+    pub(super) fn pool_update(
         &self,
         pool: keys::Item,
         batch: &Batch,
@@ -348,7 +353,7 @@ impl Store {
             .map_err(Error::internal)
     }
 
-    fn capture_from(&self, hold: keys::Item, batch: &Batch, now: Time) -> Result<Update, Error> {
+    fn hold_update(&self, hold: keys::Item, batch: &Batch, now: Time) -> Result<Update, Error> {
         let mut set = "SET remaining = remaining - :cost".to_owned();
         let mut condition = "remaining >= :cost AND due_at > :now".to_owned();
         let mut capture = count(&batch.usage(), &mut set, Update::builder());
@@ -371,7 +376,7 @@ impl Store {
             .map_err(Error::internal)
     }
 
-    fn charge_to_lane(&self, lane: keys::Item, batch: &Batch, now: Time) -> Result<Update, Error> {
+    fn lane_update(&self, lane: keys::Item, batch: &Batch, now: Time) -> Result<Update, Error> {
         let mut set = "SET remaining = remaining - :cost, captured = captured + :cost".to_owned();
         count(&batch.usage(), &mut set, Update::builder())
             .table_name(&*self.table)
@@ -396,19 +401,19 @@ impl Store {
 
     /// Takes in what a cancelled try told: replays are answered, what is due is done, and what is
     /// not covered is no longer tried.
-    async fn learn(
+    async fn handle_cancelled(
         &self,
         team: &TeamId,
         payer: &Payer,
         batch: &mut Batch,
-        legs: Vec<Leg>,
+        legs: Vec<LegResult>,
         now: Time,
         budget: &mut RetryBudget,
     ) -> Result<(), Error> {
         let mut legs = legs.into_iter();
         let paid = legs.next();
         batch.answer_replays(legs.by_ref());
-        if legs.any(|of_lane| of_lane != Leg::Passed) {
+        if legs.any(|of_lane| of_lane != LegResult::Passed) {
             self.lanes.forget(team);
         }
         if batch.admitted.is_empty() && batch.short.is_empty() {
@@ -416,13 +421,13 @@ impl Store {
         }
         match (payer, paid) {
             // What turned out to be a replay leaves room for what seemed too much before.
-            (_, Some(Leg::Passed | Leg::Busy) | None) => batch.admit_all(),
-            (Payer::Pool(_), Some(Leg::Failed(pool))) => {
+            (_, Some(LegResult::Passed | LegResult::Busy) | None) => batch.admit_all(),
+            (Payer::Pool(_), Some(LegResult::Failed(pool))) => {
                 let pool: Pool = read(pool.ok_or(Error::NotFound("team"))?)?;
                 pool.check_open()?;
                 Box::pin(self.admit(batch, pool, now, budget)).await?;
             }
-            (Payer::Lane(_), Some(Leg::Failed(lane))) => {
+            (Payer::Lane(_), Some(LegResult::Failed(lane))) => {
                 let lane: Option<Hold> = lane.map(read).transpose()?;
                 match lane.filter(|lane| lane.status == Status::Open) {
                     Some(lane) => self.lanes.has_left(team, lane.remaining),
@@ -430,7 +435,7 @@ impl Store {
                 }
                 batch.admit_all();
             }
-            (Payer::Hold(id), Some(Leg::Failed(image))) => {
+            (Payer::Hold(id), Some(LegResult::Failed(image))) => {
                 let stored = image.map(|item| StoredHold::read(team, item)).transpose()?;
                 let hold = match stored {
                     Some(stored) => stored.hold,
@@ -446,7 +451,7 @@ impl Store {
                 let has_ended = batch.has_open_enrichment() && !is_paused;
                 batch.ended_pause = hold.pause.filter(|_| has_ended);
                 let (credits, more) = (hold.remaining, Credits::ZERO);
-                batch.admit(Means { credits, more, is_paused, may_pause: false });
+                batch.admit(Funds { credits, more, is_paused, may_pause: false });
                 batch.short_of_hold();
             }
         }
@@ -475,20 +480,20 @@ impl Store {
         } else {
             pool
         };
-        let mut means = Means {
+        let mut funds = Funds {
             credits: pool.balance.credits,
             more: Credits::ZERO,
             is_paused: pool.is_paused(),
             may_pause: true,
         };
-        batch.admit(means);
+        batch.admit(funds);
         let may_have_more = !pool.lanes.is_zero() || pool.open_holds > 0;
         let mut known = pool.clone();
         if may_have_more && !batch.short.is_empty() {
             known = self.view(&team, now).await?.pool;
             let more = known.balance.credits.above(pool.balance.credits);
-            means.more = more;
-            batch.admit(means);
+            funds.more = more;
+            batch.admit(funds);
             if let Some(missing) = batch.missing_within(more) {
                 if pool.lanes.is_zero() {
                     if self.expire_some(&pool, missing, now, budget).await? {
@@ -506,7 +511,7 @@ impl Store {
         batch.note_short(&pool, more, now);
         batch.tell_of_more(more);
         if !batch.is_open() {
-            self.shortages.remember(&known, now);
+            self.refusals.insert(&known, now);
         }
         Ok(())
     }
@@ -514,7 +519,7 @@ impl Store {
 
 /// Has the pool remember a refusal that holds as long as it has not enough credits.
 fn remember(
-    note: &Note,
+    note: &RefusalNote,
     set: &mut String,
     condition: &mut String,
     update: UpdateBuilder,

@@ -11,7 +11,7 @@ use crate::domain::Error;
 
 /// How one part of a cancelled transaction fared.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Leg {
+pub enum LegResult {
     /// It would have gone through.
     Passed,
     /// Its condition did not hold; the item as it was, or nothing if there was none.
@@ -25,7 +25,7 @@ pub enum Leg {
 /// # Errors
 /// [`Error::Busy`] if the transaction was not even tried, or if its answer got lost;
 /// [`Error::Internal`] if it never can succeed.
-pub fn legs(error: SdkError<TransactWriteItemsError>) -> Result<Vec<Leg>, Error> {
+pub fn legs(error: SdkError<TransactWriteItemsError>) -> Result<Vec<LegResult>, Error> {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
             cancelled.cancellation_reasons().iter().map(leg).collect()
@@ -34,14 +34,14 @@ pub fn legs(error: SdkError<TransactWriteItemsError>) -> Result<Vec<Leg>, Error>
     }
 }
 
-fn leg(reason: &CancellationReason) -> Result<Leg, Error> {
+fn leg(reason: &CancellationReason) -> Result<LegResult, Error> {
     match reason.code() {
-        None | Some("None") => Ok(Leg::Passed),
+        None | Some("None") => Ok(LegResult::Passed),
         Some("ConditionalCheckFailed") => {
-            Ok(Leg::Failed(reason.item().filter(|item| !item.is_empty()).cloned()))
+            Ok(LegResult::Failed(reason.item().filter(|item| !item.is_empty()).cloned()))
         }
         Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => {
-            Ok(Leg::Busy)
+            Ok(LegResult::Busy)
         }
         Some(_) => Err(Error::internal(format!("transaction cancelled: {reason:?}"))),
     }
@@ -69,10 +69,10 @@ mod tests {
 
     #[test]
     fn reasons_are_told_apart() {
-        assert_eq!(leg(&reason("None")).unwrap(), Leg::Passed);
-        assert_eq!(leg(&reason("ConditionalCheckFailed")).unwrap(), Leg::Failed(None));
+        assert_eq!(leg(&reason("None")).unwrap(), LegResult::Passed);
+        assert_eq!(leg(&reason("ConditionalCheckFailed")).unwrap(), LegResult::Failed(None));
         for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
-            assert_eq!(leg(&reason(code)).unwrap(), Leg::Busy, "{code}");
+            assert_eq!(leg(&reason(code)).unwrap(), LegResult::Busy, "{code}");
         }
         assert!(matches!(leg(&reason("ValidationError")), Err(Error::Internal(_))));
     }

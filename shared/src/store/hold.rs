@@ -8,12 +8,12 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::access::{delete, put, update};
 use super::count::{count, count_week};
-use super::failure::{Leg, unmet};
+use super::failure::{LegResult, unmet};
 use super::keys::{self, HOLD_SHARDS, Item};
 use super::outcome::Outcome;
 use super::recall::Recall;
+use super::requests::{delete, put, update};
 use super::retry::RetryBudget;
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{CallerKey, Id, Reference, TeamId, UserId};
@@ -193,10 +193,10 @@ impl Store {
             let legs = self.transact(writes, &mut budget).await?;
             match legs.as_deref() {
                 None => {
-                    self.shortages.forget(&team);
+                    self.refusals.remove(&team);
                     return Ok(Outcome::Charged(entry));
                 }
-                Some([.., Leg::Failed(Some(image))]) => {
+                Some([.., LegResult::Failed(Some(image))]) => {
                     return Outcome::earlier(image.clone(), &entry);
                 }
                 Some(_) => budget.check_left()?,
@@ -360,7 +360,7 @@ impl Store {
             budget.back_off().await?;
             return Ok(0);
         }
-        self.shortages.forget(&pool.team);
+        self.refusals.remove(&pool.team);
         Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
     }
 
@@ -396,12 +396,12 @@ impl Store {
             let legs = self.transact(writes, &mut budget).await?;
             match legs.as_deref() {
                 None => {
-                    self.shortages.forget(team);
+                    self.refusals.remove(team);
                     return Ok((stored.hold.closed(Status::Released), false));
                 }
                 // It was released meanwhile, by this request or by time, unless the key means
                 // something else.
-                Some([.., Leg::Failed(Some(image))]) => {
+                Some([.., LegResult::Failed(Some(image))]) => {
                     is_answer(image.clone(), &entry)?;
                     budget.check_left()?;
                 }

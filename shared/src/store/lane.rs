@@ -21,10 +21,10 @@ use aws_sdk_dynamodb::types::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use super::access::{delete, put, retry_within, update};
 use super::failure::unmet;
 use super::keys::Item;
 use super::recall::MARK_SECONDS;
+use super::requests::{delete, put, retry_within, update};
 use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::hold::{Hold, Status};

@@ -1,12 +1,9 @@
 //! The table: one method per access pattern, its expressions as visible strings.
 
-mod access;
 pub mod account;
 pub mod batch;
-pub mod change;
 pub mod charge;
-pub mod choice;
-mod company;
+mod coalescing;
 pub mod connect;
 mod count;
 pub mod due;
@@ -20,9 +17,12 @@ pub mod outcome;
 pub mod pool;
 pub mod purchase;
 mod recall;
-mod shortage;
+mod refusal_cache;
+mod requests;
+pub mod settings;
 pub mod statement;
 pub mod stream;
+pub mod terms;
 mod top_up;
 
 use std::sync::Arc;
@@ -31,10 +31,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 
 pub use crate::aws::retry;
-use company::Crowds;
+use coalescing::WriteQueues;
 use lane::Lanes;
+use refusal_cache::RefusalCache;
 use retry::RetryBudget;
-use shortage::Shortages;
 
 /// How long an operation tries against contention and throttling before it gives up as busy.
 pub const RETRY_TIME: Duration = Duration::from_secs(5);
@@ -46,8 +46,8 @@ pub struct Store {
     client: Client,
     table: Arc<str>,
     retry_time: Duration,
-    shortages: Shortages,
-    crowds: Crowds,
+    refusals: RefusalCache,
+    queues: WriteQueues,
     lanes: Lanes,
 }
 
@@ -59,8 +59,8 @@ impl Store {
             client,
             table: table.into(),
             retry_time: RETRY_TIME,
-            shortages: Shortages::default(),
-            crowds: Crowds::default(),
+            refusals: RefusalCache::default(),
+            queues: WriteQueues::default(),
             lanes: Lanes::default(),
         }
     }

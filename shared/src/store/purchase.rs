@@ -6,10 +6,10 @@
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 
-use super::access::{put, update};
 use super::expression::Expression;
-use super::failure::Leg;
+use super::failure::LegResult;
 use super::outcome::Outcome;
+use super::requests::{put, update};
 use super::{Store, keys};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;
@@ -46,7 +46,7 @@ impl Store {
         writes.extend(self.record(purchase)?);
         match self.transact(writes, &mut self.retry_budget()).await?.as_deref() {
             None => Ok((purchase.clone(), false)),
-            Some([.., Leg::Failed(Some(image))]) => {
+            Some([.., LegResult::Failed(Some(image))]) => {
                 match Outcome::earlier(image.clone(), &order)? {
                     Outcome::Refused(error) => Err(error),
                     Outcome::Charged(_) | Outcome::Replayed(_) => {
@@ -54,7 +54,7 @@ impl Store {
                     }
                 }
             }
-            Some([Leg::Failed(Some(pool)), ..]) => {
+            Some([LegResult::Failed(Some(pool)), ..]) => {
                 let pool: Pool = serde_dynamo::from_item(pool.clone()).map_err(Error::internal)?;
                 pool.check_open()?;
                 check_room(pool.balance.credits)?;
@@ -111,8 +111,8 @@ impl Store {
         let mut budget = self.retry_budget().with_short_pauses();
         loop {
             match self.transact(writes.clone(), &mut budget).await?.as_deref() {
-                None | Some([_, Leg::Failed(_), _]) => {
-                    self.shortages.forget(team);
+                None | Some([_, LegResult::Failed(_), _]) => {
+                    self.refusals.remove(team);
                     return self.purchase(team, &purchase.id).await;
                 }
                 // The cycle is over: what is bought now counts in the next one.
@@ -159,10 +159,10 @@ impl Store {
         loop {
             match self.transact(writes.clone(), &mut budget).await?.as_deref() {
                 None => {
-                    self.shortages.forget(team);
+                    self.refusals.remove(team);
                     return Ok(Outcome::Charged(gift));
                 }
-                Some([_, Leg::Failed(Some(image))]) => {
+                Some([_, LegResult::Failed(Some(image))]) => {
                     return Outcome::earlier(image.clone(), &gift);
                 }
                 Some(_) => match self.pool(team, now).await {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::access::retry_within;
 use super::failure::unmet;
+use super::requests::retry_within;
 use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::Error;

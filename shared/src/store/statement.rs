@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::access::put;
+use super::requests::put;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::TeamId;

@@ -4,8 +4,8 @@
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Update};
 
-use super::access::update;
 use super::failure::unmet;
+use super::requests::update;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use engine::TABLE;
 use shared::domain::ledger::entry::Entry;
-use shared::store::failure::{Leg, legs};
+use shared::store::failure::{LegResult, legs};
 use shared::store::keys;
 use shared::store::retry::RetryBudget;
 
@@ -52,8 +52,8 @@ pub async fn one_transaction(client: &Client, entry: &Entry) -> bool {
             .unwrap();
         let Err(error) = transact(client, pool, entry).await else { return true };
         match legs(error).unwrap_or_default().first() {
-            Some(Leg::Failed(_)) => return false,
-            Some(Leg::Passed | Leg::Busy) | None => budget.back_off().await.unwrap(),
+            Some(LegResult::Failed(_)) => return false,
+            Some(LegResult::Passed | LegResult::Busy) | None => budget.back_off().await.unwrap(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Events for other systems. What they follow from is in [`crate::domain::record`].
+//! Events for other systems. [`mod@derive`] makes them from the changes of items.
 
 pub mod derive;
 

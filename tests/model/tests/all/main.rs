@@ -13,7 +13,7 @@
 mod architecture;
 mod bounds;
 mod busy_team;
-mod company;
+mod coalescing;
 mod concurrency;
 mod cost;
 mod domain;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use shared::domain::ids::CallerKey;
-use shared::store::batch::MAX_AT_ONCE;
+use shared::store::batch::CHARGES_PER_WRITE_MAX;
 
 use crate::reference::Day;
 
@@ -346,7 +346,7 @@ pub fn year() -> impl Strategy<Value = Year> {
 fn in_one_write(mut charges: Vec<Charge>) -> Vec<Charge> {
     let mut keys = HashSet::new();
     charges.retain(|charge| keys.insert(charge.key));
-    charges.truncate(MAX_AT_ONCE);
+    charges.truncate(CHARGES_PER_WRITE_MAX);
     charges
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::Store;
-use super::batch::{MAX_AT_ONCE, Write};
+use super::batch::{CHARGES_PER_WRITE_MAX, ChargeGroup};
 use super::outcome::Outcome;
 use super::retry::RetryBudget;
 use crate::domain::Error;
@@ -21,99 +21,99 @@ type Payer = (TeamId, Option<Id>);
 
 /// The crowds of a process, one for each payer that somebody charges right now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Crowds(Arc<Mutex<HashMap<Payer, Arc<Crowd>>>>);
+pub(super) struct WriteQueues(Arc<Mutex<HashMap<Payer, Arc<WriteQueue>>>>);
 
 #[derive(Debug, Default)]
-struct Crowd {
-    waiting: Mutex<VecDeque<Waiting>>,
+struct WriteQueue {
+    waiting: Mutex<VecDeque<QueuedWrite>>,
     turn: tokio::sync::Mutex<()>,
 }
 
 /// A caller who waits for a turn, of whoever it is.
 #[derive(Debug)]
-struct Waiting {
-    write: Write,
+struct QueuedWrite {
+    write: ChargeGroup,
     now: Time,
     answer: oneshot::Sender<Vec<Outcome>>,
 }
 
-impl Crowds {
-    fn join(&self, payer: Payer) -> Member<'_> {
-        let mut crowds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let crowd = Arc::clone(crowds.entry(payer.clone()).or_default());
-        Member { crowds: self, payer, crowd }
+impl WriteQueues {
+    fn join(&self, payer: Payer) -> QueueGuard<'_> {
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = Arc::clone(queues.entry(payer.clone()).or_default());
+        QueueGuard { queues: self, payer, queue }
     }
 }
 
 /// Somebody in a crowd. The last one to leave it takes it along.
-struct Member<'a> {
-    crowds: &'a Crowds,
+struct QueueGuard<'a> {
+    queues: &'a WriteQueues,
     payer: Payer,
-    crowd: Arc<Crowd>,
+    queue: Arc<WriteQueue>,
 }
 
-impl Drop for Member<'_> {
+impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
-        let mut crowds = self.crowds.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The map's own and this one.
-        if Arc::strong_count(&self.crowd) <= 2 {
-            crowds.remove(&self.payer);
+        if Arc::strong_count(&self.queue) <= 2 {
+            queues.remove(&self.payer);
         }
     }
 }
 
-impl Crowd {
-    fn wait(&self, waiting: Waiting) {
+impl WriteQueue {
+    fn wait(&self, waiting: QueuedWrite) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(waiting);
     }
 
     /// Those who are next, in their order, as far as they fit into one write: so many charges, and
     /// no entry twice. Whoever has gone away meanwhile is left out.
-    fn next_party(&self) -> Vec<Waiting> {
+    fn next_group(&self) -> Vec<QueuedWrite> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut party, mut size, mut ids) = (Vec::new(), 0_usize, HashSet::new());
+        let (mut group, mut size, mut ids) = (Vec::new(), 0_usize, HashSet::new());
         while let Some(next) = waiting.pop_front() {
             if next.answer.is_closed() {
                 continue;
             }
             size = size.saturating_add(next.write.charges.len());
-            let fits = size <= MAX_AT_ONCE
+            let fits = size <= CHARGES_PER_WRITE_MAX
                 && next.write.charges.iter().all(|charge| ids.insert(charge.id.clone()));
             if !fits {
                 waiting.push_front(next);
                 break;
             }
-            party.push(next);
+            group.push(next);
         }
-        party
+        group
     }
 }
 
 impl Store {
     /// Charges what fits into one write, together with whoever else charges the same payer now.
-    pub(super) async fn charge_in_company(
+    pub(super) async fn charge_coalesced(
         &self,
         team: &TeamId,
-        write: Write,
+        write: ChargeGroup,
         now: Time,
         budget: &mut RetryBudget,
     ) -> Vec<Outcome> {
-        let member = self.crowds.join((team.clone(), write.hold.clone()));
-        let crowd = &member.crowd;
+        let guard = self.queues.join((team.clone(), write.hold.clone()));
+        let queue = &guard.queue;
         let own_time = budget.clone();
         loop {
-            let mut has_led = false;
+            let mut has_written = false;
             let (answer, mut answered) = oneshot::channel();
-            crowd.wait(Waiting { write: write.clone(), now, answer });
+            queue.wait(QueuedWrite { write: write.clone(), now, answer });
             let answered = own_time.timeout(async {
                 loop {
                     tokio::select! {
                         biased;
                         answered = &mut answered => break answered,
-                        _turn = crowd.turn.lock() => {
-                            has_led = true;
-                            let party = crowd.next_party();
-                            Box::pin(self.charge_party(team, party, budget)).await;
+                        _turn = queue.turn.lock() => {
+                            has_written = true;
+                            let group = queue.next_group();
+                            Box::pin(self.charge_group(team, group, budget)).await;
                         }
                     }
                 }
@@ -121,7 +121,7 @@ impl Store {
             match answered.await {
                 Err(error) => return write.refused(&error),
                 // The one who wrote for us has run out of time, and we have not.
-                Ok(Ok(outcomes)) if outcomes.iter().all(is_busy) && !has_led => {}
+                Ok(Ok(outcomes)) if outcomes.iter().all(is_busy) && !has_written => {}
                 Ok(Ok(outcomes)) => return outcomes,
                 // Without an answer, the one who wrote for us has gone away in the middle of it.
                 // What came of it is found when it is tried once more.
@@ -130,13 +130,14 @@ impl Store {
         }
     }
 
-    async fn charge_party(&self, team: &TeamId, party: Vec<Waiting>, budget: &mut RetryBudget) {
-        let Some(now) = party.iter().map(|waiting| waiting.now).max() else { return };
-        let hold = party.first().and_then(|waiting| waiting.write.hold.clone());
-        let charges = party.iter().flat_map(|waiting| waiting.write.charges.clone()).collect();
-        let outcomes = self.charge_at_once(team, Write { hold, charges }, now, budget).await;
+    async fn charge_group(&self, team: &TeamId, group: Vec<QueuedWrite>, budget: &mut RetryBudget) {
+        let Some(now) = group.iter().map(|waiting| waiting.now).max() else { return };
+        let hold = group.first().and_then(|waiting| waiting.write.hold.clone());
+        let charges = group.iter().flat_map(|waiting| waiting.write.charges.clone()).collect();
+        let outcomes =
+            self.charge_in_one_write(team, ChargeGroup { hold, charges }, now, budget).await;
         let mut outcomes = outcomes.into_iter();
-        for waiting in party {
+        for waiting in group {
             let own = outcomes.by_ref().take(waiting.write.charges.len()).collect();
             // Who has gone away meanwhile needs no answer.
             let _ = waiting.answer.send(own);

@@ -18,23 +18,23 @@ use crate::domain::{Credits, Error};
 
 /// So long a pool is taken to be as it was seen. Credits that another process adds, or that an
 /// expired hold gives back, are noticed after it at the latest.
-const FRESH: Duration = Duration::from_millis(500);
+const BALANCE_FRESH_FOR: Duration = Duration::from_millis(500);
 
 /// So long a pool is looked at before anything is written for it.
-const KNOWN: Duration = Duration::from_secs(30);
+const CACHED_FOR: Duration = Duration::from_secs(30);
 
 /// The most pools that are remembered.
-const MOST: usize = 10_000;
+const CACHED_TEAMS_MAX: usize = 10_000;
 
 /// How many entries are looked for at a time.
-const AT_ONCE: usize = 16;
+const LOOKUPS_MAX: usize = 16;
 
 /// The pools that could not pay lately.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shortages(Arc<Mutex<HashMap<TeamId, Shortage>>>);
+pub(super) struct RefusalCache(Arc<Mutex<HashMap<TeamId, CachedPool>>>);
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shortage {
+pub(super) struct CachedPool {
     balance: Credits,
     is_paused: bool,
     is_noted: bool,
@@ -43,7 +43,7 @@ pub(super) struct Shortage {
     seen_at: Time,
 }
 
-impl Shortage {
+impl CachedPool {
     /// Why a charge is refused, as far as that is known.
     fn refusal(&self, charge: &Entry) -> Option<Error> {
         let (balance, required) = (self.balance, charge.spent());
@@ -65,10 +65,10 @@ impl Shortage {
     }
 }
 
-impl Shortages {
+impl RefusalCache {
     /// Remembers a pool that could not pay, with no lane open.
-    pub(super) fn remember(&self, pool: &Pool, now: Time) -> Shortage {
-        let shortage = Shortage {
+    pub(super) fn insert(&self, pool: &Pool, now: Time) -> CachedPool {
+        let cached = CachedPool {
             balance: pool.balance.credits,
             is_paused: pool.is_paused(),
             is_noted: pool.refused.is_some(),
@@ -77,26 +77,26 @@ impl Shortages {
             seen_at: now,
         };
         self.with(|pools| {
-            if pools.len() >= MOST {
+            if pools.len() >= CACHED_TEAMS_MAX {
                 pools.clear();
             }
-            pools.insert(pool.team.clone(), shortage);
+            pools.insert(pool.team.clone(), cached);
         });
-        shortage
+        cached
     }
 
     /// Forgets a pool that is no longer as it was seen.
-    pub(super) fn forget(&self, team: &TeamId) {
+    pub(super) fn remove(&self, team: &TeamId) {
         self.with(|pools| pools.remove(team));
     }
 
-    fn of(&self, team: &TeamId, now: Time) -> Option<Shortage> {
-        self.with(|pools| pools.get(team).copied()).filter(|shortage| {
-            shortage.age(now) < KNOWN && shortage.due_at.is_none_or(|due| due > now)
+    fn get(&self, team: &TeamId, now: Time) -> Option<CachedPool> {
+        self.with(|pools| pools.get(team).copied()).filter(|cached| {
+            cached.age(now) < CACHED_FOR && cached.due_at.is_none_or(|due| due > now)
         })
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<TeamId, Shortage>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<TeamId, CachedPool>) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -107,38 +107,38 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(super) async fn known_outcomes(
+    pub(super) async fn cached_refusals(
         &self,
         team: &TeamId,
         charges: &[Entry],
         now: Time,
     ) -> Result<Option<Vec<Outcome>>, Error> {
-        let Some(mut shortage) = self.shortages.of(team, now) else { return Ok(None) };
+        let Some(mut cached) = self.refusals.get(team, now) else { return Ok(None) };
         let all_refused =
-            |shortage: &Shortage| charges.iter().all(|charge| shortage.refusal(charge).is_some());
-        if !all_refused(&shortage) {
+            |cached: &CachedPool| charges.iter().all(|charge| cached.refusal(charge).is_some());
+        if !all_refused(&cached) {
             return Ok(None);
         }
-        if shortage.age(now) >= FRESH {
+        if cached.age(now) >= BALANCE_FRESH_FOR {
             let pool = self.view(team, now).await?.pool;
             if pool.check_open().is_err() {
-                self.shortages.forget(team);
+                self.refusals.remove(team);
                 return Ok(None);
             }
-            shortage = self.shortages.remember(&pool, now);
-            if !all_refused(&shortage) {
+            cached = self.refusals.insert(&pool, now);
+            if !all_refused(&cached) {
                 return Ok(None);
             }
         }
         let outcomes = stream::iter(charges.to_vec())
-            .map(async |asked| self.known_outcome(asked, &shortage).await);
-        outcomes.buffered(AT_ONCE).try_collect().await.map(Some)
+            .map(async |asked| self.cached_refusal(asked, &cached).await);
+        outcomes.buffered(LOOKUPS_MAX).try_collect().await.map(Some)
     }
 
-    async fn known_outcome(&self, asked: Entry, shortage: &Shortage) -> Result<Outcome, Error> {
+    async fn cached_refusal(&self, asked: Entry, cached: &CachedPool) -> Result<Outcome, Error> {
         let refused = || {
             let lost = || Error::internal("a charge is not refused");
-            Outcome::Refused(shortage.refusal(&asked).unwrap_or_else(lost))
+            Outcome::Refused(cached.refusal(&asked).unwrap_or_else(lost))
         };
         match self.get(keys::entry(&asked)).await? {
             Some(image) => Outcome::earlier(image, &asked),

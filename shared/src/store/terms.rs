@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 
-use super::access::{put, update};
 use super::expression::Expression;
 use super::pool::Upkeep;
 use super::recall::{MARK_POLL_MAX, Recall};
+use super::requests::{put, update};
 use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::Error;
@@ -90,7 +90,7 @@ impl Store {
             return Ok(false);
         }
         let cancelled = self.transact(self.change_writes(seen, change)?, budget).await?;
-        self.shortages.forget(&seen.team);
+        self.refusals.remove(&seen.team);
         Ok(cancelled.is_none())
     }
 

@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
 
-use super::access::retry_within;
 use super::failure::unmet;
+use super::requests::retry_within;
 use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
@@ -74,7 +74,7 @@ impl Store {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             pool.check_open()?;
         }
-        self.shortages.forget(team);
+        self.refusals.remove(team);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use serde::Serialize;
 
 use super::Store;
-use super::failure::{Leg, failure, legs};
+use super::failure::{LegResult, failure, legs};
 use super::keys::{Item, text};
 use super::retry::RetryBudget;
 use crate::domain::Error;
@@ -100,11 +100,11 @@ impl Store {
         &self,
         writes: Vec<TransactWriteItem>,
         budget: &mut RetryBudget,
-    ) -> Result<Option<Vec<Leg>>, Error> {
+    ) -> Result<Option<Vec<LegResult>>, Error> {
         loop {
             match self.try_transact(writes.clone(), budget).await {
                 Err(Error::Busy) => budget.back_off().await?,
-                Ok(Some(legs)) if legs.contains(&Leg::Busy) => budget.back_off().await?,
+                Ok(Some(legs)) if legs.contains(&LegResult::Busy) => budget.back_off().await?,
                 fared => return fared,
             }
         }
@@ -118,7 +118,7 @@ impl Store {
         &self,
         writes: Vec<TransactWriteItem>,
         budget: &RetryBudget,
-    ) -> Result<Option<Vec<Leg>>, Error> {
+    ) -> Result<Option<Vec<LegResult>>, Error> {
         let call = self.client.transact_write_items().set_transact_items(Some(writes)).send();
         let answer = budget.timeout(call).await?;
         answer.map_or_else(|error| legs(error).map(Some), |_| Ok(None))
