@@ -220,7 +220,7 @@ pub fn functions(till: &Till) -> Router {
         .merge(purchase::routes(till.clone()))
         .merge(balance::routes(app.clone(), limits.clone()))
         .merge(hold::routes(app.clone()))
-        .merge(subscription::routes(app.clone(), limits.clone()))
+        .merge(team::routes(app.clone(), limits.clone()))
 }
 
 async fn run_schedule(app: App) {

@@ -159,7 +159,7 @@ impl Year {
         }
         let message = json!({ "detail-type": format!("subscription.{what}"), "detail": detail });
         let message = message.to_string();
-        let taken_in = subscription::take_in(&self.app, message.as_bytes());
+        let taken_in = team::take_in(&self.app, message.as_bytes());
         Box::pin(taken_in).await.map(drop)
     }
 

@@ -30,7 +30,7 @@ async fn http(app: &App, name: &str) -> (u64, Value) {
     let answer = match name {
         "hold" | "hold-release" => hold::handle(app, event).await,
         "balance" | "estimate" | "history" | "prices" => balance::handle(app, &limits, event).await,
-        _ => subscription::handle(app, &limits, event).await,
+        _ => team::handle(app, &limits, event).await,
     };
     unpacked(&serde_json::from_str(answer.unwrap().get()).unwrap())
 }
@@ -52,10 +52,10 @@ async fn to_purchase(app: &App, name: &str) -> Value {
     serde_json::from_str(purchase::handle(&till, event).await.unwrap().get()).unwrap()
 }
 
-async fn to_subscription(app: &App, name: &str) -> Value {
+async fn to_team(app: &App, name: &str) -> Value {
     let payload = RawValue::from_string(event(name)).unwrap();
     let event = LambdaEvent::new(payload, Context::default());
-    let answer = subscription::handle(app, &PurchaseLimits::default(), event).await.unwrap();
+    let answer = team::handle(app, &PurchaseLimits::default(), event).await.unwrap();
     serde_json::from_str(answer.get()).unwrap()
 }
 
@@ -92,7 +92,7 @@ async fn every_sample_event_is_answered() {
     assert_eq!((status, &body["type"]), (402, &json!("/problems/payment-failed")));
     let not_wanted = json!({ "purchase": null });
     assert_eq!(to_purchase(app, "top-up-due").await, not_wanted, "the demo team has chosen none");
-    let (status, body) = unpacked(&to_subscription(app, "subscription").await);
+    let (status, body) = unpacked(&to_team(app, "subscription").await);
     assert_eq!((status, &body["seats"]), (200, &json!(2)));
     let (status, body) = http(app, "gift").await;
     assert_eq!((status, &body["gift"]["credits"]), (201, &json!(100)));
@@ -100,9 +100,9 @@ async fn every_sample_event_is_answered() {
     assert_eq!((status, &body["cancelled"]), (200, &json!(true)));
     let (status, body) = http(app, "monitored-account").await;
     assert_eq!((status, &body["account"]["next_bill"]), (200, &json!("2027-02-28")));
-    let told = to_subscription(app, "subscription-changed").await;
+    let told = to_team(app, "subscription-changed").await;
     assert_eq!(told["subscription"]["seats"], 3);
-    let told = to_subscription(app, "subscription-cancelled").await;
+    let told = to_team(app, "subscription-cancelled").await;
     assert_eq!(told["subscription"]["cancelled"], true);
 
     let batch = serde_json::from_str(&event("relay")).unwrap();
@@ -117,7 +117,7 @@ async fn every_sample_event_is_answered() {
         refill::handle(app, LambdaEvent::new(schedule, Context::default())).await.unwrap();
     assert_eq!((summary.turned, summary.billed, summary.failed), (1, 1, 0));
     assert_eq!(api.split("demo").await, (0, 50));
-    assert_eq!(to_subscription(app, "account-closed").await["account"], "closed");
+    assert_eq!(to_team(app, "account-closed").await["account"], "closed");
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl Api {
             }
             "balance" => balance::handle(app, &limits, event).await,
             "hold" => hold::handle(app, event).await,
-            "subscription" => subscription::handle(app, &limits, event).await,
+            "team" => team::handle(app, &limits, event).await,
             other => panic!("{other} is no function of the API"),
         };
         let answer = answer.map_err(|error| error.to_string())?;
@@ -127,9 +127,9 @@ async fn a_decoded_path_means_what_was_sent() {
     let before = (api.balance("t").await, api.balance("t_1").await);
     for sign in ["#", "?", "/", "%", "%23", "#x", "?x"] {
         for (function, method, path, token) in [
-            ("subscription", Method::DELETE, format!("/teams/t_1{sign}x/subscription"), billing()),
-            ("subscription", Method::DELETE, format!("/teams/t_1{sign}x"), billing()),
-            ("subscription", Method::GET, format!("/teams/t{sign}x/settings"), admin("t")),
+            ("team", Method::DELETE, format!("/teams/t_1{sign}x/subscription"), billing()),
+            ("team", Method::DELETE, format!("/teams/t_1{sign}x"), billing()),
+            ("team", Method::GET, format!("/teams/t{sign}x/settings"), admin("t")),
             ("balance", Method::GET, format!("/teams/t{sign}x/credits"), member("t")),
             ("balance", Method::GET, format!("/teams/t/credits{sign}x"), member("t")),
             ("charge", Method::POST, format!("/teams/t{sign}x/charges"), member("t")),
@@ -163,11 +163,11 @@ async fn a_dot_segment_stays_in_the_path() {
     api.team_with("t", 1_000).await;
     let before = (api.balance("settings").await, api.balance("t").await);
     for (function, method, path, token, status) in [
-        ("subscription", Method::DELETE, "/teams/./settings", billing(), 405),
-        ("subscription", Method::DELETE, "/teams/../teams/settings", billing(), 404),
-        ("subscription", Method::GET, "/teams/./settings", admin("t"), 400),
-        ("subscription", Method::PUT, "/teams/t/monitored-accounts/..", admin("t"), 400),
-        ("subscription", Method::PUT, "/teams/t/monitored-accounts/.", admin("t"), 400),
+        ("team", Method::DELETE, "/teams/./settings", billing(), 405),
+        ("team", Method::DELETE, "/teams/../teams/settings", billing(), 404),
+        ("team", Method::GET, "/teams/./settings", admin("t"), 400),
+        ("team", Method::PUT, "/teams/t/monitored-accounts/..", admin("t"), 400),
+        ("team", Method::PUT, "/teams/t/monitored-accounts/.", admin("t"), 400),
         ("balance", Method::GET, "/teams/x/../t/credits", member("t"), 404),
         ("balance", Method::GET, "/teams/./credits", member("t"), 400),
         ("hold", Method::POST, "/teams/t/holds/./release", member("t"), 400),
@@ -205,7 +205,7 @@ async fn an_odd_event_is_answered() {
     for odd in [json!({}), json!({ "http": 1 }), json!([])] {
         let mut event = event();
         event.0["requestContext"] = odd;
-        for function in ["charge", "balance", "hold", "purchase", "subscription"] {
+        for function in ["charge", "balance", "hold", "purchase", "team"] {
             let refused = api.request(function, &event).await;
             refused.problem(400, "/problems/invalid-request");
         }
@@ -221,7 +221,7 @@ async fn every_function_strips_the_stage() {
         ("balance", "/prod/teams/t/credits", member("t")),
         ("charge", "/prod/teams/t/charges", member("t")),
         ("hold", "/prod/teams/t/holds/h_1", member("t")),
-        ("subscription", "/prod/teams/t/settings", member("t")),
+        ("team", "/prod/teams/t/settings", member("t")),
         ("purchase", "/prod/teams/t/purchases/p_1", member("t")),
     ] {
         let mut event = Event::new(&Method::GET, path, Some(&token));

@@ -387,9 +387,9 @@ fn a_random_request_is_answered_and_changes_nothing_if_it_is_refused() {
 const MESSAGES: [(&str, &str); 6] = [
     ("charge", include_str!("../../../../events/charge-direct.json")),
     ("charge", include_str!("../../../../events/charge-queued.json")),
-    ("subscription", include_str!("../../../../events/subscription-changed.json")),
-    ("subscription", include_str!("../../../../events/subscription-cancelled.json")),
-    ("subscription", include_str!("../../../../events/account-closed.json")),
+    ("team", include_str!("../../../../events/subscription-changed.json")),
+    ("team", include_str!("../../../../events/subscription-cancelled.json")),
+    ("team", include_str!("../../../../events/account-closed.json")),
     ("purchase", include_str!("../../../../events/top-up-due.json")),
 ];
 

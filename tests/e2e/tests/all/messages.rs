@@ -14,7 +14,7 @@ async fn tell(app: &App, kind: &str, detail: &Value) -> Result<Value, Value> {
         "time": "2027-01-31T10:00:00Z", "region": "eu-west-1", "resources": [], "detail": detail,
     });
     let payload = serde_json::value::to_raw_value(&event).unwrap();
-    let answer = subscription::handle(
+    let answer = team::handle(
         app,
         &PurchaseLimits::default(),
         LambdaEvent::new(payload, Context::default()),

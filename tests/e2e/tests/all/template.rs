@@ -47,7 +47,7 @@ fn router(function: &str, app: App) -> Router {
         "purchase" => purchase::routes(till(app, limits)),
         "balance" => balance::routes(app, limits),
         "hold" => hold::routes(app),
-        "subscription" => subscription::routes(app, PurchaseLimits::default()),
+        "team" => team::routes(app, PurchaseLimits::default()),
         other => panic!("{other} has routes that no test knows"),
     })
 }
@@ -105,8 +105,7 @@ fn the_stack_limits_its_load_by_parameters() {
     let queued = &properties("Charge")["Events"]["Queued"]["Properties"];
     assert_eq!(queued["ScalingConfig"]["MaximumConcurrency"], parameter("QueueConcurrency"));
     let background = ["Refill", "Relay"].map(|name| (name, "BackgroundConcurrency"));
-    let of_api =
-        ["Purchase", "Balance", "Hold", "Subscription"].map(|name| (name, "ReservedConcurrency"));
+    let of_api = ["Purchase", "Balance", "Hold", "Team"].map(|name| (name, "ReservedConcurrency"));
     let charge = ("Charge", "ChargeConcurrency");
     for (function, name) in background.into_iter().chain(of_api).chain([charge]) {
         let none = parameter("AWS::NoValue");
@@ -164,7 +163,7 @@ fn no_function_may_change_the_ledger() {
 /// A message of the billing system can change subscriptions, so it must come from where it is expected.
 #[test]
 fn messages_come_from_the_billing_systems_bus_and_account() {
-    let told = properties("Subscription")["Events"]["Told"]["Properties"].take();
+    let told = properties("Team")["Events"]["Told"]["Properties"].take();
     let parameter = |name: &str| json!({ "!Ref": name });
     assert_eq!(told["EventBusName"], parameter("BillingBus"));
     let own = parameter("AWS::AccountId");

@@ -32,15 +32,12 @@ fn cancelled(version: u64) -> Vec<u8> {
 /// Delivers a message until it is taken in, each time by another process that may die.
 async fn deliver(world: &World, message: &[u8], skews: [i64; 2], polls: u32) {
     let first = process(world, skews[0]);
-    if dies_at(polls, Box::pin(subscription::take_in(&first, message)))
-        .await
-        .is_some_and(|it| it.is_ok())
-    {
+    if dies_at(polls, Box::pin(team::take_in(&first, message))).await.is_some_and(|it| it.is_ok()) {
         return;
     }
     for _ in 0..20 {
         let next = process(world, skews[1]);
-        if Box::pin(subscription::take_in(&next, message)).await.is_ok() {
+        if Box::pin(team::take_in(&next, message)).await.is_ok() {
             return;
         }
         sleep(Duration::from_millis(200)).await;
@@ -61,16 +58,14 @@ fn a_cancellation_after_a_plan_change_that_died_cancels_the_new_plan() {
     for polls in 1.. {
         let came_to_its_end = physics::run(3, Nature::CALM, now(), async |world| {
             let start = process(&world, 0);
-            Box::pin(subscription::take_in(&start, &changed(4, "multichannel_expert", 1)))
-                .await
-                .unwrap();
+            Box::pin(team::take_in(&start, &changed(4, "multichannel_expert", 1))).await.unwrap();
             let dying = process(&world, 0);
             let message = changed(5, "enterprise", 1);
-            let change = Box::pin(subscription::take_in(&dying, &message));
+            let change = Box::pin(team::take_in(&dying, &message));
             let came_to_its_end = dies_at(polls, change).await.is_some();
             let late = process(&world, -200);
-            Box::pin(subscription::take_in(&late, &cancelled(6))).await.unwrap();
-            Box::pin(subscription::take_in(&late, &message)).await.unwrap();
+            Box::pin(team::take_in(&late, &cancelled(6))).await.unwrap();
+            Box::pin(team::take_in(&late, &message)).await.unwrap();
             let subscription = stored(&world).await.terms.subscription.unwrap();
             assert!(
                 subscription.cancelled || subscription.plan == "enterprise",
@@ -97,9 +92,7 @@ fn the_newest_messages_count_whoever_takes_them_in() {
         physics::run(seed, Nature::CALM, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);
             let start = process(&world, 0);
-            Box::pin(subscription::take_in(&start, &changed(1, "multichannel_expert", 1)))
-                .await
-                .unwrap();
+            Box::pin(team::take_in(&start, &changed(1, "multichannel_expert", 1))).await.unwrap();
             world.turn(nature);
             let messages =
                 [changed(5, "enterprise", 1), cancelled(6), changed(4, "multichannel_expert", 3)];

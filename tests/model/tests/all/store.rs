@@ -117,7 +117,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         Operation::Tell { version, told } => {
             let app = App::new(store.clone(), Clock::new(move || now));
             let message = message(team, *version, told, now);
-            vec![done(subscription::take_in(&app, message.as_bytes())).await]
+            vec![done(team::take_in(&app, message.as_bytes())).await]
         }
         Operation::Choose { low, top_up } => {
             vec![done(store.set(team, &settings(*low, *top_up), now)).await]

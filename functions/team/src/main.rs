@@ -1,4 +1,4 @@
-//! The Lambda function `subscription`.
+//! The Lambda function `team`.
 
 use lambda_http::{Error, lambda_runtime, service_fn, tracing};
 use shared::http::App;
@@ -8,6 +8,6 @@ use shared::http::app::purchase_limits;
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let (app, limits) = (App::from_env()?, purchase_limits()?);
-    let handle = service_fn(|event| subscription::handle(&app, &limits, event));
+    let handle = service_fn(|event| team::handle(&app, &limits, event));
     Box::pin(lambda_runtime::run(handle)).await
 }
