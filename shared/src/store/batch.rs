@@ -1,4 +1,4 @@
-//! Charges on their way through one write.
+//! The charges of one write, and their outcomes so far.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use crate::domain::pool::usage::Usage;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
-/// The most charges of one transaction, which has a leg for the pool besides.
+/// The most charges of one transaction: 100 legs without that of the payer.
 pub const CHARGES_PER_WRITE_MAX: usize = 99;
 
-/// Charges that are made in one write: all to the pool, or all to one hold.
+/// Charges of one write: all to the pool, or all to one hold.
 #[derive(Clone, Debug)]
 pub(super) struct ChargeGroup {
     pub(super) hold: Option<Id>,
@@ -44,15 +44,14 @@ impl ChargeGroup {
         repeated
     }
 
-    /// The outcomes if none of it is even tried.
+    /// The outcomes if nothing is attempted.
     pub(super) fn refused(&self, error: &Error) -> Vec<Outcome> {
         vec![Outcome::Refused(error.clone()); self.charges.len()]
     }
 }
 
-/// Cuts charges into writes, each with the places of its charges: those of one payer in their order,
-/// at most [`CHARGES_PER_WRITE_MAX`] in one. Payers do not mind each other; but an entry that comes again comes
-/// in a later write, so that it meets the one of its first charge.
+/// Groups charges into writes, each with the places of its charges in the request: those of one payer in their
+/// order, at most [`CHARGES_PER_WRITE_MAX`] each. An entry that is repeated is in a later write.
 pub(super) fn grouped(charges: Vec<Entry>) -> Vec<(ChargeGroup, Vec<usize>)> {
     let mut writes: Vec<(ChargeGroup, Vec<usize>)> = Vec::new();
     let mut write_of_entry = HashMap::new();
@@ -78,44 +77,43 @@ pub(super) fn grouped(charges: Vec<Entry>) -> Vec<(ChargeGroup, Vec<usize>)> {
     writes
 }
 
-/// Charges on their way through one write.
+/// The charges of one write and their outcomes.
 pub(super) struct Batch {
     charges: Vec<Entry>,
     outcomes: Vec<Option<Outcome>>,
-    /// The charges that the next try is for.
+    /// The charges of the next attempt.
     pub(super) admitted: Vec<usize>,
-    /// The refusals that hold if that try goes through.
+    /// The refusals that are final if that attempt succeeds.
     pub(super) short: Vec<(usize, Error)>,
-    /// What the pool has to remember of them, in the same write.
+    /// The refusal that the pool stores in the same write.
     pub(super) note: Option<RefusalNote>,
-    /// Whether another write of the pool was in the way.
+    /// Whether a write of the pool met a conflict.
     pub(super) has_met_conflict: bool,
-    /// How often the pool was found to be changing.
+    /// The number of reads of a marked pool.
     pub(super) looks: u32,
-    /// This process's turn to return the team's lanes.
+    /// The recall of the team's lanes.
     pub(super) recall: Recall,
     /// The pause of enrichment in which the paying hold was taken, once it has ended.
     pub(super) ended_pause: Option<u64>,
 }
 
-/// What a pool has to remember of charges that it does not cover.
+/// The refusal that a pool stores.
 #[derive(Clone, Debug)]
 pub(super) struct RefusalNote {
-    /// The pool as it was seen.
+    /// The pool as it was read.
     pub(super) pool: Pool,
-    /// The charge that tells.
+    /// The refused charge.
     pub(super) refused: Refused,
-    /// Whether enrichment is paused from now on.
+    /// Whether it pauses enrichment.
     pub(super) pauses: bool,
-    /// With so many credits in the pool, the charge that tells would have been covered, or one unit of it
-    /// if it pauses enrichment.
+    /// The credits in the pool that would cover the charge, or one unit of it if it pauses enrichment.
     pub(super) enough: Credits,
     /// The credits in lanes and expired holds.
     more: Credits,
 }
 
 impl RefusalNote {
-    /// The team's pool after it, and after charges of that cost.
+    /// The team's pool after the write, which also takes `cost`.
     pub(super) fn after(self, cost: Credits) -> Pool {
         let Self { mut pool, refused, pauses, more, .. } = self;
         let stored = pool.balance.credits.above(cost);
@@ -126,16 +124,16 @@ impl RefusalNote {
     }
 }
 
-/// What charges are admitted by.
+/// The funds that charges are admitted by.
 #[derive(Clone, Copy)]
 pub(super) struct Funds {
-    /// The credits that there are.
+    /// The credits of the payer.
     pub(super) credits: Credits,
-    /// The credits in lanes and expired holds, with which the team pays as well.
+    /// The credits in lanes and expired holds.
     pub(super) more: Credits,
-    /// Whether enrichment is held off.
+    /// Whether enrichment is paused.
     pub(super) is_paused: bool,
-    /// Whether enrichment is held off as soon as one unit of a charge of it is not covered.
+    /// Whether a refusal may pause enrichment.
     pub(super) may_pause: bool,
 }
 
@@ -162,7 +160,7 @@ impl Batch {
         !self.admitted.is_empty() || self.note.is_some()
     }
 
-    /// Admits whatever has no outcome yet.
+    /// Admits everything without an outcome.
     pub(super) fn admit_all(&mut self) {
         self.short.clear();
         self.note = None;
@@ -178,33 +176,33 @@ impl Batch {
         self.admitted.iter().filter_map(|index| self.charges.get(*index))
     }
 
-    /// What all that is admitted costs.
+    /// The cost of everything admitted.
     pub(super) fn cost(&self) -> Credits {
         let add = |sum: Credits, entry: &Entry| sum.plus(entry.spent());
         self.admitted().try_fold(Credits::ZERO, add).unwrap_or(Credits::MAX)
     }
 
-    /// What all that is admitted does.
+    /// The usage of everything admitted.
     pub(super) fn usage(&self) -> Usage {
         Usage::of(self.admitted())
     }
 
-    /// Whether anything that is admitted is paused with enrichment.
+    /// Whether an admitted charge is enrichment.
     pub(super) fn has_enrichment(&self) -> bool {
         self.admitted().any(Entry::is_enrichment)
     }
 
-    /// Whether anything that has no outcome yet is paused with enrichment.
+    /// Whether a charge without an outcome is enrichment.
     pub(super) fn has_open_enrichment(&self) -> bool {
         self.open().filter_map(|index| self.charges.get(index)).any(Entry::is_enrichment)
     }
 
-    /// What the cheapest charge that is admitted costs.
+    /// The cost of the cheapest admitted charge.
     pub(super) fn least(&self) -> Credits {
         self.admitted().map(Entry::spent).min().unwrap_or_default()
     }
 
-    /// Admits in order what the means allow, as if each charge were made in turn.
+    /// Admits what the funds cover, as if each charge were made in turn.
     pub(super) fn admit(&mut self, funds: Funds) {
         self.admit_all();
         let Funds { credits: mut left, more, mut is_paused, may_pause } = funds;
@@ -224,8 +222,8 @@ impl Batch {
         }
     }
 
-    /// Notes for the pool what is short of it and of the `more` credits in lanes and expired holds,
-    /// unless the pool has such a note.
+    /// Selects the refusal that the pool stores, unless it has stored one that tells the same. `more` are the
+    /// credits in lanes and expired holds.
     pub(super) fn note_short(&mut self, pool: &Pool, more: Credits, now: Time) {
         let untold = self.short.iter().filter_map(|(index, error)| {
             let Error::InsufficientCredits { balance, required } = error else { return None };
@@ -250,7 +248,7 @@ impl Batch {
         });
     }
 
-    /// The credits that the first charge misses which is short now and would not be so with `more`.
+    /// The credits that are missing for the first refused charge that `more` credits would cover.
     pub(super) fn missing_within(&self, more: Credits) -> Option<Credits> {
         self.short.iter().find_map(|(_, error)| {
             let Error::InsufficientCredits { balance, required } = error else { return None };
@@ -258,7 +256,7 @@ impl Batch {
         })
     }
 
-    /// The team has more than its pool, and still too little.
+    /// Adds `more` credits to the balances that refusals tell.
     pub(super) fn tell_of_more(&mut self, more: Credits) {
         for (_, error) in &mut self.short {
             if let Error::InsufficientCredits { balance, required } = error
@@ -269,7 +267,7 @@ impl Batch {
         }
     }
 
-    /// What is short is so because of a hold.
+    /// Turns refusals of the pool into those of a hold.
     pub(super) fn short_of_hold(&mut self) {
         for (_, error) in &mut self.short {
             if let Error::InsufficientCredits { balance, required } = *error {
@@ -278,7 +276,7 @@ impl Batch {
         }
     }
 
-    /// Answers the admitted charges whose entries are there already.
+    /// Answers the admitted charges whose entries exist.
     pub(super) fn answer_replays(&mut self, legs: impl Iterator<Item = LegResult>) {
         let tried = std::mem::take(&mut self.admitted);
         for (index, leg) in tried.into_iter().zip(legs) {
@@ -291,7 +289,7 @@ impl Batch {
         }
     }
 
-    /// Answers all that is admitted.
+    /// Answers everything admitted.
     pub(super) fn answer_admitted(&mut self, outcomes: Vec<Outcome>) {
         for (index, outcome) in std::mem::take(&mut self.admitted).into_iter().zip(outcomes) {
             self.set(index, outcome);
@@ -306,7 +304,7 @@ impl Batch {
         }
     }
 
-    /// Refuses all that have no outcome yet.
+    /// Refuses everything without an outcome.
     pub(super) fn refuse_open(&mut self, error: &Error) {
         self.admitted.clear();
         self.short.clear();

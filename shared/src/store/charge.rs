@@ -1,8 +1,8 @@
-//! Charging: one transaction of an update of the pool, or of a hold, by the sum and a put of each
-//! entry.
+//! Charging: one transaction that updates the payer by the sum and puts the entry of each charge.
 //!
-//! An entry is both the line in the ledger and the guard for exactly once. When the transaction is
-//! cancelled, the images that come back say all there is to know in the same round trip.
+//! The payer is the pool, a hold, or a lane. An entry is the line in the ledger and the guard for exactly once.
+//! A cancelled transaction returns the images of the items whose conditions failed: existing entries are
+//! replays, and the image of the payer tells why it did not pay.
 
 use std::collections::HashMap;
 
@@ -29,16 +29,16 @@ use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
-/// How often a charge looks at a pool that another process changes before it is tried.
+/// A charge reads a marked pool this often before it is attempted.
 const LOOKS_MAX: u32 = 16;
 
-/// Who pays for a write.
+/// The payer of a write.
 enum Payer {
     /// A hold, for captures.
     Hold(Id),
     /// The lane of this process.
     Lane(Id),
-    /// The pool, which may give a lane at the same time.
+    /// The pool, which may open a lane in the same write.
     Pool(Option<Block>),
 }
 
@@ -77,7 +77,7 @@ impl Store {
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
     }
 
-    /// The stored entry of a charge, as far as its outcome tells that there is one.
+    /// The stored entry of a charge, if its outcome shows that one exists.
     async fn written_entry(&self, asked: &Entry, outcome: &Outcome) -> Option<Entry> {
         match outcome {
             Outcome::Charged(entry) | Outcome::Replayed(entry) => Some(entry.clone()),
@@ -127,7 +127,7 @@ impl Store {
         batch.finish()
     }
 
-    /// Tries to charge all that is admitted, and learns from it if that cannot be.
+    /// One attempt to charge everything admitted. A cancelled write changes what the next attempt admits.
     async fn attempt(
         &self,
         team: &TeamId,
@@ -179,8 +179,7 @@ impl Store {
         }
     }
 
-    /// The pool as it is, where it is worth a look before the next try: it has pushed this one back,
-    /// or has to give another lane.
+    /// The pool, if it is read before the next attempt: after a conflict on it, or to open another lane.
     async fn read_contended_pool(
         &self,
         team: &TeamId,
@@ -205,8 +204,8 @@ impl Store {
         })
     }
 
-    /// The outcomes of what is admitted, if the pool covers none of it. Where writes are in each
-    /// other's way, a refusal that takes none leaves more room for the others.
+    /// The outcomes of everything admitted, if the pool covers none of it. Under contention a refusal without a
+    /// write leaves more room for other writes.
     async fn refuse_uncovered(
         &self,
         pool: &Pool,
@@ -225,7 +224,7 @@ impl Store {
         self.cached_refusals(&pool.team, &admitted, now).await
     }
 
-    /// Who is to pay: a hold, the lane that this process has, or the pool, which may give a lane.
+    /// Selects the payer: the hold, the lane of this process, or the pool, which may open a lane.
     fn payer(
         &self,
         team: &TeamId,
@@ -250,8 +249,7 @@ impl Store {
         Payer::Pool(pool.and_then(|pool| self.lanes.plan(pool, cost, now)))
     }
 
-    /// One try to charge all that is admitted: the payer's leg, one for each entry, and those that
-    /// open a lane.
+    /// The legs of a write: the payer, each entry, and those that open a lane.
     fn writes(
         &self,
         team: &TeamId,
@@ -399,8 +397,7 @@ impl Store {
         self.put_new(entry, item)
     }
 
-    /// Takes in what a cancelled try told: replays are answered, what is due is done, and what is
-    /// not covered is no longer tried.
+    /// Handles a cancelled write: answers replays, makes due changes, and refuses what is not covered.
     async fn handle_cancelled(
         &self,
         team: &TeamId,
@@ -458,15 +455,14 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the pause of enrichment with that number still lasts.
+    /// Whether the pause of enrichment with this number still lasts.
     async fn is_in_pause(&self, team: &TeamId, pause: u64) -> Result<bool, Error> {
         let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
         Ok(pool.pause() == Some(pause))
     }
 
-    /// Admits what the pool covers, of charges that it does not cover together. Nothing is refused
-    /// that credits in lanes or in expired holds cover: they are returned, as far as they are needed,
-    /// and everything is tried once more.
+    /// Admits the charges that the pool covers, in their order. Credits in lanes and expired holds that would
+    /// cover a refused charge are returned first, and everything is attempted again.
     async fn admit(
         &self,
         batch: &mut Batch,
@@ -517,7 +513,7 @@ impl Store {
     }
 }
 
-/// Has the pool remember a refusal that holds as long as it has not enough credits.
+/// Stores a refusal in the pool, on condition that the pool still does not cover the charge.
 fn remember(
     note: &RefusalNote,
     set: &mut String,

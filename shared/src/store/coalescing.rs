@@ -1,7 +1,7 @@
-//! Charges of one team that are made at the same time in one process share a write.
+//! Concurrent charges of one payer in one process share a write.
 //!
-//! Whoever comes first writes at once. Whoever comes meanwhile waits for that write, and then the
-//! first of them writes for all. So nobody waits who is alone, and a crowd needs two writes.
+//! A lone caller writes at once. Callers that arrive during the write wait for it; then one of them writes for
+//! all. N concurrent callers need two writes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,10 +16,10 @@ use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::time::Time;
 
-/// What is charged to: a team's pool, or one of its holds.
+/// A team's pool, or one of its holds.
 type Payer = (TeamId, Option<Id>);
 
-/// The crowds of a process, one for each payer that somebody charges right now.
+/// The write queues of a process: one for each payer that is being charged.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WriteQueues(Arc<Mutex<HashMap<Payer, Arc<WriteQueue>>>>);
 
@@ -29,7 +29,7 @@ struct WriteQueue {
     turn: tokio::sync::Mutex<()>,
 }
 
-/// A caller who waits for a turn, of whoever it is.
+/// Charges that wait for a write.
 #[derive(Debug)]
 struct QueuedWrite {
     write: ChargeGroup,
@@ -45,7 +45,7 @@ impl WriteQueues {
     }
 }
 
-/// Somebody in a crowd. The last one to leave it takes it along.
+/// A caller's use of a queue. The last one removes the queue.
 struct QueueGuard<'a> {
     queues: &'a WriteQueues,
     payer: Payer,
@@ -67,8 +67,8 @@ impl WriteQueue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(waiting);
     }
 
-    /// Those who are next, in their order, as far as they fit into one write: so many charges, and
-    /// no entry twice. Whoever has gone away meanwhile is left out.
+    /// The next callers, in their order, that fit into one write: at most [`CHARGES_PER_WRITE_MAX`] charges,
+    /// and no entry twice. Callers that no longer wait are dropped.
     fn next_group(&self) -> Vec<QueuedWrite> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut group, mut size, mut ids) = (Vec::new(), 0_usize, HashSet::new());
@@ -90,7 +90,7 @@ impl WriteQueue {
 }
 
 impl Store {
-    /// Charges what fits into one write, together with whoever else charges the same payer now.
+    /// Charges what fits into one write, together with concurrent charges of the same payer.
     pub(super) async fn charge_coalesced(
         &self,
         team: &TeamId,
@@ -120,11 +120,10 @@ impl Store {
             });
             match answered.await {
                 Err(error) => return write.refused(&error),
-                // The one who wrote for us has run out of time, and we have not.
+                // The caller that wrote ran out of time; this caller has time left.
                 Ok(Ok(outcomes)) if outcomes.iter().all(is_busy) && !has_written => {}
                 Ok(Ok(outcomes)) => return outcomes,
-                // Without an answer, the one who wrote for us has gone away in the middle of it.
-                // What came of it is found when it is tried once more.
+                // The caller that wrote was dropped during the write. The next attempt finds its result.
                 Ok(Err(_)) => {}
             }
         }
@@ -139,7 +138,7 @@ impl Store {
         let mut outcomes = outcomes.into_iter();
         for waiting in group {
             let own = outcomes.by_ref().take(waiting.write.charges.len()).collect();
-            // Who has gone away meanwhile needs no answer.
+            // A caller that no longer waits needs no answer.
             let _ = waiting.answer.send(own);
         }
     }

@@ -1,5 +1,5 @@
-//! A short memory of pools that could not pay. It can refuse and never admit, so that a storm of
-//! refusals stays away from the pool: what is known to be too much is not tried as a write.
+//! A cache of pools that could not pay. It refuses charges and never accepts one, so repeated refusals need no
+//! write.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,20 +16,20 @@ use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
-/// So long a pool is taken to be as it was seen. Credits that another process adds, or that an
-/// expired hold gives back, are noticed after it at the latest.
+/// The cached balance is used for this time. Credits that another process adds, or that an expired hold
+/// returns, are seen after it at the latest.
 const BALANCE_FRESH_FOR: Duration = Duration::from_millis(500);
 
-/// So long a pool is looked at before anything is written for it.
+/// For this time the pool is read before a write is attempted.
 const CACHED_FOR: Duration = Duration::from_secs(30);
 
-/// The most pools that are remembered.
+/// The most cached teams.
 const CACHED_TEAMS_MAX: usize = 10_000;
 
-/// How many entries are looked for at a time.
+/// The number of concurrent look-ups of entries.
 const LOOKUPS_MAX: usize = 16;
 
-/// The pools that could not pay lately.
+/// The pools of this process that recently could not pay.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RefusalCache(Arc<Mutex<HashMap<TeamId, CachedPool>>>);
 
@@ -44,7 +44,7 @@ pub(super) struct CachedPool {
 }
 
 impl CachedPool {
-    /// Why a charge is refused, as far as that is known.
+    /// The refusal of a charge; `None` if the cached pool does not refuse it.
     fn refusal(&self, charge: &Entry) -> Option<Error> {
         let (balance, required) = (self.balance, charge.spent());
         if self.is_paused && charge.is_enrichment() {
@@ -56,17 +56,17 @@ impl CachedPool {
         }
     }
 
-    /// How long ago the pool was seen, by the clock that says more: one may stand still while a
-    /// function is frozen, and the other in a test.
+    /// The age of the cached pool: the longer one by two clocks. One stands still while a function is frozen,
+    /// the other in a test.
     fn age(&self, now: Time) -> Duration {
         let by_time = now.timestamp().duration_since(self.seen_at.timestamp());
-        // A clock that has gone back says nothing.
+        // A clock that was set back is ignored.
         self.seen.elapsed().max(by_time.try_into().unwrap_or(Duration::MAX))
     }
 }
 
 impl RefusalCache {
-    /// Remembers a pool that could not pay, with no lane open.
+    /// Caches a pool that could not pay, without open lanes.
     pub(super) fn insert(&self, pool: &Pool, now: Time) -> CachedPool {
         let cached = CachedPool {
             balance: pool.balance.credits,
@@ -85,7 +85,7 @@ impl RefusalCache {
         cached
     }
 
-    /// Forgets a pool that is no longer as it was seen.
+    /// Removes a pool that has changed.
     pub(super) fn remove(&self, team: &TeamId) {
         self.with(|pools| pools.remove(team));
     }
@@ -102,8 +102,8 @@ impl RefusalCache {
 }
 
 impl Store {
-    /// The outcomes of charges that are known to be too much, each of them, for the team's pool;
-    /// those that were made before are still answered as replays. `None` if it takes a try to know.
+    /// The outcomes of charges if the cache refuses each of them: replays for keys that have an entry, else
+    /// refusals. `None` if a write must be attempted.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
