@@ -36,11 +36,11 @@ use lane::Lanes;
 use refusal_cache::RefusalCache;
 use retry::RetryBudget;
 
-/// How long an operation tries against contention and throttling before it gives up as busy.
+/// An operation retries contention and throttling for this time, then answers busy.
 pub const RETRY_TIME: Duration = Duration::from_secs(5);
 
-/// The credits table, through one SDK client. Clones are one process: they share writes, a lane for
-/// each team, and what is known of pools that could not pay.
+/// The credits table, through one SDK client. Clones are one process: they share writes, one lane for
+/// each team, and the cache of refusals.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
@@ -65,7 +65,7 @@ impl Store {
         }
     }
 
-    /// The same table, given up on after `budget`.
+    /// The same table; operations give up after `retry_time`.
     #[must_use]
     pub fn with_retry_time(self, retry_time: Duration) -> Self {
         Self { retry_time, ..self }

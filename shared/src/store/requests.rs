@@ -30,7 +30,7 @@ impl Store {
     /// One item as it is now.
     ///
     /// # Errors
-    /// [`Error::Busy`] when budget is over, [`Error::Internal`].
+    /// [`Error::Busy`] when the retry budget is used up, [`Error::Internal`].
     pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, Error> {
         let read = self.client.get_item().table_name(&*self.table).set_key(Some(key));
         let read = read.consistent_read(true);
@@ -41,7 +41,7 @@ impl Store {
     /// One page of a query.
     ///
     /// # Errors
-    /// [`Error::Busy`] when budget is over, [`Error::Internal`].
+    /// [`Error::Busy`] when the retry budget is used up, [`Error::Internal`].
     pub(super) async fn query(&self, query: QueryFluentBuilder) -> Result<QueryOutput, Error> {
         Box::pin(self.retry(|| async { query.clone().send().await.map_err(failure) })).await
     }
@@ -49,7 +49,7 @@ impl Store {
     /// The items of a partition whose sort keys are from `first` to `last`.
     ///
     /// # Errors
-    /// [`Error::Busy`] when budget is over, [`Error::Internal`].
+    /// [`Error::Busy`] when the retry budget is used up, [`Error::Internal`].
     pub(super) async fn range(
         &self,
         partition: String,
@@ -81,7 +81,7 @@ impl Store {
     /// Repeats an attempt while AWS is busy or its answer is lost.
     ///
     /// # Errors
-    /// [`Error::Busy`] when budget is over, and all others of an attempt.
+    /// [`Error::Busy`] when the retry budget is used up, and all others of an attempt.
     pub(super) async fn retry<T, Try>(&self, attempt: impl Fn() -> Try) -> Result<T, Error>
     where
         Try: Future<Output = Result<T, Error>>,
@@ -95,7 +95,7 @@ impl Store {
     /// this very call has written. Every caller's conditions tell that apart.
     ///
     /// # Errors
-    /// [`Error::Busy`] when budget is over, [`Error::Internal`].
+    /// [`Error::Busy`] when the retry budget is used up, [`Error::Internal`].
     pub(super) async fn transact(
         &self,
         writes: Vec<TransactWriteItem>,
