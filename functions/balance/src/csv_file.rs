@@ -15,14 +15,14 @@ use shared::store::history::Selection;
 use shared::store::retry::RetryBudget;
 
 /// How many entries are fetched at a time.
-const PAGE: usize = 1_000;
+const PAGE_ENTRIES: usize = 1_000;
 
 /// The longest that a file takes, where the invocation has more time. API Gateway waits for 30 seconds.
-const TIME: Duration = Duration::from_secs(20);
+const FILE_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// The largest file, in bytes of the JSON string that Lambda makes of it. A response of Lambda is at most
 /// 6 MB (6,291,556 bytes) with its headers.
-const LARGEST: usize = 6_000_000;
+const FILE_BYTES_MAX: usize = 6_000_000;
 
 /// The answer with the file.
 ///
@@ -34,7 +34,7 @@ pub(crate) async fn answer(
     team: &TeamId,
     selection: &Selection,
 ) -> Result<Response, Error> {
-    let budget = RetryBudget::lasting(TIME);
+    let budget = RetryBudget::lasting(FILE_TIME_MAX);
     let text = text(store, team, selection, &budget).await.map_err(|error| {
         let is_late = matches!(error, Error::Busy) && budget.is_exhausted();
         if is_late { Error::FileTooLarge } else { error }
@@ -52,12 +52,12 @@ async fn text(
 ) -> Result<String, Error> {
     let (mut text, mut size, mut after) = (HEADER.to_owned(), 0_usize, None);
     loop {
-        let page = store.history(team, selection, after.as_ref(), PAGE);
+        let page = store.history(team, selection, after.as_ref(), PAGE_ENTRIES);
         let page = budget.timeout(page).await??;
         let rows = rows(&page.entries)?;
         let escaped = serde_json::to_string(&rows).map_err(Error::internal)?;
         size = size.saturating_add(escaped.len());
-        if size > LARGEST {
+        if size > FILE_BYTES_MAX {
             return Err(Error::FileTooLarge);
         }
         text.push_str(&rows);
@@ -110,14 +110,15 @@ impl<'a> From<&'a Entry> for Row<'a> {
 }
 
 /// What a spreadsheet takes for the beginning of a formula, in its usual and its fullwidth form.
-const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+const FORMULA_STARTS: [char; 8] =
+    ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
 /// A caller's text with a `'` where a spreadsheet would begin a formula: at its start, and after each
 /// semicolon, at which a spreadsheet of many countries splits the line whatever is quoted.
 fn inert(text: &str) -> Cow<'_, str> {
     let begins_formula = |cell: &str| {
         let cell = cell.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
-        cell.starts_with(FORMULA)
+        cell.starts_with(FORMULA_STARTS)
     };
     if !text.split(';').any(begins_formula) {
         return text.into();

@@ -38,7 +38,7 @@ pub(super) async fn estimate(
         used.merge(&last.used);
     }
     let balance = view.pool.balance.credits;
-    let shortfall = maximum.above(balance);
+    let shortfall = maximum.excess_over(balance);
     Ok(Json(json!({
         "maximum": maximum,
         "expected": work.expected(prices, &used)?,

@@ -20,7 +20,7 @@ use shared::store::history::{Position, Selection};
 use crate::csv_file;
 
 /// The most entries of a page.
-const MAX_LIMIT: usize = 200;
+const LIMIT_MAX: usize = 200;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,8 +52,8 @@ pub(super) async fn history(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let mut selection = query.selection()?;
-    if !(1..=MAX_LIMIT).contains(&query.limit) {
-        return Err(Error::invalid("limit", format!("must be 1 to {MAX_LIMIT}")));
+    if !(1..=LIMIT_MAX).contains(&query.limit) {
+        return Err(Error::invalid("limit", format!("must be 1 to {LIMIT_MAX}")));
     }
     let after = query.cursor.as_deref().map(decode).transpose()?;
     selection.unwritten = app.store.view(&team, app.clock.now()).await?.entries;

@@ -19,11 +19,11 @@ use shared::store::retry::with_deadline;
 use tokio::time::Instant;
 
 /// How many teams of a shard are worked on at a time.
-const AT_ONCE: usize = 4;
+const CONCURRENT_TEAMS_MAX: usize = 4;
 
 /// No work is begun when less than this is left of an invocation's time. It is three times as long
 /// as an operation tries.
-const LAST: Duration = Duration::from_secs(15);
+const TIME_RESERVED: Duration = Duration::from_secs(15);
 
 /// What one run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -68,7 +68,7 @@ impl Summary {
 /// Does all that is due, or as much of it as the time allows if that is limited. All shards are
 /// worked on side by side, each from what is due for longest, so that none of them waits for another.
 pub async fn run(app: &App, time: Option<Duration>) -> Summary {
-    let stop = time.and_then(|time| Instant::now().checked_add(time.saturating_sub(LAST)));
+    let stop = time.and_then(|time| Instant::now().checked_add(time.saturating_sub(TIME_RESERVED)));
     let shards = stream::iter(SHARDS).map(|shard| work_off(app, shard, stop));
     let all = shards.buffer_unordered(SHARDS.len());
     with_deadline(time, all.fold(Summary::default(), async |sum, more| sum.and(more))).await
@@ -88,7 +88,7 @@ async fn work_off(app: &App, shard: char, stop: Option<Instant>) -> Summary {
         };
         let done =
             stream::iter(teams).map(|(team, accounts)| unless_over(app, team, accounts, stop));
-        let done = done.buffer_unordered(AT_ONCE);
+        let done = done.buffer_unordered(CONCURRENT_TEAMS_MAX);
         summary = done.fold(summary, async |sum, more| sum.and(more)).await;
         start = next;
         if start.is_none() || summary.left {

@@ -23,7 +23,7 @@ use message::{Numbered, in_batches};
 const RETRY_TIME: Duration = Duration::from_mins(4);
 
 /// How many batches are sent at a time.
-const AT_ONCE: usize = 4;
+const CONCURRENT_CALLS_MAX: usize = 4;
 
 /// An event bus, through one SDK client.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Bus {
     /// messages that the bus may not have taken.
     pub async fn publish(&self, messages: Vec<(usize, Message)>) -> BTreeSet<usize> {
         let sending = stream::iter(in_batches(messages)).map(|batch| self.send(batch));
-        let left: Vec<_> = sending.buffer_unordered(AT_ONCE).collect().await;
+        let left: Vec<_> = sending.buffer_unordered(CONCURRENT_CALLS_MAX).collect().await;
         left.into_iter().flatten().map(|(number, _)| number).collect()
     }
 

@@ -51,13 +51,13 @@ impl Credits {
 
     /// The sum, unless it is larger than [`Credits::MAX`].
     #[must_use]
-    pub fn plus(self, more: Self) -> Option<Self> {
+    pub fn checked_add(self, more: Self) -> Option<Self> {
         self.0.checked_add(more.0)?.try_into().ok()
     }
 
     /// What is left after taking `taken`, unless that is more than there is.
     #[must_use]
-    pub const fn minus(self, taken: Self) -> Option<Self> {
+    pub const fn checked_sub(self, taken: Self) -> Option<Self> {
         match self.0.checked_sub(taken.0) {
             Some(rest) => Some(Self(rest)),
             None => None,
@@ -66,13 +66,13 @@ impl Credits {
 
     /// By how much this exceeds `other`; none if it does not.
     #[must_use]
-    pub const fn above(self, other: Self) -> Self {
+    pub const fn excess_over(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
     /// So many times these credits, unless that is larger than [`Credits::MAX`].
     #[must_use]
-    pub fn times(self, count: u64) -> Option<Self> {
+    pub fn checked_mul(self, count: u64) -> Option<Self> {
         self.0.checked_mul(count)?.try_into().ok()
     }
 
@@ -105,8 +105,8 @@ mod tests {
         assert_eq!(parsed("9007199254740991").unwrap(), Credits::MAX);
         let refused = parsed("9007199254740992").unwrap_err().to_string();
         assert_eq!(refused, "must be at most 9007199254740991");
-        assert_eq!(Credits::MAX.plus(Credits::new(1)), None);
-        assert_eq!(Credits::new(1 << 52).times(2), None);
-        assert_eq!(Credits::MAX.plus(Credits::ZERO), Some(Credits::MAX));
+        assert_eq!(Credits::MAX.checked_add(Credits::new(1)), None);
+        assert_eq!(Credits::new(1 << 52).checked_mul(2), None);
+        assert_eq!(Credits::MAX.checked_add(Credits::ZERO), Some(Credits::MAX));
     }
 }

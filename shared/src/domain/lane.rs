@@ -11,19 +11,19 @@ use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 
 /// How long a lane lasts, in seconds, unless the cycle ends before.
-pub const LIFE: u32 = 5;
+pub const LANE_SECONDS: u32 = 5;
 
 /// A lane is at most one of so many parts of the balance.
-const PARTS: u64 = 64;
+const BALANCE_PARTS: u64 = 64;
 
 /// A lane for fewer charges than this is not worth it.
-const FEWEST_CHARGES: u64 = 4;
+const LANE_CHARGES_MIN: u64 = 4;
 
 /// The first lane of a process, which knows nothing of its rate yet, is for so many charges.
-const FIRST_CHARGES: u64 = 64;
+const FIRST_LANE_CHARGES: u64 = 64;
 
 /// A lane is not opened again for less than one of so many parts of what was left in it.
-const LEAST_PART_AGAIN: u64 = 4;
+const REOPEN_PARTS_MAX: u64 = 4;
 
 /// What a process spent lately, and in what time.
 #[derive(Clone, Copy, Debug)]
@@ -41,30 +41,30 @@ pub struct Recent {
 pub fn size(balance: Credits, cost: Credits, recent: Option<Recent>) -> Option<Credits> {
     let one = cost.max(Credits::new(1));
     let wanted = match recent {
-        None => one.times(FIRST_CHARGES)?,
+        None => one.checked_mul(FIRST_LANE_CHARGES)?,
         Some(Recent { spent, time }) => {
-            let life = u64::from(LIFE).saturating_mul(1_000);
+            let life = u64::from(LANE_SECONDS).saturating_mul(1_000);
             let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             Credits::new(spent.get().saturating_mul(life).checked_div(time).unwrap_or(u64::MAX))
         }
     };
-    let most = Credits::new(balance.above(cost).get() / PARTS);
+    let most = Credits::new(balance.excess_over(cost).get() / BALANCE_PARTS);
     let size = wanted.min(most);
-    (size >= one.times(FEWEST_CHARGES)?).then_some(size)
+    (size >= one.checked_mul(LANE_CHARGES_MIN)?).then_some(size)
 }
 
 /// How many credits a lane takes that is opened again: as many as were left in it, and a small part
 /// of the balance at most. `None` if that is little against what was left.
 #[must_use]
 pub fn size_again(balance: Credits, left: Credits) -> Option<Credits> {
-    let size = left.min(Credits::new(balance.get() / PARTS));
-    (!size.is_zero() && size.get() >= left.get() / LEAST_PART_AGAIN).then_some(size)
+    let size = left.min(Credits::new(balance.get() / BALANCE_PARTS));
+    (!size.is_zero() && size.get() >= left.get() / REOPEN_PARTS_MAX).then_some(size)
 }
 
 /// When a lane that is taken now expires: no lane outlives the cycle.
 #[must_use]
 pub fn expires_at(pool: &Pool, now: Time) -> Time {
-    let end = now.plus_seconds(LIFE);
+    let end = now.plus_seconds(LANE_SECONDS);
     pool.due_at().map_or(end, |due| due.min(end))
 }
 

@@ -57,7 +57,8 @@ impl Projection {
     /// The credits that can still be captured from open holds.
     #[must_use]
     pub fn held(&self) -> Credits {
-        let add = |sum: Credits, hold: &Hold| sum.plus(hold.remaining).unwrap_or(Credits::MAX);
+        let add =
+            |sum: Credits, hold: &Hold| sum.checked_add(hold.remaining).unwrap_or(Credits::MAX);
         self.holds.iter().fold(Credits::ZERO, add)
     }
 

@@ -12,10 +12,10 @@ use crate::domain::limits::PurchaseLimits;
 use crate::domain::{Credits, Error};
 
 /// The threshold of a team that has chosen none.
-const LOW: Credits = Credits::new(100);
+const LOW_BALANCE_DEFAULT: Credits = Credits::new(100);
 
 /// The most that any of these can be.
-const MOST: Credits = HOLD_CREDITS_MAX;
+const SETTING_CREDITS_MAX: Credits = HOLD_CREDITS_MAX;
 
 /// A team's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,12 +104,12 @@ impl From<SettingsRequest> for Settings {
 }
 
 const fn low() -> Credits {
-    LOW
+    LOW_BALANCE_DEFAULT
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { low_balance_threshold: LOW, auto_top_up: None }
+        Self { low_balance_threshold: LOW_BALANCE_DEFAULT, auto_top_up: None }
     }
 }
 
@@ -120,8 +120,8 @@ impl Settings {
     /// [`Error::Invalid`] for what is out of range, such as a top-up that could not be bought.
     pub fn check(&self, limits: &PurchaseLimits) -> Result<(), Error> {
         let most = |field: &str, credits: Credits| {
-            let detail = format!("must be at most {MOST}");
-            if credits <= MOST { Ok(()) } else { Err(Error::invalid(field, detail)) }
+            let detail = format!("must be at most {SETTING_CREDITS_MAX}");
+            if credits <= SETTING_CREDITS_MAX { Ok(()) } else { Err(Error::invalid(field, detail)) }
         };
         most("low_balance_threshold", self.low_balance_threshold)?;
         let Some(top_up) = &self.auto_top_up else { return Ok(()) };

@@ -54,12 +54,13 @@ impl Spending {
     pub fn so_far(pool: &Pool) -> Self {
         let Tally { kept, granted, bought, gifted, .. } = pool.tally;
         let spent = pool.used.spent();
-        let free = kept.plus(granted).unwrap_or(Credits::MAX).above(pool.balance.free());
+        let free =
+            kept.checked_add(granted).unwrap_or(Credits::MAX).excess_over(pool.balance.free());
         let free_spent = spent.min(free);
         Self {
             spent,
             free_spent,
-            purchased_spent: spent.above(free_spent),
+            purchased_spent: spent.excess_over(free_spent),
             granted,
             purchased: bought,
             gifted,
@@ -70,7 +71,7 @@ impl Spending {
     /// This and what happened later as one.
     #[must_use]
     pub fn and(self, later: Self) -> Self {
-        let sum = |a: Credits, b: Credits| a.plus(b).unwrap_or(Credits::MAX);
+        let sum = |a: Credits, b: Credits| a.checked_add(b).unwrap_or(Credits::MAX);
         Self {
             spent: sum(self.spent, later.spent),
             free_spent: sum(self.free_spent, later.free_spent),
@@ -108,7 +109,8 @@ impl Statement {
         }
         let was_reset = before.terms.reset_epoch != after.terms.reset_epoch;
         let lapsed = if was_reset { before.balance.free() } else { Credits::ZERO };
-        let credits = Spending { expired: lapsed.plus(tally.expired), ..Spending::so_far(before) };
+        let credits =
+            Spending { expired: lapsed.checked_add(tally.expired), ..Spending::so_far(before) };
         let nothing = Spending { expired: Some(Credits::ZERO), ..Spending::default() };
         let cycle = before.terms.cycle;
         if cycle.is_none() && before.used.is_empty() && credits == nothing {

@@ -47,7 +47,7 @@ impl Pool {
     pub fn top_up(&self, now: Time) -> Option<(AutoTopUp, TopUps)> {
         let wanted = self.wanted_top_up()?;
         let so_far = TopUps::at(self.top_ups, now);
-        Some((wanted, so_far.plus(wanted.credits, wanted.monthly_limit)?))
+        Some((wanted, so_far.with_purchase(wanted.credits, wanted.monthly_limit)?))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::domain::Error;
 use crate::domain::ids::{InvalidText, Key};
 
 /// The largest body, in bytes: enough for the largest batch with the longest of texts.
-pub const MAX_BODY: usize = 2 * 1024 * 1024;
+pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Segments of the path.
 #[derive(Clone, Copy, Debug)]

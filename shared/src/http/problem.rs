@@ -42,7 +42,7 @@ impl From<&Error> for Problem {
             }
             Error::Forbidden(_) => (403, "/problems/forbidden", "Forbidden", json!({})),
             Error::InsufficientCredits { balance, required } => {
-                let shortfall = required.above(*balance);
+                let shortfall = required.excess_over(*balance);
                 let detail = format!(
                     "This costs {required} credits and the team has {balance}, so {shortfall} are \
                      missing. An admin of the team can buy more."
@@ -119,7 +119,7 @@ impl Problem {
     }
 
     fn insufficient_credits(balance: Credits, required: Credits, detail: String) -> Self {
-        let shortfall = required.above(balance);
+        let shortfall = required.excess_over(balance);
         let more = json!({ "balance": balance, "required": required, "shortfall": shortfall });
         Self::new(402, "/problems/insufficient-credits", "Insufficient credits", detail, more)
     }

@@ -25,7 +25,7 @@ use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-use super::extract::MAX_BODY;
+use super::extract::BODY_BYTES_MAX;
 use super::problem::Problem;
 use crate::domain::Error;
 use crate::store::retry::with_deadline;
@@ -36,7 +36,7 @@ pub fn outermost(routes: Router) -> Router {
     routes
         .fallback(async || Error::NotFound("route"))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn(keep_to_the_deadline))
         .layer(middleware::from_fn(hide_faults))
@@ -190,7 +190,7 @@ async fn whole(
 }
 
 /// How much of an invocation's time is kept for its answer.
-const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
+const ANSWER_TIME_RESERVED: Duration = Duration::from_millis(500);
 
 /// The time that an invocation has for its work. `None` if its deadline is past, which is what
 /// emulators say.
@@ -198,7 +198,7 @@ const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
 pub fn time_left(context: &Context) -> Option<Duration> {
     let deadline = UNIX_EPOCH.checked_add(Duration::from_millis(context.deadline))?;
     let left = deadline.duration_since(SystemTime::now()).ok()?;
-    Some(left.saturating_sub(FOR_THE_ANSWER))
+    Some(left.saturating_sub(ANSWER_TIME_RESERVED))
 }
 
 async fn keep_to_the_deadline(request: Request, next: Next) -> Response {

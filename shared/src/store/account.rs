@@ -22,10 +22,10 @@ use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
 /// How many accounts are read at a time.
-const AT_ONCE: usize = 16;
+const CONCURRENT_READS_MAX: usize = 16;
 
 /// The most months that are charged in one write: two legs for each and one for the pool.
-const BILLS_AT_ONCE: usize = CHARGES_PER_WRITE_MAX / 2;
+const MONTHS_PER_WRITE_MAX: usize = CHARGES_PER_WRITE_MAX / 2;
 
 /// The result of a bill.
 #[derive(Clone, Debug)]
@@ -138,7 +138,7 @@ impl Store {
         now: Time,
     ) -> Result<Vec<Billed>, Error> {
         let read = stream::iter(accounts).map(async |id| self.read_account(team, &id).await);
-        let read: Vec<_> = read.buffered(AT_ONCE).try_collect().await?;
+        let read: Vec<_> = read.buffered(CONCURRENT_READS_MAX).try_collect().await?;
         let mut due = Vec::new();
         for account in read.into_iter().flatten() {
             if let Some(bill) = account.due_bill(now.day()) {
@@ -196,19 +196,19 @@ impl Store {
                 billed.extend(self.refuse(&pool, due, &error, Credits::ZERO, now).await?);
                 return Ok(billed);
             }
-            let covered = covered(&pool, &due).min(BILLS_AT_ONCE);
+            let covered = covered(&pool, &due).min(MONTHS_PER_WRITE_MAX);
             if covered == 0 {
                 let view = self.view(team, now).await?.pool;
                 let required = due.first().map(|due| due.entry.spent()).unwrap_or_default();
                 let balance = view.balance.credits;
                 if balance < required {
                     let error = Error::InsufficientCredits { balance, required };
-                    let more = balance.above(pool.balance.credits);
+                    let more = balance.excess_over(pool.balance.credits);
                     billed.extend(self.refuse(&pool, due, &error, more, now).await?);
                     return Ok(billed);
                 }
                 if pool.lanes.is_zero() {
-                    let missing = required.above(pool.balance.credits);
+                    let missing = required.excess_over(pool.balance.credits);
                     self.expire_some(&pool, missing, now, &mut budget).await?;
                 } else {
                     self.recall_lanes(&pool, now, recall, &budget).await?;
@@ -265,7 +265,7 @@ impl Store {
             }
             self.save_account(&account, account.with_status(status)).await
         });
-        let accounts: Vec<_> = refused.buffered(AT_ONCE).try_collect().await?;
+        let accounts: Vec<_> = refused.buffered(CONCURRENT_READS_MAX).try_collect().await?;
         let billed = |account| Billed { account, refused: Some(error.clone()) };
         Ok(accounts.into_iter().flatten().map(billed).collect())
     }
@@ -292,7 +292,7 @@ impl Store {
                 "credits < :enough AND lanes = :lanes AND attribute_not_exists(refused)",
             )
             .expression_attribute_values(":refused", refused)
-            .expression_attribute_values(":enough", keys::number(required.above(more).get()))
+            .expression_attribute_values(":enough", keys::number(required.excess_over(more).get()))
             .expression_attribute_values(":lanes", keys::number(pool.lanes.get()))
             .build()
             .map_err(Error::internal)?;
@@ -307,7 +307,7 @@ impl Store {
             let version = found.map_or(0, |found| found.version);
             Ok::<_, Error>((version == account.version).then_some(due))
         });
-        let due: Vec<_> = read.buffered(AT_ONCE).try_collect().await?;
+        let due: Vec<_> = read.buffered(CONCURRENT_READS_MAX).try_collect().await?;
         Ok(due.into_iter().flatten().collect())
     }
 
@@ -371,7 +371,7 @@ fn saved(seen: &MonitoredAccount, after: MonitoredAccount) -> MonitoredAccount {
 fn covered(pool: &Pool, due: &[Due]) -> usize {
     let mut left = pool.balance.credits;
     let paid = due.iter().take_while(|due| {
-        let rest = left.minus(due.entry.spent());
+        let rest = left.checked_sub(due.entry.spent());
         left = rest.unwrap_or(left);
         rest.is_some()
     });

@@ -116,8 +116,8 @@ impl RefusalNote {
     /// The team's pool after the write, which also takes `cost`.
     pub(super) fn after(self, cost: Credits) -> Pool {
         let Self { mut pool, refused, pauses, more, .. } = self;
-        let stored = pool.balance.credits.above(cost);
-        pool.balance.credits = stored.plus(more).unwrap_or(Credits::MAX);
+        let stored = pool.balance.credits.excess_over(cost);
+        pool.balance.credits = stored.checked_add(more).unwrap_or(Credits::MAX);
         pool.paused_at = pauses.then_some(refused.at).or(pool.paused_at);
         pool.refused = Some(refused);
         pool
@@ -178,7 +178,7 @@ impl Batch {
 
     /// The cost of everything admitted.
     pub(super) fn cost(&self) -> Credits {
-        let add = |sum: Credits, entry: &Entry| sum.plus(entry.spent());
+        let add = |sum: Credits, entry: &Entry| sum.checked_add(entry.spent());
         self.admitted().try_fold(Credits::ZERO, add).unwrap_or(Credits::MAX)
     }
 
@@ -211,11 +211,11 @@ impl Batch {
             let required = charge.spent();
             if is_paused && charge.is_enrichment() {
                 self.short.push((index, Error::EnrichmentPaused));
-            } else if let Some(rest) = left.minus(required) {
+            } else if let Some(rest) = left.checked_sub(required) {
                 left = rest;
                 self.admitted.push(index);
             } else {
-                let all = left.plus(more).unwrap_or(Credits::MAX);
+                let all = left.checked_add(more).unwrap_or(Credits::MAX);
                 is_paused |= may_pause && charge.pauses_enrichment_at(all);
                 self.short.push((index, Error::InsufficientCredits { balance: left, required }));
             }
@@ -227,11 +227,11 @@ impl Batch {
     pub(super) fn note_short(&mut self, pool: &Pool, more: Credits, now: Time) {
         let untold = self.short.iter().filter_map(|(index, error)| {
             let Error::InsufficientCredits { balance, required } = error else { return None };
-            let all = balance.plus(more).unwrap_or(Credits::MAX);
+            let all = balance.checked_add(more).unwrap_or(Credits::MAX);
             let charge = self.charges.get(*index).filter(|charge| !pool.has_noted(charge, all))?;
             let pauses = !pool.is_paused() && charge.pauses_enrichment_at(all);
             let needed = if pauses { charge.unit_cost() } else { *required };
-            Some((charge, pauses, needed.above(*balance)))
+            Some((charge, pauses, needed.excess_over(*balance)))
         });
         // The first that pauses enrichment says more than one that does not.
         let tells = untold.min_by_key(|(_, pauses, _)| !pauses);
@@ -242,7 +242,12 @@ impl Batch {
                 required: charge.spent(),
             },
             pauses,
-            enough: pool.balance.credits.plus(missing).unwrap_or(Credits::MAX).above(more),
+            enough: pool
+                .balance
+                .credits
+                .checked_add(missing)
+                .unwrap_or(Credits::MAX)
+                .excess_over(more),
             more,
             pool: pool.clone(),
         });
@@ -252,7 +257,7 @@ impl Batch {
     pub(super) fn missing_within(&self, more: Credits) -> Option<Credits> {
         self.short.iter().find_map(|(_, error)| {
             let Error::InsufficientCredits { balance, required } = error else { return None };
-            Some(required.above(*balance)).filter(|missing| *missing <= more)
+            Some(required.excess_over(*balance)).filter(|missing| *missing <= more)
         })
     }
 
@@ -260,7 +265,7 @@ impl Batch {
     pub(super) fn tell_of_more(&mut self, more: Credits) {
         for (_, error) in &mut self.short {
             if let Error::InsufficientCredits { balance, required } = error
-                && let Some(all) = balance.plus(more).filter(|all| all < required)
+                && let Some(all) = balance.checked_add(more).filter(|all| all < required)
             {
                 *balance = all;
             }

@@ -30,7 +30,7 @@ use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
 /// A charge reads a marked pool this often before it is attempted.
-const LOOKS_MAX: u32 = 16;
+const MARKED_READS_MAX: u32 = 16;
 
 /// The payer of a write.
 enum Payer {
@@ -147,7 +147,10 @@ impl Store {
                 self.pool_within(team, now, budget, &mut batch.recall).await?;
                 return budget.check_left();
             }
-            if pool.is_changing(present) && !batch.recall.is_begun() && batch.looks < LOOKS_MAX {
+            if pool.is_changing(present)
+                && !batch.recall.is_begun()
+                && batch.looks < MARKED_READS_MAX
+            {
                 // The change is made sooner with fewer writes in its way.
                 batch.looks = batch.looks.saturating_add(1);
                 return budget.wait(MARK_POLL_MAX).await;
@@ -327,7 +330,7 @@ impl Store {
                 " AND epoch = :epoch \
                  AND (attribute_not_exists(changing_until) OR changing_until <= :opened)",
             );
-            all = cost.plus(lane.credits).unwrap_or(Credits::MAX);
+            all = cost.checked_add(lane.credits).unwrap_or(Credits::MAX);
             take = take
                 .expression_attribute_values(":lane", keys::number(lane.credits.get()))
                 .expression_attribute_values(":one", keys::number(1))
@@ -487,7 +490,7 @@ impl Store {
         let mut known = pool.clone();
         if may_have_more && !batch.short.is_empty() {
             known = self.view(&team, now).await?.pool;
-            let more = known.balance.credits.above(pool.balance.credits);
+            let more = known.balance.credits.excess_over(pool.balance.credits);
             funds.more = more;
             batch.admit(funds);
             if let Some(missing) = batch.missing_within(more) {
@@ -503,7 +506,7 @@ impl Store {
                 return budget.back_off().await;
             }
         }
-        let more = known.balance.credits.above(pool.balance.credits);
+        let more = known.balance.credits.excess_over(pool.balance.credits);
         batch.note_short(&pool, more, now);
         batch.tell_of_more(more);
         if !batch.is_open() {

@@ -15,7 +15,7 @@ use crate::domain::time::Time;
 
 /// A page ends after so many rounds of fetching, full or not, so that a rare filter over a long
 /// history answers in time. Its cursor goes on from there.
-const MAX_ROUNDS: usize = 5;
+const ROUNDS_MAX: usize = 5;
 
 /// Which entries are wanted.
 #[derive(Clone, Debug, Default)]
@@ -158,7 +158,7 @@ impl Store {
             if entries.len() > limit || frontier == ReadTo::End {
                 break ReadTo::End;
             }
-            if rounds == MAX_ROUNDS {
+            if rounds == ROUNDS_MAX {
                 break frontier;
             }
             rounds = rounds.saturating_add(1);

@@ -26,7 +26,7 @@ use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
 /// The most holds that are returned in one write: four legs for each and one for the pool.
-const RETURNED_AT_ONCE: usize = 24;
+const HOLDS_PER_WRITE_MAX: usize = 24;
 
 /// A release by the hold's owner.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ impl StoredHold {
             team: team.clone(),
             credits,
             remaining,
-            captured: credits.above(remaining),
+            captured: credits.excess_over(remaining),
             status: Status::Open,
             epoch,
             reset_epoch,
@@ -177,7 +177,7 @@ impl Store {
                     let error = Error::InsufficientCredits { balance, required };
                     return self.refused(&entry, error).await;
                 }
-                let missing = required.above(pool.balance.credits);
+                let missing = required.excess_over(pool.balance.credits);
                 if pool.lanes.is_zero() {
                     if Box::pin(self.expire_some(&pool, missing, now, &mut budget)).await? {
                         budget.check_left()?;
@@ -320,13 +320,13 @@ impl Store {
         expired.sort_by_key(|stored| std::cmp::Reverse(stored.hold.remaining));
         let mut sum = Credits::ZERO;
         let enough = expired.iter().position(|stored| {
-            sum = sum.plus(stored.hold.remaining).unwrap_or(Credits::MAX);
+            sum = sum.checked_add(stored.hold.remaining).unwrap_or(Credits::MAX);
             sum >= missing
         });
         let Some(last) = enough else { return Ok(false) };
         expired.truncate(last.saturating_add(1));
         let mut pool = pool.clone();
-        for part in expired.chunks(RETURNED_AT_ONCE) {
+        for part in expired.chunks(HOLDS_PER_WRITE_MAX) {
             if self.return_expired(&pool, part.to_vec(), now, budget).await? == 0 {
                 break;
             }
@@ -349,7 +349,7 @@ impl Store {
         now: Time,
         budget: &mut RetryBudget,
     ) -> Result<u64, Error> {
-        expired.truncate(RETURNED_AT_ONCE);
+        expired.truncate(HOLDS_PER_WRITE_MAX);
         let closings = expired.iter().map(|stored| Closing {
             stored,
             status: Status::Expired,
@@ -463,7 +463,7 @@ impl Store {
                        tally.expired = tally.expired + :expired"
             .to_owned();
         let mut condition = "epoch = :epoch".to_owned();
-        let lanes = pool.lanes.above(after.lanes);
+        let lanes = pool.lanes.excess_over(after.lanes);
         let mut taker = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(keys::pool(&pool.team)))
@@ -474,11 +474,11 @@ impl Store {
             )
             .expression_attribute_values(":moves", keys::number(u64::from(!lanes.is_zero())));
         for (name, more) in [
-            (":back", after.balance.credits.above(pool.balance.credits)),
-            (":purchased", after.balance.mark.above(pool.balance.mark)),
-            (":held", pool.held.above(after.held)),
+            (":back", after.balance.credits.excess_over(pool.balance.credits)),
+            (":purchased", after.balance.mark.excess_over(pool.balance.mark)),
+            (":held", pool.held.excess_over(after.held)),
             (":lanes", lanes),
-            (":expired", after.tally.expired.above(pool.tally.expired)),
+            (":expired", after.tally.expired.excess_over(pool.tally.expired)),
         ] {
             taker = taker.expression_attribute_values(name, keys::number(more.get()));
         }

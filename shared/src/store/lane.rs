@@ -29,22 +29,22 @@ use super::retry::RetryBudget;
 use super::{Store, keys};
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::lane::{LIFE, Recent, expires_at, size, size_again};
+use crate::domain::lane::{LANE_SECONDS, Recent, expires_at, size, size_again};
 use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
 /// The most teams that are remembered.
-const MOST: usize = 10_000;
+const CACHED_TEAMS_MAX: usize = 10_000;
 
 /// How many lanes are read, or closed, at a time.
-const AT_ONCE: usize = 128;
+const CONCURRENT_READS_MAX: usize = 128;
 
 /// The most lanes that are returned or opened again in one write, two legs for each and one for the pool.
-const LANES_IN_A_WRITE: usize = 49;
+const LANES_PER_WRITE_MAX: usize = 49;
 
 /// How many milliseconds a lane lasts that is opened again.
-const LIFE_AGAIN_MS: RangeInclusive<u32> = 2_000..=5_000;
+const REOPENED_LANE_MS: RangeInclusive<u32> = 2_000..=5_000;
 
 /// The lanes of a process, one for each team at most.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ impl Lanes {
 
     /// Whether the process had a lane just now, so that it will need one again.
     pub(super) fn had_one(&self, team: &TeamId) -> bool {
-        let lately = Duration::from_secs(LIFE.into()).saturating_mul(2);
+        let lately = Duration::from_secs(LANE_SECONDS.into()).saturating_mul(2);
         self.with(|lanes| lanes.get(team).is_some_and(|lane| lane.since.elapsed() < lately))
     }
 
@@ -115,9 +115,9 @@ impl Lanes {
         self.with(|lanes| {
             let before = lanes.get(team).filter(|before| before.id == id);
             let left = before.map_or(Credits::ZERO, |before| before.left);
-            let left = left.plus(credits).unwrap_or(Credits::MAX);
+            let left = left.checked_add(credits).unwrap_or(Credits::MAX);
             let (spent, since) = (Credits::ZERO, Instant::now());
-            if lanes.len() >= MOST {
+            if lanes.len() >= CACHED_TEAMS_MAX {
                 lanes.clear();
             }
             let own = Own { id, expires_at, left, spent, since, is_closed: false };
@@ -129,8 +129,8 @@ impl Lanes {
     pub(super) fn spent(&self, team: &TeamId, cost: Credits) {
         self.with(|lanes| {
             if let Some(lane) = lanes.get_mut(team) {
-                lane.left = lane.left.above(cost);
-                lane.spent = lane.spent.plus(cost).unwrap_or(Credits::MAX);
+                lane.left = lane.left.excess_over(cost);
+                lane.spent = lane.spent.checked_add(cost).unwrap_or(Credits::MAX);
             }
         });
     }
@@ -199,9 +199,9 @@ fn blocks_again(pool: &Pool, lanes: &[Hold], now: Time) -> Vec<Block> {
             return None;
         }
         let credits = size_again(balance, lane.remaining)?;
-        let end = now.plus_milliseconds(fastrand::u32(LIFE_AGAIN_MS));
+        let end = now.plus_milliseconds(fastrand::u32(REOPENED_LANE_MS));
         let expires_at = end.min(expires_at(pool, now));
-        balance = balance.above(credits);
+        balance = balance.excess_over(credits);
         let (epoch, reset_epoch) = (pool.epoch, pool.terms.reset_epoch);
         Some(Block { id: lane.id.clone(), credits, epoch, reset_epoch, opened_at: now, expires_at })
     };
@@ -259,7 +259,8 @@ impl Store {
         let team = &pool.team;
         let ids = self.open_lanes(team, None).await?;
         let lanes = stream::iter(ids).map(async |id| self.get(keys::lane(team, &id)).await);
-        let found: Vec<Option<Item>> = lanes.buffer_unordered(AT_ONCE).try_collect().await?;
+        let found: Vec<Option<Item>> =
+            lanes.buffer_unordered(CONCURRENT_READS_MAX).try_collect().await?;
         let lanes = found.into_iter().flatten().map(serde_dynamo::from_item);
         lanes.collect::<Result<_, _>>().map_err(Error::internal)
     }
@@ -305,10 +306,11 @@ impl Store {
         let ids = self.open_lanes(team, by).await?;
         // Owners charge from their lanes all the time. So each is closed first, whatever is in it.
         let closed = stream::iter(ids).map(async |id| self.close_lane(team, &id, by, budget).await);
-        let closed: Vec<Option<Hold>> = closed.buffer_unordered(AT_ONCE).try_collect().await?;
+        let closed: Vec<Option<Hold>> =
+            closed.buffer_unordered(CONCURRENT_READS_MAX).try_collect().await?;
         let closed: Vec<Hold> = closed.into_iter().flatten().collect();
         let mut budget = budget.clone().with_short_pauses();
-        for lanes in closed.chunks(LANES_IN_A_WRITE) {
+        for lanes in closed.chunks(LANES_PER_WRITE_MAX) {
             let pool = self.read_pool(team).await?.ok_or(Error::NotFound("team"))?;
             let writes = self.give_lanes_back(&pool, lanes, now)?;
             // If it is cancelled, another process has returned some of them.
@@ -330,7 +332,7 @@ impl Store {
         mut budget: RetryBudget,
     ) -> Result<(), Error> {
         let lanes: Vec<Hold> = lanes.into_values().collect();
-        for lanes in lanes.chunks(LANES_IN_A_WRITE) {
+        for lanes in lanes.chunks(LANES_PER_WRITE_MAX) {
             loop {
                 let Some(pool) = self.read_pool(team).await? else { return Ok(()) };
                 let blocks = blocks_again(&pool, lanes, now);

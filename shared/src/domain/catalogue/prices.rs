@@ -290,7 +290,7 @@ impl Price {
         if own_key || !self.charged.contains(&outcome) {
             return Ok(Credits::ZERO);
         }
-        let cost = self.credits.times(self.unit.count(quantity));
+        let cost = self.credits.checked_mul(self.unit.count(quantity));
         cost.ok_or_else(|| Error::invalid("quantity", "costs more credits than there can be"))
     }
 }

@@ -45,8 +45,8 @@ impl Work {
             }
             let price =
                 list.price(action).map_err(|_| Error::invalid(field(), unknown_action(action)))?;
-            let cost = price.credits.times(self.leads);
-            let cost = cost.and_then(|cost| sum.plus(part(action, cost)));
+            let cost = price.credits.checked_mul(self.leads);
+            let cost = cost.and_then(|cost| sum.checked_add(part(action, cost)));
             sum = cost.ok_or_else(|| Error::invalid(field(), "costs too much"))?;
         }
         Ok(sum)

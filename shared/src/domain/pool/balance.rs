@@ -46,7 +46,7 @@ impl Balance {
     /// The free credits.
     #[must_use]
     pub const fn free(self) -> Credits {
-        self.credits.above(self.mark)
+        self.credits.excess_over(self.mark)
     }
 
     /// The credits that roll over.
@@ -67,13 +67,15 @@ impl Balance {
         let Self { credits, mark } = self;
         Some(match effect {
             Effect::Keep => self,
-            Effect::Charge(cost) => Self { credits: credits.minus(cost)?, mark },
-            Effect::Purchase(more) => Self { credits: credits.plus(more)?, mark: mark.plus(more)? },
-            Effect::Grant(more) | Effect::Reset(more) if self.is_below_mark() => {
-                Self { credits: credits.plus(more)?, mark: credits }
+            Effect::Charge(cost) => Self { credits: credits.checked_sub(cost)?, mark },
+            Effect::Purchase(more) => {
+                Self { credits: credits.checked_add(more)?, mark: mark.checked_add(more)? }
             }
-            Effect::Grant(more) => Self { credits: credits.plus(more)?, mark },
-            Effect::Reset(more) => Self { credits: mark.plus(more)?, mark },
+            Effect::Grant(more) | Effect::Reset(more) if self.is_below_mark() => {
+                Self { credits: credits.checked_add(more)?, mark: credits }
+            }
+            Effect::Grant(more) => Self { credits: credits.checked_add(more)?, mark },
+            Effect::Reset(more) => Self { credits: mark.checked_add(more)?, mark },
         })
     }
 }

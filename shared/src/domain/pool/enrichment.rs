@@ -61,7 +61,7 @@ impl Pool {
     /// they are returned: by a charge or a change that needs them, or by the schedule.
     #[must_use]
     pub fn all_credits(&self) -> Credits {
-        self.balance.credits.plus(self.lanes).unwrap_or(Credits::MAX)
+        self.balance.credits.checked_add(self.lanes).unwrap_or(Credits::MAX)
     }
 
     /// Whether they are below the team's threshold.

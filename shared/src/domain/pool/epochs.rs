@@ -78,7 +78,7 @@ impl Owed {
     /// Adds credits to a group.
     pub fn add(&mut self, group: Group, credits: Credits) {
         let owed = self.0.entry(group).or_default();
-        *owed = owed.plus(credits).unwrap_or(Credits::MAX);
+        *owed = owed.checked_add(credits).unwrap_or(Credits::MAX);
     }
 
     /// Takes up to `credits` from a hold's own group and the later ones until the next reset, the
@@ -88,11 +88,11 @@ impl Owed {
         let until = Group { epoch: u64::MAX, ..from };
         for (_, owed) in self.0.range_mut(from..=until) {
             let part = left.min(*owed);
-            *owed = owed.above(part);
-            left = left.above(part);
+            *owed = owed.excess_over(part);
+            left = left.excess_over(part);
         }
         self.0.retain(|_, owed| !owed.is_zero());
-        credits.above(left)
+        credits.excess_over(left)
     }
 
     /// The same credits in as few groups as these open holds need.
@@ -112,7 +112,7 @@ impl Owed {
             match (is_needed, before, groups.last_mut()) {
                 (true, _, _) => groups.push((*group, *credits)),
                 (false, Some(_), Some((_, sum))) => {
-                    *sum = sum.plus(*credits).unwrap_or(Credits::MAX);
+                    *sum = sum.checked_add(*credits).unwrap_or(Credits::MAX);
                 }
                 (false, _, _) => {}
             }

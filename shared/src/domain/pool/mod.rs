@@ -299,16 +299,16 @@ impl Pool {
     /// credits come back as far as they are owed there, in that order. What is beyond them is free:
     /// it comes back in the cycle that it was taken in and lapses after it.
     pub fn take_back(&mut self, hold: &Hold, now: Time) -> Credits {
-        self.held = self.held.above(hold.credits);
+        self.held = self.held.excess_over(hold.credits);
         self.open_holds = self.open_holds.saturating_sub(1);
         let lapsed = self.receive(hold, now);
-        self.tally.expired = self.tally.expired.plus(lapsed).unwrap_or(Credits::MAX);
+        self.tally.expired = self.tally.expired.checked_add(lapsed).unwrap_or(Credits::MAX);
         lapsed
     }
 
     /// Takes back what is left of a lane. No lane outlives a reset, so nothing of it lapses.
     pub fn take_back_lane(&mut self, lane: &Hold, now: Time) {
-        self.lanes = self.lanes.above(lane.credits);
+        self.lanes = self.lanes.excess_over(lane.credits);
         self.receive(lane, now);
     }
 
@@ -318,11 +318,11 @@ impl Pool {
         self.weeks.add(hold.captured, now);
         let group = Group { reset_epoch: hold.reset_epoch, epoch: hold.epoch };
         let purchased = self.owed.take(group, hold.remaining);
-        self.balance.mark = self.balance.mark.plus(purchased).unwrap_or(Credits::MAX);
+        self.balance.mark = self.balance.mark.checked_add(purchased).unwrap_or(Credits::MAX);
         let is_over = hold.reset_epoch != self.terms.reset_epoch;
-        let lapsed = if is_over { hold.remaining.above(purchased) } else { Credits::ZERO };
-        let back = hold.remaining.above(lapsed);
-        self.balance.credits = self.balance.credits.plus(back).unwrap_or(Credits::MAX);
+        let lapsed = if is_over { hold.remaining.excess_over(purchased) } else { Credits::ZERO };
+        let back = hold.remaining.excess_over(lapsed);
+        self.balance.credits = self.balance.credits.checked_add(back).unwrap_or(Credits::MAX);
         lapsed
     }
 }

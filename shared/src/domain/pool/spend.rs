@@ -56,7 +56,7 @@ impl Weeks {
     /// Counts what was spent.
     pub fn add(&mut self, spent: Credits, now: Time) {
         let week = self.0.entry(week(now)).or_default();
-        *week = week.plus(spent).unwrap_or(Credits::MAX);
+        *week = week.checked_add(spent).unwrap_or(Credits::MAX);
     }
 
     /// The names of some counters that no forecast needs any more.
@@ -74,7 +74,7 @@ impl Weeks {
         let elapsed = now.timestamp().as_second().rem_euclid(WEEK);
         let (before, this) = (of(name(number(now).saturating_sub(1))), of(week(now)));
         let part = share(before, WEEK.saturating_sub(elapsed).unsigned_abs(), WEEK.unsigned_abs());
-        this.plus(part).unwrap_or(Credits::MAX)
+        this.checked_add(part).unwrap_or(Credits::MAX)
     }
 
     /// How long `balance` will last.

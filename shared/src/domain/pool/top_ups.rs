@@ -25,8 +25,8 @@ impl TopUps {
     }
 
     /// After a purchase was begun; `None` if that is more than the month's limit.
-    pub(in crate::domain) fn plus(self, credits: Credits, limit: Credits) -> Option<Self> {
-        let bought = self.bought.plus(credits)?;
+    pub(in crate::domain) fn with_purchase(self, credits: Credits, limit: Credits) -> Option<Self> {
+        let bought = self.bought.checked_add(credits)?;
         (bought <= limit).then_some(Self { bought, ..self })
     }
 
@@ -34,7 +34,7 @@ impl TopUps {
     #[must_use]
     pub fn without(self, purchase: &Purchase) -> Self {
         if self.month == purchase.at.day().first_of_month() {
-            Self { bought: self.bought.above(purchase.credits), ..self }
+            Self { bought: self.bought.excess_over(purchase.credits), ..self }
         } else {
             self
         }

@@ -129,7 +129,7 @@ impl Usage {
     pub fn spent(&self) -> Credits {
         let costs = self.counters().filter(|(counter, _)| counter.ends_with(SPENT));
         costs.fold(Credits::ZERO, |sum, (_, cost)| {
-            sum.plus(Credits::new(cost)).unwrap_or(Credits::MAX)
+            sum.checked_add(Credits::new(cost)).unwrap_or(Credits::MAX)
         })
     }
 

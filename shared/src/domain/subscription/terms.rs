@@ -263,7 +263,7 @@ impl Pool {
         now: Time,
     ) -> Change {
         let before = granted(&self.terms, current, current.granted_seats);
-        let more = granted(&terms, &asked, asked.granted_seats).above(before);
+        let more = granted(&terms, &asked, asked.granted_seats).excess_over(before);
         let effect = if more.is_zero() { Effect::Keep } else { Effect::Grant(more) };
         self.change(effect, Terms { subscription: Some(asked), ..terms }, now, now)
     }
@@ -405,7 +405,7 @@ impl Pool {
     pub fn apply(&mut self, change: &Change) -> Result<(), Error> {
         let out_of_range = || Error::internal("a grant exceeds what a pool can hold");
         if change.effect.is_grant() {
-            let used = self.balance.mark.above(self.balance.credits);
+            let used = self.balance.mark.excess_over(self.balance.credits);
             match self.owed_step() {
                 OwedStep::Clear => self.owed = Owed::default(),
                 OwedStep::Keep => {}
@@ -423,7 +423,7 @@ impl Pool {
                 self.used = Usage::default();
             }
             (None, Effect::Grant(more)) => {
-                let granted = self.tally.granted.plus(more);
+                let granted = self.tally.granted.checked_add(more);
                 self.tally.granted = granted.ok_or_else(out_of_range)?;
             }
             (None, _) => {}

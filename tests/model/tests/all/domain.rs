@@ -321,7 +321,7 @@ impl Team {
         self.pool.balance = self.pool.balance.after(Effect::Purchase(credits)).unwrap();
         let tally = &mut self.pool.tally;
         let count = if entry.kind == Kind::Gift { &mut tally.gifted } else { &mut tally.bought };
-        *count = count.plus(credits).unwrap();
+        *count = count.checked_add(credits).unwrap();
         self.write(entry.clone());
         Came::Done(credits.get())
     }
@@ -363,11 +363,11 @@ impl Team {
         if in_pause && entry.is_enrichment() {
             return Came::Paused;
         }
-        let Some(remaining) = hold.remaining.minus(cost) else {
+        let Some(remaining) = hold.remaining.checked_sub(cost) else {
             return Came::Short { balance: hold.remaining.get(), required: cost.get() };
         };
         hold.remaining = remaining;
-        hold.captured = hold.captured.plus(cost).unwrap();
+        hold.captured = hold.captured.checked_add(cost).unwrap();
         hold.used.merge(&Usage::of([entry]));
         self.write(entry.clone());
         Came::Done(cost.get())
@@ -391,7 +391,7 @@ impl Team {
             return Came::Short { balance, required: required.get() };
         };
         self.pool.balance = after;
-        self.pool.held = self.pool.held.plus(required).unwrap();
+        self.pool.held = self.pool.held.checked_add(required).unwrap();
         self.pool.open_holds += 1;
         self.pool.hold_epoch = self.pool.epoch;
         self.holds.insert(hold.id.clone(), hold);
