@@ -27,7 +27,7 @@ use shared::http::permission::Read;
 use shared::http::{App, Caller, NoQuery, Permitted, Query, serve};
 
 #[derive(Clone, Debug, FromRef)]
-struct Window {
+struct BalanceState {
     app: App,
     limits: PurchaseLimits,
 }
@@ -43,7 +43,7 @@ pub fn routes(app: App, limits: PurchaseLimits) -> Router {
         .route("/prices", get(prices))
         .route("/plans", get(plans))
         .route("/purchase-options", get(purchase_options))
-        .with_state(Window { app, limits })
+        .with_state(BalanceState { app, limits })
 }
 
 /// Answers a request of the API.

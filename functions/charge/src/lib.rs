@@ -72,7 +72,7 @@ async fn charge(
         Err(unpriced) => Some(unpriced.outcome(&app).await),
     };
     let outcome = outcome.ok_or_else(|| Error::internal("a charge has no outcome"))?;
-    answer::created(outcome, |entry| answer::one("charge", Charge::from(entry)))
+    answer::created(outcome, |entry| answer::named("charge", Charge::from(entry)))
 }
 
 #[derive(Deserialize)]

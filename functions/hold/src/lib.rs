@@ -62,7 +62,7 @@ async fn reserve(
         // The same request may have been accepted before.
         Err(error) => Outcome::Replayed(app.store.replay(&asked).await?.ok_or(error)?),
     };
-    answer::created(outcome, |entry| answer::one("hold", HoldView::in_the_beginning(&entry)))
+    answer::created(outcome, |entry| answer::named("hold", HoldView::in_the_beginning(&entry)))
 }
 
 async fn look(
@@ -72,7 +72,7 @@ async fn look(
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
     let hold = app.store.look_at_hold(&team, &id).await?;
-    Ok(Json(answer::one("hold", HoldView::at(hold, app.clock.now()))))
+    Ok(Json(answer::named("hold", HoldView::at(hold, app.clock.now()))))
 }
 
 async fn release(
@@ -90,6 +90,6 @@ async fn release(
     access?;
     let now = app.clock.now();
     let (hold, was_before) = app.store.release(&team, &id, &by, now).await?;
-    let body = Json(answer::one("hold", HoldView::at(hold, now)));
+    let body = Json(answer::named("hold", HoldView::at(hold, now)));
     Ok(if was_before { answer::replayed(body) } else { body.into_response() })
 }

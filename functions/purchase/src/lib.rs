@@ -30,7 +30,7 @@ pub use top_up::top_up;
 
 /// What the handlers share.
 #[derive(Clone, FromRef)]
-pub struct Till {
+pub struct PurchaseState {
     /// The table and the time.
     pub app: App,
     /// What can be bought at once.
@@ -39,19 +39,19 @@ pub struct Till {
     pub payments: Arc<dyn Payments>,
 }
 
-impl fmt::Debug for Till {
+impl fmt::Debug for PurchaseState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Till").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("PurchaseState").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
 /// The routes of this function.
-pub fn routes(till: Till) -> Router {
+pub fn routes(state: PurchaseState) -> Router {
     Router::new()
         .route("/teams/{team}/purchases", post(buy))
         .route("/teams/{team}/purchases/{id}", get(look))
         .route("/teams/{team}/purchases/{id}/refund", post(refund))
-        .with_state(till)
+        .with_state(state)
 }
 
 #[derive(Deserialize)]
@@ -95,7 +95,7 @@ impl PurchaseView {
 }
 
 async fn buy(
-    State(till): State<Till>,
+    State(state): State<PurchaseState>,
     Permitted { caller, team, .. }: Permitted<Administer>,
     _: NoQuery,
     headers: HeaderMap,
@@ -103,13 +103,13 @@ async fn buy(
 ) -> Result<Response, Error> {
     let key = caller.own(idempotency_key(&headers)?);
     let PurchaseRequest { credits } = body.parse()?;
-    let asked = Purchase::new(&team, key, caller.sub, credits, till.app.clock.now());
-    let (purchase, is_replay) = match till.limits.check(credits) {
-        Ok(()) => till.app.store.begin(&asked).await?,
+    let asked = Purchase::new(&team, key, caller.sub, credits, state.app.clock.now());
+    let (purchase, is_replay) = match state.limits.check(credits) {
+        Ok(()) => state.app.store.begin(&asked).await?,
         // What was bought within the limits of then is answered for ever.
-        Err(error) => (till.app.store.begun(&asked).await?.ok_or(error)?, true),
+        Err(error) => (state.app.store.begun(&asked).await?.ok_or(error)?, true),
     };
-    let (purchase, next_action) = till.drive(purchase).await?;
+    let (purchase, next_action) = state.drive(purchase).await?;
     let response = match (purchase.status, is_replay) {
         (Status::Failed, _) => {
             Error::PaymentFailed(purchase.reason.unwrap_or_default()).into_response()
@@ -123,10 +123,10 @@ async fn buy(
 
 fn view(status: StatusCode, purchase: Purchase, next_action: Option<Value>) -> Response {
     let view = PurchaseView::new(purchase, next_action);
-    (status, Json(answer::one("purchase", view))).into_response()
+    (status, Json(answer::named("purchase", view))).into_response()
 }
 
-impl Till {
+impl PurchaseState {
     /// Brings a purchase as far as it goes now, after whatever crashed before. No payment is requested
     /// for a closed account.
     async fn drive(&self, purchase: Purchase) -> Result<(Purchase, Option<Value>), Error> {
@@ -151,7 +151,7 @@ async fn look(
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
     let purchase = app.store.purchase(&team, &id).await?;
-    Ok(Json(answer::one("purchase", PurchaseView::new(purchase, None))))
+    Ok(Json(answer::named("purchase", PurchaseView::new(purchase, None))))
 }
 
 async fn refund(_: Permitted<Belong>, _: Path<Segments>, _: NoQuery) -> Result<(), Error> {
@@ -166,13 +166,13 @@ async fn refund(_: Permitted<Belong>, _: Path<Segments>, _: NoQuery) -> Result<(
 /// Those of [`top_up()`] as a problem document, so that the event is tried again and then kept where
 /// somebody can look at it; and an event that cannot be read.
 pub async fn handle(
-    till: &Till,
+    state: &PurchaseState,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
-    if let Some(answer) = serve::api(|| routes(till.clone()), &event).await? {
+    if let Some(answer) = serve::api(|| routes(state.clone()), &event).await? {
         return Ok(answer);
     }
     let time = serve::time_left(&event.context);
     let due = event.payload.get().as_bytes();
-    serve::told(Box::pin(with_deadline(time, top_up(till, due))).await)
+    serve::message_answer(Box::pin(with_deadline(time, top_up(state, due))).await)
 }

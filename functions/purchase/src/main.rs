@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lambda_http::{Error, lambda_runtime, service_fn, tracing};
-use purchase::Till;
+use purchase::PurchaseState;
 use purchase::payments::NotConnected;
 use shared::http::{App, app::purchase_limits};
 
@@ -11,6 +11,6 @@ use shared::http::{App, app::purchase_limits};
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let (app, limits) = (App::from_env()?, purchase_limits()?);
-    let till = Till { app, limits, payments: Arc::new(NotConnected) };
-    Box::pin(lambda_runtime::run(service_fn(|event| purchase::handle(&till, event)))).await
+    let state = PurchaseState { app, limits, payments: Arc::new(NotConnected) };
+    Box::pin(lambda_runtime::run(service_fn(|event| purchase::handle(&state, event)))).await
 }

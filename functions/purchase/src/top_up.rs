@@ -9,7 +9,7 @@ use shared::domain::event::TOP_UP_DUE;
 use shared::domain::ids::{Id, TeamId};
 use shared::http::extract::parse;
 
-use crate::{PurchaseView, Till};
+use crate::{PurchaseState, PurchaseView};
 
 #[derive(Deserialize)]
 struct Event {
@@ -30,16 +30,16 @@ struct Due {
 /// # Errors
 /// [`Error::Invalid`] for another event; [`Error::PaymentFailed`] if the provider cannot be asked;
 /// [`Error::NotFound`], [`Error::Busy`], [`Error::Internal`].
-pub async fn top_up(till: &Till, event: &[u8]) -> Result<Value, Error> {
+pub async fn top_up(state: &PurchaseState, event: &[u8]) -> Result<Value, Error> {
     let Event { kind, detail } = parse(event)?;
     let Due { id, team } = parse(detail.get().as_bytes())?;
     if kind != TOP_UP_DUE {
         return Err(Error::invalid("detail-type", format!("`{kind}` is not known")));
     }
-    let begun = till.app.store.begin_top_up(&team, &id, till.app.clock.now()).await?;
+    let begun = state.app.store.begin_top_up(&team, &id, state.app.clock.now()).await?;
     let purchase = match begun {
         Some(purchase) => {
-            let (purchase, next_action) = till.drive(purchase).await?;
+            let (purchase, next_action) = state.drive(purchase).await?;
             Some(PurchaseView::new(purchase, next_action))
         }
         None => None,

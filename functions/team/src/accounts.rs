@@ -22,7 +22,7 @@ pub(super) async fn add(
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
     let account = app.store.monitor(&team, &id, app.clock.now()).await?;
-    Ok(Json(answer::one("account", AccountView::from(account))))
+    Ok(Json(answer::named("account", AccountView::from(account))))
 }
 
 pub(super) async fn remove(
@@ -32,7 +32,7 @@ pub(super) async fn remove(
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
     let account = app.store.stop_monitoring(&team, &id, app.clock.now()).await?;
-    Ok(Json(answer::one("account", AccountView::from(account))))
+    Ok(Json(answer::named("account", AccountView::from(account))))
 }
 
 pub(super) async fn list(
@@ -43,5 +43,5 @@ pub(super) async fn list(
     app.store.check_open(&team).await?;
     let accounts = app.store.monitored(&team).await?.into_iter();
     let listed = accounts.filter(|account| account.status != Status::Removed);
-    Ok(Json(answer::one("accounts", listed.map(AccountView::from).collect::<Vec<_>>())))
+    Ok(Json(answer::named("accounts", listed.map(AccountView::from).collect::<Vec<_>>())))
 }

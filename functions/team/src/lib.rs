@@ -30,7 +30,7 @@ use shared::store::retry::with_deadline;
 pub use messages::take_in;
 
 #[derive(Clone, Debug, FromRef)]
-struct Office {
+struct TeamState {
     app: App,
     limits: PurchaseLimits,
 }
@@ -51,7 +51,7 @@ pub fn routes(app: App, limits: PurchaseLimits) -> Router {
         .route("/teams/{team}", delete(close))
         .route("/teams/{team}/settings", get(choice::settings).put(choice::set))
         .route("/teams/{team}/enrichment/restart", post(choice::restart))
-        .with_state(Office { app, limits })
+        .with_state(TeamState { app, limits })
 }
 
 async fn get_subscription(
@@ -146,7 +146,7 @@ async fn gift(
     let key = caller.own(idempotency_key(&headers)?);
     let request: GiftRequest = body.parse()?;
     let entry = request.entry(&team, key, caller.sub, app.clock.now())?;
-    answer::created(app.store.gift(entry).await?, |entry| answer::one("gift", entry))
+    answer::created(app.store.gift(entry).await?, |entry| answer::named("gift", entry))
 }
 
 fn view(pool: &Pool) -> Result<Json<Value>, Error> {
@@ -194,5 +194,5 @@ pub async fn handle(
     }
     let time = serve::time_left(&event.context);
     let message = event.payload.get().as_bytes();
-    serve::told(Box::pin(with_deadline(time, take_in(app, message))).await)
+    serve::message_answer(Box::pin(with_deadline(time, take_in(app, message))).await)
 }

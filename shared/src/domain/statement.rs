@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::Credits;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::Pool;
-use crate::domain::pool::totals::Tally;
+use crate::domain::pool::totals::CycleTotals;
 use crate::domain::pool::usage::Usage;
 use crate::domain::purchase::Amount;
 
@@ -52,7 +52,7 @@ impl Spending {
     /// What has happened so far in the current cycle of a pool.
     #[must_use]
     pub fn so_far(pool: &Pool) -> Self {
-        let Tally { kept, granted, bought, gifted, .. } = pool.tally;
+        let CycleTotals { kept, granted, bought, gifted, .. } = pool.tally;
         let spent = pool.used.spent();
         let free =
             kept.checked_add(granted).unwrap_or(Credits::MAX).excess_over(pool.balance.free());

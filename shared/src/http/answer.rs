@@ -34,6 +34,6 @@ pub fn replayed(answer: impl IntoResponse) -> Response {
 
 /// A body with one thing in it.
 #[must_use]
-pub fn one(name: &str, thing: impl serde::Serialize) -> Value {
+pub fn named(name: &str, thing: impl serde::Serialize) -> Value {
     json!({ name: thing })
 }

@@ -32,7 +32,7 @@ use crate::store::retry::with_deadline;
 
 /// The router as it is served: what it does not know is a problem document, bodies are limited,
 /// and a fault of ours tells its request id and nothing else.
-pub fn outermost(routes: Router) -> Router {
+pub fn with_middleware(routes: Router) -> Router {
     routes
         .fallback(async || Error::NotFound("route"))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
@@ -88,8 +88,8 @@ pub async fn api(
     if let LambdaRequest::ApiGatewayV2(event) = &mut request {
         prepare(event);
     }
-    let routes = outermost(routes());
-    let mut api = Adapter::from(service_fn(move |request| whole(routes.clone(), request)));
+    let routes = with_middleware(routes());
+    let mut api = Adapter::from(service_fn(move |request| buffered(routes.clone(), request)));
     let answer = api.call(LambdaEvent::new(request, event.context.clone())).await?;
     Ok(Some(to_raw_value(&answer)?))
 }
@@ -170,7 +170,7 @@ pub fn has(event: &str, field: &str) -> bool {
 ///
 /// # Errors
 /// The problem document.
-pub fn told(came: Result<Value, Error>) -> Result<Box<RawValue>, lambda_http::Error> {
+pub fn message_answer(came: Result<Value, Error>) -> Result<Box<RawValue>, lambda_http::Error> {
     match came {
         Ok(came) => Ok(to_raw_value(&came)?),
         Err(error) => Err(serde_json::to_string(&Problem::from(&error))?.into()),
@@ -179,7 +179,7 @@ pub fn told(came: Result<Value, Error>) -> Result<Box<RawValue>, lambda_http::Er
 
 /// An answer that is all there: where invocations run side by side, the stream that a router
 /// answers with must not be shared.
-async fn whole(
+async fn buffered(
     routes: Router,
     request: lambda_http::Request,
 ) -> Result<http::Response<Full<Bytes>>, axum::Error> {

@@ -14,7 +14,7 @@ use super::{Store, keys};
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::Pool;
-use crate::domain::pool::balance::Effect;
+use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::epochs::GROUPS_USUAL;
 use crate::domain::subscription::terms::Change;
 use crate::domain::time::Time;
@@ -123,9 +123,9 @@ impl Store {
             expression.value(":no_lanes", keys::number(0));
         }
         match change.effect {
-            Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) => {}
-            Effect::Grant(more) | Effect::Reset(more) => {
-                expression.grant(seen, matches!(change.effect, Effect::Reset(_)));
+            BalanceChange::Keep | BalanceChange::Charge(_) | BalanceChange::Purchase(_) => {}
+            BalanceChange::Grant(more) | BalanceChange::Reset(more) => {
+                expression.grant(seen, matches!(change.effect, BalanceChange::Reset(_)));
                 expression.value(":grant", keys::number(more.get()));
             }
         }
@@ -137,10 +137,10 @@ impl Store {
             for week in seen.weeks.old(change.at) {
                 expression.remove(format!("weeks.{week}"));
             }
-            if change.effect == Effect::Keep {
+            if change.effect == BalanceChange::Keep {
                 expression.pin(seen);
             }
-        } else if let Effect::Grant(_) = change.effect {
+        } else if let BalanceChange::Grant(_) = change.effect {
             expression.set("tally.granted = tally.granted + :grant");
         }
         let after = Pool { terms: change.terms.clone(), ..seen.clone() };

@@ -20,7 +20,7 @@ use std::time::Duration;
 use axum::{Router, middleware};
 use engine::Engine;
 use jiff::civil::{Date, date};
-use purchase::Till;
+use purchase::PurchaseState;
 use shared::domain::Error;
 use shared::domain::time::Time;
 use shared::http::app::{InvalidLimits, purchase_limits};
@@ -33,7 +33,7 @@ use tokio::time::{Instant, interval_at, timeout};
 pub use clock::StackClock;
 pub use demo::first_steps;
 pub use eventbridge::EventBridge;
-pub use payments::{DECLINED, NEEDS_A_STEP, till};
+pub use payments::{DECLINED, NEEDS_A_STEP, purchase_state};
 use relaying::Relaying;
 pub use story::story;
 pub use token::{AUDIENCE, Claims, ISSUER, SECRET, authorize, sign};
@@ -148,9 +148,9 @@ impl Stack {
         let app = App::new(engine.store(), clock.clone().into());
         demo::open(&app).await?;
         let eventbridge = EventBridge::start(options.eventbridge_port).await?;
-        let till = till(app.clone(), purchase_limits()?);
-        let functions = functions(&till);
-        let relaying = Arc::new(Relaying::new(till, engine.records()?, &eventbridge)?);
+        let state = purchase_state(app.clone(), purchase_limits()?);
+        let functions = functions(&state);
+        let relaying = Arc::new(Relaying::new(state, engine.records()?, &eventbridge)?);
         let dev = dev::routes(
             dev::Bench {
                 app: app.clone(),
@@ -160,7 +160,8 @@ impl Stack {
             },
             engine.endpoint(),
         );
-        let router = serve::outermost(functions.merge(dev)).layer(middleware::from_fn(authorize));
+        let router =
+            serve::with_middleware(functions.merge(dev)).layer(middleware::from_fn(authorize));
 
         let port = |source| Failure::Port { port: options.port, option: "--port", source };
         let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(port)?;
@@ -214,10 +215,10 @@ impl Stack {
 }
 
 /// All functions' routes, as the API has them.
-pub fn functions(till: &Till) -> Router {
-    let Till { app, limits, .. } = till;
+pub fn functions(state: &PurchaseState) -> Router {
+    let PurchaseState { app, limits, .. } = state;
     charge::routes(app.clone())
-        .merge(purchase::routes(till.clone()))
+        .merge(purchase::routes(state.clone()))
         .merge(balance::routes(app.clone(), limits.clone()))
         .merge(hold::routes(app.clone()))
         .merge(team::routes(app.clone(), limits.clone()))

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, ready};
-use purchase::Till;
+use purchase::PurchaseState;
 use purchase::payments::{Payment, Payments};
 use serde_json::json;
 use shared::domain::ids::Id;
@@ -28,8 +28,8 @@ pub struct Simulated {
 
 /// What `purchase` has, with no more than a simulated provider.
 #[must_use]
-pub fn till(app: App, limits: PurchaseLimits) -> Till {
-    Till { app, limits, payments: Arc::new(Simulated::default()) }
+pub fn purchase_state(app: App, limits: PurchaseLimits) -> PurchaseState {
+    PurchaseState { app, limits, payments: Arc::new(Simulated::default()) }
 }
 
 impl Payments for Simulated {

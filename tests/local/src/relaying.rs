@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::Records;
 use lambda_http::{Context, LambdaEvent, tracing};
-use purchase::Till;
+use purchase::PurchaseState;
 use serde_json::{Value, json};
 use shared::bus::Bus;
 use shared::http::App;
@@ -49,14 +49,14 @@ struct Stream {
 
 impl Relaying {
     pub(crate) fn new(
-        till: Till,
+        state: PurchaseState,
         records: Records,
         bus: &EventBridge,
     ) -> Result<Self, engine::Failure> {
         let (waiting, given_up) = (VecDeque::new(), Vec::new());
         let stream = Mutex::new(Stream { records, waiting, failures: 0, given_up });
-        let (app, patterns) = (till.app.clone(), patterns()?);
-        let rules = Rules::new(till, bus.delivered())?;
+        let (app, patterns) = (state.app.clone(), patterns()?);
+        let rules = Rules::new(state, bus.delivered())?;
         Ok(Self { app, bus: bus.bus(), patterns, rules, stream })
     }
 

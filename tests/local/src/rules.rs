@@ -2,7 +2,7 @@
 //! `purchase`, the other brings unreadable records to a queue.
 
 use lambda_http::{Context, LambdaEvent, tracing};
-use purchase::Till;
+use purchase::PurchaseState;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 use tokio::sync::Mutex;
@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 3;
 /// The rules and the function that is a target.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    till: Till,
+    state: PurchaseState,
     top_ups: Value,
     unreadable: Value,
     delivered: Delivered,
@@ -30,10 +30,10 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    pub(crate) fn new(till: Till, delivered: Delivered) -> Result<Self, engine::Failure> {
+    pub(crate) fn new(state: PurchaseState, delivered: Delivered) -> Result<Self, engine::Failure> {
         let [top_ups, unreadable] = [TOP_UPS, UNREADABLE].map(pattern::of_template);
         let (top_ups, unreadable) = (top_ups?, unreadable?);
-        Ok(Self { till, top_ups, unreadable, delivered, seen: Mutex::default() })
+        Ok(Self { state, top_ups, unreadable, delivered, seen: Mutex::default() })
     }
 
     /// Brings the next event that fits to its target. Returns the event as an error if the function
@@ -69,6 +69,6 @@ impl Rules {
 
     async fn invoke(&self, event: &Value) -> Result<(), lambda_http::Error> {
         let event = LambdaEvent::new(to_raw_value(event)?, Context::default());
-        Box::pin(purchase::handle(&self.till, event)).await.map(drop)
+        Box::pin(purchase::handle(&self.state, event)).await.map(drop)
     }
 }

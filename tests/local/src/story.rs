@@ -20,7 +20,7 @@ use shared::http::App;
 
 use crate::clock::StackClock;
 use crate::eventbridge::{Delivered, EventBridge};
-use crate::payments::till;
+use crate::payments::purchase_state;
 use crate::relaying::Relaying;
 use crate::{Failure, demo};
 
@@ -46,7 +46,7 @@ pub async fn story(begin: Date, mut tell: impl FnMut(&str)) -> Result<(), Failur
     let app = App::new(engine.store(), clock.clone().into());
     demo::open(&app).await?;
     let eventbridge = EventBridge::start(0).await?;
-    let purchase = till(app.clone(), PurchaseLimits::default());
+    let purchase = purchase_state(app.clone(), PurchaseLimits::default());
     let relaying = Relaying::new(purchase, engine.records()?, &eventbridge)?;
     let delivered = eventbridge.delivered();
     let mut year = Year { app, clock, relaying, delivered, told: 0, team: demo::team()? };

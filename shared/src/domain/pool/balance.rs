@@ -18,7 +18,7 @@ pub struct Balance {
 
 /// One step of a pool's arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum BalanceChange {
     /// Nothing.
     Keep,
     /// Credits are spent.
@@ -31,7 +31,7 @@ pub enum Effect {
     Reset(Credits),
 }
 
-impl Effect {
+impl BalanceChange {
     /// Whether it begins an epoch.
     #[must_use]
     pub const fn is_grant(self) -> bool {
@@ -63,19 +63,19 @@ impl Balance {
 
     /// The balance after `effect`; `None` if the credits do not cover it.
     #[must_use]
-    pub fn after(self, effect: Effect) -> Option<Self> {
+    pub fn after(self, effect: BalanceChange) -> Option<Self> {
         let Self { credits, mark } = self;
         Some(match effect {
-            Effect::Keep => self,
-            Effect::Charge(cost) => Self { credits: credits.checked_sub(cost)?, mark },
-            Effect::Purchase(more) => {
+            BalanceChange::Keep => self,
+            BalanceChange::Charge(cost) => Self { credits: credits.checked_sub(cost)?, mark },
+            BalanceChange::Purchase(more) => {
                 Self { credits: credits.checked_add(more)?, mark: mark.checked_add(more)? }
             }
-            Effect::Grant(more) | Effect::Reset(more) if self.is_below_mark() => {
+            BalanceChange::Grant(more) | BalanceChange::Reset(more) if self.is_below_mark() => {
                 Self { credits: credits.checked_add(more)?, mark: credits }
             }
-            Effect::Grant(more) => Self { credits: credits.checked_add(more)?, mark },
-            Effect::Reset(more) => Self { credits: mark.checked_add(more)?, mark },
+            BalanceChange::Grant(more) => Self { credits: credits.checked_add(more)?, mark },
+            BalanceChange::Reset(more) => Self { credits: mark.checked_add(more)?, mark },
         })
     }
 }
@@ -84,7 +84,7 @@ impl Balance {
 mod tests {
     use super::*;
 
-    fn play(effects: &[Effect]) -> (u64, u64) {
+    fn play(effects: &[BalanceChange]) -> (u64, u64) {
         let mut balance = Balance::default();
         for effect in effects {
             balance = balance.after(*effect).unwrap();
@@ -95,7 +95,7 @@ mod tests {
     /// The worked example of the rules: grant 500, buy 200, spend 400, spend 200, reset.
     #[test]
     fn free_credits_are_spent_first_and_only_they_are_reset() {
-        use Effect::{Charge, Purchase, Reset};
+        use BalanceChange::{Charge, Purchase, Reset};
         let c = Credits::new;
         let story =
             [Reset(c(500)), Purchase(c(200)), Charge(c(400)), Charge(c(200)), Reset(c(500))];
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_reset_never_adds_to_what_is_left() {
-        use Effect::{Charge, Purchase, Reset};
+        use BalanceChange::{Charge, Purchase, Reset};
         let c = Credits::new;
         assert_eq!(play(&[Reset(c(400)), Reset(c(400))]), (400, 0));
         assert_eq!(play(&[Reset(c(400)), Charge(c(1)), Reset(c(400))]), (400, 0));
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn an_added_seat_tops_up_free_credits_only() {
-        use Effect::{Charge, Grant, Purchase, Reset};
+        use BalanceChange::{Charge, Grant, Purchase, Reset};
         let c = Credits::new;
         assert_eq!(
             play(&[Reset(c(400)), Purchase(c(50)), Charge(c(420)), Grant(c(400))]),
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_not_covered_changes_nothing() {
         let balance = Balance { credits: Credits::new(4), mark: Credits::new(9) };
-        assert_eq!(balance.after(Effect::Charge(Credits::new(5))), None);
-        assert_eq!(balance.after(Effect::Purchase(Credits::new(u64::MAX))), None);
+        assert_eq!(balance.after(BalanceChange::Charge(Credits::new(5))), None);
+        assert_eq!(balance.after(BalanceChange::Purchase(Credits::new(u64::MAX))), None);
     }
 }

@@ -17,9 +17,9 @@ use crate::domain::ids::{Id, TeamId};
 use crate::domain::pool::balance::Balance;
 use crate::domain::pool::epochs::{Group, Owed};
 use crate::domain::pool::refusal::Refused;
-use crate::domain::pool::spend::Weeks;
+use crate::domain::pool::spend::WeeklySpend;
 use crate::domain::pool::top_ups::TopUps;
-use crate::domain::pool::totals::Tally;
+use crate::domain::pool::totals::CycleTotals;
 use crate::domain::pool::usage::Usage;
 use crate::domain::settings::Settings;
 use crate::domain::subscription::Subscription;
@@ -64,10 +64,10 @@ pub struct Pool {
     pub used: Usage,
     /// What came and went otherwise in this cycle.
     #[serde(default)]
-    pub tally: Tally,
+    pub tally: CycleTotals,
     /// What was spent lately.
     #[serde(default)]
-    pub weeks: Weeks,
+    pub weeks: WeeklySpend,
     /// Since when enrichment is paused, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Time>,
@@ -230,8 +230,8 @@ impl Pool {
                 scheduled_versions: Vec::new(),
             },
             used: Usage::default(),
-            tally: Tally::default(),
-            weeks: Weeks::default(),
+            tally: CycleTotals::default(),
+            weeks: WeeklySpend::default(),
             paused_at: None,
             pauses: 0,
             refused: None,

@@ -17,7 +17,7 @@ const HORIZON: u64 = 10 * 365 * 24 * 60 * 60;
 /// What was spent, by weeks of the Unix epoch. Older weeks than the last go with the next charge.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Weeks(BTreeMap<String, Credits>);
+pub struct WeeklySpend(BTreeMap<String, Credits>);
 
 /// How long credits will last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -52,7 +52,7 @@ fn name(number: i64) -> String {
     format!("w{number}")
 }
 
-impl Weeks {
+impl WeeklySpend {
     /// Counts what was spent.
     pub fn add(&mut self, spent: Credits, now: Time) {
         let week = self.0.entry(week(now)).or_default();
@@ -106,8 +106,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn spent(days: &[(&str, u64)]) -> Weeks {
-        let mut weeks = Weeks::default();
+    fn spent(days: &[(&str, u64)]) -> WeeklySpend {
+        let mut weeks = WeeklySpend::default();
         for (day, credits) in days {
             weeks.add(Credits::new(*credits), at(day));
         }
@@ -146,6 +146,6 @@ mod tests {
         assert_eq!(until(1_000), Some(jiff::civil::date(2026, 11, 22)));
         assert_eq!(until(0), Some(now.day()));
         assert_eq!(until(10_000_000), None);
-        assert_eq!(Weeks::default().forecast(Credits::new(1), now).lasts_until, None);
+        assert_eq!(WeeklySpend::default().forecast(Credits::new(1), now).lasts_until, None);
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::Credits;
 
 /// What came and went in a cycle besides what was charged, as the pool counts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct CycleTotals {
     /// Counts the cycles of the team, and the times between them.
     pub number: u64,
     /// The day on which they began to be counted; `None` before the first cycle.

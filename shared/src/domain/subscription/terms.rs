@@ -6,9 +6,9 @@ use jiff::civil::Date;
 
 use crate::domain::catalogue::plans::Cadence;
 use crate::domain::ledger::entry::{Entry, Kind};
-use crate::domain::pool::balance::Effect;
+use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::epochs::Owed;
-use crate::domain::pool::totals::Tally;
+use crate::domain::pool::totals::CycleTotals;
 use crate::domain::pool::usage::Usage;
 use crate::domain::pool::{Account, Next, OwedStep, Pool, Terms};
 use crate::domain::subscription::cycle::Cycle;
@@ -25,13 +25,13 @@ pub struct Change {
     /// Holds that expire by this time are returned before the change.
     pub at: Time,
     /// The effect on the credits.
-    pub effect: Effect,
+    pub effect: BalanceChange,
     /// The terms after it.
     pub terms: Terms,
     /// The ledger entries: an expiry, a grant, or both.
     pub entries: Vec<Entry>,
     /// The counters of the cycle that begins, or of the time after the last one.
-    pub tally: Option<Tally>,
+    pub tally: Option<CycleTotals>,
 }
 
 impl Change {
@@ -86,14 +86,15 @@ impl Pool {
         let subscription = self.terms.subscription.clone()?;
         if subscription.cancelled {
             let terms = Terms { subscription: None, cycle: None, ..self.terms.clone() };
-            let change = self.change(Effect::Reset(Credits::ZERO), terms, old.over_at(), now);
+            let change =
+                self.change(BalanceChange::Reset(Credits::ZERO), terms, old.over_at(), now);
             return Some(self.with_new_counters(change, old.end));
         }
         let cycle = Cycle::holding(subscription.started_at.day(), now.day());
         let renewed = Subscription { granted_seats: subscription.seats, ..subscription };
         let effect = match renewed.grant.cadence {
-            Cadence::Monthly => Effect::Reset(granted(&self.terms, &renewed, renewed.seats)),
-            Cadence::Once | Cadence::None => Effect::Keep,
+            Cadence::Monthly => BalanceChange::Reset(granted(&self.terms, &renewed, renewed.seats)),
+            Cadence::Once | Cadence::None => BalanceChange::Keep,
         };
         let terms = Terms {
             subscription: Some(renewed),
@@ -182,7 +183,7 @@ impl Pool {
                 let current = self.terms.subscription.as_ref();
                 let restarts = current.is_some_and(|current| current.plan == request.plan);
                 terms.named_version = version.filter(|_| names_start && restarts);
-                self.change(Effect::Keep, Terms { next, ..terms }, now, now)
+                self.change(BalanceChange::Keep, Terms { next, ..terms }, now, now)
             }
         };
         Ok((change.terms != self.terms).then_some(change))
@@ -264,7 +265,7 @@ impl Pool {
     ) -> Change {
         let before = granted(&self.terms, current, current.granted_seats);
         let more = granted(&terms, &asked, asked.granted_seats).excess_over(before);
-        let effect = if more.is_zero() { Effect::Keep } else { Effect::Grant(more) };
+        let effect = if more.is_zero() { BalanceChange::Keep } else { BalanceChange::Grant(more) };
         self.change(effect, Terms { subscription: Some(asked), ..terms }, now, now)
     }
 
@@ -286,20 +287,22 @@ impl Pool {
             terms.cycle_version = terms.billing_version;
         }
         let grant = granted(&terms, subscription, subscription.seats);
-        let change = self.change(Effect::Reset(grant), terms, ended_at, at);
+        let change = self.change(BalanceChange::Reset(grant), terms, ended_at, at);
         self.with_new_counters(change, at.day())
     }
 
     /// The same change with counters that begin at zero.
     fn with_new_counters(&self, change: Change, since: Date) -> Change {
         let (kept, granted) = match change.effect {
-            Effect::Reset(grant) => (Credits::ZERO, grant),
-            Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) | Effect::Grant(_) => {
-                (self.balance.free(), Credits::ZERO)
-            }
+            BalanceChange::Reset(grant) => (Credits::ZERO, grant),
+            BalanceChange::Keep
+            | BalanceChange::Charge(_)
+            | BalanceChange::Purchase(_)
+            | BalanceChange::Grant(_) => (self.balance.free(), Credits::ZERO),
         };
         let number = self.tally.number.saturating_add(1);
-        let tally = Tally { number, since: Some(since), kept, granted, ..Tally::default() };
+        let tally =
+            CycleTotals { number, since: Some(since), kept, granted, ..CycleTotals::default() };
         Change { tally: Some(tally), ..change }
     }
 
@@ -348,7 +351,7 @@ impl Pool {
 
     /// The change to other terms that leaves the credits alone; `None` if they are the same.
     fn with_terms(&self, terms: Terms, now: Time) -> Option<Change> {
-        (terms != self.terms).then(|| self.change(Effect::Keep, terms, now, now))
+        (terms != self.terms).then(|| self.change(BalanceChange::Keep, terms, now, now))
     }
 
     /// Whether the account can be used.
@@ -364,20 +367,20 @@ impl Pool {
 
     fn change(
         &self,
-        effect: Effect,
+        effect: BalanceChange,
         mut terms: Terms,
         lapsed_at: Time,
         granted_at: Time,
     ) -> Change {
         let epoch = self.epoch.saturating_add(1);
         let (lapsed, grant) = match effect {
-            Effect::Reset(grant) => (self.balance.free(), grant),
-            Effect::Grant(grant) => (Credits::ZERO, grant),
-            Effect::Keep | Effect::Charge(_) | Effect::Purchase(_) => {
+            BalanceChange::Reset(grant) => (self.balance.free(), grant),
+            BalanceChange::Grant(grant) => (Credits::ZERO, grant),
+            BalanceChange::Keep | BalanceChange::Charge(_) | BalanceChange::Purchase(_) => {
                 (Credits::ZERO, Credits::ZERO)
             }
         };
-        let is_reset = matches!(effect, Effect::Reset(_));
+        let is_reset = matches!(effect, BalanceChange::Reset(_));
         if is_reset {
             terms.reset_epoch = epoch;
         }
@@ -422,7 +425,7 @@ impl Pool {
                 self.tally = *tally;
                 self.used = Usage::default();
             }
-            (None, Effect::Grant(more)) => {
+            (None, BalanceChange::Grant(more)) => {
                 let granted = self.tally.granted.checked_add(more);
                 self.tally.granted = granted.ok_or_else(out_of_range)?;
             }
@@ -469,7 +472,7 @@ mod tests {
     }
 
     fn spend(pool: &mut Pool, credits: u64) {
-        pool.balance = pool.balance.after(Effect::Charge(Credits::new(credits))).unwrap();
+        pool.balance = pool.balance.after(BalanceChange::Charge(Credits::new(credits))).unwrap();
     }
 
     fn turn(pool: &mut Pool, now: &str) {
@@ -604,7 +607,7 @@ mod tests {
         let mut pool = expert(1, "2027-01-10T00:00:00Z");
         let now = at("2027-01-20T09:00:00Z");
         let change = pool.subscribe(&request(r#"{"plan":"enterprise"}"#), now).unwrap().unwrap();
-        assert_eq!((change.effect, change.entries.len()), (Effect::Keep, 0));
+        assert_eq!((change.effect, change.entries.len()), (BalanceChange::Keep, 0));
         apply(&mut pool, &change);
         assert!(pool.is_due(now));
         turn(&mut pool, "2027-01-20T09:00:01Z");
@@ -628,7 +631,7 @@ mod tests {
             assert_eq!(pool.subscribe(&told(version, 2), now).unwrap(), None);
         }
         let same = pool.subscribe(&told(8, 3), now).unwrap().unwrap();
-        assert_eq!((same.effect, same.entries.len()), (Effect::Keep, 0), "only remembered");
+        assert_eq!((same.effect, same.entries.len()), (BalanceChange::Keep, 0), "only remembered");
         apply(&mut pool, &same);
         subscribe(&mut pool, r#"{"plan":"multichannel_expert","seats":4}"#, "2027-01-20T09:00:00Z");
         assert_eq!((split(&pool), pool.terms.billing_version), ((1_600, 0), Some(8)));
@@ -661,7 +664,11 @@ mod tests {
         let mut ended = pool.clone();
         turn(&mut ended, "2027-02-10T00:00:00Z");
         let remembered = ended.subscribe(&told(3, 9), at("2027-02-11T00:00:00Z")).unwrap().unwrap();
-        assert_eq!((remembered.effect, remembered.terms.next), (Effect::Keep, None), "it is over");
+        assert_eq!(
+            (remembered.effect, remembered.terms.next),
+            (BalanceChange::Keep, None),
+            "it is over"
+        );
         assert!(!begun(&mut pool, 4, 3), "what is newer takes it back");
         assert_eq!(split(&pool), (1_200, 0));
     }
@@ -689,7 +696,7 @@ mod tests {
     #[test]
     fn another_plan_lapses_the_free_credits_and_starts_a_cycle() {
         let mut pool = expert(2, "2027-01-10T00:00:00Z");
-        pool.balance = pool.balance.after(Effect::Purchase(Credits::new(70))).unwrap();
+        pool.balance = pool.balance.after(BalanceChange::Purchase(Credits::new(70))).unwrap();
         subscribe(&mut pool, r#"{"plan":"enterprise"}"#, "2027-01-20T09:00:00Z");
         assert_eq!(split(&pool), (400, 70));
         assert_eq!(pool.terms.cycle.unwrap().start.to_string(), "2027-01-20");
@@ -713,7 +720,7 @@ mod tests {
     #[test]
     fn a_cancelled_plan_keeps_its_free_credits_until_the_cycle_ends() {
         let mut pool = expert(1, "2027-01-10T00:00:00Z");
-        pool.balance = pool.balance.after(Effect::Purchase(Credits::new(30))).unwrap();
+        pool.balance = pool.balance.after(BalanceChange::Purchase(Credits::new(30))).unwrap();
         let change = pool.cancel(None, at("2027-01-12T00:00:00Z")).unwrap().unwrap();
         apply(&mut pool, &change);
         assert_eq!((split(&pool), pool.next_refill()), ((400, 30), None));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lambda_http::{Context, LambdaEvent};
-use purchase::Till;
+use purchase::PurchaseState;
 use purchase::payments::NotConnected;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -48,8 +48,8 @@ async fn to_purchase(app: &App, name: &str) -> Value {
     let (app, limits, payments) = (app.clone(), PurchaseLimits::default(), Arc::new(NotConnected));
     let payload = RawValue::from_string(event(name)).unwrap();
     let event = LambdaEvent::new(payload, Context::default());
-    let till = Till { app, limits, payments };
-    serde_json::from_str(purchase::handle(&till, event).await.unwrap().get()).unwrap()
+    let state = PurchaseState { app, limits, payments };
+    serde_json::from_str(purchase::handle(&state, event).await.unwrap().get()).unwrap()
 }
 
 async fn to_team(app: &App, name: &str) -> Value {

@@ -90,7 +90,11 @@ impl Api {
         let answer = match function {
             "charge" => charge::handle(app, &self.stack.eventbridge().bus(), event).await,
             "purchase" => {
-                purchase::handle(&local::till(app.clone(), PurchaseLimits::default()), event).await
+                purchase::handle(
+                    &local::purchase_state(app.clone(), PurchaseLimits::default()),
+                    event,
+                )
+                .await
             }
             "balance" => balance::handle(app, &limits, event).await,
             "hold" => hold::handle(app, event).await,

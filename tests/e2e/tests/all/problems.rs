@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use engine::{Engine, TABLE};
 use lambda_http::{Context, LambdaEvent};
-use local::{authorize, functions, till};
+use local::{authorize, functions, purchase_state};
 use reqwest::Method;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -24,8 +24,8 @@ use crate::api::{Api, member, pipeline};
 /// The functions over another store.
 fn router(store: Store) -> Router {
     let app = App::new(store, Clock::system());
-    let functions = functions(&till(app, PurchaseLimits::default()));
-    serve::outermost(functions).layer(middleware::from_fn(authorize))
+    let functions = functions(&purchase_state(app, PurchaseLimits::default()));
+    serve::with_middleware(functions).layer(middleware::from_fn(authorize))
 }
 
 async fn call(router: Router, path: &str, body: Option<Value>) -> (Response<Body>, Value) {
@@ -116,7 +116,7 @@ async fn a_fault_of_ours_tells_its_request_and_nothing_else() {
 async fn a_panic_is_a_fault_of_ours() {
     let broken =
         Router::new().route("/", get(async || -> &str { panic!("the secret of the crash") }));
-    let router = serve::outermost(broken).layer(middleware::from_fn(authorize));
+    let router = serve::with_middleware(broken).layer(middleware::from_fn(authorize));
     let (response, problem) = call(router, "/", None).await;
     is_plain_fault(&response, &problem);
 }

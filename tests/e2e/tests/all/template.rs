@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use local::till;
+use local::purchase_state;
 use serde_json::{Value, json};
 use shared::domain::event::SOURCE;
 use shared::domain::limits::PurchaseLimits;
@@ -42,9 +42,9 @@ type Map = serde_json::Map<String, Value>;
 
 fn router(function: &str, app: App) -> Router {
     let limits = PurchaseLimits::default();
-    serve::outermost(match function {
+    serve::with_middleware(match function {
         "charge" => charge::routes(app),
-        "purchase" => purchase::routes(till(app, limits)),
+        "purchase" => purchase::routes(purchase_state(app, limits)),
         "balance" => balance::routes(app, limits),
         "hold" => hold::routes(app),
         "team" => team::routes(app, PurchaseLimits::default()),

@@ -3,7 +3,7 @@
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::middleware;
-use local::{authorize, till};
+use local::{authorize, purchase_state};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::Credits;
@@ -212,7 +212,7 @@ async fn an_order_outlives_the_limits() {
     api.team_with("t", 0).await;
     let first = api.buy("t", "order", 5_000).await.ok();
     let limits = PurchaseLimits { maximum: Credits::new(1_000), ..PurchaseLimits::default() };
-    let router = purchase::routes(till(api.stack.app().clone(), limits));
+    let router = purchase::routes(purchase_state(api.stack.app().clone(), limits));
     let buy = async |key: &str, credits: u64| {
         let request = Request::post("/teams/t/purchases")
             .header("authorization", format!("Bearer {}", admin("t")))
@@ -220,7 +220,7 @@ async fn an_order_outlives_the_limits() {
             .header("content-type", "application/json")
             .body(Body::from(json!({ "credits": credits }).to_string()))
             .unwrap();
-        let router = serve::outermost(router.clone()).layer(middleware::from_fn(authorize));
+        let router = serve::with_middleware(router.clone()).layer(middleware::from_fn(authorize));
         let response = router.oneshot(request).await.unwrap();
         (response.status().as_u16(), to_bytes(response.into_body(), usize::MAX).await.unwrap())
     };

@@ -10,7 +10,7 @@ use shared::domain::ids::{AccountId, Id, TeamId};
 use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::monitored_account::{self, Bill, MonitoredAccount};
 use shared::domain::pool::Pool;
-use shared::domain::pool::balance::Effect;
+use shared::domain::pool::balance::BalanceChange;
 use shared::domain::pool::epochs::GROUPS_USUAL;
 use shared::domain::pool::usage::{ActionUsage, Usage};
 use shared::domain::purchase::{GiftRequest, Purchase};
@@ -300,7 +300,7 @@ impl Team {
         if self.pool.is_paused() && entry.is_enrichment() {
             return Came::Paused;
         }
-        let Some(after) = self.pool.balance.after(Effect::Charge(required)) else {
+        let Some(after) = self.pool.balance.after(BalanceChange::Charge(required)) else {
             if entry.pauses_enrichment_at(self.pool.balance.credits) {
                 self.pool.paused_at = Some(now);
                 self.pool.pauses += 1;
@@ -318,7 +318,7 @@ impl Team {
         if let Some(came) = self.refused(entry, now) {
             return came;
         }
-        self.pool.balance = self.pool.balance.after(Effect::Purchase(credits)).unwrap();
+        self.pool.balance = self.pool.balance.after(BalanceChange::Purchase(credits)).unwrap();
         let tally = &mut self.pool.tally;
         let count = if entry.kind == Kind::Gift { &mut tally.gifted } else { &mut tally.bought };
         *count = count.checked_add(credits).unwrap();
@@ -386,7 +386,7 @@ impl Team {
         }
         let hold = Hold::of(entry, self.pool.origin()).unwrap();
         let required = hold.credits;
-        let Some(after) = self.pool.balance.after(Effect::Charge(required)) else {
+        let Some(after) = self.pool.balance.after(BalanceChange::Charge(required)) else {
             let balance = self.pool.balance.credits.get();
             return Came::Short { balance, required: required.get() };
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use engine::Records;
 use futures_util::future::{BoxFuture, join_all};
 use physics::{Nature, World};
-use purchase::Till;
+use purchase::PurchaseState;
 use purchase::payments::{Payment, Payments};
 use serde_json::{Value, json};
 use shared::domain::ids::{Id, TeamId};
@@ -68,10 +68,10 @@ impl Payments for Provider {
     }
 }
 
-fn till(world: &World, payments: &Arc<Provider>) -> Till {
+fn purchase_state(world: &World, payments: &Arc<Provider>) -> PurchaseState {
     let (store, time) = (world.store(), world.clone());
     let app = App::new(store, Clock::new(move || time.now()));
-    Till {
+    PurchaseState {
         app,
         limits: PurchaseLimits::default(),
         payments: Arc::clone(payments) as Arc<dyn Payments>,
@@ -102,9 +102,9 @@ fn due(team: &TeamId, number: u32) -> (Id, Vec<u8>) {
 }
 
 /// Brings an event as Lambda does, which tries again what has failed.
-pub async fn bring(till: &Till, event: &[u8]) -> Value {
+pub async fn bring(state: &PurchaseState, event: &[u8]) -> Value {
     for _ in 0..20 {
-        match purchase::top_up(till, event).await {
+        match purchase::top_up(state, event).await {
             Ok(came) => return came,
             Err(Error::Busy) => sleep(Duration::from_secs(1)).await,
             Err(error) => panic!("{error:?}"),
@@ -132,11 +132,11 @@ fn an_event_makes_one_purchase_whenever_it_dies() {
                 let team = team_that_wants(&world.store(), 500, 600).await;
                 let payments = Arc::new(Provider::that_declines(declines));
                 let (_, event) = due(&team, 1);
-                let first = till(&world, &payments);
+                let first = purchase_state(&world, &payments);
                 let first = Box::pin(purchase::top_up(&first, &event));
                 let came_to_its_end = matches!(dies_at(polls, first).await, Some(Ok(_)));
                 for _ in 0..2 {
-                    bring(&till(&world, &payments), &event).await;
+                    bring(&purchase_state(&world, &payments), &event).await;
                 }
                 let pool = pool(&world, &team).await;
                 let expected = if is_paid { (600, 200) } else { (400, 0) };
@@ -166,15 +166,15 @@ fn a_crowd_of_events_keeps_to_the_limit() {
             let crowd = (0..20).map(async |number| {
                 let (_, event) = due(&team, number % 5);
                 let polls = if fastrand::bool() { fastrand::u32(1..60) } else { u32::MAX };
-                let dying = till(&world, &payments);
+                let dying = purchase_state(&world, &payments);
                 if dies_at(polls, Box::pin(bring(&dying, &event))).await.is_none() {
-                    bring(&till(&world, &payments), &event).await;
+                    bring(&purchase_state(&world, &payments), &event).await;
                 }
             });
             join_all(crowd.map(Box::pin)).await;
             world.turn(Nature::CALM);
             for number in 0..5 {
-                bring(&till(&world, &payments), &due(&team, number).1).await;
+                bring(&purchase_state(&world, &payments), &due(&team, number).1).await;
             }
             assert_eq!(bought(&world, &team).await, [200, 200, 200], "seed {seed}");
             assert_eq!(payments.asked.lock().unwrap().len(), 3, "seed {seed}");
@@ -195,8 +195,8 @@ fn a_declined_card_ends_it() {
             let payments = Arc::new(Provider::that_declines(ALL));
             world.turn(Nature::ROUGH);
             let crowd = (0..6).map(async |number| {
-                let till = till(&world, &payments);
-                bring(&till, &due(&team, number % 3).1).await
+                let state = purchase_state(&world, &payments);
+                bring(&state, &due(&team, number % 3).1).await
             });
             let came = join_all(crowd.map(Box::pin)).await;
             world.turn(Nature::CALM);
@@ -205,7 +205,7 @@ fn a_declined_card_ends_it() {
                 assert_eq!(came["purchase"]["status"], "failed", "seed {seed}");
             }
             for number in 0..10 {
-                bring(&till(&world, &payments), &due(&team, number).1).await;
+                bring(&purchase_state(&world, &payments), &due(&team, number).1).await;
             }
             assert_eq!(*payments.asked.lock().unwrap(), known, "seed {seed}: asked again");
             assert_eq!(bought(&world, &team).await, Vec::<i64>::new(), "seed {seed}");
@@ -214,11 +214,11 @@ fn a_declined_card_ends_it() {
             assert_eq!(failed.top_ups.unwrap().bought, Credits::ZERO, "seed {seed}");
 
             choose(&world.store(), &team, Some((10_000, 2_000))).await;
-            let till = Till {
+            let state = PurchaseState {
                 payments: Arc::new(Provider::that_declines(NONE)),
-                ..till(&world, &payments)
+                ..purchase_state(&world, &payments)
             };
-            bring(&till, &due(&team, 20).1).await;
+            bring(&state, &due(&team, 20).1).await;
             assert_eq!(bought(&world, &team).await, [200], "seed {seed}");
         })
         .unwrap();
@@ -232,15 +232,15 @@ fn what_is_wanted_no_longer_is_not_bought() {
         let store = world.store();
         let team = team_that_wants(&store, 401, 600).await;
         let payments = Arc::new(Provider::that_declines(NONE));
-        let till = till(&world, &payments);
+        let state = purchase_state(&world, &payments);
         let nothing = json!({ "purchase": null });
         choose(&store, &team, None).await;
-        assert_eq!(bring(&till, &due(&team, 1).1).await, nothing);
+        assert_eq!(bring(&state, &due(&team, 1).1).await, nothing);
         choose(&store, &team, Some((400, 600))).await;
-        assert_eq!(bring(&till, &due(&team, 1).1).await, nothing);
+        assert_eq!(bring(&state, &due(&team, 1).1).await, nothing);
         choose(&store, &team, Some((401, 600))).await;
         store.change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
-        assert_eq!(bring(&till, &due(&team, 1).1).await, nothing);
+        assert_eq!(bring(&state, &due(&team, 1).1).await, nothing);
         assert!(payments.asked.lock().unwrap().is_empty());
     })
     .unwrap();
@@ -265,7 +265,7 @@ fn a_top_up_waits_for_a_pending_purchase() {
             let (store, mut records) = (world.store(), world.records().unwrap());
             let team = team_that_wants(&store, 400, 600).await;
             let payments = Arc::new(Provider::that_declines(NONE));
-            let till = till(&world, &payments);
+            let state = purchase_state(&world, &payments);
             let (key, user) = (key_named("order"), "u".parse().unwrap());
             let order = Purchase::new(&team, key, user, Credits::new(credits), now());
             let (order, _) = store.begin(&order).await.unwrap();
@@ -273,7 +273,7 @@ fn a_top_up_waits_for_a_pending_purchase() {
             let crossing = Entry { credits: -150, quantity: Some(25), ..crossing };
             store.charge(&team, vec![crossing], now()).await;
             assert_eq!(due_so_far(&world, &mut records).await, 1);
-            assert_eq!(bring(&till, &due(&team, 1).1).await, json!({ "purchase": null }));
+            assert_eq!(bring(&state, &due(&team, 1).1).await, json!({ "purchase": null }));
             assert!(payments.asked.lock().unwrap().is_empty(), "nothing is bought meanwhile");
             if is_paid {
                 store.settle(&order, now()).await.unwrap();
@@ -282,12 +282,12 @@ fn a_top_up_waits_for_a_pending_purchase() {
             }
             let due_now = due_so_far(&world, &mut records).await;
             assert_eq!(due_now, 1 + usize::from(due_again), "{credits} {is_paid}");
-            let came = bring(&till, &due(&team, 2).1).await;
+            let came = bring(&state, &due(&team, 2).1).await;
             assert_eq!(came["purchase"]["status"] == "paid", due_again, "{came}");
             assert_eq!(due_so_far(&world, &mut records).await, due_now, "once");
             let spent = charge(&team, "late", "sms", "sent");
             store.charge(&team, vec![Entry { credits: -100, ..spent }], now()).await;
-            let again = bring(&till, &due(&team, 1).1).await;
+            let again = bring(&state, &due(&team, 1).1).await;
             assert_eq!(again, json!({ "purchase": null }), "the first event comes again");
         })
         .unwrap();
@@ -305,7 +305,7 @@ fn a_top_up_has_a_key_that_no_caller_can_take() {
         let charged = store.charge(&team, vec![sms], now()).await;
         assert!(matches!(charged[0], Outcome::Charged(Entry { credits: -6, .. })), "{charged:?}");
         let payments = Arc::new(Provider::that_declines(NONE));
-        let came = bring(&till(&world, &payments), &event).await;
+        let came = bring(&purchase_state(&world, &payments), &event).await;
         assert_eq!(came["purchase"]["status"], "paid", "{came}");
         let order = |key: &str| {
             let (key, user) = (key_named(key), "u".parse().unwrap());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use engine::Records;
 use physics::{Nature, World};
 use proptest::prelude::*;
-use purchase::Till;
+use purchase::PurchaseState;
 use serde_json::Value;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::limits::PurchaseLimits;
@@ -169,9 +169,9 @@ impl Living {
         let event = serde_json::json!({ "detail-type": "top-up.due", "detail": detail });
         let event = event.to_string().into_bytes();
         let payments = Arc::clone(&self.payments) as Arc<dyn purchase::payments::Payments>;
-        let till = Till { app: self.app(), limits: PurchaseLimits::default(), payments };
-        dies_at(fastrand::u32(1..30), Box::pin(bring(&till, &event))).await;
-        Box::pin(bring(&till, &event)).await;
+        let state = PurchaseState { app: self.app(), limits: PurchaseLimits::default(), payments };
+        dies_at(fastrand::u32(1..30), Box::pin(bring(&state, &event))).await;
+        Box::pin(bring(&state, &event)).await;
         Ok(())
     }
 

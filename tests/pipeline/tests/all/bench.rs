@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use local::{Claims, Options, Stack, authorize, functions, sign, till};
+use local::{Claims, Options, Stack, authorize, functions, purchase_state, sign};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::limits::PurchaseLimits;
@@ -69,8 +69,8 @@ impl Bench {
         let stack = Box::pin(Stack::start(&options)).await.unwrap();
         let guard = Guard { gate: Gate::Open, seen: HashMap::new(), pipeline: 0 };
         let guard = Arc::new(Mutex::new(guard));
-        let functions = functions(&till(stack.app().clone(), PurchaseLimits::default()));
-        let router: Router = serve::outermost(functions)
+        let functions = functions(&purchase_state(stack.app().clone(), PurchaseLimits::default()));
+        let router: Router = serve::with_middleware(functions)
             .layer(from_fn(authorize))
             .layer(from_fn_with_state(guard.clone(), pass));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
