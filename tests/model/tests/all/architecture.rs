@@ -192,3 +192,21 @@ fn files_of_the_store_import_each_other_in_one_direction() {
     assert!(imports["charge"].contains("batch"), "{imports:?}");
     assert_eq!(cycle(&imports), None);
 }
+
+/// The keys that `TABLE.md` documents are those that are built.
+#[test]
+fn the_table_is_documented() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (keys, table) = (read("shared/src/store/keys.rs"), read("shared/docs/TABLE.md"));
+    let prefixes: BTreeSet<&str> = keys
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|text| text.split_once('#').map(|(prefix, _)| prefix))
+        .filter(|prefix| !prefix.is_empty() && prefix.chars().all(|c| c.is_ascii_uppercase()))
+        .collect();
+    assert!(prefixes.contains("ENTRY") && prefixes.len() >= 9, "{prefixes:?}");
+    for prefix in prefixes {
+        assert!(table.contains(&format!("`{prefix}#")), "{prefix}#");
+    }
+}
