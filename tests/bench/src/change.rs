@@ -1,14 +1,14 @@
-//! Changes to a team while many writers charge it, in virtual time under the physics of AWS.
+//! Changes to a team while many writers charge it, in virtual time under the simulator of AWS.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use physics::{Nature, World};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::store::outcome::Outcome;
+use simulator::{Nature, World};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{entry, team_with};
@@ -41,7 +41,7 @@ pub fn measure(change: Change, writers: usize, seed: u64) -> Result<Duration, Er
         Change::CycleEnd => "2027-02-09T23:59:55Z",
         Change::Seat | Change::Plan | Change::Close => "2027-01-20T12:00:00Z",
     };
-    physics::run(seed, Nature::CALM, began_at.parse().unwrap(), async |world| {
+    simulator::run(seed, Nature::CALM, began_at.parse().unwrap(), async |world| {
         Box::pin(live(&world, change, writers)).await
     })
     .unwrap()

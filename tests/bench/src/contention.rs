@@ -1,14 +1,14 @@
-//! Many writers on one team's pool, in virtual time under the physics of AWS. The figures are the
+//! Many writers on one team's pool, in virtual time under the simulator of AWS. The figures are the
 //! same on every machine and in every run.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use physics::{Nature, Tally, World};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
 use shared::store::outcome::Outcome;
+use simulator::{Nature, Tally, World};
 use tokio::time::Instant;
 
 use crate::{PRICE, entry, naive, team_with};
@@ -92,7 +92,7 @@ struct Answers {
 #[must_use]
 pub fn measure(load: Load, seed: u64) -> Figures {
     let began_at: Time = "2027-01-10T12:00:00Z".parse().unwrap();
-    physics::run(seed, Nature::CALM, began_at, async |world| live(&world, load).await).unwrap()
+    simulator::run(seed, Nature::CALM, began_at, async |world| live(&world, load).await).unwrap()
 }
 
 async fn live(world: &World, load: Load) -> Figures {

@@ -11,8 +11,8 @@ mod load;
 use std::ops::Range;
 use std::time::Duration;
 
-use physics::Nature;
 use shared::domain::Error;
+use simulator::Nature;
 use tokio::time::Instant;
 
 use crate::seeds::{dies_at, seeds};
@@ -71,7 +71,7 @@ fn check(scenario: Scenario, make: impl AsyncFn(&Team) -> Vec<Change> + Copy) {
     for (writers, default) in LOADS.into_iter().filter(|it| it.0 <= scenario.writers_max) {
         for seed in seeds(default) {
             let began_at = scenario.began_at.parse().unwrap();
-            let run = physics::run(seed, Nature::CALM, began_at, async |world| {
+            let run = simulator::run(seed, Nature::CALM, began_at, async |world| {
                 Box::pin(load::run(world, scenario, writers, seed, make)).await
             });
             let figures = run.unwrap().figures();

@@ -5,12 +5,12 @@ use std::time::Duration;
 use engine::{Engine, Meter};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use physics::Nature;
 use shared::domain::Error;
 use shared::domain::ledger::entry::Kind;
 use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
 use shared::store::retry::with_deadline;
+use simulator::Nature;
 use tokio::time::{Instant, sleep};
 
 use crate::concurrency::{charge, now, team_with};
@@ -108,7 +108,7 @@ async fn the_one_who_writes_goes_away() {
 #[test]
 fn each_caller_keeps_its_own_deadline() {
     for hurried_is_first in [true, false] {
-        physics::run(1, Nature::CALM, now(), async |world| {
+        simulator::run(1, Nature::CALM, now(), async |world| {
             let store = world.store();
             let team = Box::pin(team_with(&store, "t", 0)).await;
             world.turn(Nature { in_conflict: 1_000, ..Nature::CALM });

@@ -5,7 +5,6 @@ use std::time::Duration;
 use engine::limits::longest_expressions;
 use engine::{Engine, Meter, Reading};
 use futures_util::future::join_all;
-use physics::Nature;
 use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
@@ -15,6 +14,7 @@ use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::hold::Release;
 use shared::store::outcome::Outcome;
+use simulator::Nature;
 use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
@@ -195,7 +195,7 @@ async fn a_storm_of_refusals_stays_away_from_the_pool() {
 #[test]
 fn a_thousand_refusals_a_second_cost_two_write_units() {
     const SECONDS: u32 = 5;
-    physics::run(1, Nature::CALM, now(), async |world| {
+    simulator::run(1, Nature::CALM, now(), async |world| {
         let store = world.store();
         let team = Box::pin(team_with(&store, "t", 0)).await;
         let entries = (0..20).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use physics::{Nature, World};
 use proptest::prelude::*;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
@@ -15,6 +14,7 @@ use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::keys;
 use shared::store::outcome::Outcome;
+use simulator::{Nature, World};
 use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
@@ -40,7 +40,7 @@ fn lanes_do_not_show() {
     });
     let tested = runner(3).run(&rich, |life| {
         let began_at = now();
-        physics::run(life.len() as u64, BUSY, began_at, async |world| {
+        simulator::run(life.len() as u64, BUSY, began_at, async |world| {
             Box::pin(agree(&world, &life, &taken)).await
         })
         .unwrap()
@@ -95,7 +95,7 @@ pub async fn has_lanes(world: &World, team: &TeamId) -> bool {
 }
 
 pub fn calm<T>(life: impl AsyncFnOnce(World) -> T) -> T {
-    physics::run(1, Nature::CALM, now(), life).unwrap()
+    simulator::run(1, Nature::CALM, now(), life).unwrap()
 }
 
 pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> Outcome {
@@ -199,7 +199,7 @@ fn nothing_is_charged_to_a_lane_of_a_closed_account() {
 #[test]
 fn a_lane_does_not_outlive_the_cycle() {
     let almost: Time = "2027-02-09T23:59:58Z".parse().unwrap();
-    physics::run(1, Nature::CALM, almost, async |world| {
+    simulator::run(1, Nature::CALM, almost, async |world| {
         let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         sleep(Duration::from_secs(2)).await;
         let charged = charge_one(&store, &team, "c", world.now()).await;

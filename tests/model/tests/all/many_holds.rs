@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use engine::{Engine, Meter};
 use futures_util::future::join_all;
-use physics::Nature;
 use shared::domain::Error;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::TeamId;
@@ -14,6 +13,7 @@ use shared::domain::time::Time;
 use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
+use simulator::Nature;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::operation::key_named;
@@ -78,7 +78,7 @@ async fn a_balance_with_a_thousand_holds_costs_at_most_100_read_units() {
 /// Twenty readers and a charge at the instant at which a thousand holds expire.
 #[test]
 fn a_thousand_holds_that_expire_together_hold_nobody_up() {
-    physics::run(1, Nature::CALM, now(), async |world| {
+    simulator::run(1, Nature::CALM, now(), async |world| {
         let store = world.store();
         let team = team_with(&store, "t", OPEN_HOLDS_MAX * HELD).await;
         Box::pin(take_holds(&store, &team, OPEN_HOLDS_MAX, 3_600)).await;

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use physics::{Nature, World};
 use serde_json::json;
 use shared::domain::ids::TeamId;
 use shared::domain::pool::Pool;
 use shared::http::App;
+use simulator::{Nature, World};
 use tokio::time::sleep;
 
 use crate::concurrency::now;
@@ -56,7 +56,7 @@ async fn stored(world: &World) -> Pool {
 fn a_cancellation_after_a_plan_change_that_died_cancels_the_new_plan() {
     let mut halves = 0;
     for polls in 1.. {
-        let came_to_its_end = physics::run(3, Nature::CALM, now(), async |world| {
+        let came_to_its_end = simulator::run(3, Nature::CALM, now(), async |world| {
             let start = process(&world, 0);
             Box::pin(team::take_in(&start, &changed(4, "multichannel_expert", 1))).await.unwrap();
             let dying = process(&world, 0);
@@ -89,7 +89,7 @@ fn a_cancellation_after_a_plan_change_that_died_cancels_the_new_plan() {
 fn the_newest_messages_count_whoever_takes_them_in() {
     for seed in 0..400 {
         let nature = if seed % 2 == 0 { Nature::CALM } else { Nature::ROUGH };
-        physics::run(seed, Nature::CALM, now(), async |world| {
+        simulator::run(seed, Nature::CALM, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);
             let start = process(&world, 0);
             Box::pin(team::take_in(&start, &changed(1, "multichannel_expert", 1))).await.unwrap();
@@ -128,7 +128,7 @@ fn the_newest_messages_count_whoever_takes_them_in() {
 #[test]
 fn the_newer_of_two_plan_changes_is_the_plan() {
     for seed in 0..300 {
-        physics::run(seed, Nature::ROUGH, now(), async |world| {
+        simulator::run(seed, Nature::ROUGH, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);
             let messages = [changed(5, "free_trial", 1), changed(6, "enterprise", 1)];
             let deliveries = messages.iter().map(|message| {

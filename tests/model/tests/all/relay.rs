@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lambda_runtime::{Context, LambdaEvent};
-use physics::{Nature, World};
 use proptest::prelude::*;
 use relay::unreadable::SOURCE;
 use serde_json::{Value, json};
 use shared::aws::retry::with_deadline;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::{Entry, Kind};
+use simulator::{Nature, World};
 
 use crate::concurrency::now;
 use crate::domain::closed;
@@ -169,11 +169,11 @@ pub fn agree(world: &World, lived: &Lived) -> Result<(), TestCaseError> {
 fn a_year_comes_to_what_the_reference_has_and_is_told_of_so() {
     let tested = runner(1).run(&year(), |year| {
         let seed = year.life.len() as u64;
-        let lived = physics::run_with_stream(seed, Nature::CALM, now(), async |world| {
+        let lived = simulator::run_with_stream(seed, Nature::CALM, now(), async |world| {
             Box::pin(live(world, &year)).await
         });
         let lived = lived.unwrap()?;
-        physics::run(seed, Nature::CALM, now(), async |world| {
+        simulator::run(seed, Nature::CALM, now(), async |world| {
             let (records, unreadable) = with_unreadable(&lived.records);
             for batch in records.chunks(100) {
                 let failed = reported(&world, batch).await.unwrap();
@@ -183,7 +183,7 @@ fn a_year_comes_to_what_the_reference_has_and_is_told_of_so() {
             agree(&world, &lived)
         })
         .unwrap()?;
-        physics::run(seed, STORM, now(), async |world| {
+        simulator::run(seed, STORM, now(), async |world| {
             let mut first = None;
             let (records, unreadable) = with_unreadable(&lived.records);
             for _ in 0..2 {

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use physics::{Nature, World};
 use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
@@ -17,6 +16,7 @@ use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::outcome::Outcome;
+use simulator::{Nature, World};
 use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
@@ -93,7 +93,7 @@ fn no_lane_is_taken_while_enrichment_is_paused() {
 fn credits_that_come_first_keep_enrichment_running() {
     let (mut charged, mut refused) = (0, 0);
     for delay in 0..60 {
-        physics::run(1, Nature::CALM, now(), async |world| {
+        simulator::run(1, Nature::CALM, now(), async |world| {
             let team = Box::pin(team_with(&world.store(), "t", 0)).await;
             let all = charge(&team, "all", "sms", "sent");
             one(&world.store(), Entry { credits: -400, ..all }, &world).await;
@@ -155,7 +155,7 @@ async fn held(store: &Store, team: &TeamId, world: &World) -> Id {
 #[test]
 fn all_that_was_captured_is_counted() {
     for delay in 0..40 {
-        physics::run(1, Nature::CALM, now(), async |world| {
+        simulator::run(1, Nature::CALM, now(), async |world| {
             let store = world.store();
             let team = Box::pin(team_with(&store, "t", 0)).await;
             let id = Box::pin(held(&store, &team, &world)).await;
@@ -178,7 +178,7 @@ fn all_that_was_captured_is_counted() {
 #[test]
 fn the_counters_agree_with_the_ledger() {
     for seed in 0..8 {
-        physics::run(seed, Nature::ROUGH, now(), async |world| {
+        simulator::run(seed, Nature::ROUGH, now(), async |world| {
             let team = Box::pin(team_with(&world.store(), "t", 50_000)).await;
             let workers = (0..12).map(async |n| {
                 let store = world.store();

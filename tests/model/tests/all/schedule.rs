@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use engine::{Engine, TABLE};
 use futures_util::future::join_all;
-use physics::{Nature, World};
 use refill::Summary;
 use shared::domain::ids::{AccountId, TeamId};
 use shared::domain::ledger::entry::{Entry, Kind};
@@ -17,6 +16,7 @@ use shared::http::{App, Clock};
 use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::keys::{self, SHARDS};
+use simulator::{Nature, World};
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::hold_entry;
@@ -110,7 +110,7 @@ async fn busy_teams(store: &Store, count: u32) -> Vec<TeamId> {
 
 #[test]
 fn runs_at_the_same_time_share_the_work() {
-    physics::run(1, Nature::CALM, at(MONTH_LATER), async |world| {
+    simulator::run(1, Nature::CALM, at(MONTH_LATER), async |world| {
         let teams = busy_teams(&world.store(), 30).await;
         let apps = [(); 3].map(|()| app_of(&world));
         let runs = apps.iter().map(|app| refill::run(app, None));
@@ -129,7 +129,7 @@ fn runs_at_the_same_time_share_the_work() {
 #[test]
 fn a_rough_world_comes_to_the_same() {
     for seed in 0..12 {
-        physics::run(seed, Nature::CALM, at(MONTH_LATER), async |world| {
+        simulator::run(seed, Nature::CALM, at(MONTH_LATER), async |world| {
             let teams = busy_teams(&world.store(), 6).await;
             world.turn(Nature::ROUGH);
             for polls in [40, 90, 200] {
@@ -150,7 +150,7 @@ fn a_rough_world_comes_to_the_same() {
 #[test]
 fn a_run_that_dies_at_any_await_is_made_good() {
     for polls in 1.. {
-        let came_to_its_end = physics::run(7, Nature::CALM, at(MONTH_LATER), async |world| {
+        let came_to_its_end = simulator::run(7, Nature::CALM, at(MONTH_LATER), async |world| {
             let teams = busy_teams(&world.store(), 2).await;
             let dying = app_of(&world);
             let run = async { _ = refill::run(&dying, None).await };
@@ -168,7 +168,7 @@ fn a_run_that_dies_at_any_await_is_made_good() {
 
 #[test]
 fn what_the_time_does_not_allow_is_left_to_the_next_run() {
-    physics::run(1, Nature::CALM, at(MONTH_LATER), async |world| {
+    simulator::run(1, Nature::CALM, at(MONTH_LATER), async |world| {
         let store = world.store();
         let teams = busy_teams(&store, 320).await;
         let before = join_all(SHARDS.map(|shard| due(&store, shard, world.now()))).await;
@@ -318,7 +318,7 @@ async fn a_bill_has_a_key_that_no_caller_can_take() {
 #[test]
 fn an_account_is_monitored_if_its_month_was_charged() {
     for seed in [1, 2] {
-        physics::run(seed, Nature::CALM, now(), async |world| {
+        simulator::run(seed, Nature::CALM, now(), async |world| {
             let mut outcomes = [0, 0];
             for polls in 1.. {
                 let store = world.store();
@@ -349,7 +349,7 @@ fn an_account_is_monitored_if_its_month_was_charged() {
 #[test]
 fn all_at_once_charge_a_month_once() {
     for seed in 0..12 {
-        physics::run(seed, Nature::CALM, at(MONTH_LATER), async |world| {
+        simulator::run(seed, Nature::CALM, at(MONTH_LATER), async |world| {
             let store = world.store();
             let team = busy_team(&store, "t").await;
             world.turn(Nature::ROUGH);

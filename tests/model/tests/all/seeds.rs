@@ -13,7 +13,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use physics::{Nature, World};
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::{Entry, Kind};
@@ -25,6 +24,7 @@ use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::outcome::Outcome;
+use simulator::{Nature, World};
 use tokio::time::sleep;
 
 use crate::concurrency::{charge_of, team_with};
@@ -343,7 +343,7 @@ fn nothing_is_done_twice_minted_or_lost() {
             scope.spawn(move || {
                 for seed in seeds(0..200).skip(thread).step_by(THREADS) {
                     let life = async |world| Box::pin(live(world, seed)).await;
-                    physics::run(seed, Nature::CALM, BEGIN.parse().unwrap(), life).unwrap();
+                    simulator::run(seed, Nature::CALM, BEGIN.parse().unwrap(), life).unwrap();
                 }
             });
         }

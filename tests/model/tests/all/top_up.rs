@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use engine::Records;
 use futures_util::future::{BoxFuture, join_all};
-use physics::{Nature, World};
 use purchase::PurchaseState;
 use purchase::payments::{Payment, Payments};
 use serde_json::{Value, json};
@@ -24,6 +23,7 @@ use shared::http::{App, Clock};
 use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
+use simulator::{Nature, World};
 use tokio::time::sleep;
 
 use crate::concurrency::{charge, now, team_with};
@@ -128,24 +128,29 @@ async fn bought(world: &World, team: &TeamId) -> Vec<i64> {
 fn an_event_makes_one_purchase_whenever_it_dies() {
     for (declines, is_paid) in [(NONE, true), (ALL, false)] {
         for polls in 1.. {
-            let came_to_its_end = physics::run(polls.into(), Nature::CALM, now(), async |world| {
-                let team = team_that_wants(&world.store(), 500, 600).await;
-                let payments = Arc::new(Provider::that_declines(declines));
-                let (_, event) = due(&team, 1);
-                let first = purchase_state(&world, &payments);
-                let first = Box::pin(purchase::top_up(&first, &event));
-                let came_to_its_end = matches!(dies_at(polls, first).await, Some(Ok(_)));
-                for _ in 0..2 {
-                    bring(&purchase_state(&world, &payments), &event).await;
-                }
-                let pool = pool(&world, &team).await;
-                let expected = if is_paid { (600, 200) } else { (400, 0) };
-                let counted = pool.top_ups.unwrap().bought.get();
-                assert_eq!((pool.balance.credits.get(), counted), expected, "after {polls} polls");
-                assert_eq!(bought(&world, &team).await.len(), usize::from(is_paid));
-                assert_eq!(payments.asked.lock().unwrap().len(), 1, "after {polls} polls");
-                came_to_its_end
-            });
+            let came_to_its_end =
+                simulator::run(polls.into(), Nature::CALM, now(), async |world| {
+                    let team = team_that_wants(&world.store(), 500, 600).await;
+                    let payments = Arc::new(Provider::that_declines(declines));
+                    let (_, event) = due(&team, 1);
+                    let first = purchase_state(&world, &payments);
+                    let first = Box::pin(purchase::top_up(&first, &event));
+                    let came_to_its_end = matches!(dies_at(polls, first).await, Some(Ok(_)));
+                    for _ in 0..2 {
+                        bring(&purchase_state(&world, &payments), &event).await;
+                    }
+                    let pool = pool(&world, &team).await;
+                    let expected = if is_paid { (600, 200) } else { (400, 0) };
+                    let counted = pool.top_ups.unwrap().bought.get();
+                    assert_eq!(
+                        (pool.balance.credits.get(), counted),
+                        expected,
+                        "after {polls} polls"
+                    );
+                    assert_eq!(bought(&world, &team).await.len(), usize::from(is_paid));
+                    assert_eq!(payments.asked.lock().unwrap().len(), 1, "after {polls} polls");
+                    came_to_its_end
+                });
             if came_to_its_end.unwrap() {
                 assert!(polls > 7, "{polls} polls are too few to have seen much");
                 break;
@@ -159,7 +164,7 @@ fn an_event_makes_one_purchase_whenever_it_dies() {
 #[test]
 fn a_crowd_of_events_keeps_to_the_limit() {
     for seed in 0..20 {
-        physics::run(seed, Nature::CALM, now(), async |world| {
+        simulator::run(seed, Nature::CALM, now(), async |world| {
             let team = team_that_wants(&world.store(), 10_000, 600).await;
             let payments = Arc::new(Provider::that_declines(NONE));
             world.turn(Nature::ROUGH);
@@ -190,7 +195,7 @@ fn a_crowd_of_events_keeps_to_the_limit() {
 #[test]
 fn a_declined_card_ends_it() {
     for seed in 0..20 {
-        physics::run(seed, Nature::CALM, now(), async |world| {
+        simulator::run(seed, Nature::CALM, now(), async |world| {
             let team = team_that_wants(&world.store(), 10_000, 2_000).await;
             let payments = Arc::new(Provider::that_declines(ALL));
             world.turn(Nature::ROUGH);
@@ -228,7 +233,7 @@ fn a_declined_card_ends_it() {
 /// An event may be late: the team has credits again, or does not want it any more.
 #[test]
 fn what_is_wanted_no_longer_is_not_bought() {
-    physics::run(1, Nature::CALM, now(), async |world| {
+    simulator::run(1, Nature::CALM, now(), async |world| {
         let store = world.store();
         let team = team_that_wants(&store, 401, 600).await;
         let payments = Arc::new(Provider::that_declines(NONE));
@@ -261,7 +266,7 @@ async fn due_so_far(world: &World, records: &mut Records) -> usize {
 fn a_top_up_waits_for_a_pending_purchase() {
     for (credits, is_paid, due_again) in [(100, true, true), (100, false, true), (900, true, false)]
     {
-        physics::run_with_stream(1, Nature::CALM, now(), async |world| {
+        simulator::run_with_stream(1, Nature::CALM, now(), async |world| {
             let (store, mut records) = (world.store(), world.records().unwrap());
             let team = team_that_wants(&store, 400, 600).await;
             let payments = Arc::new(Provider::that_declines(NONE));
@@ -297,7 +302,7 @@ fn a_top_up_waits_for_a_pending_purchase() {
 /// A caller cannot keep a top-up from being made by taking its key, nor be answered with one.
 #[test]
 fn a_top_up_has_a_key_that_no_caller_can_take() {
-    physics::run(1, Nature::CALM, now(), async |world| {
+    simulator::run(1, Nature::CALM, now(), async |world| {
         let store = world.store();
         let team = team_that_wants(&store, 500, 600).await;
         let (id, event) = due(&team, 1);

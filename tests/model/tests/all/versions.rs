@@ -6,7 +6,6 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use engine::{Engine, TABLE};
 use lambda_runtime::{Context, LambdaEvent};
-use physics::Nature;
 use refill::Summary;
 use serde_json::json;
 use shared::domain::ids::TeamId;
@@ -20,6 +19,7 @@ use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::keys::{self, Item};
 use shared::store::outcome::Outcome;
+use simulator::Nature;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::{hold_entry, hold_id};
@@ -216,7 +216,7 @@ async fn top_ups_are_counted_beside_attributes_of_a_newer_version() {
 /// The relay reads what a newer version wrote, item by item.
 #[test]
 fn the_relay_passes_items_of_a_newer_version() {
-    physics::run_with_stream(1, Nature::CALM, now(), async |world| {
+    simulator::run_with_stream(1, Nature::CALM, now(), async |world| {
         let (store, client) = (world.store(), world.client());
         let mut records = world.records().unwrap();
         let team = team_with(&store, "t", 1_000).await;

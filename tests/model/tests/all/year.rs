@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engine::Records;
-use physics::{Nature, World};
 use proptest::prelude::*;
 use purchase::PurchaseState;
 use serde_json::Value;
@@ -19,6 +18,7 @@ use shared::domain::time::Time;
 use shared::http::{App, Clock};
 use shared::store::Store;
 use shared::store::history::Selection;
+use simulator::{Nature, World};
 
 use crate::operation::{Came, Operation, Year};
 use crate::reference::Reference;

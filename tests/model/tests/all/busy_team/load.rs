@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use physics::World;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
 use shared::domain::pool::Pool;
@@ -14,6 +13,7 @@ use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
+use simulator::World;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Scenario;

@@ -16,9 +16,9 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem, Update};
 use engine::{Engine, TABLE};
-use physics::Nature;
 use shared::aws::failure::failure;
 use shared::domain;
+use simulator::Nature;
 
 /// The error of a rejected request, `None` of an accepted one.
 type Rejection = Option<String>;
@@ -31,8 +31,8 @@ const MB: usize = 1_024 * 1_024;
 /// Sends requests to the engine and to the simulator.
 fn on_both(requests: impl AsyncFn(&Client)) {
     on_engine(&requests);
-    let requests = async move |world: physics::World| requests(&world.client()).await;
-    physics::run(0, Nature::CALM, "2027-01-10T00:00:00Z".parse().unwrap(), requests).unwrap();
+    let requests = async move |world: simulator::World| requests(&world.client()).await;
+    simulator::run(0, Nature::CALM, "2027-01-10T00:00:00Z".parse().unwrap(), requests).unwrap();
 }
 
 fn on_engine(requests: &impl AsyncFn(&Client)) {
