@@ -52,17 +52,19 @@ impl Store {
         let mut budget = self.retry_budget();
         let mut outcomes = vec![None; charges.len()];
         let mut written: HashMap<Id, Entry> = HashMap::new();
-        for (number, (mut write, mut places)) in grouped(charges).into_iter().enumerate() {
+        let mut writes = grouped(charges).into_iter().enumerate().peekable();
+        while let Some((number, (mut write, mut places))) = writes.next() {
             // A key that is repeated in the request needs no further write.
             let repeated = write.split_off_written(&mut places, &written);
+            let asked = if writes.peek().is_some() { write.charges.clone() } else { Vec::new() };
             let done = if write.charges.is_empty() {
                 Vec::new()
             } else if number > 0 && budget.is_exhausted() {
                 write.refused(&Error::Busy)
             } else {
-                self.charge_coalesced(team, write.clone(), now, &mut budget).await
+                self.charge_coalesced(team, write, now, &mut budget).await
             };
-            for (asked, outcome) in write.charges.iter().zip(&done) {
+            for (asked, outcome) in asked.iter().zip(&done) {
                 if let Some(entry) = self.written_entry(asked, outcome).await {
                     written.insert(entry.id.clone(), entry);
                 }
