@@ -52,7 +52,7 @@ async fn text(
 ) -> Result<String, Error> {
     let (mut text, mut size, mut after) = (HEADER.to_owned(), 0_usize, None);
     loop {
-        let page = store.history(team, selection, after.as_ref(), PAGE_ENTRIES);
+        let page = store.history_list(team, selection, after.as_ref(), PAGE_ENTRIES);
         let page = budget.timeout(page).await??;
         let rows = rows(&page.entries)?;
         let escaped = serde_json::to_string(&rows).map_err(Error::internal)?;

@@ -31,9 +31,9 @@ pub(super) async fn estimate(
     let now = app.clock.now();
     let prices = price_list(now)?;
     let maximum = work.maximum(prices)?;
-    let view = app.store.view(&team, now).await?;
-    let mut used = view.with_open_holds_counted(now).used;
-    let statements = app.store.statements(&team).await?;
+    let view = app.store.projection_read(&team, now).await?;
+    let mut used = view.with_open_holds_counted(now)?.used;
+    let statements = app.store.statement_list(&team, None).await?;
     if let Some(last) = view.statements.last().or(statements.last()) {
         used.merge(&last.used);
     }

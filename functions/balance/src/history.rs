@@ -56,11 +56,11 @@ pub(super) async fn history(
         return Err(Error::invalid("limit", format!("must be 1 to {LIMIT_MAX}")));
     }
     let after = query.cursor.as_deref().map(decode).transpose()?;
-    selection.unwritten = app.store.view(&team, app.clock.now()).await?.entries;
+    selection.unwritten = app.store.projection_read(&team, app.clock.now()).await?.entries;
     if wants_csv(&headers) {
         return csv_file::answer(&app.store, &team, &selection).await;
     }
-    let page = app.store.history(&team, &selection, after.as_ref(), query.limit).await?;
+    let page = app.store.history_list(&team, &selection, after.as_ref(), query.limit).await?;
     let cursor = page.next.as_ref().map(encode);
     Ok(Json(HistoryPage { entries: page.entries, cursor }).into_response())
 }

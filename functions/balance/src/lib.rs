@@ -63,8 +63,8 @@ async fn balance(
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    let view = app.store.view(&team, app.clock.now()).await?;
-    Ok(Json(balance_view(&view.pool, view.held())))
+    let view = app.store.projection_read(&team, app.clock.now()).await?;
+    Ok(Json(balance_view(&view.pool, view.held()?)))
 }
 
 fn balance_view(pool: &Pool, held: Credits) -> Value {
@@ -95,7 +95,7 @@ async fn own_credits(
     caller: Caller,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    let pool = app.store.view(caller.team()?, app.clock.now()).await?.pool;
+    let pool = app.store.projection_read(caller.team()?, app.clock.now()).await?.pool;
     let plan = pool.terms.subscription.as_ref().map(|subscription| subscription.plan.as_str());
     let is_trial = plan == Some("free_trial");
     let free = pool.balance.free();

@@ -31,14 +31,14 @@ pub(super) async fn usage(
     Query(query): Query<UsageQuery>,
 ) -> Result<Json<Value>, Error> {
     let now = app.clock.now();
-    let view = app.store.view(&team, now).await?;
-    let pool = view.with_open_holds_counted(now);
+    let view = app.store.projection_read(&team, now).await?;
+    let pool = view.with_open_holds_counted(now)?;
     Ok(match query {
         UsageQuery { cycle: Some(_), list: true } => {
             return Err(Error::invalid("query", "give either cycle or list"));
         }
         UsageQuery { list: true, .. } => {
-            let mut statements = app.store.statements(&team).await?;
+            let mut statements = app.store.statement_list(&team, None).await?;
             statements.extend(view.statements);
             Json(list(&statements, &pool))
         }
@@ -52,11 +52,11 @@ pub(super) async fn usage(
 /// The usage since a day on which a cycle started: of that cycle, or of all of them if plans were
 /// changed on that day.
 async fn started_on(app: &App, view: &Projection, start: Date, now: Time) -> Result<View, Error> {
-    let mut statements = app.store.statements_of(&view.pool.team, start).await?;
+    let mut statements = app.store.statement_list(&view.pool.team, Some(start)).await?;
     let unwritten = view.statements.iter().filter(|statement| statement.start == start);
     statements.extend(unwritten.cloned());
     let ended = statements.into_iter().reduce(Statement::and);
-    let pool = view.with_open_holds_counted(now);
+    let pool = view.with_open_holds_counted(now)?;
     let is_current = pool.terms.cycle.is_some_and(|cycle| cycle.start == start);
     match (ended, is_current) {
         (before, true) => Ok(current(&pool, before, now)),

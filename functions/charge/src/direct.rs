@@ -9,7 +9,7 @@ use shared::domain::ledger::entry::Entry;
 use shared::domain::time::Time;
 use shared::http::App;
 use shared::http::extract::parse;
-use shared::store::outcome::Outcome;
+use shared::store::entry::Outcome;
 
 use crate::Answer;
 use crate::priced::{Unpriced, priced};

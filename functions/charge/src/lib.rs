@@ -29,7 +29,7 @@ use shared::http::extract::parse;
 use shared::http::{
     App, Body, Caller, NoQuery, Permitted, Problem, answer, idempotency_key, permission, serve,
 };
-use shared::store::outcome::Outcome;
+use shared::store::entry::Outcome;
 use shared::store::retry::with_deadline;
 
 pub use direct::charge_directly;

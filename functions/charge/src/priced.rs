@@ -5,7 +5,7 @@ use shared::domain::catalogue::prices::PriceList;
 use shared::domain::ids::Id;
 use shared::domain::ledger::entry::Entry;
 use shared::http::{App, Caller};
-use shared::store::outcome::Outcome;
+use shared::store::entry::Outcome;
 
 use crate::refusal::Asked;
 
@@ -45,7 +45,7 @@ impl Unpriced {
     pub(crate) async fn outcome(self, app: &App) -> Outcome {
         let Self { error, asked, .. } = self;
         let found = match &asked {
-            Some(asked) => app.store.replay(asked).await,
+            Some(asked) => app.store.entry_replay(asked).await,
             None => Ok(None),
         };
         match found {

@@ -10,7 +10,7 @@ use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
 use shared::http::{App, Problem};
-use shared::store::outcome::Outcome;
+use shared::store::entry::Outcome;
 
 use crate::direct::addressed;
 use crate::refusal::{Asked, log_refusal};

@@ -95,11 +95,11 @@ impl Drop for Environment {
 async fn team_with(store: &Store, credits: u64) -> TeamId {
     let (team, now): (TeamId, Time) =
         ("t".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
-    store.open(&team).await.unwrap();
+    store.pool_open(&team).await.unwrap();
     let gift = GiftRequest { credits: Credits::new(credits), reference: None };
     let key = CallerKey::of_machine("gift".parse().unwrap());
     let gift = gift.entry(&team, key, "u".parse().unwrap(), now).unwrap();
-    store.gift(gift).await.unwrap();
+    store.gift_add(gift).await.unwrap();
     team
 }
 

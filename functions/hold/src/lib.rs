@@ -16,8 +16,8 @@ use shared::domain::hold::{HoldRequest, HoldView};
 use shared::domain::ids::Id;
 use shared::http::permission::{Charge, Read};
 use shared::http::{App, Body, NoQuery, Path, Permitted, answer, idempotency_key, serve};
+use shared::store::entry::Outcome;
 use shared::store::hold::Release;
-use shared::store::outcome::Outcome;
 
 /// The routes of this function.
 pub fn routes(app: App) -> Router {
@@ -58,9 +58,9 @@ async fn reserve(
     let sized = asked.clone().sized(price_list(now)?);
     let allowed = sized.and_then(|entry| app.take_allowance(&caller, &team).map(|()| entry));
     let outcome = match allowed {
-        Ok(entry) => app.store.hold(entry, now).await?,
+        Ok(entry) => app.store.hold_take(entry, now).await?,
         // The same request may have been accepted before.
-        Err(error) => Outcome::Replayed(app.store.replay(&asked).await?.ok_or(error)?),
+        Err(error) => Outcome::Replayed(app.store.entry_replay(&asked).await?.ok_or(error)?),
     };
     answer::created(outcome, |entry| answer::named("hold", HoldView::in_the_beginning(&entry)))
 }
@@ -71,7 +71,7 @@ async fn look(
     Path(Segments { hold: id }): Path<Segments>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    let hold = app.store.look_at_hold(&team, &id).await?;
+    let hold = app.store.hold_read(&team, &id).await?;
     Ok(Json(answer::named("hold", HoldView::at(hold, app.clock.now()))))
 }
 
@@ -89,7 +89,7 @@ async fn release(
     let by = Release { key: caller.own(idempotency_key(&headers)?), user: caller.sub };
     access?;
     let now = app.clock.now();
-    let (hold, was_before) = app.store.release(&team, &id, &by, now).await?;
+    let (hold, was_before) = app.store.hold_release(&team, &id, &by, now).await?;
     let body = Json(answer::named("hold", HoldView::at(hold, now)));
     Ok(if was_before { answer::replayed(body) } else { body.into_response() })
 }

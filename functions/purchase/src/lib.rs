@@ -105,9 +105,9 @@ async fn buy(
     let PurchaseRequest { credits } = body.parse()?;
     let asked = Purchase::new(&team, key, caller.sub, credits, state.app.clock.now());
     let (purchase, is_replay) = match state.limits.check(credits) {
-        Ok(()) => state.app.store.begin(&asked).await?,
+        Ok(()) => state.app.store.purchase_begin(&asked).await?,
         // What was bought within the limits of then is answered for ever.
-        Err(error) => (state.app.store.begun(&asked).await?.ok_or(error)?, true),
+        Err(error) => (state.app.store.purchase_replay(&asked).await?.ok_or(error)?, true),
     };
     let (purchase, next_action) = state.drive(purchase).await?;
     let response = match (purchase.status, is_replay) {
@@ -133,13 +133,15 @@ impl PurchaseState {
         if purchase.status != Status::Pending {
             return Ok((purchase, None));
         }
-        self.app.store.check_open(&purchase.team).await?;
+        self.app.store.account_check_open(&purchase.team).await?;
         match self.payments.pay(&purchase).await? {
             Payment::Succeeded => {
-                Ok((self.app.store.settle(&purchase, self.app.clock.now()).await?, None))
+                Ok((self.app.store.purchase_settle(&purchase, self.app.clock.now()).await?, None))
             }
             Payment::ActionNeeded(step) => Ok((purchase, Some(step))),
-            Payment::Failed(reason) => Ok((self.app.store.fail(&purchase, &reason).await?, None)),
+            Payment::Failed(reason) => {
+                Ok((self.app.store.purchase_fail(&purchase, &reason).await?, None))
+            }
         }
     }
 }
@@ -150,7 +152,7 @@ async fn look(
     Path(Segments { id }): Path<Segments>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    let purchase = app.store.purchase(&team, &id).await?;
+    let purchase = app.store.purchase_read(&team, &id).await?;
     Ok(Json(answer::named("purchase", PurchaseView::new(purchase, None))))
 }
 

@@ -36,7 +36,7 @@ pub async fn top_up(state: &PurchaseState, event: &[u8]) -> Result<Value, Error>
     if kind != TOP_UP_DUE {
         return Err(Error::invalid("detail-type", format!("`{kind}` is not known")));
     }
-    let begun = state.app.store.begin_top_up(&team, &id, state.app.clock.now()).await?;
+    let begun = state.app.store.top_up_begin(&team, &id, state.app.clock.now()).await?;
     let purchase = match begun {
         Some(purchase) => {
             let (purchase, next_action) = state.drive(purchase).await?;

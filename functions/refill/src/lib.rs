@@ -12,9 +12,9 @@ use shared::domain::Error;
 use shared::domain::ids::{AccountId, TeamId};
 use shared::domain::monitored_account::Status;
 use shared::http::{App, serve};
-use shared::store::account::Billed;
 use shared::store::due::Due;
 use shared::store::keys::SHARDS;
+use shared::store::monitored_account::Billed;
 use shared::store::retry::with_deadline;
 use tokio::time::Instant;
 
@@ -79,7 +79,7 @@ async fn work_off(app: &App, shard: char, stop: Option<Instant>) -> Summary {
     let mut summary = Summary::default();
     let mut start = None;
     loop {
-        let Due { teams, next } = match app.store.due(shard, app.clock.now(), start).await {
+        let Due { teams, next } = match app.store.due_list(shard, app.clock.now(), start).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%shard, %error, "what is due cannot be read");
@@ -115,10 +115,10 @@ async fn unless_over(
 /// Does what is due for a team.
 async fn keep_up(app: &App, team: &TeamId, accounts: Vec<AccountId>) -> Result<Summary, Error> {
     let now = app.clock.now();
-    let done = app.store.keep_up(team, now).await?;
+    let done = app.store.team_upkeep(team, now).await?;
     let mut summary =
         Summary { turned: done.turned.into(), expired: done.expired, ..Summary::default() };
-    match app.store.bill(team, accounts, now).await {
+    match app.store.monitored_account_bill(team, accounts, now).await {
         Ok(billed) => summary = billed.iter().fold(summary, Summary::count),
         Err(error) => {
             tracing::error!(%team, %error, "monitored accounts were not billed");

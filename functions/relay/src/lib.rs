@@ -81,7 +81,7 @@ async fn process(store: &Store, record: &Value) -> Result<Vec<Message>, Error> {
         Err(error) => return Ok(vec![unreadable::message(record, &error)]),
     };
     if let Some(statement) = statement {
-        match store.keep(&statement).await {
+        match store.statement_put(&statement).await {
             Err(error @ Error::Internal(_)) => messages.push(unreadable::message(record, &error)),
             kept => kept?,
         }

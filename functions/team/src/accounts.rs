@@ -21,7 +21,7 @@ pub(super) async fn add(
     Path(Segments { account: id }): Path<Segments>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    let account = app.store.monitor(&team, &id, app.clock.now()).await?;
+    let account = app.store.monitored_account_add(&team, &id, app.clock.now()).await?;
     Ok(Json(answer::named("account", AccountView::from(account))))
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn remove(
     Path(Segments { account: id }): Path<Segments>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    let account = app.store.stop_monitoring(&team, &id, app.clock.now()).await?;
+    let account = app.store.monitored_account_remove(&team, &id, app.clock.now()).await?;
     Ok(Json(answer::named("account", AccountView::from(account))))
 }
 
@@ -40,8 +40,8 @@ pub(super) async fn list(
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    app.store.check_open(&team).await?;
-    let accounts = app.store.monitored(&team).await?.into_iter();
+    app.store.account_check_open(&team).await?;
+    let accounts = app.store.monitored_account_list(&team).await?.into_iter();
     let listed = accounts.filter(|account| account.status != Status::Removed);
     Ok(Json(answer::named("accounts", listed.map(AccountView::from).collect::<Vec<_>>())))
 }

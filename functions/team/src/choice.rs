@@ -8,14 +8,14 @@ use shared::domain::limits::PurchaseLimits;
 use shared::domain::settings::{Settings, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
 use shared::http::{App, Body, NoQuery, Permitted};
-use shared::store::settings::Restarted;
+use shared::store::enrichment::Restarted;
 
 pub(super) async fn settings(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
 ) -> Result<Json<Settings>, Error> {
-    Ok(Json(app.store.view(&team, app.clock.now()).await?.pool.settings))
+    Ok(Json(app.store.projection_read(&team, app.clock.now()).await?.pool.settings))
 }
 
 pub(super) async fn set(
@@ -27,7 +27,7 @@ pub(super) async fn set(
 ) -> Result<Json<Settings>, Error> {
     let settings = Settings::from(body.parse::<SettingsRequest>()?);
     settings.check(&limits)?;
-    Ok(Json(app.store.set(&team, &settings, app.clock.now()).await?.settings))
+    Ok(Json(app.store.settings_put(&team, &settings, app.clock.now()).await?.settings))
 }
 
 pub(super) async fn restart(
@@ -35,12 +35,12 @@ pub(super) async fn restart(
     Permitted { team, .. }: Permitted<Restart>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    let Restarted { view, resumed, still_paused } =
-        app.store.restart(&team, app.clock.now()).await?;
+    let Restarted { projection, resumed, still_paused } =
+        app.store.enrichment_restart(&team, app.clock.now()).await?;
     Ok(Json(json!({
-        "team": view.pool.team,
-        "enrichment": if view.pool.is_paused() { "paused" } else { "running" },
-        "credits": { "total": view.pool.balance.credits },
+        "team": projection.pool.team,
+        "enrichment": if projection.pool.is_paused() { "paused" } else { "running" },
+        "credits": { "total": projection.pool.balance.credits },
         "monitored_accounts": { "resumed": resumed, "paused": still_paused },
     })))
 }

@@ -59,7 +59,7 @@ async fn get_subscription(
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    view(&app.store.view(&team, app.clock.now()).await?.pool)
+    view(&app.store.projection_read(&team, app.clock.now()).await?.pool)
 }
 
 async fn put_subscription(
@@ -87,11 +87,11 @@ async fn change_or_open(
     now: Time,
     decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
 ) -> Result<Pool, Error> {
-    match app.store.change(team, now, &decide).await {
+    match app.store.terms_change(team, now, &decide).await {
         Err(Error::NotFound("team")) => {
             decide(&Pool::open(team.clone()))?;
-            app.store.open(team).await?;
-            app.store.change(team, now, decide).await
+            app.store.pool_open(team).await?;
+            app.store.terms_change(team, now, decide).await
         }
         changed => changed,
     }
@@ -114,7 +114,7 @@ async fn cancel(
         Some(_) if pool.terms.subscription.is_none() => Err(Error::NotFound("subscription")),
         change => Ok(change),
     };
-    view(&app.store.change(&team, now, cancel).await?)
+    view(&app.store.terms_change(&team, now, cancel).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,7 +132,7 @@ async fn close(
         return Err(Error::invalid("confirm", "must be the team's id, because a closing is final"));
     }
     let now = app.clock.now();
-    let pool = app.store.change(&team, now, |pool| Ok(pool.close(None, now))).await?;
+    let pool = app.store.terms_change(&team, now, |pool| Ok(pool.close(None, now))).await?;
     Ok(Json(json!({ "team": pool.team, "account": pool.terms.account })))
 }
 
@@ -146,7 +146,7 @@ async fn gift(
     let key = caller.own(idempotency_key(&headers)?);
     let request: GiftRequest = body.parse()?;
     let entry = request.entry(&team, key, caller.sub, app.clock.now())?;
-    answer::created(app.store.gift(entry).await?, |entry| answer::named("gift", entry))
+    answer::created(app.store.gift_add(entry).await?, |entry| answer::named("gift", entry))
 }
 
 fn view(pool: &Pool) -> Result<Json<Value>, Error> {

@@ -61,7 +61,8 @@ impl RetryBudget {
     /// against them repeatedly.
     #[must_use]
     pub fn with_short_pauses(self) -> Self {
-        Self { longest: SHORT_PAUSE_MAX, ..self }
+        let ceiling = self.ceiling.min(SHORT_PAUSE_MAX);
+        Self { ceiling, longest: SHORT_PAUSE_MAX, ..self }
     }
 
     /// The current time of an operation that began at `began_at`.

@@ -55,6 +55,22 @@ impl Credits {
         self.0.checked_add(more.0)?.try_into().ok()
     }
 
+    /// The sum.
+    ///
+    /// # Errors
+    /// [`TooMany`] if it is larger than [`Credits::MAX`].
+    pub fn try_add(self, more: Self) -> Result<Self, TooMany> {
+        self.checked_add(more).ok_or(TooMany)
+    }
+
+    /// The sum of several amounts.
+    ///
+    /// # Errors
+    /// [`TooMany`] if it is larger than [`Credits::MAX`].
+    pub fn sum(amounts: impl IntoIterator<Item = Self>) -> Result<Self, TooMany> {
+        amounts.into_iter().try_fold(Self::ZERO, Self::try_add)
+    }
+
     /// What is left after taking `taken`, unless that is more than there is.
     #[must_use]
     pub const fn checked_sub(self, taken: Self) -> Option<Self> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
+use crate::domain::credits::TooMany;
 
 /// One field of a request that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +92,12 @@ pub enum Error {
     /// A fault of ours or of what we stand on; the source is for the log only.
     #[error("internal error: {0}")]
     Internal(Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<TooMany> for Error {
+    fn from(too_many: TooMany) -> Self {
+        Self::internal(too_many)
+    }
 }
 
 impl Error {

@@ -4,6 +4,7 @@
 //! A read computes this and waits for no write. A process that writes it back later comes to the same
 //! entries with the same ids.
 
+use crate::domain::credits::TooMany;
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ledger::entry::{Entry, Kind};
 use crate::domain::pool::Pool;
@@ -36,13 +37,13 @@ impl Projection {
         now: Time,
     ) -> Result<Self, Error> {
         for lane in lanes {
-            pool.take_back_lane(lane, now);
+            pool.take_back_lane(lane, now)?;
         }
         holds.sort_by(|one, other| (one.expires_at, &one.id).cmp(&(other.expires_at, &other.id)));
         let (entries, statements) = (Vec::new(), Vec::new());
         let mut projection = Self { pool, holds, entries, statements };
         while let Some(change) = projection.pool.due_change(now) {
-            projection.expire_holds(change.at, now);
+            projection.expire_holds(change.at, now)?;
             // What the holds returned is part of what lapses.
             let Some(change) = projection.pool.due_change(now) else { break };
             let before = projection.pool.clone();
@@ -50,35 +51,38 @@ impl Projection {
             projection.entries.extend(change.entries);
             projection.statements.extend(Statement::of(&before, &projection.pool));
         }
-        projection.expire_holds(now, now);
+        projection.expire_holds(now, now)?;
         Ok(projection)
     }
 
     /// The credits that can still be captured from open holds.
-    #[must_use]
-    pub fn held(&self) -> Credits {
-        let add =
-            |sum: Credits, hold: &Hold| sum.checked_add(hold.remaining).unwrap_or(Credits::MAX);
-        self.holds.iter().fold(Credits::ZERO, add)
+    ///
+    /// # Errors
+    /// [`TooMany`] if they are more than [`Credits::MAX`].
+    pub fn held(&self) -> Result<Credits, TooMany> {
+        Credits::sum(self.holds.iter().map(|hold| hold.remaining))
     }
 
     /// The pool with the usage of open holds counted as well.
-    #[must_use]
-    pub fn with_open_holds_counted(&self, now: Time) -> Pool {
+    ///
+    /// # Errors
+    /// [`TooMany`] if an amount becomes larger than [`Credits::MAX`].
+    pub fn with_open_holds_counted(&self, now: Time) -> Result<Pool, TooMany> {
         let mut pool = self.pool.clone();
         for hold in &self.holds {
             pool.used.merge(&hold.used);
-            pool.weeks.add(hold.captured, now);
+            pool.weeks.add(hold.captured, now)?;
         }
-        pool
+        Ok(pool)
     }
 
-    fn expire_holds(&mut self, by: Time, now: Time) {
+    fn expire_holds(&mut self, by: Time, now: Time) -> Result<(), TooMany> {
         let count = self.holds.partition_point(|hold| hold.expires_at <= by);
         for hold in self.holds.drain(..count) {
-            let lapsed = self.pool.take_back(&hold, now);
+            let lapsed = self.pool.take_back(&hold, now)?;
             self.entries.extend(hold.expiry(lapsed));
         }
+        Ok(())
     }
 }
 

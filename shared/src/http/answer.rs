@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::Error;
 use crate::domain::ledger::entry::Entry;
-use crate::store::outcome::Outcome;
+use crate::store::entry::Outcome;
 
 /// Marks the answer to a repeated request.
 const REPLAYED: (HeaderName, HeaderValue) =

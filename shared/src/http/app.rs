@@ -64,7 +64,7 @@ impl App {
         if caller.is_machine() {
             return Ok(());
         }
-        caller.may_use_hold(&self.store.taking_of(team, hold).await?)
+        caller.may_use_hold(&self.store.hold_entry_read(team, hold).await?)
     }
 }
 

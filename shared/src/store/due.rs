@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Store;
-use super::keys::{self, Item};
+use super::dynamo::keys::{self, Item};
 use crate::domain::Error;
 use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::time::Time;
@@ -26,7 +26,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn due(&self, shard: char, now: Time, start: Option<Item>) -> Result<Due, Error> {
+    pub async fn due_list(
+        &self,
+        shard: char,
+        now: Time,
+        start: Option<Item>,
+    ) -> Result<Due, Error> {
         let query = self
             .client
             .query()
@@ -37,7 +42,7 @@ impl Store {
             .expression_attribute_values(":now", keys::text(now.to_string()))
             .limit(PAGE)
             .set_exclusive_start_key(start);
-        let found = self.query(query).await?;
+        let found = self.items_query(query).await?;
         let mut teams: BTreeMap<TeamId, Vec<AccountId>> = BTreeMap::new();
         for key in found.items.iter().flatten() {
             let Some(team) = keys::team_of_due(key) else { continue };

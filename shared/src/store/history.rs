@@ -7,7 +7,8 @@ use std::str::FromStr;
 use futures_util::future::try_join_all;
 
 use super::Store;
-use super::keys::{self, Item, SHARDS};
+use super::dynamo::from_item;
+use super::dynamo::keys::{self, Item, SHARDS};
 use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId, UserId};
 use crate::domain::ledger::entry::{Entry, Kind};
@@ -130,7 +131,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn history(
+    pub async fn history_list(
         &self,
         team: &TeamId,
         selection: &Selection,
@@ -223,12 +224,12 @@ impl Store {
                     .expression_attribute_values(format!(":{name}"), keys::text(value));
             }
         }
-        let found = self.query(query).await?;
+        let found = self.items_query(query).await?;
         for item in found.items.unwrap_or_default() {
             let position = position_of(&item)?;
             // The range includes its upper end, which the page before has delivered.
             if Some(&position) != after.as_ref() {
-                let entry = serde_dynamo::from_item(item).map_err(Error::internal)?;
+                let entry = from_item(item)?;
                 shard.fetched.push_back((position, entry));
             }
         }

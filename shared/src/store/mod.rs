@@ -1,29 +1,43 @@
 //! The table: one method per access pattern, its expressions as visible strings.
+//!
+//! Methods are named object first, verb second. A method calls methods of its own file and of files in the groups above
+//! it only.
 
-pub mod account;
-pub mod batch;
-pub mod charge;
-mod coalescing;
-pub mod connect;
-mod count;
-pub mod due;
-mod expression;
-pub mod failure;
-pub mod history;
-pub mod hold;
-pub mod keys;
-mod lane;
-pub mod outcome;
+pub mod dynamo;
+
+mod counters;
+pub mod entry;
+mod operation;
+mod team_cache;
+
+mod lane_cache;
 pub mod pool;
-pub mod purchase;
+
+mod lane;
+mod open_hold;
+
+mod hold_expiry;
 mod recall;
-mod refusal_cache;
-mod requests;
+mod terms;
+
+pub mod upkeep;
+
+pub mod charge;
+pub mod gift;
+pub mod hold;
+pub mod purchase;
 pub mod settings;
+
+pub mod monitored_account;
+mod monitored_month;
+mod top_up;
+
+pub mod connect;
+pub mod due;
+pub mod enrichment;
+pub mod history;
 pub mod statement;
 pub mod stream;
-pub mod terms;
-mod top_up;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,16 +45,19 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 
 pub use crate::aws::retry;
-use coalescing::WriteQueues;
-use lane::Lanes;
-use refusal_cache::RefusalCache;
+use crate::domain::ids::TeamId;
+use crate::domain::time::Time;
+use charge::{RefusalCache, WriteQueues};
+pub use dynamo::{failure, keys};
+use lane_cache::LaneCache;
+use operation::Operation;
 use retry::RetryBudget;
 
 /// An operation retries contention and throttling for this time, then answers busy.
 pub const RETRY_TIME: Duration = Duration::from_secs(5);
 
-/// The credits table, through one SDK client. Clones are one process: they share writes, one lane for
-/// each team, and the cache of refusals.
+/// The credits table, through one SDK client. Clones are one process: they share writes, one lane for each team, and the
+/// cache of refusals.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
@@ -48,7 +65,7 @@ pub struct Store {
     retry_time: Duration,
     refusals: RefusalCache,
     queues: WriteQueues,
-    lanes: Lanes,
+    lanes: LaneCache,
 }
 
 impl Store {
@@ -61,7 +78,7 @@ impl Store {
             retry_time: RETRY_TIME,
             refusals: RefusalCache::default(),
             queues: WriteQueues::default(),
-            lanes: Lanes::default(),
+            lanes: LaneCache::default(),
         }
     }
 
@@ -73,5 +90,9 @@ impl Store {
 
     fn retry_budget(&self) -> RetryBudget {
         RetryBudget::lasting(self.retry_time)
+    }
+
+    fn operation(&self, team: &TeamId, now: Time) -> Operation {
+        Operation::new(team, now, self.retry_budget())
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::de::DeserializeOwned;
 
-use super::keys::{self, Family, Item};
+use super::dynamo::from_item;
+use super::dynamo::keys::{self, Family, Item};
 use crate::domain::Error;
 use crate::domain::event::derive::{Images, Record};
 
@@ -25,5 +26,5 @@ fn images<T: DeserializeOwned>(before: Option<Item>, after: Item) -> Result<Imag
 }
 
 fn parse<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
-    serde_dynamo::from_item(item).map_err(Error::internal)
+    from_item(item)
 }

@@ -1,157 +1,175 @@
-//! Changes of a pool's terms. A grant is a blind update in two variants, chosen by the side of the mark
-//! that the balance is on. The ledger entries are put in the same transaction.
+//! Changes of a pool's terms. A grant is one of two blind updates, selected by the side of the mark that the balance
+//! is on. The ledger entries are put in the same transaction.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
-
-use super::expression::Expression;
-use super::pool::Upkeep;
-use super::recall::{MARK_POLL_MAX, Recall};
-use super::requests::{put, update};
-use super::retry::RetryBudget;
-use super::{Store, keys};
-use crate::domain::Error;
-use crate::domain::ids::TeamId;
-use crate::domain::pool::Pool;
+use super::Store;
+use super::dynamo::expression::Expression;
+use super::dynamo::keys;
+use super::dynamo::transaction::Transaction;
+use super::operation::Operation;
+use crate::domain::hold::Hold;
 use crate::domain::pool::balance::BalanceChange;
-use crate::domain::pool::epochs::GROUPS_USUAL;
+use crate::domain::pool::epochs::{GROUPS_USUAL, Owed};
+use crate::domain::pool::usage::Usage;
+use crate::domain::pool::{OwedStep, Pool};
 use crate::domain::subscription::terms::Change;
-use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
 
 impl Store {
-    /// Opens an empty pool for a team that has none.
+    /// Applies a change that was decided on `seen`. Returns `false` and changes nothing if the pool has changed since,
+    /// or if lanes are open that must be returned first.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn open(&self, team: &TeamId) -> Result<(), Error> {
-        let pool = self.put_new(&Pool::open(team.clone()), keys::pool(team))?;
-        self.transact(vec![put(pool)], &mut self.retry_budget()).await.map(drop)
-    }
-
-    /// Changes the terms as `decide` wants it for the pool as it is; `None` leaves everything as it
-    /// is. Returns the pool after it.
-    ///
-    /// # Errors
-    /// Those of `decide`, and those of [`Store::pool`].
-    pub async fn change(
-        &self,
-        team: &TeamId,
-        now: Time,
-        decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
-    ) -> Result<Pool, Error> {
-        let mut recall = Recall::default();
-        let changed = Box::pin(self.change_in_recall(team, now, decide, &mut recall)).await;
-        Box::pin(self.end_recall(team, recall)).await;
-        changed
-    }
-
-    async fn change_in_recall(
-        &self,
-        team: &TeamId,
-        now: Time,
-        decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
-        recall: &mut Recall,
-    ) -> Result<Pool, Error> {
-        let mut budget = self.retry_budget().with_short_pauses();
-        loop {
-            let done = &mut Upkeep::default();
-            let pool =
-                Box::pin(self.with_changes_made(team, now, &mut budget, recall, done)).await?;
-            let Some(change) = decide(&pool)? else { return Ok(pool) };
-            if change.ends_lanes() && !pool.lanes.is_zero() {
-                if !Box::pin(self.recall_lanes(&pool, now, recall, &budget)).await? {
-                    budget.wait(MARK_POLL_MAX).await?;
-                }
-            } else if Box::pin(self.apply(&pool, &change, &mut budget)).await? {
-                return Box::pin(self.with_changes_made(team, now, &mut budget, recall, done))
-                    .await;
-            } else {
-                budget.back_off().await?;
-            }
-        }
-    }
-
-    /// Applies a change that was decided on `seen`. `false` if the pool has changed since, or if lanes
-    /// are open that must be returned first; nothing is changed then.
-    ///
-    /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn apply(
+    pub(super) async fn terms_apply(
         &self,
         seen: &Pool,
         change: &Change,
-        budget: &mut RetryBudget,
+        operation: &mut Operation,
     ) -> Result<bool, Error> {
         if change.effect.is_grant()
             && seen.owed.groups() > GROUPS_USUAL
-            && self.join_groups(seen).await?.is_none()
+            && self.owed_join(seen, operation).await?.is_none()
         {
             return Ok(false);
         }
-        let cancelled = self.transact(self.change_writes(seen, change)?, budget).await?;
+        let transaction = self.terms_applied(seen, change)?;
+        let cancelled = self.transact(&transaction, &mut operation.budget).await?;
         self.refusals.remove(&seen.team);
         Ok(cancelled.is_none())
     }
 
-    /// One attempt of [`Store::apply`].
+    /// One attempt to apply a change that was decided on `seen`. Returns `false` and changes nothing if the pool has changed
+    /// since, or if lanes are open that must be returned first.
     ///
     /// # Errors
     /// [`Error::Busy`] also if another write was in the way; [`Error::Internal`].
-    pub(super) async fn apply_once(&self, seen: &Pool, change: &Change) -> Result<bool, Error> {
-        let writes = self.change_writes(seen, change)?;
-        Ok(self.try_transact(writes, &self.retry_budget()).await?.is_none())
+    pub async fn terms_apply_once(&self, seen: &Pool, change: &Change) -> Result<bool, Error> {
+        let transaction = self.terms_applied(seen, change)?;
+        Ok(self.transact_once(&transaction, &self.retry_budget()).await?.is_none())
     }
 
-    fn change_writes(&self, seen: &Pool, change: &Change) -> Result<Vec<TransactWriteItem>, Error> {
-        let mut writes = vec![update(self.change_of(seen, change)?)];
+    /// The write of a change.
+    fn terms_applied(&self, seen: &Pool, change: &Change) -> Result<Transaction, Error> {
+        let mut transaction = self.transaction();
+        transaction.update(changed(seen, change))?;
         for entry in &change.entries {
-            writes.push(put(self.put_entry(entry)?));
+            transaction.put_entry(entry)?;
         }
-        Ok(writes)
+        Ok(transaction)
     }
 
-    fn change_of(&self, seen: &Pool, change: &Change) -> Result<Update, Error> {
-        let mut expression = Expression::default();
-        expression.condition("version = :seen");
-        expression.set("version = :next");
-        expression.value(":seen", keys::number(seen.version));
-        expression.value(":next", keys::number(seen.version.saturating_add(1)));
-        expression.replace("terms", &seen.terms, &change.terms)?;
-        if change.ends_lanes() {
-            expression.condition("lanes = :no_lanes");
-            expression.value(":no_lanes", keys::number(0));
-        }
-        match change.effect {
-            BalanceChange::Keep | BalanceChange::Charge(_) | BalanceChange::Purchase(_) => {}
-            BalanceChange::Grant(more) | BalanceChange::Reset(more) => {
-                expression.grant(seen, matches!(change.effect, BalanceChange::Reset(_)));
-                expression.value(":grant", keys::number(more.get()));
+    /// Joins groups of what is owed that no open hold distinguishes. Returns what is owed after it; `None` if another
+    /// write has changed it meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn owed_join(
+        &self,
+        pool: &Pool,
+        operation: &mut Operation,
+    ) -> Result<Option<Owed>, Error> {
+        let holds = self.open_holds_read(pool).await?.into_iter().map(|stored| stored.hold);
+        let owed = pool.owed.compacted(&holds.collect::<Vec<Hold>>())?;
+        let is_stored = owed == pool.owed || self.pool_put_owed(pool, &owed, operation).await?;
+        Ok(is_stored.then_some(owed))
+    }
+}
+
+/// The update of a pool by a change that was decided on `seen`.
+fn changed(seen: &Pool, change: &Change) -> Expression {
+    let mut update = Expression::on(keys::pool(&seen.team))
+        .set("version = :next")
+        .value(":next", seen.version.saturating_add(1))
+        .when("version = :seen")
+        .value(":seen", seen.version)
+        .replace("terms", &seen.terms, &change.terms);
+    if change.ends_lanes() {
+        update = update.when("lanes = :no_lanes").value(":no_lanes", 0);
+    }
+    match change.effect {
+        BalanceChange::Keep if change.tally.is_some() => update = update.when_balance_is(seen),
+        BalanceChange::Keep | BalanceChange::Charge(_) | BalanceChange::Purchase(_) => {}
+        BalanceChange::Grant(credits) => {
+            update = update.grant(seen, credits);
+            if change.tally.is_none() {
+                update = update.set("tally.granted = tally.granted + :grant");
             }
         }
-        if let Some(tally) = &change.tally {
-            let tally = serde_dynamo::to_attribute_value(tally).map_err(Error::internal)?;
-            expression.set("tally = :tally, used = :unused");
-            expression.value(":tally", tally);
-            expression.value(":unused", AttributeValue::M(HashMap::new()));
-            for week in seen.weeks.old(change.at) {
-                expression.remove(format!("weeks.{week}"));
-            }
-            if change.effect == BalanceChange::Keep {
-                expression.pin(seen);
-            }
-        } else if let BalanceChange::Grant(_) = change.effect {
-            expression.set("tally.granted = tally.granted + :grant");
+        BalanceChange::Reset(credits) => update = update.reset(seen, credits),
+    }
+    if let Some(tally) = &change.tally {
+        update = update.set("tally = :tally, used = :unused");
+        update = update.value(":tally", tally).value(":unused", Usage::default());
+        for week in seen.weeks.old(change.at) {
+            update = update.remove(format!("weeks.{week}"));
         }
-        let after = Pool { terms: change.terms.clone(), ..seen.clone() };
-        if let Some(at) = after.due_at() {
-            expression.set("due = :due, due_at = :due_at");
-            expression.value(":due", keys::text(keys::due_shard_of(&seen.team)));
-            expression.value(":due_at", keys::text(at.to_string()));
-        } else {
-            expression.remove("due, due_at");
+    }
+    let after = Pool { terms: change.terms.clone(), ..seen.clone() };
+    match after.due_at() {
+        Some(at) => update
+            .set("due = :due, due_at = :due_at")
+            .value(":due", keys::due_shard_of(&seen.team))
+            .value(":due_at", at),
+        None => update.remove("due, due_at"),
+    }
+}
+
+impl Expression {
+    /// Adds free credits on top of those that are left.
+    fn grant(self, seen: &Pool, credits: Credits) -> Self {
+        if seen.balance.is_below_mark() {
+            return self.grant_below_mark(seen, credits);
         }
-        let update = Update::builder().table_name(&*self.table);
-        expression.build(update.set_key(Some(keys::pool(&seen.team))))
+        self.begin_epoch(seen, credits).set("credits = credits + :grant").when("credits >= mark")
+    }
+
+    /// Replaces the free credits that are left. They lapse in this write, and an entry contains their number, so the
+    /// balance must be as it was seen.
+    fn reset(self, seen: &Pool, credits: Credits) -> Self {
+        if seen.balance.is_below_mark() {
+            return self.grant_below_mark(seen, credits);
+        }
+        self.begin_epoch(seen, credits).set("credits = mark + :grant").when_balance_is(seen)
+    }
+
+    /// Adds free credits to a pool that has none: the mark falls to the purchased credits that are left.
+    fn grant_below_mark(self, seen: &Pool, credits: Credits) -> Self {
+        let update = self
+            .begin_epoch(seen, credits)
+            .set("mark = credits, credits = credits + :grant")
+            .when("credits < mark");
+        if seen.owed_step() == OwedStep::Keep {
+            return update.when("hold_epoch = :hold_epoch").value(":hold_epoch", seen.hold_epoch);
+        }
+        update
+    }
+
+    /// Begins an epoch. The purchased credits that the ending one used are owed to the open holds.
+    fn begin_epoch(self, seen: &Pool, credits: Credits) -> Self {
+        let mut update = self
+            .value(":grant", credits)
+            .set("epoch = :epoch")
+            .value(":epoch", seen.epoch.saturating_add(1))
+            .remove("refused");
+        match seen.owed_step() {
+            OwedStep::Keep => update,
+            OwedStep::Clear => update
+                .set("owed = :nothing")
+                .value(":nothing", Owed::default())
+                .when("open_holds = :no_holds")
+                .value(":no_holds", 0),
+            OwedStep::Add(group) => {
+                let group = update.placeholder(&group.to_string());
+                update.set(format!("owed.{group} = mark - credits"))
+            }
+        }
+    }
+
+    /// Requires the balance that was seen. No charge changes it while a change is due, so a busy pool does not delay
+    /// this.
+    fn when_balance_is(self, seen: &Pool) -> Self {
+        self.when("credits = :credits AND mark = :mark")
+            .value(":credits", seen.balance.credits)
+            .value(":mark", seen.balance.mark)
     }
 }

@@ -21,7 +21,7 @@ use engine::{Engine, Meter};
 use futures_util::future::join_all;
 use shared::domain::time::Time;
 use shared::store::Store;
-use shared::store::outcome::Outcome;
+use shared::store::entry::Outcome;
 
 #[derive(Clone, Copy)]
 enum Design {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
-use shared::store::outcome::Outcome;
+use shared::store::entry::Outcome;
 use simulator::{Nature, World};
 use tokio::time::{Instant, sleep_until};
 
@@ -71,7 +71,9 @@ async fn make(world: &World, team: &TeamId, change: Change) -> Result<(), Error>
     match change {
         Change::Seat => subscribe(world, team, r#"{"plan":"multichannel_expert","seats":2}"#).await,
         Change::Plan => subscribe(world, team, r#"{"plan":"enterprise"}"#).await,
-        Change::Close => store.change(team, now, |pool| Ok(pool.close(None, now))).await.map(drop),
+        Change::Close => {
+            store.terms_change(team, now, |pool| Ok(pool.close(None, now))).await.map(drop)
+        }
         Change::CycleEnd => {
             match store.charge(team, vec![entry(team, "first", now)], now).await.pop() {
                 Some(Outcome::Refused(error)) => Err(error),
@@ -84,7 +86,7 @@ async fn make(world: &World, team: &TeamId, change: Change) -> Result<(), Error>
 async fn subscribe(world: &World, team: &TeamId, request: &str) -> Result<(), Error> {
     let (store, now) = (world.store(), world.now());
     let request = serde_json::from_str(request).unwrap();
-    store.change(team, now, |pool| pool.subscribe(&request, now)).await.map(drop)
+    store.terms_change(team, now, |pool| pool.subscribe(&request, now)).await.map(drop)
 }
 
 async fn write(world: World, team: TeamId, writer: usize, is_over: Arc<AtomicBool>) {

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
-use shared::store::outcome::Outcome;
+use shared::store::entry::Outcome;
 use simulator::{Nature, Tally, World};
 use tokio::time::Instant;
 
@@ -116,11 +116,11 @@ async fn live(world: &World, load: Load) -> Figures {
     let (time, tally) = (start.elapsed(), world.tally());
     all.times.sort_unstable();
     let store = world.store();
-    let left = store.view(&team, world.now()).await.unwrap().pool.balance.credits.get();
+    let left = store.projection_read(&team, world.now()).await.unwrap().pool.balance.credits.get();
     // Whoever looks after that gives back what is left of them.
     tokio::time::sleep(Duration::from_secs(10)).await;
-    store.keep_up(&team, world.now()).await.unwrap();
-    let in_pool = store.pool(&team, world.now()).await.unwrap().balance.credits.get();
+    store.team_upkeep(&team, world.now()).await.unwrap();
+    let in_pool = store.pool_current(&team, world.now()).await.unwrap().balance.credits.get();
     Figures {
         charged: all.charged,
         refused: all.refused,

@@ -28,10 +28,10 @@ pub const PRICE: u64 = 5;
 /// A team whose pool has so many credits, that roll over.
 pub async fn team_with(store: &Store, credits: u64, now: Time) -> TeamId {
     let team: TeamId = "t".parse().unwrap();
-    store.open(&team).await.unwrap();
+    store.pool_open(&team).await.unwrap();
     let gift = GiftRequest { credits: Credits::new(credits), reference: None };
     let gift = gift.entry(&team, key("gift"), "bench".parse().unwrap(), now).unwrap();
-    store.gift(gift).await.unwrap();
+    store.gift_add(gift).await.unwrap();
     team
 }
 

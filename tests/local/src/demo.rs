@@ -17,14 +17,14 @@ pub(crate) fn team() -> Result<TeamId, Error> {
 /// Opens the demo team with a plan, unless it is there from an earlier run.
 pub(crate) async fn open(app: &App) -> Result<(), Error> {
     let (team, now) = (team()?, app.clock.now());
-    match app.store.pool(&team, now).await {
+    match app.store.pool_current(&team, now).await {
         Err(Error::NotFound(_)) => {}
         found => return found.map(drop),
     }
     let request = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":1}"#)
         .map_err(Error::internal)?;
-    app.store.open(&team).await?;
-    app.store.change(&team, now, |pool| pool.subscribe(&request, now)).await.map(drop)
+    app.store.pool_open(&team).await?;
+    app.store.terms_change(&team, now, |pool| pool.subscribe(&request, now)).await.map(drop)
 }
 
 /// Tokens and requests to copy into a shell.
@@ -32,7 +32,7 @@ pub(crate) async fn open(app: &App) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Internal`], [`Error::Busy`].
 pub async fn first_steps(app: &App, url: &str) -> Result<String, Error> {
-    let pool = app.store.pool(&team()?, app.clock.now()).await?;
+    let pool = app.store.pool_current(&team()?, app.clock.now()).await?;
     let cycle = pool.terms.cycle;
     let refill = cycle.map_or_else(|| app.clock.now(), |cycle| Time::start_of(cycle.end));
     let person = |sub: &str, role: &str| Claims {

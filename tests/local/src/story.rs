@@ -71,7 +71,9 @@ impl Year {
     async fn live(&mut self, number: i64, day: Date) -> Result<(), Error> {
         let now = self.app.clock.now();
         match number {
-            10 => drop(self.app.store.monitor(&self.team, &parsed("globex")?, now).await?),
+            10 => drop(
+                self.app.store.monitored_account_add(&self.team, &parsed("globex")?, now).await?,
+            ),
             45 => self.gift(100, now).await?,
             60 => self.hold(50, now).await?,
             100 => self.billing("changed", json!({ "seats": 2, "version": 2 })).await?,
@@ -93,7 +95,7 @@ impl Year {
         if !all_paid {
             self.buy(500, day, now).await?;
             // Nothing is to be restarted where calls only were too much.
-            let restarted = self.app.store.restart(&self.team, now).await;
+            let restarted = self.app.store.enrichment_restart(&self.team, now).await;
             match restarted {
                 Ok(_) | Err(Error::NothingToRestart) => {}
                 Err(error) => return Err(error),
@@ -122,8 +124,8 @@ impl Year {
         let user: UserId = parsed("ada")?;
         let key = CallerKey::of_person(parsed(&format!("order {day}"))?, user.clone());
         let order = Purchase::new(&self.team, key, user, Credits::new(credits), now);
-        let (begun, _) = self.app.store.begin(&order).await?;
-        self.app.store.settle(&begun, now).await.map(drop)
+        let (begun, _) = self.app.store.purchase_begin(&order).await?;
+        self.app.store.purchase_settle(&begun, now).await.map(drop)
     }
 
     /// From now on more is bought before credits run out.
@@ -131,13 +133,13 @@ impl Year {
         let [below, credits, monthly_limit] = [100, 300, 600].map(Credits::new);
         let auto_top_up = Some(AutoTopUp { below, credits, monthly_limit });
         let settings = Settings { auto_top_up, ..Settings::default() };
-        self.app.store.set(&self.team, &settings, now).await.map(drop)
+        self.app.store.settings_put(&self.team, &settings, now).await.map(drop)
     }
 
     async fn gift(&self, credits: u64, now: Time) -> Result<(), Error> {
         let gift = GiftRequest { credits: Credits::new(credits), reference: None };
         let gift = gift.entry(&self.team, machine_key("ticket 7")?, parsed("support")?, now)?;
-        self.app.store.gift(gift).await.map(drop)
+        self.app.store.gift_add(gift).await.map(drop)
     }
 
     /// A job that dies and never comes back for what it has reserved.
@@ -146,7 +148,7 @@ impl Year {
         let hold: HoldRequest = serde_json::from_value(hold).map_err(Error::internal)?;
         let (key, user) = (machine_key("job 9")?, parsed("pipeline")?);
         let entry = hold.entry(&self.team, key, user, now)?.sized(price_list(now)?)?;
-        self.app.store.hold(entry, now).await.map(drop)
+        self.app.store.hold_take(entry, now).await.map(drop)
     }
 
     async fn billing(&self, what: &str, more: Value) -> Result<(), Error> {
@@ -176,9 +178,9 @@ impl Year {
     /// The statements, and how the team stands in the end.
     async fn accounts(&self) -> Result<Vec<String>, Error> {
         let mut lines = vec![HEAD.to_owned()];
-        let statements = self.app.store.statements(&self.team).await?;
+        let statements = self.app.store.statement_list(&self.team, None).await?;
         lines.extend(statements.iter().map(row));
-        let pool = self.app.store.view(&self.team, self.app.clock.now()).await?.pool;
+        let pool = self.app.store.projection_read(&self.team, self.app.clock.now()).await?.pool;
         let (free, purchased) = (pool.balance.free(), pool.balance.purchased());
         lines.push(format!("and {free} free and {purchased} purchased credits are left"));
         Ok(lines)

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde::{Deserializer, Serializer};
 
 use crate::domain::Credits;
+use crate::domain::credits::TooMany;
 use crate::domain::hold::Hold;
 
 /// A hold that would need more groups than this is refused.
@@ -76,9 +77,13 @@ impl Owed {
     }
 
     /// Adds credits to a group.
-    pub fn add(&mut self, group: Group, credits: Credits) {
+    ///
+    /// # Errors
+    /// [`TooMany`] if the group becomes larger than [`Credits::MAX`].
+    pub fn add(&mut self, group: Group, credits: Credits) -> Result<(), TooMany> {
         let owed = self.0.entry(group).or_default();
-        *owed = owed.checked_add(credits).unwrap_or(Credits::MAX);
+        *owed = owed.try_add(credits)?;
+        Ok(())
     }
 
     /// Takes up to `credits` from a hold's own group and the later ones until the next reset, the
@@ -96,8 +101,10 @@ impl Owed {
     }
 
     /// The same credits in as few groups as these open holds need.
-    #[must_use]
-    pub fn compacted(&self, open: &[Hold]) -> Self {
+    ///
+    /// # Errors
+    /// [`TooMany`] if a group becomes larger than [`Credits::MAX`].
+    pub fn compacted(&self, open: &[Hold]) -> Result<Self, TooMany> {
         let mut groups: Vec<(Group, Credits)> = Vec::new();
         for (group, credits) in &self.0 {
             let before = groups
@@ -111,13 +118,11 @@ impl Owed {
             });
             match (is_needed, before, groups.last_mut()) {
                 (true, _, _) => groups.push((*group, *credits)),
-                (false, Some(_), Some((_, sum))) => {
-                    *sum = sum.checked_add(*credits).unwrap_or(Credits::MAX);
-                }
+                (false, Some(_), Some((_, sum))) => *sum = sum.try_add(*credits)?,
                 (false, _, _) => {}
             }
         }
-        Self(groups.into_iter().collect())
+        Ok(Self(groups.into_iter().collect()))
     }
 }
 
@@ -135,7 +140,7 @@ mod tests {
     fn owed(groups: &[(u64, u64, u64)]) -> Owed {
         let mut owed = Owed::default();
         for (reset_epoch, epoch, credits) in groups {
-            owed.add(group(*reset_epoch, *epoch), Credits::new(*credits));
+            owed.add(group(*reset_epoch, *epoch), Credits::new(*credits)).unwrap();
         }
         owed
     }
@@ -177,7 +182,7 @@ mod tests {
             (vec![hold(1, 1), hold(1, 5)], &[(1, 2, 30), (1, 6, 40)]),
             (vec![hold(1, 3), hold(7, 7)], &[(1, 4, 60), (7, 7, 80)]),
         ] {
-            assert_eq!(all.compacted(&open), owed(left));
+            assert_eq!(all.compacted(&open), Ok(owed(left)));
         }
     }
 

@@ -12,6 +12,7 @@ pub mod usage;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
+use crate::domain::credits::TooMany;
 use crate::domain::hold::{Hold, Origin};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::pool::balance::Balance;
@@ -298,31 +299,37 @@ impl Pool {
     /// had left would have spared those of the later epochs until the next reset. So purchased
     /// credits come back as far as they are owed there, in that order. What is beyond them is free:
     /// it comes back in the cycle that it was taken in and lapses after it.
-    pub fn take_back(&mut self, hold: &Hold, now: Time) -> Credits {
+    ///
+    /// # Errors
+    /// [`TooMany`] if an amount becomes larger than [`Credits::MAX`].
+    pub fn take_back(&mut self, hold: &Hold, now: Time) -> Result<Credits, TooMany> {
         self.held = self.held.excess_over(hold.credits);
         self.open_holds = self.open_holds.saturating_sub(1);
-        let lapsed = self.receive(hold, now);
-        self.tally.expired = self.tally.expired.checked_add(lapsed).unwrap_or(Credits::MAX);
-        lapsed
+        let lapsed = self.receive(hold, now)?;
+        self.tally.expired = self.tally.expired.try_add(lapsed)?;
+        Ok(lapsed)
     }
 
     /// Takes back what is left of a lane. No lane outlives a reset, so nothing of it lapses.
-    pub fn take_back_lane(&mut self, lane: &Hold, now: Time) {
+    ///
+    /// # Errors
+    /// [`TooMany`] if an amount becomes larger than [`Credits::MAX`].
+    pub fn take_back_lane(&mut self, lane: &Hold, now: Time) -> Result<(), TooMany> {
         self.lanes = self.lanes.excess_over(lane.credits);
-        self.receive(lane, now);
+        self.receive(lane, now).map(drop)
     }
 
     /// Adds what is left of a hold and counts what was charged to it. Returns what lapses.
-    fn receive(&mut self, hold: &Hold, now: Time) -> Credits {
+    fn receive(&mut self, hold: &Hold, now: Time) -> Result<Credits, TooMany> {
         self.used.merge(&hold.used);
-        self.weeks.add(hold.captured, now);
+        self.weeks.add(hold.captured, now)?;
         let group = Group { reset_epoch: hold.reset_epoch, epoch: hold.epoch };
         let purchased = self.owed.take(group, hold.remaining);
-        self.balance.mark = self.balance.mark.checked_add(purchased).unwrap_or(Credits::MAX);
+        self.balance.mark = self.balance.mark.try_add(purchased)?;
         let is_over = hold.reset_epoch != self.terms.reset_epoch;
         let lapsed = if is_over { hold.remaining.excess_over(purchased) } else { Credits::ZERO };
         let back = hold.remaining.excess_over(lapsed);
-        self.balance.credits = self.balance.credits.checked_add(back).unwrap_or(Credits::MAX);
-        lapsed
+        self.balance.credits = self.balance.credits.try_add(back)?;
+        Ok(lapsed)
     }
 }

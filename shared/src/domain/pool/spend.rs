@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
+use crate::domain::credits::TooMany;
 use crate::domain::time::Time;
 
 /// The seconds of a week.
@@ -53,10 +54,14 @@ fn name(number: i64) -> String {
 }
 
 impl WeeklySpend {
-    /// Counts what was spent.
-    pub fn add(&mut self, spent: Credits, now: Time) {
+    /// Adds credits to the spending of this week.
+    ///
+    /// # Errors
+    /// [`TooMany`] if it becomes larger than [`Credits::MAX`].
+    pub fn add(&mut self, spent: Credits, now: Time) -> Result<(), TooMany> {
         let week = self.0.entry(week(now)).or_default();
-        *week = week.checked_add(spent).unwrap_or(Credits::MAX);
+        *week = week.try_add(spent)?;
+        Ok(())
     }
 
     /// The names of some counters that no forecast needs any more.
@@ -109,7 +114,7 @@ mod tests {
     fn spent(days: &[(&str, u64)]) -> WeeklySpend {
         let mut weeks = WeeklySpend::default();
         for (day, credits) in days {
-            weeks.add(Credits::new(*credits), at(day));
+            weeks.add(Credits::new(*credits), at(day)).unwrap();
         }
         weeks
     }

@@ -412,7 +412,7 @@ impl Pool {
             match self.owed_step() {
                 OwedStep::Clear => self.owed = Owed::default(),
                 OwedStep::Keep => {}
-                OwedStep::Add(group) => self.owed.add(group, used),
+                OwedStep::Add(group) => self.owed.add(group, used)?,
             }
             self.epoch = self.epoch.saturating_add(1);
             self.refused = None;

@@ -12,9 +12,9 @@ use shared::domain::pool::epochs::{GROUPS_MAX, GROUPS_USUAL};
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::hold::Release;
 use shared::store::keys;
-use shared::store::outcome::Outcome;
 
 use crate::concurrency::{charge, now, team_with};
 use crate::domain::hold_entry;
@@ -46,12 +46,12 @@ fn size(value: &serde_json::Value) -> usize {
 async fn seats(store: &Store, team: &TeamId, seats: u32, now: Time) {
     let body = format!(r#"{{"plan":"multichannel_expert","seats":{seats}}}"#);
     let request = serde_json::from_str(&body).unwrap();
-    store.change(team, now, |pool| pool.subscribe(&request, now)).await.unwrap();
+    store.terms_change(team, now, |pool| pool.subscribe(&request, now)).await.unwrap();
 }
 
 /// Spends all free credits and one purchased one, so that the pool is below its mark.
 async fn fall_below(store: &Store, team: &TeamId, key: &str, now: Time) {
-    let free = store.view(team, now).await.unwrap().pool.balance.free().get();
+    let free = store.projection_read(team, now).await.unwrap().pool.balance.free().get();
     let cost = i64::try_from(free + 1).unwrap();
     let entry = charge(team, key, "linkedin_enrichment", "found");
     let entry = Entry { credits: -cost, quantity: Some(free + 1), ..entry };
@@ -68,7 +68,7 @@ async fn a_long_series_of_seats_below_the_mark_owes_nothing_without_holds() {
         fall_below(&store, &team, &format!("k{number}"), now()).await;
         seats(&store, &team, number, now()).await;
     }
-    assert_eq!(store.pool(&team, now()).await.unwrap().owed.groups(), 0);
+    assert_eq!(store.pool_current(&team, now()).await.unwrap().owed.groups(), 0);
     let size = pool_size(&engine, &team).await;
     assert!(size < 1_024, "{size} bytes");
 }
@@ -81,7 +81,7 @@ async fn a_team_that_charges_every_few_weeks_for_ten_years_stays_small() {
     let team = team_with(&store, "a-team-with-a-name-of-usual-length", 10_000).await;
     for number in 0..90 {
         let at = now().plus_seconds(number * 6 * 7 * 24 * 60 * 60);
-        store.keep_up(&team, at).await.unwrap();
+        store.team_upkeep(&team, at).await.unwrap();
         let charged = charge(&team, &format!("k{number}"), "sms", "sent");
         store.charge(&team, vec![Entry { at, ..charged }], at).await;
     }
@@ -95,19 +95,19 @@ async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "a-team-with-a-name-of-usual-length", 10_000).await;
-    store.hold(hold_entry(&team, 1, Size::Credits(250), 40, now()), now()).await.unwrap();
+    store.hold_take(hold_entry(&team, 1, Size::Credits(250), 40, now()), now()).await.unwrap();
     for number in 2..300 {
         fall_below(&store, &team, &format!("k{number}"), now()).await;
         seats(&store, &team, number, now()).await;
     }
-    let before = store.pool(&team, now()).await.unwrap();
+    let before = store.pool_current(&team, now()).await.unwrap();
     assert!(before.owed.groups() <= GROUPS_USUAL + 1);
     let size = pool_size(&engine, &team).await;
     assert!(size < 1_024, "{size} bytes");
     let hold = crate::domain::hold_id(&team, 1);
     let by = Release { key: key_named("end"), user: "u".parse().unwrap() };
-    store.release(&team, &hold, &by, now()).await.unwrap();
-    let after = store.pool(&team, now()).await.unwrap();
+    store.hold_release(&team, &hold, &by, now()).await.unwrap();
+    let after = store.pool_current(&team, now()).await.unwrap();
     // 298 purchased credits were spent, 250 of them because of the hold.
     assert_eq!(after.balance.purchased().get() - before.balance.purchased().get(), 250);
     assert_eq!(after.balance.free(), before.balance.free());
@@ -131,7 +131,7 @@ async fn the_worst_life_keeps_a_pool_under_4_kb_and_expressions_under_3_kb() {
     for number in 2..(2 * u32::try_from(GROUPS_MAX).unwrap()) {
         let key = 1_000 + u16::try_from(number).unwrap();
         let outcome = store
-            .hold(hold_entry(&team, key, Size::Credits(2_000), 40, now()), now())
+            .hold_take(hold_entry(&team, key, Size::Credits(2_000), 40, now()), now())
             .await
             .unwrap();
         match outcome {
@@ -154,7 +154,7 @@ async fn the_worst_life_keeps_a_pool_under_4_kb_and_expressions_under_3_kb() {
         seats(&store, &team, number, now()).await;
     }
     assert!(refused > 0, "the bound was never reached");
-    let full = store.view(&team, now()).await.unwrap();
+    let full = store.projection_read(&team, now()).await.unwrap();
     assert!(full.pool.owed.groups() <= GROUPS_MAX + 1);
     let size = pool_size(&engine, &team).await;
     assert!(size < 4_096, "{size} bytes");
@@ -163,13 +163,13 @@ async fn the_worst_life_keeps_a_pool_under_4_kb_and_expressions_under_3_kb() {
     }
     // All of them expire; the team gets back what is owed, and holds can be taken again.
     let later = now().plus_seconds(41 * 24 * 60 * 60);
-    let computed = store.view(&team, later).await.unwrap();
-    store.keep_up(&team, later).await.unwrap();
-    let written = store.view(&team, later).await.unwrap();
+    let computed = store.projection_read(&team, later).await.unwrap();
+    store.team_upkeep(&team, later).await.unwrap();
+    let written = store.projection_read(&team, later).await.unwrap();
     assert_eq!(written.pool.balance, computed.pool.balance);
     assert_eq!((written.pool.held, written.pool.open_holds), (Credits::ZERO, 0));
     let again =
-        store.hold(hold_entry(&team, 5_000, Size::Credits(5), 1, later), later).await.unwrap();
+        store.hold_take(hold_entry(&team, 5_000, Size::Credits(5), 1, later), later).await.unwrap();
     assert!(matches!(again, Outcome::Charged(_)), "{again:?}");
     let longest = longest_expressions();
     assert!(longest.values().all(|bytes| *bytes < 3_072), "{longest:?}");
@@ -184,7 +184,7 @@ async fn a_pool_has_a_largest_size() {
     let (user, one) = (|| "u".parse().unwrap(), Credits::new(1));
     let gift = |key| {
         let gift = GiftRequest { credits: one, reference: None };
-        store.gift(gift.entry(&team, key_named(key), user(), now()).unwrap())
+        store.gift_add(gift.entry(&team, key_named(key), user(), now()).unwrap())
     };
     let order = |key| Purchase::new(&team, key_named(key), user(), one, now());
     let resize = async |credits: u64| {
@@ -197,8 +197,8 @@ async fn a_pool_has_a_largest_size() {
     assert!(matches!(gift("gift").await.unwrap(), Outcome::Charged(_)));
     assert!(matches!(gift("more").await.unwrap(), Outcome::Refused(Error::Invalid(_))));
     assert!(matches!(gift("gift").await.unwrap(), Outcome::Replayed(_)));
-    assert!(matches!(store.begin(&order("order")).await, Err(Error::Invalid(_))));
+    assert!(matches!(store.purchase_begin(&order("order")).await, Err(Error::Invalid(_))));
     let entry = charge(&team, "k", "linkedin_enrichment", "found");
     assert!(matches!(store.charge(&team, vec![entry], now()).await[..], [Outcome::Charged(_)]));
-    assert!(store.begin(&order("order")).await.is_ok());
+    assert!(store.purchase_begin(&order("order")).await.is_ok());
 }

@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::ledger::entry::Kind;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
-use shared::store::outcome::Outcome;
 use shared::store::retry::with_deadline;
 use simulator::Nature;
 use tokio::time::{Instant, sleep};
@@ -49,7 +49,7 @@ async fn a_crowd_needs_two_writes() {
     }
     // The first alone, then all the others: a try, and another one without what was too much.
     assert_eq!(meter.take().writes, 3);
-    assert_eq!(store.pool(&team, now()).await.unwrap().balance.credits.get(), 400 - spent);
+    assert_eq!(store.pool_current(&team, now()).await.unwrap().balance.credits.get(), 400 - spent);
     assert!(spent > 380, "{spent}");
 }
 
@@ -66,7 +66,7 @@ async fn company_of_oneself() {
     let replayed =
         outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Replayed(_))).count();
     assert_eq!((charged, replayed), (1, 19));
-    assert_eq!(store.pool(&team, now()).await.unwrap().balance.credits.get(), 380);
+    assert_eq!(store.pool_current(&team, now()).await.unwrap().balance.credits.get(), 380);
 }
 
 /// Whoever writes for the others may go away in the middle of it; they are answered all the same.
@@ -98,9 +98,9 @@ async fn the_one_who_writes_goes_away() {
         }
     }
     let charges = Selection { kind: Some(Kind::Charge), ..Selection::default() };
-    let entries = store.history(&team, &charges, None, 500).await.unwrap().entries.len();
+    let entries = store.history_list(&team, &charges, None, 500).await.unwrap().entries.len();
     assert!((200..=220).contains(&entries), "{entries}");
-    let left = store.pool(&team, now()).await.unwrap().balance.credits.get();
+    let left = store.pool_current(&team, now()).await.unwrap().balance.credits.get();
     assert_eq!(left + entries as u64, 400);
 }
 

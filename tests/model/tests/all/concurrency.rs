@@ -15,8 +15,8 @@ use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
-use shared::store::outcome::Outcome;
 
 use crate::operation::key_named;
 
@@ -27,13 +27,13 @@ pub fn now() -> Time {
 /// A team with 400 free credits and so many that roll over.
 pub async fn team_with(store: &Store, name: &str, rolling: u64) -> TeamId {
     let team: TeamId = name.parse().unwrap();
-    store.open(&team).await.unwrap();
+    store.pool_open(&team).await.unwrap();
     let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
-    store.change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
+    store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
     if rolling > 0 {
         let gift = GiftRequest { credits: Credits::new(rolling), reference: None };
         let gift = gift.entry(&team, key_named("the gift"), "u".parse().unwrap(), now()).unwrap();
-        store.gift(gift).await.unwrap();
+        store.gift_add(gift).await.unwrap();
     }
     team
 }
@@ -51,7 +51,7 @@ pub fn charge_of(team: &TeamId, key: CallerKey, action: &str, outcome: &str) -> 
 }
 
 async fn whole_history(store: &Store, team: &TeamId) -> Vec<Entry> {
-    store.history(team, &Selection::default(), None, 100_000).await.unwrap().entries
+    store.history_list(team, &Selection::default(), None, 100_000).await.unwrap().entries
 }
 
 /// 64 clients, three teams, single charges and batches, and every key sent by two clients.
@@ -120,7 +120,7 @@ async fn what_is_accepted_is_what_the_balance_covers() {
             }
         }
         let spent: u64 = charged.values().sum();
-        let left = store.pool(&team, now()).await.unwrap().balance;
+        let left = store.pool_current(&team, now()).await.unwrap().balance;
         assert_eq!(spent + left.credits.get(), budget, "team {team}");
         assert!(
             left.credits.get() < cheapest_refused,
@@ -140,7 +140,7 @@ async fn watch(store: Store, teams: Vec<(TeamId, u64)>, running: Arc<AtomicBool>
     while running.load(Ordering::Relaxed) {
         for (team, budget) in &teams {
             // A number below zero would not even parse.
-            let pool = store.pool(team, now()).await.unwrap();
+            let pool = store.pool_current(team, now()).await.unwrap();
             assert!(pool.balance.credits.get() <= *budget);
         }
     }
@@ -165,7 +165,7 @@ async fn gifts_and_resets_among_the_charges() {
                     let gift = GiftRequest { credits: Credits::new(7), reference: None };
                     let gift =
                         gift.entry(&team, key_named(&key), "u".parse().unwrap(), at).unwrap();
-                    assert!(matches!(store.gift(gift).await.unwrap(), Outcome::Charged(_)));
+                    assert!(matches!(store.gift_add(gift).await.unwrap(), Outcome::Charged(_)));
                 } else {
                     let entry = Entry { at, ..charge(&team, &key, "linkedin_enrichment", "found") };
                     let outcomes = store.charge(&team, vec![entry], at).await;
@@ -179,7 +179,7 @@ async fn gifts_and_resets_among_the_charges() {
         })
     });
     join_all(clients).await.into_iter().for_each(Result::unwrap);
-    let pool = store.pool(&team, next_cycle).await.unwrap();
+    let pool = store.pool_current(&team, next_cycle).await.unwrap();
     let history = whole_history(&store, &team).await;
     let of = |kind: Kind| {
         history
@@ -220,8 +220,8 @@ async fn fifty_of_a_thousand() {
     }
     assert_eq!(accepted, 50);
     let charges = Selection { kind: Some(Kind::Charge), ..Selection::default() };
-    assert_eq!(store.history(&team, &charges, None, 100).await.unwrap().entries.len(), 50);
-    assert_eq!(store.pool(&team, now()).await.unwrap().balance.credits, Credits::ZERO);
+    assert_eq!(store.history_list(&team, &charges, None, 100).await.unwrap().entries.len(), 50);
+    assert_eq!(store.pool_current(&team, now()).await.unwrap().balance.credits, Credits::ZERO);
 }
 
 /// A hold has expired and its credits are needed: whoever gives them back, nobody is refused.
@@ -235,7 +235,7 @@ async fn expired_credits_are_there_for_all() {
             serde_json::from_str(r#"{"credits":395,"expires_in":60}"#).unwrap();
         let (key, user) = (key_named("job"), "u".parse().unwrap());
         let entry = request.entry(&team, key, user, now()).unwrap();
-        store.hold(entry, now()).await.unwrap();
+        store.hold_take(entry, now()).await.unwrap();
         let later = now().plus_seconds(60);
         let callers = (0..20).map(|n| {
             let (store, team) = (engine.store(), team.clone());

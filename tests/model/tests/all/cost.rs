@@ -12,8 +12,8 @@ use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::hold::Release;
-use shared::store::outcome::Outcome;
 use simulator::Nature;
 use tokio::time::sleep;
 
@@ -137,7 +137,7 @@ async fn a_hold_and_its_release_and_the_captures_between() {
     let (key, user) = (key_named("campaign-77"), "pipeline".parse().unwrap());
     let entry = request.entry(&bench.team, key, user, now()).unwrap();
     let hold = entry.hold.clone().unwrap();
-    bench.store.hold(entry, now()).await.unwrap();
+    bench.store.hold_take(entry, now()).await.unwrap();
     assert_eq!(
         bench.meter.take(),
         Reading { round_trips: 2, writes: 1, write_tenths: 80, read_tenths: 10 }
@@ -152,7 +152,7 @@ async fn a_hold_and_its_release_and_the_captures_between() {
     );
 
     let by = Release { key: key_named("campaign-77/end"), user: "pipeline".parse().unwrap() };
-    bench.store.release(&bench.team, &hold, &by, now()).await.unwrap();
+    bench.store.hold_release(&bench.team, &hold, &by, now()).await.unwrap();
     assert_eq!(
         bench.meter.take(),
         Reading { round_trips: 3, writes: 1, write_tenths: 100, read_tenths: 20 }
@@ -183,10 +183,10 @@ async fn a_storm_of_refusals_stays_away_from_the_pool() {
     let (outcomes, again) = bench.charge(0..1).await;
     assert!(matches!(outcomes[..], [Outcome::Replayed(_)]), "a replay is no refusal");
     assert_eq!((again.round_trips, again.writes), (1, 0));
-    bench.store.gift(gift_of(&bench.team, 5)).await.unwrap();
+    bench.store.gift_add(gift_of(&bench.team, 5)).await.unwrap();
     let (outcomes, _) = bench.charge(80..81).await;
     assert!(matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]), "{outcomes:?}");
-    bench.store.restart(&bench.team, now()).await.unwrap();
+    bench.store.enrichment_restart(&bench.team, now()).await.unwrap();
     let (outcomes, _) = bench.charge(80..81).await;
     assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "a top-up is noticed");
 }
@@ -201,9 +201,9 @@ fn a_thousand_refusals_a_second_cost_two_write_units() {
         let entries = (0..20).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
         store.charge(&team, entries.collect(), world.now()).await;
         // While a job of the team goes on.
-        store.gift(gift_of(&team, 100)).await.unwrap();
+        store.gift_add(gift_of(&team, 100)).await.unwrap();
         store
-            .hold(hold_entry(&team, 1, Size::Credits(100), 1, world.now()), world.now())
+            .hold_take(hold_entry(&team, 1, Size::Credits(100), 1, world.now()), world.now())
             .await
             .unwrap();
         let _ = world.tally();
@@ -234,8 +234,8 @@ async fn a_memory_of_too_few_credits_fades() {
     let bench = Bench::new(0).await;
     bench.charge(0..81).await;
     let elsewhere = bench.engine.store();
-    elsewhere.gift(gift_of(&bench.team, 5)).await.unwrap();
-    elsewhere.restart(&bench.team, now()).await.unwrap();
+    elsewhere.gift_add(gift_of(&bench.team, 5)).await.unwrap();
+    elsewhere.enrichment_restart(&bench.team, now()).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(1)).await;
     tokio::time::resume();
@@ -251,10 +251,10 @@ async fn a_pool_with_its_counters_is_still_small() {
     let settings = r#"{"low_balance_threshold":20000,
         "auto_top_up":{"below":9000000,"credits":100000,"monthly_limit":1000000}}"#;
     let settings = serde_json::from_str(settings).unwrap();
-    bench.store.set(&bench.team, &settings, now()).await.unwrap();
+    bench.store.settings_put(&bench.team, &settings, now()).await.unwrap();
     let event = Id::of("ev", &bench.team, "1");
-    let begun = bench.store.begin_top_up(&bench.team, &event, now()).await.unwrap();
-    bench.store.fail(&begun.unwrap(), "the card was declined").await.unwrap();
+    let begun = bench.store.top_up_begin(&bench.team, &event, now()).await.unwrap();
+    bench.store.purchase_fail(&begun.unwrap(), "the card was declined").await.unwrap();
     let many = |action: &str, outcome: &str| Entry {
         quantity: Some(12_345),
         ..charge(&bench.team, &format!("many {action}"), action, outcome)

@@ -425,7 +425,7 @@ impl Team {
     fn give_back(&mut self, id: &Id, entry: Entry, status: Status) {
         let hold = self.holds.get_mut(id).unwrap();
         let rest = hold.remaining;
-        let lapsed = self.pool.take_back(hold, entry.at);
+        let lapsed = self.pool.take_back(hold, entry.at).unwrap();
         hold.remaining = Credits::ZERO;
         hold.status = status;
         if !lapsed.is_zero() {
@@ -458,7 +458,7 @@ impl Team {
         if change.effect.is_grant() && self.pool.owed.groups() > GROUPS_USUAL {
             let is_open = |hold: &&Hold| hold.status == Status::Open;
             let open: Vec<Hold> = self.holds.values().filter(is_open).cloned().collect();
-            self.pool.owed = self.pool.owed.compacted(&open);
+            self.pool.owed = self.pool.owed.compacted(&open).unwrap();
         }
         let old = self.pool.clone();
         self.pool.apply(&change).unwrap();

@@ -40,7 +40,8 @@ async fn pages_are_complete_and_in_order() {
             let mut found = Vec::new();
             let mut after: Option<Position> = None;
             loop {
-                let page = store.history(&team, &selection, after.as_ref(), limit).await.unwrap();
+                let page =
+                    store.history_list(&team, &selection, after.as_ref(), limit).await.unwrap();
                 assert!(page.entries.len() <= limit);
                 found.extend(page.entries);
                 // A cursor survives its way through a client.
@@ -78,8 +79,8 @@ async fn a_page_may_be_short_but_the_cursor_goes_on() {
         store.charge(&team, entries.to_vec(), now()).await;
     }
     let selection = Selection { action: Some("sms".to_owned()), ..Selection::default() };
-    let first = store.history(&team, &selection, None, 50).await.unwrap();
+    let first = store.history_list(&team, &selection, None, 50).await.unwrap();
     assert!(first.entries.is_empty());
-    let rest = store.history(&team, &selection, first.next.as_ref(), 50).await.unwrap();
+    let rest = store.history_list(&team, &selection, first.next.as_ref(), 50).await.unwrap();
     assert_eq!((rest.entries, rest.next), (vec![oldest], None));
 }

@@ -12,8 +12,8 @@ use shared::domain::pool::Account;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::keys;
-use shared::store::outcome::Outcome;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 
@@ -75,7 +75,7 @@ async fn agree(
         if matches!(operation, Operation::Wait(_)) {
             // A process that meets conflicts ends a cycle earlier than one that is only asked again for
             // what it has done. So the schedule runs whenever time has passed.
-            _ = store.keep_up(&team, now).await;
+            _ = store.team_upkeep(&team, now).await;
             reference.see();
         }
         taken.set(taken.get() + u64::from(has_lanes(world, &team).await));
@@ -111,9 +111,9 @@ pub async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
     let other = world.store();
     let pushed = [(&store, "a"), (&other, "b")];
     join_all(pushed.map(|(store, key)| charge_one(store, &team, key, world.now()))).await;
-    let pool = world.store().pool(&team, world.now()).await.unwrap();
+    let pool = world.store().pool_current(&team, world.now()).await.unwrap();
     assert!(!pool.lanes.is_zero(), "{pool:?}");
-    let seen = store.view(&team, world.now()).await.unwrap().pool.balance;
+    let seen = store.projection_read(&team, world.now()).await.unwrap().pool.balance;
     assert_eq!((seen.credits.get(), seen.free().get()), (390 + rolling, 390), "of the balance");
     (store, team)
 }
@@ -125,11 +125,11 @@ fn a_read_counts_an_expired_lane_and_the_schedule_returns_it() {
         // Its owner has crashed.
         sleep(Duration::from_secs(6)).await;
         let _ = world.tally();
-        let view = world.store().view(&team, world.now()).await.unwrap();
+        let view = world.store().projection_read(&team, world.now()).await.unwrap();
         assert_eq!((view.pool.lanes, view.pool.balance.free().get()), (Credits::ZERO, 390));
         assert_eq!(world.tally().write_units, 0, "a read writes nothing");
-        world.store().keep_up(&team, world.now()).await.unwrap();
-        let pool = world.store().pool(&team, world.now()).await.unwrap();
+        world.store().team_upkeep(&team, world.now()).await.unwrap();
+        let pool = world.store().pool_current(&team, world.now()).await.unwrap();
         assert_eq!((pool.lanes, pool.balance.credits.get()), (Credits::ZERO, 3_390));
         assert_eq!(pool.balance.free().get(), 390);
     });
@@ -142,7 +142,7 @@ fn the_schedule_finds_lanes_that_nobody_touches() {
         let store = world.store();
         let mut due = Vec::new();
         for shard in keys::SHARDS {
-            let page = store.due(shard, world.now().plus_seconds(6), None).await.unwrap();
+            let page = store.due_list(shard, world.now().plus_seconds(6), None).await.unwrap();
             due.extend(page.teams.into_keys());
         }
         assert_eq!(due, [team]);
@@ -170,7 +170,7 @@ fn a_hold_gets_what_is_in_lanes() {
         let now = world.now();
         let held = world
             .store()
-            .hold(hold_entry(&team, 1, Size::Credits(3_390), 1, now), now)
+            .hold_take(hold_entry(&team, 1, Size::Credits(3_390), 1, now), now)
             .await
             .unwrap();
         assert!(matches!(held, Outcome::Charged(_)), "{held:?}");
@@ -188,7 +188,7 @@ fn nothing_is_charged_to_a_lane_of_a_closed_account() {
         let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
         let now = world.now();
         let closed =
-            world.store().change(&team, now, |pool| Ok(pool.close(None, now))).await.unwrap();
+            world.store().terms_change(&team, now, |pool| Ok(pool.close(None, now))).await.unwrap();
         assert_eq!((closed.terms.account, closed.lanes), (Account::Closed, Credits::ZERO));
         let refused = charge_one(&store, &team, "c", world.now()).await;
         assert!(matches!(refused, Outcome::Refused(Error::AccountClosed)), "{refused:?}");
@@ -204,7 +204,7 @@ fn a_lane_does_not_outlive_the_cycle() {
         sleep(Duration::from_secs(2)).await;
         let charged = charge_one(&store, &team, "c", world.now()).await;
         assert!(matches!(charged, Outcome::Charged(_)), "{charged:?}");
-        let view = store.view(&team, world.now()).await.unwrap().pool;
+        let view = store.projection_read(&team, world.now()).await.unwrap().pool;
         assert_eq!((view.balance.free().get(), view.balance.purchased().get()), (395, 3_000));
     })
     .unwrap();
@@ -227,16 +227,16 @@ fn a_lane_does_not_outlive_an_added_seat() {
         )
         .await;
         let now = world.now();
-        assert!(!store.pool(&team, now).await.unwrap().lanes.is_zero());
+        assert!(!store.pool_current(&team, now).await.unwrap().lanes.is_zero());
         let request = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
-        store.change(&team, now, |pool| pool.subscribe(&request, now)).await.unwrap();
+        store.terms_change(&team, now, |pool| pool.subscribe(&request, now)).await.unwrap();
         for n in 0..4 {
             for store in &others {
                 let key = format!("{n} {store:p}");
                 charge_one(store, &team, &key, world.now()).await;
             }
         }
-        let seen = store.view(&team, world.now()).await.unwrap().pool.balance;
+        let seen = store.projection_read(&team, world.now()).await.unwrap().pool.balance;
         assert_eq!((seen.free().get(), seen.purchased().get()), (370, 3_000));
     });
 }
@@ -246,11 +246,11 @@ fn a_lane_does_not_outlive_an_added_seat() {
 fn lanes_stay_open_for_what_they_could_not_cover() {
     calm(async |world| {
         let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
-        let before = world.store().pool(&team, world.now()).await.unwrap();
+        let before = world.store().pool_current(&team, world.now()).await.unwrap();
         let now = world.now();
         let held = world
             .store()
-            .hold(hold_entry(&team, 1, Size::Credits(60_000), 1, now), now)
+            .hold_take(hold_entry(&team, 1, Size::Credits(60_000), 1, now), now)
             .await
             .unwrap();
         let many = charge(&team, "many", "sms", "sent");
@@ -262,7 +262,7 @@ fn lanes_stay_open_for_what_they_could_not_cover() {
             };
             assert_eq!(balance.get(), 3_390, "with what is in lanes");
         }
-        let after = world.store().pool(&team, world.now()).await.unwrap();
+        let after = world.store().pool_current(&team, world.now()).await.unwrap();
         assert_eq!((after.balance, after.lanes), (before.balance, before.lanes));
     });
 }
@@ -293,7 +293,14 @@ fn a_balance_is_read_among_charges() {
         let (reader, mut with_lanes) = (world.store(), 0);
         while come_back.load(Ordering::Relaxed) < 6_000 {
             let most = CREDITS - come_back.load(Ordering::Relaxed);
-            let balance = reader.view(&team, world.now()).await.unwrap().pool.balance.credits.get();
+            let balance = reader
+                .projection_read(&team, world.now())
+                .await
+                .unwrap()
+                .pool
+                .balance
+                .credits
+                .get();
             let least = CREDITS - begun.load(Ordering::Relaxed);
             assert!((least..=most).contains(&balance), "{least} {balance} {most}");
             with_lanes += u32::from(has_lanes(&world, &team).await);

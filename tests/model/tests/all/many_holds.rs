@@ -11,8 +11,8 @@ use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::limits::OPEN_HOLDS_MAX;
 use shared::domain::time::Time;
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
-use shared::store::outcome::Outcome;
 use simulator::Nature;
 
 use crate::concurrency::{charge, now, team_with};
@@ -29,7 +29,7 @@ async fn hold(store: &Store, team: &TeamId, number: u64, seconds: u32, at: Time)
     let request: HoldRequest = serde_json::from_str(&body).unwrap();
     let key = key_named(&format!("campaign-77/batch-{number:06}"));
     let entry = request.entry(team, key, "pipeline".parse().unwrap(), at).unwrap();
-    store.hold(entry, at).await.unwrap()
+    store.hold_take(entry, at).await.unwrap()
 }
 
 /// Takes holds that expire together, and captures one email from each.
@@ -53,15 +53,15 @@ async fn a_balance_with_a_thousand_holds_costs_at_most_100_read_units() {
     let name = "a-team-with-a-name-of-usual-length";
     let team = team_with(&store, name, OPEN_HOLDS_MAX * HELD).await;
     let _ = meter.take();
-    store.view(&team, now()).await.unwrap();
+    store.projection_read(&team, now()).await.unwrap();
     let without = meter.take();
     assert_eq!((without.round_trips, without.read_tenths), (1, 10), "nothing extra without holds");
 
     Box::pin(take_holds(&store, &team, OPEN_HOLDS_MAX, 3_600)).await;
     let _ = meter.take();
-    let view = store.view(&team, now()).await.unwrap();
+    let view = store.projection_read(&team, now()).await.unwrap();
     let with_all = meter.take();
-    assert_eq!(view.held().get(), OPEN_HOLDS_MAX * (HELD - CAPTURED));
+    assert_eq!(view.held().unwrap().get(), OPEN_HOLDS_MAX * (HELD - CAPTURED));
     assert_eq!(with_all.round_trips, 9, "the pool, and eight queries side by side");
     assert!(with_all.read_tenths <= 1_000, "{with_all:?}");
 
@@ -86,8 +86,8 @@ fn a_thousand_holds_that_expire_together_hold_nobody_up() {
         let total = OPEN_HOLDS_MAX * (HELD - CAPTURED) + 400;
         let readers = (0..20).map(async |_| {
             let began = tokio::time::Instant::now();
-            let view = world.store().view(&team, later).await.unwrap();
-            assert_eq!((view.pool.balance.credits.get(), view.held().get()), (total, 0));
+            let view = world.store().projection_read(&team, later).await.unwrap();
+            assert_eq!((view.pool.balance.credits.get(), view.held().unwrap().get()), (total, 0));
             began.elapsed()
         });
         let charging = async {
@@ -104,7 +104,7 @@ fn a_thousand_holds_that_expire_together_hold_nobody_up() {
         let longest = read.into_iter().max().unwrap();
         assert!(longest < Duration::from_millis(200), "a read took {longest:?}");
         assert!(charged < Duration::from_millis(500), "the charge took {charged:?}");
-        let stored = store.view(&team, now()).await.unwrap();
+        let stored = store.projection_read(&team, now()).await.unwrap();
         assert!(
             stored.holds.len() > 980,
             "only what was needed is returned: {}",
@@ -121,18 +121,18 @@ fn a_thousand_holds_that_expire_together_hold_nobody_up() {
         assert!(matches!(outcome, Some(Outcome::Charged(_))), "{outcome:?}");
         let took = began.elapsed();
         assert!(took < Duration::from_secs(2), "the charge took {took:?}");
-        let stored = store.view(&team, now()).await.unwrap();
+        let stored = store.projection_read(&team, now()).await.unwrap();
 
         // The schedule returns the rest, many in a write.
         let _ = world.tally();
-        let done = store.keep_up(&team, later).await.unwrap();
+        let done = store.team_upkeep(&team, later).await.unwrap();
         assert_eq!(done.expired, u64::try_from(stored.holds.len()).unwrap());
         let tally = world.tally();
         assert!(tally.round_trips < 600, "{tally:?}");
-        let view = store.view(&team, later).await.unwrap();
+        let view = store.projection_read(&team, later).await.unwrap();
         assert_eq!(view.pool.balance.credits.get(), total - 500 - needed);
         let releases = Selection { kind: Some(Kind::Release), ..Selection::default() };
-        let releases = store.history(&team, &releases, None, 2_000).await.unwrap().entries;
+        let releases = store.history_list(&team, &releases, None, 2_000).await.unwrap().entries;
         assert_eq!(releases.len(), usize::try_from(OPEN_HOLDS_MAX).unwrap());
     })
     .unwrap();

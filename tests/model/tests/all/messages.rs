@@ -47,7 +47,7 @@ async fn deliver(world: &World, message: &[u8], skews: [i64; 2], polls: u32) {
 
 async fn stored(world: &World) -> Pool {
     let team: TeamId = "t".parse().unwrap();
-    world.store().pool(&team, world.now()).await.unwrap()
+    world.store().pool_current(&team, world.now()).await.unwrap()
 }
 
 /// The process that changes the plan dies between its two writes, and the clock of the one that

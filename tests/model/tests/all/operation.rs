@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use shared::domain::ids::CallerKey;
-use shared::store::batch::CHARGES_PER_WRITE_MAX;
+use shared::store::charge::CHARGES_PER_WRITE_MAX;
 
 use crate::reference::Day;
 

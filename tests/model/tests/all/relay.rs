@@ -194,7 +194,7 @@ fn a_year_comes_to_what_the_reference_has_and_is_told_of_so() {
                 prop_assert_eq!(&arrived, first.get_or_insert_with(|| arrived.clone()));
             }
             world.turn(Nature::CALM);
-            let kept = world.store().statements(&"t".parse().unwrap()).await.unwrap();
+            let kept = world.store().statement_list(&"t".parse().unwrap(), None).await.unwrap();
             let kept: Vec<Closed> = kept.iter().map(closed).collect();
             prop_assert_eq!(&kept, &lived.reference.statements);
             Ok(())

@@ -13,9 +13,9 @@ use shared::domain::pool::usage::Usage;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
-use shared::store::outcome::Outcome;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 
@@ -37,7 +37,7 @@ fn is_paused(outcome: &Outcome) -> bool {
 }
 
 async fn pool(world: &World, team: &TeamId) -> Pool {
-    world.store().pool(team, world.now()).await.unwrap()
+    world.store().pool_current(team, world.now()).await.unwrap()
 }
 
 fn gift(team: &TeamId, credits: u64) -> Entry {
@@ -79,7 +79,7 @@ fn no_lane_is_taken_while_enrichment_is_paused() {
             assert!(!has_lanes);
         }
         // And one is as soon as it goes on.
-        world.store().restart(&team, world.now()).await.unwrap();
+        world.store().enrichment_restart(&team, world.now()).await.unwrap();
         let crowd = (0..16)
             .map(async |n| charge_one(&world.store(), &team, &format!("{n}"), world.now()).await);
         join_all(crowd).await;
@@ -101,7 +101,7 @@ fn credits_that_come_first_keep_enrichment_running() {
             let phone = one(&teller, charge(&team, "phone", "phone_finder", "valid"), &world);
             let (outcome, ()) = join(phone, async {
                 sleep(Duration::from_millis(delay)).await;
-                giver.gift(gift(&team, 20)).await.unwrap();
+                giver.gift_add(gift(&team, 20)).await.unwrap();
             })
             .await;
             let pool = pool(&world, &team).await;
@@ -146,7 +146,7 @@ async fn held(store: &Store, team: &TeamId, world: &World) -> Id {
     let entry =
         request.entry(team, key, user, world.now()).unwrap().sized(&PRICE_LISTS[0]).unwrap();
     let id = entry.hold.clone().unwrap();
-    store.hold(entry, world.now()).await.unwrap();
+    store.hold_take(entry, world.now()).await.unwrap();
     id
 }
 
@@ -164,7 +164,7 @@ fn all_that_was_captured_is_counted() {
             let (outcome, ()) = join(one(&store, miss, &world), async {
                 sleep(Duration::from_millis(delay)).await;
                 let by = Release { key: key_named("end"), user: "u".parse().unwrap() };
-                world.store().release(&team, &id, &by, world.now()).await.unwrap();
+                world.store().hold_release(&team, &id, &by, world.now()).await.unwrap();
             })
             .await;
             let counted = !pool(&world, &team).await.used.is_empty();
@@ -204,11 +204,12 @@ fn the_counters_agree_with_the_ledger() {
             world.turn(Nature::CALM);
             // All lanes and holds are over by then.
             sleep(Duration::from_secs(700)).await;
-            world.store().keep_up(&team, world.now()).await.unwrap();
+            world.store().team_upkeep(&team, world.now()).await.unwrap();
             let pool = pool(&world, &team).await;
             assert_eq!((pool.lanes, pool.held), (Credits::ZERO, Credits::ZERO));
             let all = Selection::default();
-            let ledger = world.store().history(&team, &all, None, 10_000).await.unwrap().entries;
+            let ledger =
+                world.store().history_list(&team, &all, None, 10_000).await.unwrap().entries;
             assert_eq!(pool.used, Usage::of(&ledger));
             let spent = pool.weeks.last_seven_days(world.now());
             assert_eq!(spent, pool.used.spent());

@@ -47,15 +47,15 @@ fn app_of(world: &World) -> App {
 /// A team of which all kinds of things are due a month later: its cycle, a hold, and two accounts.
 async fn busy_team(store: &Store, name: &str) -> TeamId {
     let team = team_with(store, name, 0).await;
-    store.hold(hold_entry(&team, 1, Size::Credits(30), 20, now()), now()).await.unwrap();
+    store.hold_take(hold_entry(&team, 1, Size::Credits(30), 20, now()), now()).await.unwrap();
     for id in ["acme", "umbrella"] {
-        store.monitor(&team, &account(id), now()).await.unwrap();
+        store.monitored_account_add(&team, &account(id), now()).await.unwrap();
     }
     team
 }
 
 async fn history(store: &Store, team: &TeamId) -> Vec<Entry> {
-    store.history(team, &Selection::default(), None, 1_000).await.unwrap().entries
+    store.history_list(team, &Selection::default(), None, 1_000).await.unwrap().entries
 }
 
 /// The days from which on months of an account were charged, in order.
@@ -70,7 +70,7 @@ async fn charged(store: &Store, team: &TeamId, id: &str) -> Vec<String> {
 }
 
 async fn monitored(store: &Store, team: &TeamId, id: &str) -> MonitoredAccount {
-    let accounts = store.monitored(team).await.unwrap();
+    let accounts = store.monitored_account_list(team).await.unwrap();
     accounts.into_iter().find(|found| found.id == account(id)).unwrap()
 }
 
@@ -82,7 +82,7 @@ async fn is_done(store: &Store, team: &TeamId, now: Time) {
         assert_eq!(account.status, Status::Active);
         assert_eq!(account.paid_until.to_string(), "2027-03-10");
     }
-    let pool = store.pool(team, now).await.unwrap();
+    let pool = store.pool_current(team, now).await.unwrap();
     assert_eq!((pool.balance.free().get(), pool.held), (300, Credits::ZERO));
     let history = history(store, team).await;
     let of = |kind: Kind| history.iter().filter(|entry| entry.kind == kind).count();
@@ -91,7 +91,7 @@ async fn is_done(store: &Store, team: &TeamId, now: Time) {
 }
 
 async fn due(store: &Store, shard: char, now: Time) -> usize {
-    store.due(shard, now, None).await.unwrap().teams.len()
+    store.due_list(shard, now, None).await.unwrap().teams.len()
 }
 
 async fn is_all_done(store: &Store, teams: &[TeamId], now: Time) {
@@ -220,7 +220,7 @@ async fn months_end_when_they_do_and_missed_ones_are_one() {
         ("on-the-29th", "2027-01-29T23:59:59Z"),
         ("on-a-leap-day", "2028-02-29T00:00:00Z"),
     ] {
-        store.monitor(&team, &account(id), at(added)).await.unwrap();
+        store.monitored_account_add(&team, &account(id), at(added)).await.unwrap();
     }
     for time in [
         "2027-02-27T23:59:59Z",
@@ -251,11 +251,11 @@ async fn who_cannot_pay_is_paused_and_owes_nothing() {
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
     for id in ["a", "b", "c"] {
-        store.monitor(&team, &account(id), now()).await.unwrap();
+        store.monitored_account_add(&team, &account(id), now()).await.unwrap();
     }
     // Another plan grants nothing again, so that 70 credits are there for three bills of 50.
     let request = serde_json::from_str(r#"{"plan":"email"}"#).unwrap();
-    store.change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
+    store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
     gift(&store, &team, "enough for one", 70).await;
     let summary = refill::run(&app(store.clone(), MONTH_LATER), None).await;
     assert_eq!((summary.billed, summary.paused, summary.failed), (1, 2, 0));
@@ -265,27 +265,27 @@ async fn who_cannot_pay_is_paused_and_owes_nothing() {
     assert_eq!(again, Summary::default(), "nothing is due for who is paused");
 
     let later = at("2027-02-20T08:00:00Z");
-    let refused = store.monitor(&team, &account("c"), later).await;
+    let refused = store.monitored_account_add(&team, &account("c"), later).await;
     assert!(matches!(refused, Err(Error::InsufficientCredits { .. })), "{refused:?}");
     assert_eq!(monitored(&store, &team, "c").await.status, Status::Paused);
-    let refused = store.monitor(&team, &account("d"), later).await;
+    let refused = store.monitored_account_add(&team, &account("d"), later).await;
     assert!(matches!(refused, Err(Error::InsufficientCredits { .. })), "{refused:?}");
-    let accounts = store.monitored(&team).await.unwrap();
+    let accounts = store.monitored_account_list(&team).await.unwrap();
     assert_eq!(accounts.len(), 3, "an account that was never accepted leaves nothing behind");
     gift(&store, &team, "enough again", 30).await;
-    let restarted = store.monitor(&team, &account("c"), later).await.unwrap();
+    let restarted = store.monitored_account_add(&team, &account("c"), later).await.unwrap();
     assert_eq!(
         (restarted.since.to_string(), restarted.status),
         ("2027-02-20".into(), Status::Active)
     );
     assert_eq!(charged(&store, &team, "c").await, ["2027-01-10", "2027-02-20"]);
-    assert_eq!(store.pool(&team, later).await.unwrap().balance.credits, Credits::ZERO);
+    assert_eq!(store.pool_current(&team, later).await.unwrap().balance.credits, Credits::ZERO);
 }
 
 async fn gift(store: &Store, team: &TeamId, key: &str, credits: u64) {
     let gift = GiftRequest { credits: Credits::new(credits), reference: None };
     let gift = gift.entry(team, key_named(key), "u".parse().unwrap(), now()).unwrap();
-    store.gift(gift).await.unwrap();
+    store.gift_add(gift).await.unwrap();
 }
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn a_closed_account_is_not_billed() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = busy_team(&store, "t").await;
-    store.change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
+    store.terms_change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
     let summary = refill::run(&app(store.clone(), MONTH_LATER), None).await;
     assert_eq!((summary.billed, summary.paused, summary.failed), (0, 0, 0));
     assert_eq!(charged(&store, &team, "acme").await, ["2027-01-10"]);
@@ -324,16 +324,17 @@ fn an_account_is_monitored_if_its_month_was_charged() {
                 let store = world.store();
                 let team = team_with(&store, &format!("team-{polls}"), 0).await;
                 let acme = account("acme");
-                let start = async { _ = store.monitor(&team, &acme, world.now()).await };
+                let start =
+                    async { _ = store.monitored_account_add(&team, &acme, world.now()).await };
                 let came_to_its_end = dies_at(polls, Box::pin(start)).await.is_some();
                 assert_eq!(refill::run(&app_of(&world), None).await.failed, 0);
                 let later = world.store();
                 let charges = charged(&later, &team, "acme").await.len();
-                let accounts = later.monitored(&team).await.unwrap();
+                let accounts = later.monitored_account_list(&team).await.unwrap();
                 let is_active = accounts.iter().any(|found| found.status == Status::Active);
                 assert_eq!(charges, usize::from(is_active), "after {polls} polls");
                 outcomes[charges] += 1;
-                later.monitor(&team, &acme, world.now()).await.unwrap();
+                later.monitored_account_add(&team, &acme, world.now()).await.unwrap();
                 assert_eq!(charged(&later, &team, "acme").await.len(), 1);
                 if came_to_its_end {
                     break;
@@ -355,16 +356,18 @@ fn all_at_once_charge_a_month_once() {
             world.turn(Nature::ROUGH);
             let work = (0..9).map(async |number| {
                 let app = app_of(&world);
+                let (store, acme, now) = (&app.store, account("acme"), world.now());
                 match number % 3 {
                     0 => _ = refill::run(&app, None).await,
-                    1 => _ = app.store.monitor(&team, &account("acme"), world.now()).await,
-                    _ => _ = app.store.stop_monitoring(&team, &account("acme"), world.now()).await,
+                    1 => _ = store.monitored_account_add(&team, &acme, now).await,
+                    _ => _ = store.monitored_account_remove(&team, &acme, now).await,
                 }
             });
             join_all(work.map(Box::pin)).await;
             world.turn(Nature::CALM);
             refill::run(&app_of(&world), None).await;
-            let acme = store.monitor(&team, &account("acme"), world.now()).await.unwrap();
+            let acme =
+                store.monitored_account_add(&team, &account("acme"), world.now()).await.unwrap();
             assert_eq!(acme.paid_until.to_string(), "2027-03-10", "seed {seed}");
             is_done(&world.store(), &team, world.now()).await;
         })

@@ -21,9 +21,9 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
-use shared::store::outcome::Outcome;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 
@@ -119,8 +119,8 @@ impl Worker {
             Act::Gift(number) => self.gift(number).await,
             Act::Buy(number) => self.buy(number).await,
             Act::AddASeat => self.add_a_seat().await,
-            Act::Restart => self.store.restart(&self.team, self.now()).await.map(drop),
-            Act::Look => self.store.view(&self.team, self.now()).await.map(drop),
+            Act::Restart => self.store.enrichment_restart(&self.team, self.now()).await.map(drop),
+            Act::Look => self.store.projection_read(&self.team, self.now()).await.map(drop),
         };
         match came {
             Ok(())
@@ -187,21 +187,21 @@ impl Worker {
         let request: HoldRequest = serde_json::from_str(&body).unwrap();
         let user = "u".parse().unwrap();
         let entry = request.entry(&self.team, key(100 + u16::from(number)), user, self.now())?;
-        let outcome = self.store.hold(entry, self.now()).await?;
+        let outcome = self.store.hold_take(entry, self.now()).await?;
         self.take(outcome)
     }
 
     async fn release(&mut self, number: u8) -> Result<(), Error> {
         let by = Release { key: key(120 + u16::from(number)), user: "u".parse().unwrap() };
         let hold = hold_id(&self.team, 100 + u16::from(number));
-        self.store.release(&self.team, &hold, &by, self.now()).await.map(drop)
+        self.store.hold_release(&self.team, &hold, &by, self.now()).await.map(drop)
     }
 
     async fn gift(&mut self, number: u8) -> Result<(), Error> {
         let gift = GiftRequest { credits: Credits::new(7 + u64::from(number)), reference: None };
         let gift =
             gift.entry(&self.team, key(140 + u16::from(number)), "u".parse().unwrap(), self.now())?;
-        let outcome = self.store.gift(gift).await?;
+        let outcome = self.store.gift_add(gift).await?;
         self.take(outcome)
     }
 
@@ -209,15 +209,18 @@ impl Worker {
         let (user, credits) = ("u".parse().unwrap(), Credits::new(50));
         let purchase =
             Purchase::new(&self.team, key(160 + u16::from(number)), user, credits, self.now());
-        let (begun, _) = self.store.begin(&purchase).await?;
-        self.store.settle(&begun, self.now()).await.map(drop)
+        let (begun, _) = self.store.purchase_begin(&purchase).await?;
+        self.store.purchase_settle(&begun, self.now()).await.map(drop)
     }
 
     async fn add_a_seat(&mut self) -> Result<(), Error> {
         let request = r#"{"plan":"multichannel_expert","seats":2}"#;
         let request = serde_json::from_str(request).unwrap();
         let now = self.now();
-        self.store.change(&self.team, now, |pool| pool.subscribe(&request, now)).await.map(drop)
+        self.store
+            .terms_change(&self.team, now, |pool| pool.subscribe(&request, now))
+            .await
+            .map(drop)
     }
 }
 
@@ -254,7 +257,7 @@ async fn live(world: World, seed: u64) {
         }
     }
     assert!(done.values().all(|count| *count == 1), "seed {seed}: done twice: {done:?}");
-    let lane_moves = store.pool(&team, world.now()).await.map_or(0, |pool| pool.lane_moves);
+    let lane_moves = store.pool_current(&team, world.now()).await.map_or(0, |pool| pool.lane_moves);
     LANE_MOVES.fetch_add(lane_moves, Ordering::Relaxed);
 
     // Holds and lanes are over, the cycle has turned, and everything is sent once more.
@@ -282,13 +285,13 @@ async fn check(
     seed: u64,
     mut done: impl Iterator<Item = &String>,
 ) {
-    let computed = store.view(team, now).await.unwrap();
-    store.keep_up(team, now).await.unwrap();
-    let pool = store.view(team, now).await.unwrap().pool;
+    let computed = store.projection_read(team, now).await.unwrap();
+    store.team_upkeep(team, now).await.unwrap();
+    let pool = store.projection_read(team, now).await.unwrap().pool;
     assert_eq!(computed.pool.balance, pool.balance, "seed {seed}: written back as it was computed");
     assert_eq!((pool.held, pool.lanes), (Credits::ZERO, Credits::ZERO), "seed {seed}");
 
-    let history = store.history(team, &Selection::default(), None, 100_000).await.unwrap();
+    let history = store.history_list(team, &Selection::default(), None, 100_000).await.unwrap();
     let (entries, next) = (history.entries, history.next);
     assert!(next.is_none());
     let mut times: HashMap<String, u32> = HashMap::new();
@@ -320,7 +323,7 @@ async fn check(
         let id = entry.hold.clone().unwrap();
         let is_capture = |other: &&Entry| other.kind == Kind::Capture && other.hold == entry.hold;
         let captured: i64 = entries.iter().filter(is_capture).map(|capture| -capture.credits).sum();
-        let hold = store.look_at_hold(team, &id).await.unwrap();
+        let hold = store.hold_read(team, &id).await.unwrap();
         assert_eq!(captured, hold.captured.gained(), "seed {seed}: {hold:?}");
         assert!(hold.captured <= hold.credits, "seed {seed}: {hold:?}");
     }

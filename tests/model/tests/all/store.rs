@@ -11,9 +11,9 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
-use shared::store::outcome::Outcome;
 
 use crate::domain::{BEGIN, account_id, hold_entry, hold_id, priced, see, settings, subscription};
 use crate::operation::{Came, Operation, Sight, Told, key, life, long_life, long_runner, runner};
@@ -50,14 +50,14 @@ fn came(outcome: Outcome) -> Came {
 }
 
 async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Came, Error> {
-    let (begun, _) = store.begin(purchase).await?;
+    let (begun, _) = store.purchase_begin(purchase).await?;
     let credits = begun.credits.get();
     if begun.status == Status::Paid {
         return Ok(Came::Replayed(credits));
     }
     // Whoever settles twice must add once.
-    store.settle(&begun, now).await?;
-    store.settle(&begun, now).await?;
+    store.purchase_settle(&begun, now).await?;
+    store.purchase_settle(&begun, now).await?;
     Ok(Came::Done(credits))
 }
 
@@ -75,11 +75,11 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         Operation::Gift { key: number, credits } => {
             let gift = GiftRequest { credits: Credits::new((*credits).into()), reference: None };
             let entry = gift.entry(team, key(*number), "u".parse().unwrap(), now).unwrap();
-            vec![store.gift(entry).await.map_or_else(|error| refusal(&error), came)]
+            vec![store.gift_add(entry).await.map_or_else(|error| refusal(&error), came)]
         }
         Operation::Hold { key: number, size, days } => {
             let entry = hold_entry(team, *number, *size, *days, now);
-            vec![match store.hold(entry, now).await {
+            vec![match store.hold_take(entry, now).await {
                 Ok(Outcome::Charged(entry)) => Came::Done(entry.held.unsigned_abs()),
                 Ok(Outcome::Replayed(entry)) => Came::Replayed(entry.held.unsigned_abs()),
                 Ok(Outcome::Refused(error)) | Err(error) => refusal(&error),
@@ -87,7 +87,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         }
         Operation::Release { key: number, hold } => {
             let by = Release { key: key(*number), user: "u".parse().unwrap() };
-            vec![match store.release(team, &hold_id(team, *hold), &by, now).await {
+            vec![match store.hold_release(team, &hold_id(team, *hold), &by, now).await {
                 Ok((hold, false)) => Came::Done(hold.captured.get()),
                 Ok((hold, true)) => Came::Replayed(hold.captured.get()),
                 Err(error) => refusal(&error),
@@ -97,22 +97,24 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             let request = subscription(plan, *seats, *restart, now);
             vec![
                 done(async {
-                    store.open(team).await?;
-                    store.change(team, now, |pool| pool.subscribe(&request, now)).await
+                    store.pool_open(team).await?;
+                    store.terms_change(team, now, |pool| pool.subscribe(&request, now)).await
                 })
                 .await,
             ]
         }
         Operation::Cancel => {
-            vec![done(store.change(team, now, |pool| pool.cancel(None, now))).await]
+            vec![done(store.terms_change(team, now, |pool| pool.cancel(None, now))).await]
         }
         Operation::Close => {
-            vec![done(store.change(team, now, |pool| Ok(pool.close(None, now)))).await]
+            vec![done(store.terms_change(team, now, |pool| Ok(pool.close(None, now)))).await]
         }
-        Operation::Restart => vec![done(store.restart(team, now)).await],
-        Operation::Monitor(id) => vec![done(store.monitor(team, &account_id(*id), now)).await],
+        Operation::Restart => vec![done(store.enrichment_restart(team, now)).await],
+        Operation::Monitor(id) => {
+            vec![done(store.monitored_account_add(team, &account_id(*id), now)).await]
+        }
         Operation::StopMonitoring(id) => {
-            vec![done(store.stop_monitoring(team, &account_id(*id), now)).await]
+            vec![done(store.monitored_account_remove(team, &account_id(*id), now)).await]
         }
         Operation::Tell { version, told } => {
             let app = App::new(store.clone(), Clock::new(move || now));
@@ -120,7 +122,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             vec![done(team::take_in(&app, message.as_bytes())).await]
         }
         Operation::Choose { low, top_up } => {
-            vec![done(store.set(team, &settings(*low, *top_up), now)).await]
+            vec![done(store.settings_put(team, &settings(*low, *top_up), now)).await]
         }
         Operation::Refill => vec![done(see_to_all_due(store, team, now)).await],
         Operation::Wait(_) => Vec::new(),
@@ -134,12 +136,12 @@ fn done<T>(act: impl Future<Output = Result<T, Error>>) -> impl Future<Output = 
 
 /// What the schedule does for a team that has something due.
 async fn see_to_all_due(store: &Store, team: &TeamId, now: Time) -> Result<(), Error> {
-    store.keep_up(team, now).await?;
-    let mut due = store.monitored(team).await?;
+    store.team_upkeep(team, now).await?;
+    let mut due = store.monitored_account_list(team).await?;
     due.retain(|account| account.due_at().is_some_and(|due| due <= now));
     due.sort_by_key(MonitoredAccount::due_at);
     let due = due.into_iter().map(|account| account.id).collect();
-    store.bill(team, due, now).await.map(drop)
+    store.monitored_account_bill(team, due, now).await.map(drop)
 }
 
 fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
@@ -163,7 +165,7 @@ fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
 /// The team as reads show it, before and after everything due is written back: no difference.
 pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
     let computed = look(store, team, now).await;
-    match store.keep_up(team, now).await {
+    match store.team_upkeep(team, now).await {
         Ok(_) => assert_eq!(look(store, team, now).await, computed, "as it was computed"),
         Err(error) => assert!(matches!(error, Error::NotFound(_)), "{error:?}"),
     }
@@ -171,7 +173,7 @@ pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
 }
 
 async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
-    let view = match store.view(team, now).await {
+    let view = match store.projection_read(team, now).await {
         Ok(view) => view,
         Err(Error::NotFound(_)) => return Sight::default(),
         Err(error) => panic!("{error:?}"),
@@ -180,7 +182,7 @@ async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
     let mut entries = Vec::new();
     let mut after = None;
     loop {
-        let page = store.history(team, &selection, after.as_ref(), 200).await.unwrap();
+        let page = store.history_list(team, &selection, after.as_ref(), 200).await.unwrap();
         entries.extend(page.entries);
         after = page.next;
         if after.is_none() {
@@ -188,8 +190,8 @@ async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
         }
     }
     assert!(entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)), "newest first, none twice");
-    let accounts = store.monitored(team).await.unwrap();
-    see(&view.pool, view.held().get(), entries.iter(), accounts.iter())
+    let accounts = store.monitored_account_list(team).await.unwrap();
+    see(&view.pool, view.held().unwrap().get(), entries.iter(), accounts.iter())
 }
 
 /// Lives in a store with the reference. Looks at the team after every `looks` operations.

@@ -21,8 +21,8 @@ use shared::domain::top_up::State;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
-use shared::store::outcome::Outcome;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 
@@ -92,7 +92,7 @@ async fn choose(store: &Store, team: &TeamId, top_up: Option<(u64, u64)>) {
         monthly_limit: Credits::new(limit),
     });
     let settings = Settings { auto_top_up, ..Settings::default() };
-    store.set(team, &settings, now()).await.unwrap();
+    store.settings_put(team, &settings, now()).await.unwrap();
 }
 
 fn due(team: &TeamId, number: u32) -> (Id, Vec<u8>) {
@@ -114,12 +114,13 @@ pub async fn bring(state: &PurchaseState, event: &[u8]) -> Value {
 }
 
 async fn pool(world: &World, team: &TeamId) -> Pool {
-    world.store().view(team, world.now()).await.unwrap().pool
+    world.store().projection_read(team, world.now()).await.unwrap().pool
 }
 
 /// What the history has of top-ups: their credits.
 async fn bought(world: &World, team: &TeamId) -> Vec<i64> {
-    let history = world.store().history(team, &Selection::default(), None, 1_000).await.unwrap();
+    let history =
+        world.store().history_list(team, &Selection::default(), None, 1_000).await.unwrap();
     let bought = history.entries.iter().filter(|entry| entry.kind == Kind::Purchase);
     bought.filter(|entry| entry.top_up).map(|entry| entry.credits).collect()
 }
@@ -244,7 +245,7 @@ fn what_is_wanted_no_longer_is_not_bought() {
         choose(&store, &team, Some((400, 600))).await;
         assert_eq!(bring(&state, &due(&team, 1).1).await, nothing);
         choose(&store, &team, Some((401, 600))).await;
-        store.change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
+        store.terms_change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
         assert_eq!(bring(&state, &due(&team, 1).1).await, nothing);
         assert!(payments.asked.lock().unwrap().is_empty());
     })
@@ -273,7 +274,7 @@ fn a_top_up_waits_for_a_pending_purchase() {
             let state = purchase_state(&world, &payments);
             let (key, user) = (key_named("order"), "u".parse().unwrap());
             let order = Purchase::new(&team, key, user, Credits::new(credits), now());
-            let (order, _) = store.begin(&order).await.unwrap();
+            let (order, _) = store.purchase_begin(&order).await.unwrap();
             let crossing = charge(&team, "sms", "sms", "sent");
             let crossing = Entry { credits: -150, quantity: Some(25), ..crossing };
             store.charge(&team, vec![crossing], now()).await;
@@ -281,9 +282,9 @@ fn a_top_up_waits_for_a_pending_purchase() {
             assert_eq!(bring(&state, &due(&team, 1).1).await, json!({ "purchase": null }));
             assert!(payments.asked.lock().unwrap().is_empty(), "nothing is bought meanwhile");
             if is_paid {
-                store.settle(&order, now()).await.unwrap();
+                store.purchase_settle(&order, now()).await.unwrap();
             } else {
-                store.fail(&order, "the card was declined").await.unwrap();
+                store.purchase_fail(&order, "the card was declined").await.unwrap();
             }
             let due_now = due_so_far(&world, &mut records).await;
             assert_eq!(due_now, 1 + usize::from(due_again), "{credits} {is_paid}");
@@ -316,9 +317,10 @@ fn a_top_up_has_a_key_that_no_caller_can_take() {
             let (key, user) = (key_named(key), "u".parse().unwrap());
             Purchase::new(&team, key, user, Credits::new(200), now())
         };
-        let taken = store.begin(&order(id.as_str())).await;
+        let taken = store.purchase_begin(&order(id.as_str())).await;
         assert!(matches!(taken, Err(Error::KeyReused)), "{taken:?}");
-        let (begun, is_replay) = store.begin(&order(&format!("top-up#{id}"))).await.unwrap();
+        let (begun, is_replay) =
+            store.purchase_begin(&order(&format!("top-up#{id}"))).await.unwrap();
         assert_eq!((begun.status, is_replay), (Status::Pending, false));
     })
     .unwrap();

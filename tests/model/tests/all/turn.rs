@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use engine::Engine;
 use futures_util::future::join_all;
@@ -10,10 +9,9 @@ use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Kind;
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::keys::SHARDS;
-use shared::store::outcome::Outcome;
-use shared::store::retry::RetryBudget;
 
 use crate::concurrency::{charge, now, team_with};
 
@@ -35,7 +33,7 @@ async fn the_charge_that_meets_it_turns_it() {
     assert!(matches!(refused[..], [Outcome::Refused(_)]));
     let charged = store.charge(&team, vec![charge(&team, "more", "sms", "sent")], boundary()).await;
     assert!(matches!(charged[..], [Outcome::Charged(_)]));
-    assert_eq!(store.pool(&team, boundary()).await.unwrap().balance.free().get(), 394);
+    assert_eq!(store.pool_current(&team, boundary()).await.unwrap().balance.free().get(), 394);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,7 +45,7 @@ async fn all_at_once_turn_it_once() {
         let (store, team) = (engine.store(), team.clone());
         tokio::spawn(async move {
             if n % 2 == 0 {
-                store.pool(&team, boundary()).await.unwrap();
+                store.pool_current(&team, boundary()).await.unwrap();
             } else {
                 let entry = charge(&team, &n.to_string(), "linkedin_enrichment", "found");
                 let outcomes = store.charge(&team, vec![entry], boundary()).await;
@@ -56,9 +54,10 @@ async fn all_at_once_turn_it_once() {
         })
     });
     join_all(all).await.into_iter().for_each(Result::unwrap);
-    let pool = store.pool(&team, boundary()).await.unwrap();
+    let pool = store.pool_current(&team, boundary()).await.unwrap();
     assert_eq!((pool.balance.free().get(), pool.balance.purchased().get()), (380, 50));
-    let history = store.history(&team, &Selection::default(), None, 1_000).await.unwrap().entries;
+    let history =
+        store.history_list(&team, &Selection::default(), None, 1_000).await.unwrap().entries;
     let of = |kind: Kind| history.iter().filter(|entry| entry.kind == kind).count();
     assert_eq!((of(Kind::Grant), of(Kind::Expiry)), (2, 1));
 }
@@ -74,7 +73,7 @@ async fn only_what_is_due_is_listed() {
     let due = async |now: Time| {
         let mut teams = Vec::new();
         for shard in SHARDS {
-            teams.extend(store.due(shard, now, None).await.unwrap().teams.into_keys());
+            teams.extend(store.due_list(shard, now, None).await.unwrap().teams.into_keys());
         }
         teams.sort();
         teams
@@ -83,10 +82,10 @@ async fn only_what_is_due_is_listed() {
     teams.sort();
     assert_eq!(due(boundary()).await, teams);
     for team in teams.iter().skip(1) {
-        store.pool(team, boundary()).await.unwrap();
+        store.pool_current(team, boundary()).await.unwrap();
     }
     assert_eq!(due(boundary()).await, teams[..1]);
-    store.change(&teams[0], now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
+    store.terms_change(&teams[0], now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
     assert_eq!(due(boundary()).await, [], "a closed account is never due");
 }
 
@@ -96,17 +95,12 @@ async fn a_change_of_older_terms_does_not_land() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
-    let seen = store.pool(&team, now()).await.unwrap();
+    let seen = store.pool_current(&team, now()).await.unwrap();
     let seats = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
     let cancel = seen.cancel(None, now()).unwrap().unwrap();
-    store.change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
-    assert!(
-        !store
-            .apply(&seen, &cancel, &mut RetryBudget::lasting(Duration::from_secs(5)))
-            .await
-            .unwrap()
-    );
-    let subscription = store.pool(&team, now()).await.unwrap().terms.subscription.unwrap();
+    store.terms_change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
+    assert!(!store.terms_apply_once(&seen, &cancel).await.unwrap());
+    let subscription = store.pool_current(&team, now()).await.unwrap().terms.subscription.unwrap();
     assert_eq!((subscription.seats, subscription.cancelled), (2, false));
 }
 
@@ -121,19 +115,19 @@ async fn changes_at_once_are_made_once_each() {
     for round in 0..30 {
         let store = engine.store();
         let team: TeamId = format!("t{round}").parse().unwrap();
-        store.open(&team).await.unwrap();
+        store.pool_open(&team).await.unwrap();
         let changes = ["multichannel_expert", "enterprise"].map(|plan| {
             let (store, team) = (store.clone(), team.clone());
             let request = subscription(&format!(r#"{{"plan":"{plan}"}}"#));
             tokio::spawn(async move {
-                store.change(&team, now(), |pool| pool.subscribe(&request, now())).await
+                store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await
             })
         });
         for change in join_all(changes).await {
             change.unwrap().unwrap();
         }
         let grants = Selection { kind: Some(Kind::Grant), ..Selection::default() };
-        let grants = store.history(&team, &grants, None, 10).await.unwrap().entries;
+        let grants = store.history_list(&team, &grants, None, 10).await.unwrap().entries;
         assert_eq!(grants.len(), 2, "round {round}: {grants:?}");
     }
 }
@@ -162,19 +156,20 @@ async fn a_busy_pool_changes_its_plan() {
     let writers: Vec<_> = writers.collect();
     for plan in ["free_trial", "multichannel_expert", "enterprise", "free_trial"] {
         let request = subscription(&format!(r#"{{"plan":"{plan}"}}"#));
-        let changed = store.change(&team, now(), |pool| pool.subscribe(&request, now())).await;
+        let changed =
+            store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await;
         assert_eq!(changed.unwrap().terms.subscription.unwrap().plan, plan);
     }
     running.store(false, Ordering::Relaxed);
     let charged: i64 = join_all(writers).await.into_iter().map(Result::unwrap).sum();
-    let history = store.history(&team, &Selection::default(), None, 100_000).await.unwrap();
+    let history = store.history_list(&team, &Selection::default(), None, 100_000).await.unwrap();
     let sum = |kind| -> i64 {
         let of_kind = history.entries.iter().filter(|entry| entry.kind == kind);
         of_kind.map(|entry| entry.credits).sum()
     };
     assert_eq!(sum(Kind::Charge), -charged);
     assert_eq!(sum(Kind::Grant), 400 + 200 + 400 + 400 + 200);
-    let left = store.pool(&team, now()).await.unwrap().balance;
+    let left = store.pool_current(&team, now()).await.unwrap().balance;
     let total = sum(Kind::Charge) + sum(Kind::Grant) + sum(Kind::Gift) + sum(Kind::Expiry);
     assert_eq!(total, left.credits.gained());
 }

@@ -15,10 +15,10 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::{App, Clock};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::keys::{self, Item};
-use shared::store::outcome::Outcome;
 use simulator::Nature;
 
 use crate::concurrency::{charge, now, team_with};
@@ -101,8 +101,8 @@ async fn write_newer_entry(client: &Client, team: &TeamId) {
 
 async fn team_of_a_newer_version(store: &Store, client: &Client) -> TeamId {
     let team = team_with(store, "t", 1_000).await;
-    store.hold(hold_entry(&team, 1, Size::Credits(100), 40, now()), now()).await.unwrap();
-    store.monitor(&team, &"acme".parse().unwrap(), now()).await.unwrap();
+    store.hold_take(hold_entry(&team, 1, Size::Credits(100), 40, now()), now()).await.unwrap();
+    store.monitored_account_add(&team, &"acme".parse().unwrap(), now()).await.unwrap();
     upgrade(client, &team).await;
     write_newer_entry(client, &team).await;
     team
@@ -120,32 +120,33 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let team = team_of_a_newer_version(&store, &client).await;
 
     // Reads.
-    let view = store.view(&team, now()).await.unwrap();
+    let view = store.projection_read(&team, now()).await.unwrap();
     let subscription = view.pool.terms.subscription.clone().unwrap();
     assert_eq!((subscription.plan.as_str(), view.pool.balance.free().get()), ("platinum", 250));
     assert_eq!(view.pool.used.spent(), Credits::new(57), "an unknown action is counted");
-    let history = store.history(&team, &Selection::default(), None, 100).await.unwrap();
+    let history = store.history_list(&team, &Selection::default(), None, 100).await.unwrap();
     let kinds: Vec<&str> = history.entries.iter().map(|entry| entry.kind.as_str()).collect();
     assert!(kinds.contains(&"import"), "{kinds:?}");
     let imports = Selection { kind: Some(Kind::Other("import".into())), ..Selection::default() };
-    assert_eq!(store.history(&team, &imports, None, 10).await.unwrap().entries.len(), 1);
+    assert_eq!(store.history_list(&team, &imports, None, 10).await.unwrap().entries.len(), 1);
 
     // Writes.
     is_charged(&store, &team, "sms 1", now()).await;
     let (key, user) = (key_named("gift"), "u".parse::<shared::domain::ids::UserId>().unwrap());
     let gift = GiftRequest { credits: Credits::new(5), reference: None };
-    store.gift(gift.entry(&team, key, user.clone(), now()).unwrap()).await.unwrap();
+    store.gift_add(gift.entry(&team, key, user.clone(), now()).unwrap()).await.unwrap();
     let purchase = Purchase::new(&team, key_named("order"), user.clone(), Credits::new(50), now());
-    let (begun, _) = store.begin(&purchase).await.unwrap();
-    store.settle(&begun, now()).await.unwrap();
+    let (begun, _) = store.purchase_begin(&purchase).await.unwrap();
+    store.purchase_settle(&begun, now()).await.unwrap();
     let settings = serde_json::from_str(r#"{"low_balance_threshold":10}"#).unwrap();
-    store.set(&team, &settings, now()).await.unwrap();
+    store.settings_put(&team, &settings, now()).await.unwrap();
     // A seat for a plan that is unknown here, by the terms that the subscription stores.
     let seats = serde_json::from_str(r#"{"plan":"platinum","seats":2}"#).unwrap();
-    let pool = store.change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
+    let pool =
+        store.terms_change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
     assert_eq!(pool.balance.free().get(), 250 - 6 + 400);
     let unknown = serde_json::from_str(r#"{"plan":"palladium"}"#).unwrap();
-    let refused = store.change(&team, now(), |pool| pool.subscribe(&unknown, now())).await;
+    let refused = store.terms_change(&team, now(), |pool| pool.subscribe(&unknown, now())).await;
     assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
 
     // The schedule turns the cycle and charges the account.
@@ -153,12 +154,12 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let app = App::new(store.clone(), Clock::new(move || at));
     let run = refill::run(&app, None).await;
     assert_eq!(run, Summary { turned: 1, billed: 1, ..Summary::default() });
-    let pool = store.pool(&team, at).await.unwrap();
+    let pool = store.pool_current(&team, at).await.unwrap();
     assert_eq!(pool.balance.free().get(), 750, "two seats at the stored terms, less 50");
     is_charged(&store, &team, "sms 2", at).await;
     let by = Release { key: key_named("end"), user };
-    store.release(&team, &hold_id(&team, 1), &by, at).await.unwrap();
-    store.stop_monitoring(&team, &"acme".parse().unwrap(), at).await.unwrap();
+    store.hold_release(&team, &hold_id(&team, 1), &by, at).await.unwrap();
+    store.monitored_account_remove(&team, &"acme".parse().unwrap(), at).await.unwrap();
 
     // Nothing of it is lost.
     let stored = item(&client, keys::pool(&team)).await;
@@ -181,11 +182,11 @@ async fn a_scheduled_subscription_of_a_newer_version_begins_with_all_it_has() {
     let team = team_with(&store, "t", 1_000).await;
     let later = format!(r#"{{"plan":"enterprise","started_at":"{NEXT_CYCLE}"}}"#);
     let later = serde_json::from_str(&later).unwrap();
-    store.change(&team, now(), |pool| pool.subscribe(&later, now())).await.unwrap();
+    store.terms_change(&team, now(), |pool| pool.subscribe(&later, now())).await.unwrap();
     let set = "SET terms.scheduled.newer = :newer, terms.subscription.older = :newer";
     let note = map(&[("of", keys::text("a newer version")), ("number", keys::number(7))]);
     update(&client, keys::pool(&team), set, &[(":newer", note.clone())]).await;
-    store.keep_up(&team, NEXT_CYCLE.parse().unwrap()).await.unwrap();
+    store.team_upkeep(&team, NEXT_CYCLE.parse().unwrap()).await.unwrap();
     let stored = item(&client, keys::pool(&team)).await;
     let subscription = stored["terms"].as_m().unwrap()["subscription"].as_m().unwrap();
     assert_eq!(subscription["plan"], keys::text("enterprise"));
@@ -200,13 +201,13 @@ async fn top_ups_are_counted_beside_attributes_of_a_newer_version() {
     let team = team_with(&store, "t", 100).await;
     let settings = r#"{"low_balance_threshold":10,
         "auto_top_up":{"below":9000,"credits":200,"monthly_limit":2000}}"#;
-    store.set(&team, &serde_json::from_str(settings).unwrap(), now()).await.unwrap();
-    let first = store.begin_top_up(&team, &"e_1".parse().unwrap(), now()).await.unwrap().unwrap();
-    store.settle(&first, now()).await.unwrap();
+    store.settings_put(&team, &serde_json::from_str(settings).unwrap(), now()).await.unwrap();
+    let first = store.top_up_begin(&team, &"e_1".parse().unwrap(), now()).await.unwrap().unwrap();
+    store.purchase_settle(&first, now()).await.unwrap();
     let set = "SET top_ups.newer = :newer";
     update(&client, keys::pool(&team), set, &[(":newer", newer())]).await;
-    let second = store.begin_top_up(&team, &"e_2".parse().unwrap(), now()).await.unwrap().unwrap();
-    let failed = store.fail(&second, "declined").await.unwrap();
+    let second = store.top_up_begin(&team, &"e_2".parse().unwrap(), now()).await.unwrap().unwrap();
+    let failed = store.purchase_fail(&second, "declined").await.unwrap();
     assert_eq!(failed.status, Status::Failed);
     let stored = item(&client, keys::pool(&team)).await;
     let top_ups = stored["top_ups"].as_m().unwrap();

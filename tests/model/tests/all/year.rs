@@ -184,7 +184,8 @@ impl Living {
 
     async fn end(self, is_diligent: bool) -> Result<Lived, TestCaseError> {
         let Self { store, team, records, reference, .. } = self;
-        let history = store.history(&team, &Selection::default(), None, 100_000).await.unwrap();
+        let history =
+            store.history_list(&team, &Selection::default(), None, 100_000).await.unwrap();
         assert!(history.next.is_none());
         let entries = history.entries.iter();
         let mut ids: BTreeSet<String> =
@@ -192,7 +193,7 @@ impl Living {
         let mut declined = 0;
         for event in &self.top_ups {
             let id = Purchase::id_of_top_up(&team, event);
-            let purchase = store.purchase(&team, &id).await.ok();
+            let purchase = store.purchase_read(&team, &id).await.ok();
             if purchase.is_some_and(|purchase| purchase.status == Status::Failed) {
                 declined += 1;
                 ids.insert(event_id(&team, "purchase.failed", &id));

@@ -11,8 +11,8 @@ use shared::domain::pool::Pool;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
-use shared::store::outcome::Outcome;
 use simulator::World;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -57,30 +57,30 @@ impl Team {
     pub async fn subscribe(&self, plan: &str, seats: u8) -> Result<(), Error> {
         let (store, now) = (self.world.store(), self.world.now());
         let request = subscription(plan, seats, false, now);
-        store.change(&self.id, now, |pool| pool.subscribe(&request, now)).await.map(drop)
+        store.terms_change(&self.id, now, |pool| pool.subscribe(&request, now)).await.map(drop)
     }
 
     pub async fn close(&self) -> Result<(), Error> {
         let (store, now) = (self.world.store(), self.world.now());
-        store.change(&self.id, now, |pool| Ok(pool.close(None, now))).await.map(drop)
+        store.terms_change(&self.id, now, |pool| Ok(pool.close(None, now))).await.map(drop)
     }
 
     pub async fn give(&self, credits: u64) -> Result<(), Error> {
         let gift = GiftRequest { credits: Credits::new(credits), reference: None };
         let (key, user) = (key_named("more"), "u".parse().unwrap());
         let entry = gift.entry(&self.id, key, user, self.world.now())?;
-        self.world.store().gift(entry).await.and_then(result)
+        self.world.store().gift_add(entry).await.and_then(result)
     }
 
     pub async fn hold(&self, credits: u64) -> Result<(), Error> {
         let now = self.world.now();
         let held = Credits::new(credits).gained();
         let entry = Entry { held, ..hold_entry(&self.id, 1, Size::Credits(1), 1, now) };
-        self.world.store().hold(entry, now).await.and_then(result)
+        self.world.store().hold_take(entry, now).await.and_then(result)
     }
 
     pub async fn balance(&self) -> Result<Pool, Error> {
-        let view = self.world.store().view(&self.id, self.world.now()).await?;
+        let view = self.world.store().projection_read(&self.id, self.world.now()).await?;
         Ok(view.pool)
     }
 
@@ -123,7 +123,7 @@ impl Team {
         let (store, all) = (self.world.store(), Selection::default());
         let (mut entries, mut after) = (Vec::new(), None);
         loop {
-            let page = store.history(&self.id, &all, after.as_ref(), 10_000).await.unwrap();
+            let page = store.history_list(&self.id, &all, after.as_ref(), 10_000).await.unwrap();
             entries.extend(page.entries);
             after = page.next;
             if after.is_none() {

@@ -1,20 +1,19 @@
 //! A cache of pools that could not pay. It refuses charges and never accepts one, so repeated refusals need no
 //! write.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use super::outcome::Outcome;
-use super::{Store, keys};
 use crate::domain::ids::TeamId;
 use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
+use crate::store::Store;
+use crate::store::entry::Outcome;
+use crate::store::team_cache::TeamCache;
 
 /// The cached balance is used for this time. Credits that another process adds, or that an expired hold
 /// returns, are seen after it at the latest.
@@ -23,18 +22,15 @@ const BALANCE_FRESH_FOR: Duration = Duration::from_millis(500);
 /// For this time the pool is read before a write is attempted.
 const CACHED_FOR: Duration = Duration::from_secs(30);
 
-/// The most cached teams.
-const CACHED_TEAMS_MAX: usize = 10_000;
-
 /// The number of concurrent look-ups of entries.
 const LOOKUPS_MAX: usize = 16;
 
 /// The pools of this process that recently could not pay.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RefusalCache(Arc<Mutex<HashMap<TeamId, CachedPool>>>);
+pub(in crate::store) struct RefusalCache(TeamCache<CachedPool>);
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CachedPool {
+struct CachedPool {
     balance: Credits,
     is_paused: bool,
     is_noted: bool,
@@ -66,8 +62,8 @@ impl CachedPool {
 }
 
 impl RefusalCache {
-    /// Caches a pool that could not pay, without open lanes.
-    pub(super) fn insert(&self, pool: &Pool, now: Time) -> CachedPool {
+    /// Caches a pool that did not pay. All credits in lanes and expired holds are in its balance.
+    pub(in crate::store) fn insert(&self, pool: &Pool, now: Time) {
         let cached = CachedPool {
             balance: pool.balance.credits,
             is_paused: pool.is_paused(),
@@ -76,73 +72,49 @@ impl RefusalCache {
             seen: Instant::now(),
             seen_at: now,
         };
-        self.with(|pools| {
-            if pools.len() >= CACHED_TEAMS_MAX {
-                pools.clear();
-            }
-            pools.insert(pool.team.clone(), cached);
-        });
-        cached
+        self.0.insert(&pool.team, cached);
     }
 
     /// Removes a pool that has changed.
-    pub(super) fn remove(&self, team: &TeamId) {
-        self.with(|pools| pools.remove(team));
+    pub(in crate::store) fn remove(&self, team: &TeamId) {
+        self.0.remove(team);
     }
 
-    fn get(&self, team: &TeamId, now: Time) -> Option<CachedPool> {
-        self.with(|pools| pools.get(team).copied()).filter(|cached| {
-            cached.age(now) < CACHED_FOR && cached.due_at.is_none_or(|due| due > now)
-        })
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<TeamId, CachedPool>) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The cached pool of a team, if it refuses all of these charges.
+    fn refusing(&self, team: &TeamId, charges: &[Entry], now: Time) -> Option<CachedPool> {
+        let cached = self.0.get(team)?;
+        let is_valid = cached.age(now) < CACHED_FOR && cached.due_at.is_none_or(|due| due > now);
+        let refuses = charges.iter().all(|charge| cached.refusal(charge).is_some());
+        (is_valid && refuses).then_some(cached)
     }
 }
 
 impl Store {
-    /// The outcomes of charges if the cache refuses each of them: replays for keys that have an entry, else
-    /// refusals. `None` if a write must be attempted.
+    /// The outcomes of charges if the cache refuses each of them: replays for keys that have an entry, else refusals.
+    /// `None` if a write must be attempted.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(super) async fn cached_refusals(
+    pub(super) async fn refusals_cached(
         &self,
         team: &TeamId,
         charges: &[Entry],
         now: Time,
     ) -> Result<Option<Vec<Outcome>>, Error> {
-        let Some(mut cached) = self.refusals.get(team, now) else { return Ok(None) };
-        let all_refused =
-            |cached: &CachedPool| charges.iter().all(|charge| cached.refusal(charge).is_some());
-        if !all_refused(&cached) {
-            return Ok(None);
-        }
+        let Some(cached) = self.refusals.refusing(team, charges, now) else { return Ok(None) };
         if cached.age(now) >= BALANCE_FRESH_FOR {
-            let pool = self.view(team, now).await?.pool;
+            let pool = self.projection_read(team, now).await?.pool;
             if pool.check_open().is_err() {
                 self.refusals.remove(team);
                 return Ok(None);
             }
-            cached = self.refusals.insert(&pool, now);
-            if !all_refused(&cached) {
-                return Ok(None);
-            }
+            self.refusals.insert(&pool, now);
         }
-        let outcomes = stream::iter(charges.to_vec())
-            .map(async |asked| self.cached_refusal(asked, &cached).await);
-        outcomes.buffered(LOOKUPS_MAX).try_collect().await.map(Some)
-    }
-
-    async fn cached_refusal(&self, asked: Entry, cached: &CachedPool) -> Result<Outcome, Error> {
-        let refused = || {
+        let Some(cached) = self.refusals.refusing(team, charges, now) else { return Ok(None) };
+        let outcomes = stream::iter(charges.to_vec()).map(async |asked| {
             let lost = || Error::internal("a charge is not refused");
-            Outcome::Refused(cached.refusal(&asked).unwrap_or_else(lost))
-        };
-        match self.get(keys::entry(&asked)).await? {
-            Some(image) => Outcome::earlier(image, &asked),
-            None => Ok(refused()),
-        }
+            self.entry_refuse(&asked, cached.refusal(&asked).unwrap_or_else(lost)).await
+        });
+        outcomes.buffered(LOOKUPS_MAX).try_collect().await.map(Some)
     }
 }

@@ -1,0 +1,397 @@
+//! Charging: one transaction that updates the payer by the sum and puts the entry of each charge.
+//!
+//! The payer is the pool, a hold, or the lane of this process. An entry is the line in the ledger and the guard for
+//! exactly once. A cancelled transaction returns the images of the items whose conditions failed: an existing entry is
+//! a replay, and the image of the payer tells why it did not pay.
+
+mod batch;
+mod coalescing;
+mod refusal_cache;
+mod request;
+mod write;
+
+pub use batch::CHARGES_PER_WRITE_MAX;
+pub(super) use coalescing::Coalescer;
+pub(super) use refusal_cache::RefusalCache;
+pub(super) use write::{Totals, pool_charged};
+
+use super::Store;
+use super::dynamo::failure::LegResult;
+use super::dynamo::from_item;
+use super::dynamo::keys::Item;
+use super::dynamo::transaction::Cancelled;
+use super::entry::Outcome;
+use super::open_hold::StoredHold;
+use super::operation::Operation;
+use super::retry::RetryBudget;
+use crate::domain::hold::{Hold, Status};
+use crate::domain::ids::{Id, TeamId};
+use crate::domain::ledger::entry::Entry;
+use crate::domain::pool::Pool;
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
+use batch::{Batch, Funds};
+use request::{ChargeGroup, ChargeRequest};
+use write::{ChargeWrite, Payer};
+
+/// A marked pool is read at most this often before the charge is attempted.
+const MARKED_READS_MAX: u32 = 16;
+
+/// The write queues of this process: one for each pool and each hold that is being charged.
+pub(super) type WriteQueues = Coalescer<(TeamId, Option<Id>), QueuedCharges, Vec<Outcome>>;
+
+/// Charges that wait for a write.
+#[derive(Clone, Debug)]
+pub(super) struct QueuedCharges {
+    charges: Vec<Entry>,
+    now: Time,
+}
+
+/// A group of charges between its attempts.
+struct Charging {
+    hold: Option<Id>,
+    batch: Batch,
+    operation: Operation,
+    /// Whether a write of the pool met a conflict.
+    has_met_conflict: bool,
+    /// The number of reads of a marked pool.
+    marked_reads: u32,
+    /// The pause of enrichment in which the paying hold was taken, once that pause has ended.
+    ended_pause: Option<u64>,
+}
+
+impl Store {
+    /// Charges the team, as if each charge were made in turn. The outcomes are in the same order.
+    ///
+    /// Each refusal is one of [`Error::KeyReused`], [`Error::NotFound`] (the team), [`Error::AccountClosed`],
+    /// [`Error::InsufficientCredits`], [`Error::EnrichmentPaused`], [`Error::Busy`] or [`Error::Internal`]; for a
+    /// capture also [`Error::NotFound`] (the hold), [`Error::HoldClosed`] and [`Error::HoldExceeded`]. A first refusal
+    /// is stored in the pool, and it may pause enrichment.
+    pub async fn charge(&self, team: &TeamId, charges: Vec<Entry>, now: Time) -> Vec<Outcome> {
+        let budget = self.retry_budget();
+        let mut request = ChargeRequest::of(charges);
+        while let Some(group) = request.next_group() {
+            let outcomes = if request.is_begun() && budget.is_exhausted() {
+                group.refused(&Error::Busy)
+            } else {
+                self.charge_coalesced(team, &group, now, &budget).await
+            };
+            request.record(&group, outcomes);
+            while let Some(entry) = request.next_unknown_entry() {
+                let found = self.entry_read(team, &entry).await;
+                request.record_entry(found.ok().flatten());
+            }
+        }
+        request.into_outcomes()
+    }
+
+    /// Charges a group together with concurrent charges of the same payer in this process.
+    async fn charge_coalesced(
+        &self,
+        team: &TeamId,
+        group: &ChargeGroup,
+        now: Time,
+        budget: &RetryBudget,
+    ) -> Vec<Outcome> {
+        loop {
+            let payer = (team.clone(), group.hold.clone());
+            let own = QueuedCharges { charges: group.charges.clone(), now };
+            let hold = group.hold.as_ref();
+            let write = |queued| self.charge_queued(team, hold, queued, budget);
+            let written = self.queues.run(payer, own, fits, write);
+            match budget.timeout(written).await {
+                Err(error) => return group.refused(&error),
+                // The process that wrote was interrupted. The next attempt finds what it has written.
+                Ok(None) => {}
+                // The caller that wrote ran out of time; this one has time left.
+                Ok(Some(answer)) if !answer.is_own && answer.result.iter().all(is_busy) => {}
+                Ok(Some(answer)) => return answer.result,
+            }
+        }
+    }
+
+    /// Charges what is queued in one write. The outcomes are in the same order.
+    async fn charge_queued(
+        &self,
+        team: &TeamId,
+        hold: Option<&Id>,
+        queued: Vec<QueuedCharges>,
+        budget: &RetryBudget,
+    ) -> Vec<Vec<Outcome>> {
+        let now = queued.iter().map(|queued| queued.now).max().unwrap_or(Time::EPOCH);
+        let counts: Vec<usize> = queued.iter().map(|queued| queued.charges.len()).collect();
+        let charges = queued.into_iter().flat_map(|queued| queued.charges).collect();
+        let operation = Operation::new(team, now, budget.clone());
+        let outcomes = Box::pin(self.charge_group(hold.cloned(), charges, operation)).await;
+        let mut outcomes = outcomes.into_iter();
+        counts.into_iter().map(|count| outcomes.by_ref().take(count).collect()).collect()
+    }
+
+    /// Charges a group: attempts to write it until every charge has an outcome.
+    async fn charge_group(
+        &self,
+        hold: Option<Id>,
+        charges: Vec<Entry>,
+        operation: Operation,
+    ) -> Vec<Outcome> {
+        let Operation { team, now, .. } = &operation;
+        if hold.is_none()
+            && let Ok(Some(refused)) = self.refusals_cached(team, &charges, *now).await
+        {
+            return refused;
+        }
+        let mut charging = Charging {
+            hold,
+            batch: Batch::of(charges),
+            operation,
+            has_met_conflict: false,
+            marked_reads: 0,
+            ended_pause: None,
+        };
+        while charging.batch.is_open() {
+            if let Err(error) = self.charge_attempt(&mut charging).await {
+                charging.batch.refuse_open(&error);
+            }
+        }
+        self.recall_end(charging.operation).await;
+        charging.batch.into_outcomes()
+    }
+
+    /// One attempt to write everything admitted. A cancelled write changes what the next attempt admits.
+    async fn charge_attempt(&self, charging: &mut Charging) -> Result<(), Error> {
+        let totals = Totals::of(charging.batch.admitted())?;
+        let pool = self.contended_pool_read(charging, totals.cost).await;
+        if let Some(pool) = &pool
+            && self.contended_pool_handle(pool, charging).await?
+        {
+            return Ok(());
+        }
+        let payer = self.payer_select(charging, totals.cost, pool.as_ref());
+        let write = self.charge_write(&payer, &totals, charging)?;
+        match self.transact_once(&write.transaction, &charging.operation.budget).await {
+            Ok(None) => self.charge_written(&payer, totals.cost, charging).await,
+            Ok(Some(cancelled)) if cancelled.is_busy() => {
+                let is_busy = *cancelled.leg(write.payer) == LegResult::Busy;
+                charging.has_met_conflict |= matches!(payer, Payer::Pool(_)) && is_busy;
+                charging.operation.budget.back_off().await
+            }
+            Ok(Some(cancelled)) => {
+                Box::pin(self.charge_cancelled(&payer, &write, &cancelled, charging)).await
+            }
+            Err(Error::Busy) => charging.operation.budget.back_off().await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Selects the payer: the hold, the lane of this process, or the pool, which may open a lane.
+    fn payer_select(&self, charging: &Charging, cost: Credits, pool: Option<&Pool>) -> Payer {
+        let now = charging.operation.current_time();
+        if let Some(hold) = &charging.hold {
+            return Payer::Hold(hold.clone());
+        }
+        if charging.batch.note.is_some() {
+            return Payer::Pool(None);
+        }
+        if let Some(lane) = self.lanes.covering(&charging.operation.team, cost, now) {
+            return Payer::Lane(lane);
+        }
+        // A lane needs two legs of the write.
+        let has_room = charging.batch.admitted.len().saturating_add(2) <= CHARGES_PER_WRITE_MAX;
+        let pool = pool.filter(|_| has_room);
+        Payer::Pool(pool.and_then(|pool| self.lanes.plan(pool, cost, now)))
+    }
+
+    /// Handles a write that has succeeded.
+    async fn charge_written(
+        &self,
+        payer: &Payer,
+        cost: Credits,
+        charging: &mut Charging,
+    ) -> Result<(), Error> {
+        let Operation { team, now, .. } = &charging.operation;
+        match payer {
+            Payer::Hold(_) => {}
+            Payer::Lane(_) => self.lanes.record_payment(team, cost),
+            Payer::Pool(block) => {
+                if let Some(block) = block {
+                    self.lanes.record_block(team, block);
+                }
+                if !cost.is_zero() {
+                    self.refusals.remove(team);
+                }
+            }
+        }
+        charging.batch.charge_admitted();
+        let Some(note) = charging.batch.note.take() else { return Ok(()) };
+        let pauses = note.pauses;
+        let pool = note.pool_after(cost)?;
+        if pool.lanes.is_zero() {
+            self.refusals.insert(&pool, *now);
+        } else if pauses {
+            // No lane is opened while enrichment is paused. An open lane must not go on paying for it.
+            Box::pin(self.lanes_return(team, None, *now, &self.retry_budget())).await?;
+        }
+        Ok(())
+    }
+
+    /// Handles a cancelled write: answers replays, then admits what the payer covers.
+    async fn charge_cancelled(
+        &self,
+        payer: &Payer,
+        write: &ChargeWrite,
+        cancelled: &Cancelled,
+        charging: &mut Charging,
+    ) -> Result<(), Error> {
+        charging.batch.answer_replays(&write.entries, cancelled);
+        if write.lane.is_some_and(|lane| cancelled.has_failed(lane)) {
+            self.lanes.remove(&charging.operation.team);
+        }
+        if charging.batch.is_answered() {
+            return Ok(());
+        }
+        match (payer, cancelled.leg(write.payer)) {
+            // A replay leaves room for charges that seemed too much before.
+            (_, LegResult::Passed | LegResult::Busy) => charging.batch.admit_all(),
+            (Payer::Pool(_), LegResult::Failed(image)) => {
+                self.charge_admit_by_pool(image.clone(), charging).await?;
+            }
+            (Payer::Lane(_), LegResult::Failed(image)) => {
+                let team = &charging.operation.team;
+                let lane: Option<Hold> = image.clone().map(from_item).transpose()?;
+                match lane.filter(|lane| lane.status == Status::Open) {
+                    Some(lane) => self.lanes.record_remaining(team, lane.remaining),
+                    None => self.lanes.record_closed(team),
+                }
+                charging.batch.admit_all();
+            }
+            (Payer::Hold(id), LegResult::Failed(image)) => {
+                self.charge_admit_by_hold(id, image.clone(), charging).await?;
+            }
+        }
+        if charging.batch.admitted.is_empty() {
+            return Ok(());
+        }
+        charging.operation.budget.check_left()
+    }
+
+    /// Admits the charges that the pool covers, in their order. Credits in lanes and expired holds that would cover a
+    /// refused charge are returned first, and everything is attempted again.
+    async fn charge_admit_by_pool(
+        &self,
+        image: Option<Item>,
+        charging: &mut Charging,
+    ) -> Result<(), Error> {
+        let Charging { batch, operation, .. } = charging;
+        let mut pool: Pool = from_item(image.ok_or(Error::NotFound("team"))?)?;
+        pool.check_open()?;
+        if pool.is_due(operation.now) {
+            pool = self.due_changes_make(operation).await?;
+        }
+        let mut funds = Funds::of_pool(&pool);
+        batch.admit(funds)?;
+        let mut known = pool.clone();
+        if batch.has_refused() && (!pool.lanes.is_zero() || pool.open_holds > 0) {
+            known = self.projection_read(&pool.team, operation.now).await?.pool;
+            funds.more = known.balance.credits.excess_over(pool.balance.credits);
+            batch.admit(funds)?;
+            if let Some(missing) = batch.missing_within_more() {
+                batch.admit_all();
+                return self.credits_gather(&pool, missing, operation).await;
+            }
+        }
+        batch.note_refusal(&pool, operation.now)?;
+        if !batch.is_open() {
+            self.refusals.insert(&known, operation.now);
+        }
+        Ok(())
+    }
+
+    /// Admits the captures that the hold covers, in their order.
+    async fn charge_admit_by_hold(
+        &self,
+        id: &Id,
+        image: Option<Item>,
+        charging: &mut Charging,
+    ) -> Result<(), Error> {
+        let Operation { team, now, .. } = &charging.operation;
+        let hold = match image {
+            Some(image) => StoredHold::read(team, image)?.hold,
+            None => self.hold_read(team, id).await?,
+        };
+        hold.check_open(*now)?;
+        let has_enrichment = charging.batch.has_open_enrichment();
+        let is_paused = match hold.pause {
+            Some(pause) if has_enrichment => self.pool_read(team).await?.pause() == Some(pause),
+            Some(_) | None => false,
+        };
+        charging.ended_pause = hold.pause.filter(|_| has_enrichment && !is_paused);
+        charging.batch.admit(Funds::of_hold(hold.remaining, is_paused))
+    }
+
+    /// The pool, if it is read before the attempt: after a conflict on it, or to open another lane.
+    async fn contended_pool_read(&self, charging: &Charging, cost: Credits) -> Option<Pool> {
+        let team = &charging.operation.team;
+        let now = charging.operation.current_time();
+        let is_contended = charging.has_met_conflict || self.lanes.had_one(team);
+        if charging.hold.is_some()
+            || !is_contended
+            || self.lanes.covering(team, cost, now).is_some()
+        {
+            return None;
+        }
+        let read = async {
+            let pool = self.pool_read(team).await?;
+            if !pool.is_changing(now) && !pool.lanes.is_zero() {
+                self.lane_read_own(team, now).await?;
+            }
+            Ok(pool)
+        };
+        let log = |error: &Error| tracing::warn!(%team, %error, "a read of the pool failed");
+        read.await.inspect_err(log).ok()
+    }
+
+    /// Handles a pool that was read before an attempt, if no write should be attempted on it: makes a due change, refuses
+    /// what it does not cover, or waits for a change of another process. Returns whether it did one of these.
+    async fn contended_pool_handle(
+        &self,
+        pool: &Pool,
+        charging: &mut Charging,
+    ) -> Result<bool, Error> {
+        let Charging { batch, operation, marked_reads, .. } = charging;
+        if pool.is_due(operation.now) {
+            self.due_changes_make(operation).await?;
+            operation.budget.check_left()?;
+            return Ok(true);
+        }
+        if batch.is_uncovered_by(pool) {
+            // A refusal without a write leaves more room for other writes.
+            self.refusals.insert(pool, operation.now);
+            let admitted: Vec<Entry> = batch.admitted().cloned().collect();
+            let refused = Box::pin(self.refusals_cached(&pool.team, &admitted, operation.now));
+            if let Ok(Some(refused)) = refused.await {
+                batch.answer_admitted(refused);
+                return Ok(true);
+            }
+        }
+        let is_marked = pool.is_changing(operation.current_time()) && operation.mark.is_none();
+        if is_marked && *marked_reads < MARKED_READS_MAX {
+            // The change is made sooner with fewer writes in its way.
+            *marked_reads = marked_reads.saturating_add(1);
+            operation.wait_for_mark().await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+fn is_busy(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Refused(Error::Busy))
+}
+
+/// Whether queued charges fit into one write: at most [`CHARGES_PER_WRITE_MAX`], and no entry twice.
+fn fits(group: &[QueuedCharges], next: &QueuedCharges) -> bool {
+    let charges = || group.iter().flat_map(|queued| &queued.charges);
+    let count = charges().count().saturating_add(next.charges.len());
+    let is_new = |charge: &Entry| charges().all(|other| other.id != charge.id);
+    count <= CHARGES_PER_WRITE_MAX && next.charges.iter().all(is_new)
+}

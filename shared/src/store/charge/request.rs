@@ -1,0 +1,132 @@
+//! The charges of a request, in groups of one write each.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::CHARGES_PER_WRITE_MAX;
+use crate::domain::Error;
+use crate::domain::ids::Id;
+use crate::domain::ledger::entry::Entry;
+use crate::store::entry::Outcome;
+
+/// Charges of one write: all to the pool, or all to one hold.
+#[derive(Clone, Debug)]
+pub(super) struct ChargeGroup {
+    pub(super) hold: Option<Id>,
+    pub(super) charges: Vec<Entry>,
+    /// Their places in the request.
+    places: Vec<usize>,
+}
+
+impl ChargeGroup {
+    /// The outcomes if nothing is attempted.
+    pub(super) fn refused(&self, error: &Error) -> Vec<Outcome> {
+        vec![Outcome::Refused(error.clone()); self.charges.len()]
+    }
+}
+
+/// The groups of a request, and the outcomes so far.
+pub(super) struct ChargeRequest {
+    groups: VecDeque<ChargeGroup>,
+    outcomes: Vec<Option<Outcome>>,
+    /// Existing entries whose keys are repeated in the request.
+    entries: HashMap<Id, Entry>,
+    /// Entries that exist and are not known yet.
+    unknown: Vec<Id>,
+    is_begun: bool,
+}
+
+impl ChargeRequest {
+    /// Groups charges: those of one payer in their order, at most [`CHARGES_PER_WRITE_MAX`] each. A repeated key is in a
+    /// later group.
+    pub(super) fn of(charges: Vec<Entry>) -> Self {
+        let outcomes = vec![None; charges.len()];
+        let mut groups: Vec<ChargeGroup> = Vec::new();
+        let mut group_of_entry = HashMap::new();
+        for (place, charge) in charges.into_iter().enumerate() {
+            let last = groups.iter().rposition(|group| group.hold == charge.hold);
+            let last = last.filter(|last| {
+                let is_later = group_of_entry.get(&charge.id).is_none_or(|group| group < last);
+                let group = groups.get(*last);
+                is_later && group.is_some_and(|group| group.charges.len() < CHARGES_PER_WRITE_MAX)
+            });
+            let last = last.unwrap_or_else(|| {
+                let (charges, places) = (Vec::new(), Vec::new());
+                groups.push(ChargeGroup { hold: charge.hold.clone(), charges, places });
+                groups.len().saturating_sub(1)
+            });
+            group_of_entry.insert(charge.id.clone(), last);
+            if let Some(group) = groups.get_mut(last) {
+                group.charges.push(charge);
+                group.places.push(place);
+            }
+        }
+        let (entries, unknown) = (HashMap::new(), Vec::new());
+        Self { groups: groups.into(), outcomes, entries, unknown, is_begun: false }
+    }
+
+    /// The next group to write. Charges whose entries are known are answered without a write.
+    pub(super) fn next_group(&mut self) -> Option<ChargeGroup> {
+        while let Some(ChargeGroup { hold, charges, places }) = self.groups.pop_front() {
+            let mut group = ChargeGroup { hold, charges: Vec::new(), places: Vec::new() };
+            for (charge, place) in charges.into_iter().zip(places) {
+                if let Some(entry) = self.entries.get(&charge.id) {
+                    let outcome = Outcome::of_existing(entry.clone(), &charge);
+                    self.set(place, outcome);
+                } else {
+                    group.charges.push(charge);
+                    group.places.push(place);
+                }
+            }
+            if !group.charges.is_empty() {
+                return Some(group);
+            }
+        }
+        None
+    }
+
+    /// Whether a group has been written.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.is_begun
+    }
+
+    /// Stores the outcomes of a group. As long as groups follow, it keeps the entries that exist.
+    pub(super) fn record(&mut self, group: &ChargeGroup, outcomes: Vec<Outcome>) {
+        self.is_begun = true;
+        let is_last = self.groups.is_empty();
+        for ((place, charge), outcome) in group.places.iter().zip(&group.charges).zip(outcomes) {
+            match &outcome {
+                _ if is_last => {}
+                Outcome::Charged(entry) | Outcome::Replayed(entry) => {
+                    self.entries.insert(entry.id.clone(), entry.clone());
+                }
+                Outcome::Refused(Error::KeyReused) => self.unknown.push(charge.id.clone()),
+                Outcome::Refused(_) => {}
+            }
+            self.set(*place, outcome);
+        }
+    }
+
+    /// The id of an entry that exists, and that a later group may need.
+    pub(super) fn next_unknown_entry(&mut self) -> Option<Id> {
+        let id = self.unknown.pop()?;
+        let mut later = self.groups.iter().flat_map(|group| &group.charges);
+        if later.any(|charge| charge.id == id) { Some(id) } else { self.next_unknown_entry() }
+    }
+
+    /// Stores an entry that exists.
+    pub(super) fn record_entry(&mut self, entry: Option<Entry>) {
+        self.entries.extend(entry.map(|entry| (entry.id.clone(), entry)));
+    }
+
+    /// The outcomes in the order of the request.
+    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+        let lost = || Outcome::Refused(Error::internal("a charge has no outcome"));
+        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
+    }
+
+    fn set(&mut self, place: usize, outcome: Outcome) {
+        if let Some(slot) = self.outcomes.get_mut(place) {
+            *slot = Some(outcome);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The write of charges: the update of the payer, the entries, and a lane that is opened along with them.
+
+use super::Charging;
+use super::batch::RefusalNote;
+use crate::domain::hold::Status;
+use crate::domain::ids::{Id, TeamId};
+use crate::domain::ledger::entry::Entry;
+use crate::domain::pool::Account;
+use crate::domain::pool::usage::Usage;
+use crate::domain::time::Time;
+use crate::domain::{Credits, Error};
+use crate::store::Store;
+use crate::store::dynamo::expression::Expression;
+use crate::store::dynamo::keys;
+use crate::store::dynamo::transaction::{Leg, Transaction};
+use crate::store::lane_cache::Block;
+
+/// The payer of a write.
+pub(super) enum Payer {
+    /// A hold, for captures.
+    Hold(Id),
+    /// The lane of this process.
+    Lane(Id),
+    /// The pool, which may open a lane in the same write.
+    Pool(Option<Block>),
+}
+
+/// A write of charges.
+pub(super) struct ChargeWrite {
+    pub(super) transaction: Transaction,
+    pub(super) payer: Leg,
+    pub(super) entries: Vec<Leg>,
+    /// The lane that is opened or extended.
+    pub(super) lane: Option<Leg>,
+}
+
+/// What charges add up to.
+pub(in crate::store) struct Totals {
+    pub(in crate::store) cost: Credits,
+    usage: Usage,
+    has_enrichment: bool,
+}
+
+impl Totals {
+    /// The totals of charges.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if they cost more than [`Credits::MAX`].
+    pub(in crate::store) fn of<'a>(
+        mut charges: impl Iterator<Item = &'a Entry> + Clone,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            cost: Credits::sum(charges.clone().map(Entry::spent))?,
+            usage: Usage::of(charges.clone()),
+            has_enrichment: charges.any(Entry::is_enrichment),
+        })
+    }
+}
+
+impl Store {
+    /// The write of everything admitted.
+    pub(super) fn charge_write(
+        &self,
+        payer: &Payer,
+        totals: &Totals,
+        charging: &Charging,
+    ) -> Result<ChargeWrite, Error> {
+        let Charging { batch, operation, ended_pause, .. } = charging;
+        let (team, now) = (&operation.team, operation.now);
+        let mut transaction = self.transaction();
+        let paid = match payer {
+            Payer::Hold(hold) => hold_charged(team, hold, totals, *ended_pause),
+            Payer::Lane(lane) => lane_charged(team, lane, totals),
+            Payer::Pool(block) => {
+                let paid = pool_charged(team, totals, block.as_ref(), now)?;
+                batch.note.iter().fold(paid, Expression::store_refusal)
+            }
+        };
+        let payer_leg = transaction.update(paid.value(":now", now))?;
+        let entries = batch.admitted().map(|entry| transaction.put_entry(entry));
+        let entries = entries.collect::<Result<_, _>>()?;
+        let lane = match payer {
+            Payer::Pool(Some(block)) => Some(transaction.open_lane(team, block)?.lane),
+            Payer::Pool(None) | Payer::Lane(_) | Payer::Hold(_) => None,
+        };
+        Ok(ChargeWrite { transaction, payer: payer_leg, entries, lane })
+    }
+}
+
+/// The update of a pool that pays charges, and that moves a block into a lane.
+pub(in crate::store) fn pool_charged(
+    team: &TeamId,
+    totals: &Totals,
+    block: Option<&Block>,
+    now: Time,
+) -> Result<Expression, Error> {
+    let in_lane = block.map(|block| block.credits).unwrap_or_default();
+    let mut update = Expression::on(keys::pool(team))
+        .set("credits = credits - :taken")
+        .when("credits >= :taken AND terms.account = :active")
+        .value(":taken", totals.cost.try_add(in_lane)?)
+        .value(":active", Account::Active)
+        .when("(attribute_not_exists(due_at) OR due_at > :now)")
+        .value(":now", now)
+        .add_usage(&totals.usage)
+        .add_weekly_spend(totals.cost, now);
+    if totals.has_enrichment || block.is_some() {
+        update = update.when("attribute_not_exists(paused_at)");
+    }
+    let Some(block) = block else { return Ok(update) };
+    Ok(update
+        .set("lanes = lanes + :lane, lane_moves = lane_moves + :one")
+        .value(":lane", block.credits)
+        .value(":one", 1)
+        .when("epoch = :epoch")
+        .value(":epoch", block.epoch)
+        .when("(attribute_not_exists(changing_until) OR changing_until <= :opened)")
+        .value(":opened", block.opened_at))
+}
+
+/// The update of a hold that pays captures.
+fn hold_charged(team: &TeamId, hold: &Id, totals: &Totals, ended_pause: Option<u64>) -> Expression {
+    let update = Expression::on(keys::open_hold(team, hold))
+        .set("remaining = remaining - :cost")
+        .when("remaining >= :cost AND due_at > :now")
+        .value(":cost", totals.cost)
+        .add_usage(&totals.usage);
+    match ended_pause {
+        Some(pause) => update
+            .remove("pause")
+            .when("(attribute_not_exists(pause) OR pause = :ended)")
+            .value(":ended", pause),
+        None if totals.has_enrichment => update.when("attribute_not_exists(pause)"),
+        None => update,
+    }
+}
+
+/// The update of a lane that pays charges.
+fn lane_charged(team: &TeamId, lane: &Id, totals: &Totals) -> Expression {
+    Expression::on(keys::lane(team, lane))
+        .set("remaining = remaining - :cost, captured = captured + :cost")
+        .when("remaining >= :cost AND #status = :open AND expires_at > :now")
+        .value(":cost", totals.cost)
+        .name("#status", "status")
+        .value(":open", Status::Open)
+        .add_usage(&totals.usage)
+}
+
+impl Expression {
+    /// Stores a refusal in the pool, if the pool still does not cover the charge.
+    fn store_refusal(self, note: &RefusalNote) -> Self {
+        let update = self
+            .set("refused = :refused")
+            .value(":refused", &note.refused)
+            .when("credits < :enough AND lanes = :lanes")
+            .value(":enough", note.enough)
+            .value(":lanes", note.pool.lanes);
+        if !note.pauses {
+            return update;
+        }
+        update
+            .set("paused_at = :now, pauses = pauses + :pause")
+            .value(":pause", 1)
+            .when("attribute_not_exists(paused_at)")
+    }
+}

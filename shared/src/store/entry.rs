@@ -1,0 +1,72 @@
+//! Ledger entries: each is the line in the history and the guard for exactly once.
+
+use super::Store;
+use super::dynamo::from_item;
+use super::dynamo::keys::{self, Item};
+use super::dynamo::transaction::{Leg, Transaction};
+use crate::domain::Error;
+use crate::domain::ids::{Id, TeamId};
+use crate::domain::ledger::entry::Entry;
+
+/// The outcome of a charge, a hold or a gift.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is charged now.
+    Charged(Entry),
+    /// The same request charged it before.
+    Replayed(Entry),
+    /// It is not charged.
+    Refused(Error),
+}
+
+impl Outcome {
+    /// The outcome of a request whose key has an entry, by the image of that entry.
+    pub(super) fn of_image(image: Item, asked: &Entry) -> Result<Self, Error> {
+        Ok(Self::of_existing(from_item(image)?, asked))
+    }
+
+    /// The outcome of a request whose key has this entry.
+    pub(super) fn of_existing(entry: Entry, asked: &Entry) -> Self {
+        if entry.answers(asked) { Self::Replayed(entry) } else { Self::Refused(Error::KeyReused) }
+    }
+}
+
+impl Transaction {
+    /// Puts an entry that must not exist yet, into the table and the history.
+    pub(super) fn put_entry(&mut self, entry: &Entry) -> Result<Leg, Error> {
+        let mut keys = keys::in_history(entry);
+        keys.extend(keys::entry(entry));
+        self.put_new(entry, keys)
+    }
+}
+
+impl Store {
+    /// The entry with an id.
+    pub(super) async fn entry_read(&self, team: &TeamId, id: &Id) -> Result<Option<Entry>, Error> {
+        self.item_get(keys::entry_of(team, id)).await?.map(from_item).transpose()
+    }
+
+    /// The entry of an earlier request with the same key, if that request was the same. The price is not
+    /// compared, and an outcome that `asked` leaves out is taken from the entry.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn entry_replay(&self, asked: &Entry) -> Result<Option<Entry>, Error> {
+        let Some(found) = self.entry_read(&asked.team, &asked.id).await? else { return Ok(None) };
+        let outcome = asked.outcome.clone().or_else(|| found.outcome.clone());
+        let is_same = found.answers(&Entry { outcome, ..asked.clone() });
+        Ok(is_same.then_some(found))
+    }
+
+    /// The outcome of a refused request: a replay if its key has an entry, else the refusal.
+    pub(super) async fn entry_refuse(
+        &self,
+        asked: &Entry,
+        refusal: Error,
+    ) -> Result<Outcome, Error> {
+        Ok(match self.entry_read(&asked.team, &asked.id).await? {
+            Some(entry) => Outcome::of_existing(entry, asked),
+            None => Outcome::Refused(refusal),
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! Expired holds: what remains of them returns to the pool.
+
+use super::Store;
+use super::open_hold::{Closing, StoredHold};
+use super::operation::Operation;
+use crate::domain::hold::Status;
+use crate::domain::pool::Pool;
+use crate::domain::{Credits, Error};
+
+/// The most holds that are returned in one write: four legs for each and one for the pool.
+const HOLDS_PER_WRITE_MAX: usize = 24;
+
+impl Store {
+    /// Returns the largest expired holds to the pool, as few as together have at least the missing credits. Returns
+    /// `false` if all expired holds have less; then none is returned. After `true` the pool must be read again.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn holds_expire_covering(
+        &self,
+        pool: &Pool,
+        missing: Credits,
+        operation: &mut Operation,
+    ) -> Result<bool, Error> {
+        let mut expired = self.expired_holds_read(pool, operation.now).await?;
+        expired.sort_by_key(|stored| std::cmp::Reverse(stored.hold.remaining));
+        let mut left = missing;
+        let enough = expired.iter().position(|stored| {
+            left = left.excess_over(stored.hold.remaining);
+            left.is_zero()
+        });
+        let Some(last) = enough else { return Ok(false) };
+        expired.truncate(last.saturating_add(1));
+        let mut pool = pool.clone();
+        for part in expired.chunks(HOLDS_PER_WRITE_MAX) {
+            if !self.holds_expire(&pool, part, operation).await? {
+                break;
+            }
+            for stored in part {
+                pool.take_back(&stored.hold, operation.now)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns the first of these expired holds, as many as fit into one write. Returns `false`
+    /// if another process was first.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn holds_expire(
+        &self,
+        pool: &Pool,
+        expired: &[StoredHold],
+        operation: &mut Operation,
+    ) -> Result<bool, Error> {
+        let closing = |stored| Closing {
+            stored,
+            status: Status::Expired,
+            entries: stored.hold.expiry(Credits::ZERO).collect(),
+        };
+        let closings: Vec<_> = expired.iter().take(HOLDS_PER_WRITE_MAX).map(closing).collect();
+        let count = u64::try_from(closings.len()).unwrap_or(u64::MAX);
+        let mut transaction = self.transaction();
+        transaction.close_holds(pool, closings, operation.now)?;
+        if self.transact(&transaction, &mut operation.budget).await?.is_some() {
+            operation.budget.back_off().await?;
+            return Ok(false);
+        }
+        self.refusals.remove(&pool.team);
+        operation.done.expired = operation.done.expired.saturating_add(count);
+        Ok(true)
+    }
+}
