@@ -5,6 +5,7 @@
 //! a replay, and the image of the payer tells why it did not pay.
 
 mod batch;
+mod charging;
 mod coalescing;
 mod refusal_cache;
 mod request;
@@ -30,7 +31,8 @@ use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
-use batch::{Batch, Funds};
+use batch::Funds;
+use charging::Charging;
 use request::{ChargeGroup, ChargeRequest};
 use write::{ChargeWrite, Payer};
 
@@ -45,19 +47,6 @@ pub(super) type WriteQueues = Coalescer<(TeamId, Option<Id>), QueuedCharges, Vec
 pub(super) struct QueuedCharges {
     charges: Vec<Entry>,
     now: Time,
-}
-
-/// A group of charges between its attempts.
-struct Charging {
-    hold: Option<Id>,
-    batch: Batch,
-    operation: Operation,
-    /// Whether a write of the pool met a conflict.
-    has_met_conflict: bool,
-    /// The number of reads of a marked pool.
-    marked_reads: u32,
-    /// The pause of enrichment in which the paying hold was taken, once that pause has ended.
-    ended_pause: Option<u64>,
 }
 
 impl Store {
@@ -140,14 +129,7 @@ impl Store {
         {
             return refused;
         }
-        let mut charging = Charging {
-            hold,
-            batch: Batch::of(charges),
-            operation,
-            has_met_conflict: false,
-            marked_reads: 0,
-            ended_pause: None,
-        };
+        let mut charging = Charging::new(hold, charges, operation);
         while charging.batch.is_open() {
             if let Err(error) = self.charge_attempt(&mut charging).await {
                 charging.batch.refuse_open(&error);

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::CHARGES_PER_WRITE_MAX;
+use super::batch::CHARGES_PER_WRITE_MAX;
 use crate::domain::Error;
 use crate::domain::ids::Id;
 use crate::domain::ledger::entry::Entry;

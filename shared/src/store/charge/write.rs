@@ -1,7 +1,7 @@
 //! The write of charges: the update of the payer, the entries, and a lane that is opened along with them.
 
-use super::Charging;
 use super::batch::RefusalNote;
+use super::charging::Charging;
 use crate::domain::hold::Status;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;

@@ -1,0 +1,32 @@
+//! A group of charges between its attempts.
+
+use super::batch::Batch;
+use crate::domain::ids::Id;
+use crate::domain::ledger::entry::Entry;
+use crate::store::operation::Operation;
+
+/// A group of charges between its attempts.
+pub(super) struct Charging {
+    pub(super) hold: Option<Id>,
+    pub(super) batch: Batch,
+    pub(super) operation: Operation,
+    /// Whether a write of the pool met a conflict.
+    pub(super) has_met_conflict: bool,
+    /// The number of reads of a marked pool.
+    pub(super) marked_reads: u32,
+    /// The pause of enrichment in which the paying hold was taken, once that pause has ended.
+    pub(super) ended_pause: Option<u64>,
+}
+
+impl Charging {
+    pub(super) fn new(hold: Option<Id>, charges: Vec<Entry>, operation: Operation) -> Self {
+        Self {
+            hold,
+            batch: Batch::of(charges),
+            operation,
+            has_met_conflict: false,
+            marked_reads: 0,
+            ended_pause: None,
+        }
+    }
+}
