@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::catalogue::prices::PriceList;
 use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
-use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::ledger::entry::{Charged, Details, Entry};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -72,17 +72,23 @@ impl ChargeRequest {
     /// The ledger entry of this charge without its price.
     #[must_use]
     pub fn unpriced(self, team: &TeamId, key: CallerKey, user: Option<UserId>, at: Time) -> Entry {
-        let kind = if self.hold.is_some() { Kind::Capture } else { Kind::Charge };
-        Entry {
-            hold: self.hold,
-            action: Some(self.action),
-            quantity: Some(self.quantity),
+        let charged = Charged {
+            action: self.action,
+            quantity: self.quantity,
             outcome: self.outcome,
-            own_key: Some(self.own_key),
+            own_key: self.own_key,
+            price_version: None,
+            account: None,
+        };
+        let details = match self.hold {
+            Some(hold) => Details::Capture { hold, charged },
+            None => Details::Charge(charged),
+        };
+        Entry {
             user,
             reference: self.reference,
             names_no_user: self.user.is_none(),
-            ..Entry::of_key(team, key, kind, at)
+            ..Entry::new(team, Some(key), details, at)
         }
     }
 }
@@ -93,22 +99,21 @@ impl Entry {
     /// # Errors
     /// [`Error::Invalid`] for an action or an outcome that the list does not have, or a quantity out of
     /// range.
-    pub fn priced(self, list: &PriceList) -> Result<Self, Error> {
-        let price = list.price(self.action.as_deref().unwrap_or_default())?;
-        let outcome = price.outcome(self.outcome.as_deref())?;
-        let own_key = self.own_key.unwrap_or_default();
-        let cost = price.cost(self.quantity.unwrap_or(1), outcome, own_key)?;
-        Ok(Self {
-            credits: cost.lost(),
-            held: if self.hold.is_some() { cost.lost() } else { 0 },
-            outcome: Some(outcome.to_owned()),
-            price_version: Some(list.version.to_owned()),
-            ..self
-        })
+    pub fn priced(mut self, list: &PriceList) -> Result<Self, Error> {
+        let is_capture = self.hold().is_some();
+        let Some(charged) = self.charged_mut() else { return Ok(self) };
+        let price = list.price(&charged.action)?;
+        let outcome = price.outcome(charged.outcome.as_deref())?;
+        let cost = price.cost(charged.quantity, outcome, charged.own_key)?;
+        charged.outcome = Some(outcome.to_owned());
+        charged.price_version = Some(list.version.to_owned());
+        self.credits = cost.lost();
+        self.held = if is_capture { cost.lost() } else { 0 };
+        Ok(self)
     }
 }
 
-/// A charge as answers show it.
+/// A charge in a response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Charge {
     id: Id,
@@ -128,19 +133,20 @@ pub struct Charge {
 
 impl From<Entry> for Charge {
     fn from(entry: Entry) -> Self {
+        let charged = entry.charged().cloned();
         Self {
+            credits: entry.spent(),
+            hold: entry.hold().cloned(),
+            action: charged.as_ref().map(|charged| charged.action.clone()),
+            quantity: charged.as_ref().map(|charged| charged.quantity),
+            own_key: charged.as_ref().map(|charged| charged.own_key),
+            outcome: charged.as_ref().and_then(|charged| charged.outcome.clone()),
+            price_version: charged.and_then(|charged| charged.price_version),
             id: entry.id,
             key: entry.key,
             team: entry.team,
-            action: entry.action,
-            quantity: entry.quantity,
-            outcome: entry.outcome,
-            own_key: entry.own_key,
-            credits: Credits::new(entry.credits.unsigned_abs()),
-            price_version: entry.price_version,
             user: entry.user,
             reference: entry.reference,
-            hold: entry.hold,
             at: entry.at,
         }
     }

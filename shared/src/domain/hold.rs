@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::catalogue::prices::PriceList;
 use crate::domain::ids::{CallerKey, Id, Reference, TeamId, UserId};
-use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::ledger::entry::{Details, Entry};
 use crate::domain::ledger::work::Work;
 use crate::domain::limits::{HOLD_CREDITS_MAX, HOLD_SECONDS_MAX};
 use crate::domain::pool::usage::Usage;
@@ -125,16 +125,14 @@ impl HoldRequest {
         if work.is_none() {
             check_size(credits)?;
         }
-        let id = Id::of("h", team, &key.source());
+        let hold = Id::of("h", team, &key.source());
+        let details = Details::Hold { hold, expires_in: self.expires_in, work };
         Ok(Entry {
             held: credits.gained(),
-            hold: Some(id),
-            work,
-            expires_in: Some(self.expires_in),
             user: Some(user),
             reference: self.reference,
             names_no_user: true,
-            ..Entry::of_key(team, key, Kind::Hold, at)
+            ..Entry::new(team, Some(key), details, at)
         })
     }
 }
@@ -145,7 +143,7 @@ impl Entry {
     /// # Errors
     /// [`Error::Invalid`] for work that the list does not have, or that costs too much for a hold.
     pub fn sized(self, list: &PriceList) -> Result<Self, Error> {
-        let Some(work) = &self.work else { return Ok(self) };
+        let Details::Hold { work: Some(work), .. } = &self.details else { return Ok(self) };
         let credits = work.maximum(list)?;
         check_size(credits)?;
         Ok(Self { held: credits.gained(), ..self })
@@ -174,9 +172,10 @@ impl Hold {
     /// The new hold of an entry; `None` for an entry of another kind.
     #[must_use]
     pub fn of(entry: &Entry, origin: Origin) -> Option<Self> {
+        let Details::Hold { hold, expires_in, .. } = &entry.details else { return None };
         let credits = Credits::new(entry.held.unsigned_abs());
         Some(Self {
-            id: entry.hold.clone()?,
+            id: hold.clone(),
             team: entry.team.clone(),
             credits,
             remaining: credits,
@@ -184,7 +183,7 @@ impl Hold {
             status: Status::Open,
             epoch: origin.epoch,
             reset_epoch: origin.reset_epoch,
-            expires_at: entry.at.plus_seconds(entry.expires_in?),
+            expires_at: entry.at.plus_seconds(*expires_in),
             used: Usage::default(),
             pause: origin.pause,
             reference: entry.reference.clone(),

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Error;
 use crate::domain::catalogue::prices::PriceList;
-use crate::domain::ids::{AccountId, TeamId};
-use crate::domain::ledger::entry::Entry;
+use crate::domain::ids::{AccountId, CallerKey, TeamId};
+use crate::domain::ledger::entry::{Charged, Details, Entry};
 use crate::domain::subscription::cycle::Cycle;
 use crate::domain::time::Time;
 
@@ -97,19 +97,18 @@ impl MonitoredAccount {
         let key = format!("monitoring:{}:{}", self.id, bill.month.start);
         let price = list.price(MONTH_ACTION)?;
         let outcome = price.outcome(None)?;
+        let key = CallerKey::of_machine(key.parse().map_err(Error::internal)?);
+        let charged = Charged {
+            action: MONTH_ACTION.to_owned(),
+            quantity: 1,
+            outcome: Some(outcome.to_owned()),
+            own_key: false,
+            price_version: Some(list.version.to_owned()),
+            account: Some(self.id.clone()),
+        };
         Ok(Entry {
             credits: price.cost(1, outcome, false)?.lost(),
-            action: Some(MONTH_ACTION.to_owned()),
-            quantity: Some(1),
-            outcome: Some(outcome.to_owned()),
-            own_key: Some(false),
-            price_version: Some(list.version.to_owned()),
-            ..Entry::of_account(
-                &self.team,
-                self.id.clone(),
-                key.parse().map_err(Error::internal)?,
-                at,
-            )
+            ..Entry::new(&self.team, Some(key), Details::Charge(charged), at)
         })
     }
 

@@ -6,7 +6,7 @@
 
 use crate::domain::credits::TooMany;
 use crate::domain::hold::{Hold, Status};
-use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::ledger::entry::{Details, Entry, Lapsed};
 use crate::domain::pool::Pool;
 use crate::domain::statement::Statement;
 use crate::domain::time::Time;
@@ -92,7 +92,12 @@ impl Hold {
         let release = Entry {
             held: self.remaining.lost(),
             reference: self.reference.clone(),
-            ..Entry::of_hold(&self.team, Kind::Release, self.id.clone(), self.expires_at)
+            ..Entry::new(
+                &self.team,
+                None,
+                Details::Release { hold: self.id.clone() },
+                self.expires_at,
+            )
         };
         std::iter::once(release).chain(self.lapse(lapsed, self.expires_at))
     }
@@ -100,7 +105,8 @@ impl Hold {
     /// The ledger entry of free credits that lapse because the hold returned them after their cycle.
     #[must_use]
     pub fn lapse(&self, lapsed: Credits, at: Time) -> Option<Entry> {
-        let entry = Entry::of_hold(&self.team, Kind::Expiry, self.id.clone(), at);
+        let lapse = Details::Expiry(Lapsed::Hold { hold: self.id.clone() });
+        let entry = Entry::new(&self.team, None, lapse, at);
         (!lapsed.is_zero()).then(|| Entry { credits: lapsed.lost(), ..entry })
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
-use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::ledger::entry::{Details, Entry, Purchased};
 use crate::domain::limits::GIFT_CREDITS_MAX;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
@@ -105,25 +105,28 @@ impl Purchase {
     #[must_use]
     pub fn order(&self) -> Entry {
         let key = CallerKey { key: self.key.clone(), person: self.person.clone() };
+        let details = Details::Order(self.purchased());
         Entry {
             credits: self.credits.gained(),
-            purchase: Some(self.id.clone()),
             user: self.user.clone(),
-            ..Entry::of_order(&self.team, key, self.top_up, self.at)
+            ..Entry::new(&self.team, Some(key), details, self.at)
         }
     }
 
     /// The ledger entry of the purchase, paid at that time.
     #[must_use]
     pub fn entry(&self, at: Time) -> Entry {
+        let key = CallerKey { key: self.key.clone(), person: self.person.clone() };
+        let details = Details::Purchase(self.purchased());
         Entry {
             credits: self.credits.gained(),
-            key: Some(self.key.clone()),
-            person: self.person.clone(),
             user: self.user.clone(),
-            top_up: self.top_up,
-            ..Entry::of_purchase(&self.team, self.id.clone(), at)
+            ..Entry::new(&self.team, Some(key), details, at)
         }
+    }
+
+    fn purchased(&self) -> Purchased {
+        Purchased { purchase: self.id.clone(), top_up: self.top_up }
     }
 
     /// What it costs.
@@ -163,7 +166,7 @@ impl GiftRequest {
             user: Some(by),
             reference: self.reference,
             names_no_user: true,
-            ..Entry::of_key(team, key, Kind::Gift, at)
+            ..Entry::new(team, Some(key), Details::Gift {}, at)
         })
     }
 }

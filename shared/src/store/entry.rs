@@ -53,9 +53,13 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn entry_replay(&self, asked: &Entry) -> Result<Option<Entry>, Error> {
         let Some(found) = self.entry_read(&asked.team, &asked.id).await? else { return Ok(None) };
-        let outcome = asked.outcome.clone().or_else(|| found.outcome.clone());
-        let is_same = found.answers(&Entry { outcome, ..asked.clone() });
-        Ok(is_same.then_some(found))
+        let mut asked = asked.clone();
+        if let (Some(asked), Some(charged)) = (asked.charged_mut(), found.charged())
+            && asked.outcome.is_none()
+        {
+            asked.outcome.clone_from(&charged.outcome);
+        }
+        Ok(found.answers(&asked).then_some(found))
     }
 
     /// The outcome of a refused request: a replay if its key has an entry, else the refusal.

@@ -96,8 +96,10 @@ impl Selection {
     /// been read to its end.
     fn unwritten(&self, after: Option<&Position>) -> Shard {
         let is_selected = |entry: &&Entry| {
-            self.kind.as_ref().is_none_or(|kind| *kind == entry.kind)
-                && self.action.as_ref().is_none_or(|action| Some(action) == entry.action.as_ref())
+            self.kind.as_ref().is_none_or(|kind| *kind == entry.kind())
+                && self.action.as_ref().is_none_or(|action| {
+                    entry.charged().is_some_and(|charged| charged.action == *action)
+                })
                 && self.user.as_ref().is_none_or(|user| Some(user) == entry.user.as_ref())
                 && self.from.is_none_or(|from| from <= entry.at)
                 && self.to.is_none_or(|to| entry.at < to)

@@ -10,7 +10,7 @@ use super::open_hold::{Closing, StoredHold};
 use super::operation::Operation;
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{CallerKey, Id, TeamId, UserId};
-use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::ledger::entry::{Details, Entry, Kind};
 use crate::domain::limits::OPEN_HOLDS_MAX;
 use crate::domain::pool::epochs::GROUPS_MAX;
 use crate::domain::pool::{Account, Pool};
@@ -156,8 +156,7 @@ impl Store {
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn hold_entry_read(&self, team: &TeamId, hold: &Id) -> Result<Entry, Error> {
         let entry = self.entry_read(team, &hold.with_prefix("e")).await?;
-        let is_taking =
-            |entry: &Entry| entry.kind == Kind::Hold && entry.hold.as_ref() == Some(hold);
+        let is_taking = |entry: &Entry| entry.kind() == Kind::Hold && entry.hold() == Some(hold);
         entry.filter(is_taking).ok_or(Error::NotFound("hold"))
     }
 
@@ -222,12 +221,12 @@ fn check_answers_release(entry: &Entry, asked: &Entry) -> Result<(), Error> {
 }
 
 fn release_entry(hold: &Hold, Release { key, user }: &Release, now: Time) -> Entry {
+    let details = Details::Release { hold: hold.id.clone() };
     Entry {
         held: hold.remaining.lost(),
-        hold: Some(hold.id.clone()),
         user: Some(user.clone()),
         reference: hold.reference.clone(),
         names_no_user: true,
-        ..Entry::of_key(&hold.team, key.clone(), Kind::Release, now)
+        ..Entry::new(&hold.team, Some(key.clone()), details, now)
     }
 }

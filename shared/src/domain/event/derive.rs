@@ -7,7 +7,7 @@
 use crate::domain::Credits;
 use crate::domain::event::{Detail, Event};
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::ledger::entry::{Details, Entry, Lapsed, OfCycle, Purchased};
 use crate::domain::monitored_account::{self, MonitoredAccount};
 use crate::domain::pool::Pool;
 use crate::domain::pool::refusal::Refused;
@@ -127,17 +127,51 @@ fn of_entry(Images { before, after: entry }: &Images<Entry>) -> Option<Event> {
     if before.is_some() {
         return None;
     }
-    let detail = match &entry.kind {
-        Kind::Charge | Kind::Capture => charged(entry.clone()),
-        Kind::Purchase => purchased(entry.clone()),
-        Kind::Gift => gifted(entry.clone()),
-        Kind::Grant => refilled(entry.clone()),
-        Kind::Expiry => expired(entry.clone()),
-        // Its owner, who gives a hold back, does so with a key.
-        Kind::Release if entry.key.is_none() => hold_expired(entry.clone()),
-        Kind::Release | Kind::Hold | Kind::Order | Kind::Other(_) => return None,
-    };
+    let detail = entry_detail(entry.clone())?;
     Some(event(&entry.team, entry.at, entry.id.as_str(), detail))
+}
+
+/// The detail of an entry's event. The taking of a hold and its release by its owner have no event.
+fn entry_detail(entry: Entry) -> Option<Detail> {
+    let (credits, hold) = (entry.spent(), entry.hold().cloned());
+    let Entry { id, key, person, user, reference, held, details, .. } = entry;
+    Some(match details {
+        Details::Charge(charged) | Details::Capture { charged, .. } => Detail::Charged {
+            entry: id,
+            key,
+            person,
+            credits,
+            action: Some(charged.action),
+            quantity: Some(charged.quantity),
+            outcome: charged.outcome,
+            own_key: Some(charged.own_key),
+            price_version: charged.price_version,
+            user,
+            reference,
+            hold,
+        },
+        Details::Purchase(Purchased { purchase, top_up }) => {
+            let (purchase, amount) = (Some(purchase), Amount::of(credits));
+            Detail::Purchased { entry: id, purchase, key, credits, amount, user, top_up }
+        }
+        Details::Gift {} => Detail::Gifted { entry: id, key, credits, user, reference },
+        Details::Grant(OfCycle { plan, .. }) => Detail::Refilled { entry: id, credits, plan },
+        Details::Expiry(Lapsed::Cycle(OfCycle { plan, .. })) => {
+            Detail::Expired { entry: id, credits, plan, hold }
+        }
+        Details::Expiry(Lapsed::Hold { .. }) => {
+            Detail::Expired { entry: id, credits, plan: None, hold }
+        }
+        // Only a release by expiry has no key.
+        Details::Release { .. } if key.is_none() => {
+            let credits = Credits::new(held.unsigned_abs());
+            Detail::HoldExpired { entry: id, hold, credits, reference }
+        }
+        Details::Release { .. }
+        | Details::Hold { .. }
+        | Details::Order(_)
+        | Details::Other { .. } => return None,
+    })
 }
 
 fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
@@ -155,72 +189,6 @@ fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
 fn event(team: &TeamId, at: Time, tells_of: &str, detail: Detail) -> Event {
     let id = Id::of("ev", team, &format!("{}#{tells_of}", detail.kind()));
     Event { id, team: team.clone(), at, detail }
-}
-
-const fn credits(entry: &Entry) -> Credits {
-    Credits::new(entry.credits.unsigned_abs())
-}
-
-fn charged(entry: Entry) -> Detail {
-    Detail::Charged {
-        credits: credits(&entry),
-        entry: entry.id,
-        key: entry.key,
-        person: entry.person,
-        action: entry.action,
-        quantity: entry.quantity,
-        outcome: entry.outcome,
-        own_key: entry.own_key,
-        price_version: entry.price_version,
-        user: entry.user,
-        reference: entry.reference,
-        hold: entry.hold,
-    }
-}
-
-fn purchased(entry: Entry) -> Detail {
-    let credits = credits(&entry);
-    Detail::Purchased {
-        entry: entry.id,
-        purchase: entry.purchase,
-        key: entry.key,
-        credits,
-        amount: Amount::of(credits),
-        user: entry.user,
-        top_up: entry.top_up,
-    }
-}
-
-fn gifted(entry: Entry) -> Detail {
-    Detail::Gifted {
-        credits: credits(&entry),
-        entry: entry.id,
-        key: entry.key,
-        user: entry.user,
-        reference: entry.reference,
-    }
-}
-
-fn refilled(entry: Entry) -> Detail {
-    Detail::Refilled { credits: credits(&entry), entry: entry.id, plan: entry.plan }
-}
-
-fn expired(entry: Entry) -> Detail {
-    Detail::Expired {
-        credits: credits(&entry),
-        entry: entry.id,
-        plan: entry.plan,
-        hold: entry.hold,
-    }
-}
-
-fn hold_expired(entry: Entry) -> Detail {
-    Detail::HoldExpired {
-        entry: entry.id,
-        hold: entry.hold,
-        credits: Credits::new(entry.held.unsigned_abs()),
-        reference: entry.reference,
-    }
 }
 
 #[cfg(test)]

@@ -1,41 +1,41 @@
-//! The ledger: one entry for everything that a team gained or lost.
+//! The ledger: one entry for everything that a team gains or loses.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::Credits;
 use crate::domain::ids::{AccountId, CallerKey, Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::work::Work;
 use crate::domain::time::Time;
 
-/// What an entry tells of.
+/// The kind of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// An action was charged, perhaps with 0 credits.
+    /// An action was charged, possibly with 0 credits.
     Charge,
     /// An action was charged to a hold.
     Capture,
     /// Credits were reserved.
     Hold,
-    /// What was left of a hold was given back, by its owner or because its time was over.
+    /// The remaining credits of a hold were returned, by its owner or by its expiry.
     Release,
-    /// Credits were ordered. The entry holds the key of a purchase and is not listed in the history.
+    /// A purchase was ordered. The entry holds the key of the purchase and is not listed in the history.
     Order,
-    /// Credits were bought and paid.
+    /// A purchase was paid.
     Purchase,
     /// Support staff gave credits.
     Gift,
-    /// The plan brought free credits.
+    /// The plan granted free credits.
     Grant,
     /// Free credits lapsed.
     Expiry,
-    /// A kind that a newer version wrote.
+    /// A kind that a newer version of the code wrote.
     #[serde(untagged)]
     Other(String),
 }
 
 impl Kind {
-    /// The word that stands for it in an item and an answer.
+    /// The kind in an item and a response.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -53,206 +53,339 @@ impl Kind {
     }
 }
 
-/// One line of a team's ledger. For an operation with an idempotency key it is also the guard:
-/// where the entry is, the operation was done.
+/// A line of a team's ledger. For an operation with an idempotency key it is also the guard for exactly once: the
+/// operation is done if and only if its entry exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The entry's id, made from the team and the source.
+    /// A hash of the team and of [`Entry::source`].
     pub id: Id,
     /// The team.
     pub team: TeamId,
-    /// What it tells of.
-    pub kind: Kind,
-    /// When it happened.
+    /// The time of the operation.
     pub at: Time,
-    /// What the team gained, or lost if negative, in credits.
+    /// The credits that the team gained, or lost if negative.
     pub credits: i64,
-    /// What moved into holds, or out of them if negative, in credits.
+    /// The credits that moved into holds, or out of them if negative.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held: i64,
-    /// The caller's idempotency key; entries of a cycle, and of a hold that expired, have none.
+    /// The idempotency key. Entries of a cycle and of an expired hold have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
-    /// The person in whose key space the key is; none for a machine client's.
+    /// The person in whose key space the key is; `None` for the key space of the machine clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<UserId>,
-    /// The epoch that an entry of a cycle began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<u64>,
-    /// The plan that granted the credits, or whose credits lapsed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<String>,
-    /// The purchase that brought the credits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub purchase: Option<Id>,
-    /// Whether the team bought the credits by itself.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub top_up: bool,
-    /// The hold that was taken, captured from, or given back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Id>,
-    /// What a hold is for, where it was sized by that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub work: Option<Work>,
-    /// After how many seconds a hold expires.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_in: Option<u32>,
-    /// The monitored account that a month's bill is for. Nobody asked for such a charge by a key of
-    /// their own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<AccountId>,
-    /// The action of a charge.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<String>,
-    /// The quantity of a charge, in what the action counts; for a call, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quantity: Option<u64>,
-    /// The outcome of a charge.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<String>,
-    /// Whether a charge used the team's own key for the provider.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub own_key: Option<bool>,
-    /// The version of the prices that a charge used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price_version: Option<String>,
-    /// For whom it was done.
+    /// The user that the operation was done for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
-    /// What the caller's own records call it.
+    /// The caller's own name for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
+    /// The attributes of its kind.
+    #[serde(flatten)]
+    pub details: Details,
     /// Whether the request named no user, so that `user` is the machine client that sent it. Not stored.
     #[serde(skip)]
     pub names_no_user: bool,
 }
 
-/// As serde wants it.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+/// The attributes of each kind of entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Details {
+    /// See [`Kind::Charge`].
+    Charge(Charged),
+    /// See [`Kind::Capture`].
+    Capture {
+        /// The hold that paid.
+        hold: Id,
+        /// The charge.
+        #[serde(flatten)]
+        charged: Charged,
+    },
+    /// See [`Kind::Hold`].
+    Hold {
+        /// The hold.
+        hold: Id,
+        /// The seconds after which it expires.
+        expires_in: u32,
+        /// The work that it was sized for, if it was not sized by an amount.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        work: Option<Work>,
+    },
+    /// See [`Kind::Release`].
+    Release {
+        /// The hold.
+        hold: Id,
+    },
+    /// See [`Kind::Order`].
+    Order(Purchased),
+    /// See [`Kind::Purchase`].
+    Purchase(Purchased),
+    /// See [`Kind::Gift`].
+    Gift {},
+    /// See [`Kind::Grant`].
+    Grant(OfCycle),
+    /// See [`Kind::Expiry`].
+    Expiry(Lapsed),
+    /// See [`Kind::Other`].
+    #[serde(untagged)]
+    Other {
+        /// The name of the kind.
+        #[serde(deserialize_with = "other_kind")]
+        kind: String,
+    },
+}
+
+/// An action that was charged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charged {
+    /// The action.
+    pub action: String,
+    /// The quantity in the unit of the action; for a call, in seconds.
+    pub quantity: u64,
+    /// The outcome. `None` only before the charge is priced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Whether the team's own key for the provider was used.
+    pub own_key: bool,
+    /// The version of the price list. `None` only before the charge is priced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_version: Option<String>,
+    /// The monitored account whose month is charged. Such a charge has no caller's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+}
+
+/// A purchase that was ordered or paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchased {
+    /// The purchase.
+    pub purchase: Id,
+    /// Whether it is an automatic top-up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub top_up: bool,
+}
+
+/// The change that began an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfCycle {
+    /// The epoch.
+    pub epoch: u64,
+    /// The plan whose credits were granted or lapsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+}
+
+/// The cause of an expiry of free credits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Lapsed {
+    /// Their cycle ended.
+    Cycle(OfCycle),
+    /// A hold returned them after the end of their cycle.
+    Hold {
+        /// The hold.
+        hold: Id,
+    },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(held: &i64) -> bool {
     *held == 0
 }
 
+/// The name of a kind that this version does not know. An entry of a known kind with other attributes is an error.
+fn other_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Kind::deserialize(deserializer)? {
+        Kind::Other(name) => Ok(name),
+        known @ (Kind::Charge
+        | Kind::Capture
+        | Kind::Hold
+        | Kind::Release
+        | Kind::Order
+        | Kind::Purchase
+        | Kind::Gift
+        | Kind::Grant
+        | Kind::Expiry) => {
+            let message = format!("an entry of kind `{}` lacks attributes", known.as_str());
+            Err(serde::de::Error::custom(message))
+        }
+    }
+}
+
 impl Entry {
-    /// An entry of 0 credits for a caller's key; what it tells of is left to fill in.
+    /// An entry of 0 credits.
     #[must_use]
-    pub fn of_key(team: &TeamId, key: CallerKey, kind: Kind, at: Time) -> Self {
-        let CallerKey { key, person } = key;
-        Self { key: Some(key), person, ..Self::empty(team, kind, at) }.named()
-    }
-
-    /// An entry of 0 credits for the change that began an epoch.
-    #[must_use]
-    pub fn of_epoch(team: &TeamId, kind: Kind, epoch: u64, at: Time) -> Self {
-        Self { epoch: Some(epoch), ..Self::empty(team, kind, at) }.named()
-    }
-
-    /// An entry of 0 credits for the bill of a monitored account, under a key that no caller's can
-    /// be.
-    #[must_use]
-    pub fn of_account(team: &TeamId, account: AccountId, key: Key, at: Time) -> Self {
-        let account = Some(account);
-        Self { key: Some(key), account, ..Self::empty(team, Kind::Charge, at) }.named()
-    }
-
-    /// An entry of 0 credits for the order of a purchase; that of an automatic top-up is under a key
-    /// that no caller's can be.
-    #[must_use]
-    pub fn of_order(team: &TeamId, key: CallerKey, top_up: bool, at: Time) -> Self {
-        let CallerKey { key, person } = key;
-        Self { key: Some(key), person, top_up, ..Self::empty(team, Kind::Order, at) }.named()
-    }
-
-    /// An entry of 0 credits for a purchase that was paid.
-    #[must_use]
-    pub fn of_purchase(team: &TeamId, purchase: Id, at: Time) -> Self {
-        Self { purchase: Some(purchase), ..Self::empty(team, Kind::Purchase, at) }.named()
-    }
-
-    /// An entry of 0 credits for the end of a hold that nobody asked for by a key.
-    #[must_use]
-    pub fn of_hold(team: &TeamId, kind: Kind, hold: Id, at: Time) -> Self {
-        Self { hold: Some(hold), ..Self::empty(team, kind, at) }.named()
-    }
-
-    fn empty(team: &TeamId, kind: Kind, at: Time) -> Self {
-        Self {
+    pub fn new(team: &TeamId, key: Option<CallerKey>, details: Details, at: Time) -> Self {
+        let (key, person) = key.map_or((None, None), |key| (Some(key.key), key.person));
+        let entry = Self {
             id: Id::of("e", team, ""),
             team: team.clone(),
-            kind,
             at,
             credits: 0,
             held: 0,
-            key: None,
-            person: None,
-            epoch: None,
-            plan: None,
-            purchase: None,
-            top_up: false,
-            hold: None,
-            work: None,
-            expires_in: None,
-            account: None,
-            action: None,
-            quantity: None,
-            outcome: None,
-            own_key: None,
-            price_version: None,
+            key,
+            person,
             user: None,
             reference: None,
+            details,
             names_no_user: false,
+        };
+        Self { id: Id::of("e", team, &entry.source()), ..entry }
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match &self.details {
+            Details::Charge(_) => Kind::Charge,
+            Details::Capture { .. } => Kind::Capture,
+            Details::Hold { .. } => Kind::Hold,
+            Details::Release { .. } => Kind::Release,
+            Details::Order(_) => Kind::Order,
+            Details::Purchase(_) => Kind::Purchase,
+            Details::Gift {} => Kind::Gift,
+            Details::Grant(_) => Kind::Grant,
+            Details::Expiry(_) => Kind::Expiry,
+            Details::Other { kind } => Kind::Other(kind.clone()),
         }
     }
 
-    fn named(self) -> Self {
-        Self { id: Id::of("e", &self.team, &self.source()), ..self }
+    /// The charged action of a charge or a capture.
+    #[must_use]
+    pub const fn charged(&self) -> Option<&Charged> {
+        match &self.details {
+            Details::Charge(charged) | Details::Capture { charged, .. } => Some(charged),
+            Details::Hold { .. }
+            | Details::Release { .. }
+            | Details::Order(_)
+            | Details::Purchase(_)
+            | Details::Gift {}
+            | Details::Grant(_)
+            | Details::Expiry(_)
+            | Details::Other { .. } => None,
+        }
     }
 
-    /// What the pool or the hold pays for it.
+    /// The same for changes.
+    pub const fn charged_mut(&mut self) -> Option<&mut Charged> {
+        match &mut self.details {
+            Details::Charge(charged) | Details::Capture { charged, .. } => Some(charged),
+            Details::Hold { .. }
+            | Details::Release { .. }
+            | Details::Order(_)
+            | Details::Purchase(_)
+            | Details::Gift {}
+            | Details::Grant(_)
+            | Details::Expiry(_)
+            | Details::Other { .. } => None,
+        }
+    }
+
+    /// The hold that was taken, captured from or released, or that returned credits too late.
+    #[must_use]
+    pub const fn hold(&self) -> Option<&Id> {
+        match &self.details {
+            Details::Capture { hold, .. }
+            | Details::Hold { hold, .. }
+            | Details::Release { hold }
+            | Details::Expiry(Lapsed::Hold { hold }) => Some(hold),
+            Details::Charge(_)
+            | Details::Order(_)
+            | Details::Purchase(_)
+            | Details::Gift {}
+            | Details::Grant(_)
+            | Details::Expiry(Lapsed::Cycle(_))
+            | Details::Other { .. } => None,
+        }
+    }
+
+    /// The credits that the entry takes from its payer, or adds.
     #[must_use]
     pub const fn spent(&self) -> Credits {
         Credits::new(self.credits.unsigned_abs())
     }
 
-    /// What the entry came from, unique within the team: a caller's key in its key space, a monitored
-    /// account's bill, an automatic top-up, a purchase that was paid, an epoch's change, or the end of a
-    /// hold. All operations share a caller's keys, so one key means one operation; no caller can take
-    /// the key of a bill or of a top-up.
+    /// The source of the entry, unique within the team: a caller's key in its key space, the month of a monitored
+    /// account, an automatic top-up, a paid purchase, the change of an epoch, or the end of a hold. All operations share
+    /// a caller's keys, so a key stands for one operation. No caller's key is the key of a month or of a top-up.
     #[must_use]
     pub fn source(&self) -> String {
-        let kind = self.kind.as_str();
-        if let (Kind::Purchase, Some(purchase)) = (&self.kind, &self.purchase) {
-            return format!("purchase#{purchase}");
-        }
-        match (&self.account, &self.key, &self.hold) {
-            (Some(_), Some(key), _) => format!("account#{key}"),
-            (None, Some(key), _) if self.top_up => format!("top-up#{key}"),
-            (None, Some(key), _) => {
-                CallerKey { key: key.clone(), person: self.person.clone() }.source()
+        let key = match (&self.details, &self.key) {
+            (Details::Purchase(purchased), _) => return format!("purchase#{}", purchased.purchase),
+            (_, None) => None,
+            (Details::Charge(Charged { account: Some(_), .. }), Some(key)) => {
+                return format!("account#{key}");
             }
-            (_, None, Some(hold)) => format!("{kind}#{hold}"),
-            (_, None, None) => format!("{kind}#{}", self.epoch.unwrap_or_default()),
+            (Details::Order(Purchased { top_up: true, .. }), Some(key)) => {
+                return format!("top-up#{key}");
+            }
+            (_, Some(key)) => Some(CallerKey { key: key.clone(), person: self.person.clone() }),
+        };
+        let kind = self.kind();
+        match (key, self.hold(), &self.details) {
+            (Some(key), _, _) => key.source(),
+            (None, Some(hold), _) => format!("{}#{hold}", kind.as_str()),
+            (None, None, Details::Grant(change) | Details::Expiry(Lapsed::Cycle(change))) => {
+                format!("{}#{}", kind.as_str(), change.epoch)
+            }
+            (None, None, _) => kind.as_str().to_owned(),
         }
     }
 
-    /// Whether this entry is the answer to the request that `asked` was made from: everything is equal
-    /// except for the time and the price in force. A machine client that names no user repeats the
-    /// request of any machine client of the team.
+    /// Whether this entry is of the same request as `asked`: everything is equal except for the time and the price. A
+    /// machine client that names no user repeats the request of any machine client of the team.
     #[must_use]
     pub fn answers(&self, asked: &Self) -> bool {
-        let by_price = matches!(self.kind, Kind::Charge | Kind::Capture) || self.work.is_some();
-        let (credits, held) =
-            if by_price { (self.credits, self.held) } else { (asked.credits, asked.held) };
-        let is_any_user = asked.names_no_user && asked.person.is_none();
-        let asked_then = Self {
-            at: self.at,
-            user: if is_any_user { self.user.clone() } else { asked.user.clone() },
-            names_no_user: self.names_no_user,
-            credits,
-            held,
-            price_version: self.price_version.clone(),
-            ..asked.clone()
-        };
-        *self == asked_then
+        let mut asked = asked.clone();
+        asked.at = self.at;
+        if asked.names_no_user && asked.person.is_none() {
+            asked.user.clone_from(&self.user);
+        }
+        asked.names_no_user = self.names_no_user;
+        let is_for_work = matches!(self.details, Details::Hold { work: Some(_), .. });
+        if is_for_work || self.charged().is_some() {
+            (asked.credits, asked.held) = (self.credits, self.held);
+        }
+        if let (Some(asked), Some(charged)) = (asked.charged_mut(), self.charged()) {
+            asked.price_version.clone_from(&charged.price_version);
+        }
+        *self == asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parsed(kind: serde_json::Value) -> Result<Entry, serde_json::Error> {
+        let mut entry =
+            json!({ "id": "e_1", "team": "t", "at": "2026-11-03T00:00:00Z", "credits": 0 });
+        entry.as_object_mut().unwrap().append(&mut kind.as_object().unwrap().clone());
+        serde_json::from_value(entry)
+    }
+
+    #[test]
+    fn keeps_the_name_of_an_unknown_kind() {
+        let entry = parsed(json!({ "kind": "transfer", "to": "t_2" })).unwrap();
+        assert_eq!(entry.kind(), Kind::Other("transfer".to_owned()));
+    }
+
+    #[test]
+    fn rejects_a_known_kind_without_its_attributes() {
+        for kind in ["charge", "capture", "hold", "release", "order", "purchase", "grant", "expiry"]
+        {
+            let error = parsed(json!({ "kind": kind })).unwrap_err().to_string();
+            assert!(error.contains("did not match") || error.contains("lacks"), "{kind}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_expiry_is_of_a_cycle_or_of_a_hold() {
+        let of_cycle = parsed(json!({ "kind": "expiry", "epoch": 3, "plan": "p" })).unwrap();
+        assert_eq!((of_cycle.hold(), of_cycle.source()), (None, "expiry#3".to_owned()));
+        let of_hold = parsed(json!({ "kind": "expiry", "hold": "h_1" })).unwrap();
+        assert_eq!(of_hold.source(), "expiry#h_1");
     }
 }

@@ -5,7 +5,7 @@
 //! far as credits allow.
 
 use crate::domain::catalogue::prices;
-use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::ledger::entry::{Details, Entry};
 use crate::domain::pool::Pool;
 use crate::domain::{Credits, Error};
 
@@ -13,25 +13,27 @@ impl Entry {
     /// Whether it is, or is for, an action that is paused with enrichment.
     #[must_use]
     pub fn is_enrichment(&self) -> bool {
-        let work = self.work.iter().flat_map(|work| work.actions.iter());
-        let mut actions = self.action.iter().chain(work);
-        actions.any(|action| prices::row(action).is_some_and(|price| price.is_enrichment))
+        let is_enrichment =
+            |action: &String| prices::row(action).is_some_and(|price| price.is_enrichment);
+        if let Details::Hold { work: Some(work), .. } = &self.details {
+            return work.actions.iter().any(is_enrichment);
+        }
+        self.charged().is_some_and(|charged| is_enrichment(&charged.action))
     }
 
     /// Whether enrichment is paused if this is refused at a balance: the balance does not cover one
     /// unit of it. A bill for a monitored account pauses that account alone.
     #[must_use]
     pub fn pauses_enrichment_at(&self, balance: Credits) -> bool {
-        self.kind == Kind::Charge
-            && self.account.is_none()
-            && self.is_enrichment()
-            && balance < self.unit_cost()
+        let is_asked =
+            matches!(&self.details, Details::Charge(charged) if charged.account.is_none());
+        is_asked && self.is_enrichment() && balance < self.unit_cost()
     }
 
     /// What one unit of a charge costs.
     #[must_use]
     pub fn unit_cost(&self) -> Credits {
-        let units = self.quantity.unwrap_or(1).max(1);
+        let units = self.charged().map_or(1, |charged| charged.quantity).max(1);
         Credits::new(self.spent().get().checked_div(units).unwrap_or_default())
     }
 }

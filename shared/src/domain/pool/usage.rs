@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
 use crate::domain::catalogue::prices::{row, row_of_code};
-use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::ledger::entry::Entry;
 
 /// What each counter of an action ends with.
 const ATTEMPTS: char = 'a';
@@ -78,9 +78,9 @@ impl Usage {
     }
 
     fn count(&mut self, entry: &Entry) {
-        let price = entry.action.as_deref().and_then(row);
-        let (Kind::Charge | Kind::Capture, Some(price)) = (&entry.kind, price) else { return };
-        let units = price.unit.count(entry.quantity.unwrap_or(1));
+        let Some(charged) = entry.charged() else { return };
+        let Some(price) = row(&charged.action) else { return };
+        let units = price.unit.count(charged.quantity);
         let spent = entry.spent().get();
         let charged = if spent == 0 { 0 } else { units };
         for (letter, more) in [(ATTEMPTS, units), (CHARGED, charged), (SPENT, spent)] {

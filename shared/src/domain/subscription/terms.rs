@@ -5,7 +5,7 @@
 use jiff::civil::Date;
 
 use crate::domain::catalogue::plans::Cadence;
-use crate::domain::ledger::entry::{Entry, Kind};
+use crate::domain::ledger::entry::{Details, Entry, Lapsed, OfCycle};
 use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::epochs::Owed;
 use crate::domain::pool::totals::CycleTotals;
@@ -386,15 +386,19 @@ impl Pool {
         }
         let plan = |terms: &Terms| terms.subscription.as_ref().map(|current| current.plan.clone());
         let rows = [
-            (Kind::Expiry, lapsed.lost(), lapsed_at, plan(&self.terms)),
-            (Kind::Grant, grant.gained(), granted_at, plan(&terms)),
+            (
+                Details::Expiry(Lapsed::Cycle(OfCycle { epoch, plan: plan(&self.terms) })),
+                lapsed.lost(),
+                lapsed_at,
+            ),
+            (Details::Grant(OfCycle { epoch, plan: plan(&terms) }), grant.gained(), granted_at),
         ];
         let entries = rows
             .into_iter()
-            .filter(|(_, credits, _, _)| *credits != 0)
-            .map(|(kind, credits, at, plan)| {
-                let entry = Entry::of_epoch(&self.team, kind, epoch, at);
-                Entry { credits, plan, ..entry }
+            .filter(|(_, credits, _)| *credits != 0)
+            .map(|(details, credits, at)| Entry {
+                credits,
+                ..Entry::new(&self.team, None, details, at)
             })
             .collect();
         let at = if is_reset { lapsed_at } else { granted_at };

@@ -190,7 +190,7 @@ impl Batch {
         self.note = Some(RefusalNote {
             refused: Refused {
                 at: now,
-                action: charge.action.clone().unwrap_or_default(),
+                action: charge.charged().map(|charged| charged.action.clone()).unwrap_or_default(),
                 required: charge.spent(),
             },
             pauses,

@@ -43,7 +43,7 @@ impl ChargeRequest {
         let mut groups: Vec<ChargeGroup> = Vec::new();
         let mut group_of_entry = HashMap::new();
         for (place, charge) in charges.into_iter().enumerate() {
-            let last = groups.iter().rposition(|group| group.hold == charge.hold);
+            let last = groups.iter().rposition(|group| group.hold.as_ref() == charge.hold());
             let last = last.filter(|last| {
                 let is_later = group_of_entry.get(&charge.id).is_none_or(|group| group < last);
                 let group = groups.get(*last);
@@ -51,7 +51,7 @@ impl ChargeRequest {
             });
             let last = last.unwrap_or_else(|| {
                 let (charges, places) = (Vec::new(), Vec::new());
-                groups.push(ChargeGroup { hold: charge.hold.clone(), charges, places });
+                groups.push(ChargeGroup { hold: charge.hold().cloned(), charges, places });
                 groups.len().saturating_sub(1)
             });
             group_of_entry.insert(charge.id.clone(), last);
