@@ -9,7 +9,8 @@ use shared::domain::catalogue::prices::price_list;
 use shared::domain::ledger::work::Work;
 use shared::domain::pool::usage::Usage;
 use shared::http::permission::Read;
-use shared::http::{App, Body, NoQuery, Permitted};
+use shared::http::{Body, NoQuery, Permitted};
+use shared::lambda::App;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

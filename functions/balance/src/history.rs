@@ -14,7 +14,8 @@ use shared::domain::ids::UserId;
 use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::time::Time;
 use shared::http::permission::Read;
-use shared::http::{App, Permitted, Query};
+use shared::http::{Permitted, Query};
+use shared::lambda::App;
 use shared::store::history::{Position, Selection};
 
 use crate::csv_file;

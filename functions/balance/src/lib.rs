@@ -11,9 +11,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::civil::Date;
-use lambda_http::LambdaEvent;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::catalogue::plans::{PLANS, PlanView};
 use shared::domain::catalogue::prices::price_list;
@@ -24,7 +22,8 @@ use shared::domain::subscription::cycle::Cycle;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::permission::Read;
-use shared::http::{App, Caller, NoQuery, Permitted, Query, serve};
+use shared::http::{Caller, NoQuery, Permitted, Query};
+use shared::lambda::App;
 
 #[derive(Clone, Debug, FromRef)]
 struct BalanceState {
@@ -32,7 +31,7 @@ struct BalanceState {
     limits: PurchaseLimits,
 }
 
-/// The routes of this function.
+/// The routes of the function.
 pub fn routes(app: App, limits: PurchaseLimits) -> Router {
     Router::new()
         .route("/teams/{team}/credits", get(balance))
@@ -44,18 +43,6 @@ pub fn routes(app: App, limits: PurchaseLimits) -> Router {
         .route("/plans", get(plans))
         .route("/purchase-options", get(purchase_options))
         .with_state(BalanceState { app, limits })
-}
-
-/// Answers a request of the API.
-///
-/// # Errors
-/// An event that is none.
-pub async fn handle(
-    app: &App,
-    limits: &PurchaseLimits,
-    event: LambdaEvent<Box<RawValue>>,
-) -> Result<Box<RawValue>, lambda_http::Error> {
-    serve::request(|| routes(app.clone(), limits.clone()), &event).await
 }
 
 async fn balance(

@@ -15,7 +15,8 @@ use shared::domain::statement::{Spending, Statement};
 use shared::domain::subscription::cycle::Cycle;
 use shared::domain::time::Time;
 use shared::http::permission::Read;
-use shared::http::{App, Permitted, Query};
+use shared::http::{Permitted, Query};
+use shared::lambda::App;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

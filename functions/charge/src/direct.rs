@@ -7,8 +7,8 @@ use shared::domain::charge::ChargeRequest;
 use shared::domain::ids::CallerKey;
 use shared::domain::ledger::entry::Entry;
 use shared::domain::time::Time;
-use shared::http::App;
-use shared::http::extract::parse;
+use shared::lambda::App;
+use shared::lambda::json::parse;
 use shared::store::outcome::Outcome;
 
 use crate::Answer;

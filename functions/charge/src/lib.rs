@@ -25,12 +25,13 @@ use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::Entry;
 use shared::domain::limits::BATCH_CHARGES_MAX;
 use shared::domain::time::Time;
-use shared::http::extract::parse;
 use shared::http::{
-    App, Body, Caller, NoQuery, Permitted, Problem, answer, idempotency_key, permission, serve,
+    Body, Caller, NoQuery, Permitted, Problem, answer, idempotency_key, permission, serve,
 };
+use shared::lambda::deadline::within_deadline;
+use shared::lambda::json::parse;
+use shared::lambda::{App, Invocation};
 use shared::store::outcome::Outcome;
-use shared::store::retry::with_deadline;
 
 pub use direct::charge_directly;
 use priced::{Unpriced, hold_of, permitted, priced, within_allowance};
@@ -39,7 +40,7 @@ pub use queue::{DELIVERIES_MAX, KIND, SOURCE, charge_queued};
 /// The number of concurrent look-ups of a batch.
 const LOOKUPS_MAX: usize = 16;
 
-/// The routes of this function.
+/// The routes of the function.
 pub fn routes(app: App) -> Router {
     Router::new()
         .route("/teams/{team}/charges", post(charge))
@@ -58,7 +59,7 @@ async fn charge(
     let user = caller.on_behalf_of(request.user.clone())?;
     let now = app.clock.now();
     let access = match &request.hold {
-        Some(hold) => app.check_hold(&caller, &team, hold).await,
+        Some(hold) => permission::check_hold(&app, &caller, &team, hold).await,
         None => Ok(()),
     };
     if let Err(error @ Error::Forbidden(_)) = access {
@@ -151,7 +152,7 @@ async fn charge_batch(
         .collect();
     let holds: BTreeSet<Id> = parsed.iter().filter_map(hold_of).cloned().collect();
     let access = stream::iter(holds).map(async |hold| {
-        let access = app.check_hold(&caller, &team, &hold).await;
+        let access = permission::check_hold(&app, &caller, &team, &hold).await;
         (hold, access)
     });
     let access: BTreeMap<Id, Result<(), Error>> =
@@ -192,26 +193,26 @@ fn batched(
     priced(request.unpriced(team, caller.own(key), Some(user), now), list)
 }
 
-/// Answers whatever invokes the function: the API, the queue or the pipeline.
+/// Answers the HTTP API, the queue or the pipeline.
 ///
 /// # Errors
-/// Those of [`charge_directly`] and [`charge_queued`], and an event that cannot be read.
+/// Those of [`serve::answer`], [`charge_queued`] and [`charge_directly`]; a batch that does not parse.
 pub async fn handle(
+    router: &Router,
     app: &App,
     bus: &Bus,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
-    if let Some(answer) = serve::api(|| routes(app.clone()), &event).await? {
-        return Ok(answer);
+    let payload = event.payload.get();
+    match Invocation::of(&event.payload) {
+        Invocation::Http => serve::answer(router, event).await,
+        Invocation::Queue => {
+            let charged = charge_queued(app, bus, serde_json::from_str(payload)?);
+            Ok(to_raw_value(&within_deadline(&event.context, charged).await?)?)
+        }
+        Invocation::Direct => {
+            let charged = charge_directly(app, payload.as_bytes());
+            Ok(to_raw_value(&within_deadline(&event.context, charged).await?)?)
+        }
     }
-    let LambdaEvent { payload, context } = event;
-    let time = serve::time_left(&context);
-    let answer = if serve::has(payload.get(), "Records") {
-        let event = serde_json::from_str(payload.get())?;
-        to_raw_value(&Box::pin(with_deadline(time, charge_queued(app, bus, event))).await?)
-    } else {
-        let event = payload.get().as_bytes();
-        to_raw_value(&Box::pin(with_deadline(time, charge_directly(app, event))).await?)
-    };
-    Ok(answer?)
 }

@@ -4,7 +4,9 @@ use shared::domain::Error;
 use shared::domain::catalogue::prices::PriceList;
 use shared::domain::ids::Id;
 use shared::domain::ledger::entry::Entry;
-use shared::http::{App, Caller};
+use shared::http::Caller;
+use shared::http::permission::take_allowance;
+use shared::lambda::App;
 use shared::store::outcome::Outcome;
 
 use crate::refusal::Asked;
@@ -83,7 +85,7 @@ pub(crate) fn within_allowance(
 ) -> Result<Entry, Unpriced> {
     let entry = charge?;
     if entry.credits == 0 {
-        app.take_allowance(caller, &entry.team).map_err(|error| Unpriced {
+        take_allowance(app, caller, &entry.team).map_err(|error| Unpriced {
             error,
             asked: Some(Box::new(entry.clone())),
             address: None,

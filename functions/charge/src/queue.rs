@@ -9,7 +9,8 @@ use shared::bus::{Bus, Message};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
-use shared::http::{App, Problem};
+use shared::http::Problem;
+use shared::lambda::App;
 use shared::store::outcome::Outcome;
 
 use crate::direct::addressed;

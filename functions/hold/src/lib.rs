@@ -1,42 +1,29 @@
-//! Reserves credits for a job before it is paid for, and gives back what it did not need. The
-//! captures in between are charges.
+//! Holds: reserves credits for a job, and releases the rest. Captures are charges with a hold.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use lambda_http::LambdaEvent;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use shared::domain::Error;
 use shared::domain::catalogue::prices::price_list;
 use shared::domain::hold::{HoldRequest, HoldView};
 use shared::domain::ids::Id;
-use shared::http::permission::{Charge, Read};
-use shared::http::{App, Body, NoQuery, Path, Permitted, answer, idempotency_key, serve};
+use shared::http::permission::{Charge, Read, check_hold, take_allowance};
+use shared::http::{Body, NoQuery, Path, Permitted, answer, idempotency_key};
+use shared::lambda::App;
 use shared::store::hold::Release;
 use shared::store::outcome::Outcome;
 
-/// The routes of this function.
+/// The routes of the function.
 pub fn routes(app: App) -> Router {
     Router::new()
         .route("/teams/{team}/holds", post(reserve))
         .route("/teams/{team}/holds/{hold}", get(look))
         .route("/teams/{team}/holds/{hold}/release", post(release))
         .with_state(app)
-}
-
-/// Answers a request of the API.
-///
-/// # Errors
-/// An event that is none.
-pub async fn handle(
-    app: &App,
-    event: LambdaEvent<Box<RawValue>>,
-) -> Result<Box<RawValue>, lambda_http::Error> {
-    serve::request(|| routes(app.clone()), &event).await
 }
 
 #[derive(Deserialize)]
@@ -56,7 +43,7 @@ async fn reserve(
     let now = app.clock.now();
     let asked = request.entry(&team, key, caller.sub.clone(), now)?;
     let sized = asked.clone().sized(price_list(now)?);
-    let allowed = sized.and_then(|entry| app.take_allowance(&caller, &team).map(|()| entry));
+    let allowed = sized.and_then(|entry| take_allowance(&app, &caller, &team).map(|()| entry));
     let outcome = match allowed {
         Ok(entry) => app.store.hold(entry, now).await?,
         // The same request may have been accepted before.
@@ -82,7 +69,7 @@ async fn release(
     _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let access = app.check_hold(&caller, &team, &id).await;
+    let access = check_hold(&app, &caller, &team, &id).await;
     if let Err(error @ Error::Forbidden(_)) = access {
         return Err(error);
     }

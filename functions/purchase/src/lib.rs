@@ -22,8 +22,9 @@ use shared::domain::purchase::{Amount, Purchase, Status};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::http::permission::{Administer, Belong, Read};
-use shared::http::{App, Body, NoQuery, Path, Permitted, answer, idempotency_key, serve};
-use shared::store::retry::with_deadline;
+use shared::http::{Body, NoQuery, Path, Permitted, answer, idempotency_key, serve};
+use shared::lambda::deadline::within_deadline;
+use shared::lambda::{App, Invocation};
 
 use payments::{Payment, Payments};
 pub use top_up::top_up;
@@ -160,19 +161,20 @@ async fn refund(_: Permitted<Belong>, _: Path<Segments>, _: NoQuery) -> Result<(
     ))
 }
 
-/// Answers whatever invokes the function: the API, or an event that tells of a top-up.
+/// Answers the HTTP API, or an event for an automatic top-up.
 ///
 /// # Errors
-/// Those of [`top_up()`] as a problem document, so that the event is tried again and then kept where
-/// somebody can look at it; and an event that cannot be read.
+/// Those of [`serve::answer`]; those of [`top_up()`] as a problem document.
 pub async fn handle(
+    router: &Router,
     state: &PurchaseState,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
-    if let Some(answer) = serve::api(|| routes(state.clone()), &event).await? {
-        return Ok(answer);
+    match Invocation::of(&event.payload) {
+        Invocation::Http => serve::answer(router, event).await,
+        Invocation::Queue | Invocation::Direct => {
+            let bought = top_up(state, event.payload.get().as_bytes());
+            answer::of_event(within_deadline(&event.context, bought).await)
+        }
     }
-    let time = serve::time_left(&event.context);
-    let due = event.payload.get().as_bytes();
-    serve::message_answer(Box::pin(with_deadline(time, top_up(state, due))).await)
 }

@@ -2,21 +2,13 @@
 //! purchase, which whoever gets it again finds and brings to its end.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::event::TOP_UP_DUE;
 use shared::domain::ids::{Id, TeamId};
-use shared::http::extract::parse;
+use shared::lambda::EventBridgeEvent;
 
 use crate::{PurchaseState, PurchaseView};
-
-#[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "detail-type")]
-    kind: String,
-    detail: Box<RawValue>,
-}
 
 #[derive(Deserialize)]
 struct Due {
@@ -31,11 +23,11 @@ struct Due {
 /// [`Error::Invalid`] for another event; [`Error::PaymentFailed`] if the provider cannot be asked;
 /// [`Error::NotFound`], [`Error::Busy`], [`Error::Internal`].
 pub async fn top_up(state: &PurchaseState, event: &[u8]) -> Result<Value, Error> {
-    let Event { kind, detail } = parse(event)?;
-    let Due { id, team } = parse(detail.get().as_bytes())?;
-    if kind != TOP_UP_DUE {
-        return Err(Error::invalid("detail-type", format!("`{kind}` is not known")));
+    let event = EventBridgeEvent::parse(event)?;
+    if event.kind != TOP_UP_DUE {
+        return Err(event.unknown_kind());
     }
+    let Due { id, team } = event.detail()?;
     let begun = state.app.store.begin_top_up(&team, &id, state.app.clock.now()).await?;
     let purchase = match begun {
         Some(purchase) => {

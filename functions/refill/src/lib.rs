@@ -8,14 +8,15 @@ use futures_util::{StreamExt, stream};
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
+use shared::aws::retry::with_deadline;
 use shared::domain::Error;
 use shared::domain::ids::{AccountId, TeamId};
 use shared::domain::monitored_account::Status;
-use shared::http::{App, serve};
+use shared::lambda::App;
+use shared::lambda::deadline::time_left;
 use shared::store::account::Billed;
 use shared::store::due::Due;
 use shared::store::keys::SHARDS;
-use shared::store::retry::with_deadline;
 use tokio::time::Instant;
 
 /// How many teams of a shard are worked on at a time.
@@ -136,7 +137,7 @@ pub async fn handle(
     app: &App,
     event: LambdaEvent<EventBridgeEvent<Value>>,
 ) -> Result<Summary, lambda_runtime::Error> {
-    let summary = run(app, serve::time_left(&event.context)).await;
+    let summary = run(app, time_left(&event.context)).await;
     tracing::info!(
         turned = summary.turned,
         expired = summary.expired,

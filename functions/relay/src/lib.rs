@@ -10,13 +10,12 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
 use serde_json::Value;
-use shared::aws::retry::with_deadline;
 use shared::bus::{Bus, Message};
 use shared::domain::Error;
 use shared::domain::event::derive::{self, Place};
 use shared::domain::statement::Statement;
 use shared::domain::time::Time;
-use shared::http::serve::time_left;
+use shared::lambda::deadline::within_deadline;
 use shared::store::{Store, stream};
 
 /// A batch of the stream's records. Each is parsed by itself, so that a malformed record does not
@@ -39,8 +38,8 @@ pub async fn handle(
     bus: &Bus,
     batch: LambdaEvent<Batch>,
 ) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
-    let time = time_left(&batch.context);
-    Ok(Box::pin(with_deadline(time, relay(store, bus, &batch.payload.records))).await?)
+    let relayed = relay(store, bus, &batch.payload.records);
+    Ok(within_deadline(&batch.context, relayed).await?)
 }
 
 async fn relay(

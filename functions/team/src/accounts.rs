@@ -8,7 +8,8 @@ use shared::domain::Error;
 use shared::domain::ids::AccountId;
 use shared::domain::monitored_account::{AccountView, Status};
 use shared::http::permission::{Monitor, Read};
-use shared::http::{App, NoQuery, Path, Permitted, answer};
+use shared::http::{NoQuery, Path, Permitted, answer};
+use shared::lambda::App;
 
 #[derive(Deserialize)]
 pub(super) struct Segments {

@@ -7,7 +7,8 @@ use shared::domain::Error;
 use shared::domain::limits::PurchaseLimits;
 use shared::domain::settings::{Settings, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
-use shared::http::{App, Body, NoQuery, Permitted};
+use shared::http::{Body, NoQuery, Permitted};
+use shared::lambda::App;
 use shared::store::settings::Restarted;
 
 pub(super) async fn settings(

@@ -24,8 +24,9 @@ use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::subscription::terms::Change;
 use shared::domain::time::Time;
 use shared::http::permission::{Manage, Read};
-use shared::http::{App, Body, NoQuery, Permitted, Query, answer, idempotency_key, serve};
-use shared::store::retry::with_deadline;
+use shared::http::{Body, NoQuery, Permitted, Query, answer, idempotency_key, serve};
+use shared::lambda::deadline::within_deadline;
+use shared::lambda::{App, Invocation};
 
 pub use messages::take_in;
 
@@ -178,21 +179,20 @@ fn subscription(pool: &Pool) -> Option<Value> {
     }))
 }
 
-/// Answers whatever invokes the function: the API, or a message of the billing system.
+/// Answers the HTTP API, or an event of the billing system.
 ///
 /// # Errors
-/// Those of [`take_in`] as a problem document, so that the message is tried again and then kept where
-/// somebody can look at it; and an event that cannot be read.
+/// Those of [`serve::answer`]; those of [`take_in`] as a problem document.
 pub async fn handle(
+    router: &Router,
     app: &App,
-    limits: &PurchaseLimits,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
-    let api = serve::api(|| routes(app.clone(), limits.clone()), &event);
-    if let Some(answer) = api.await? {
-        return Ok(answer);
+    match Invocation::of(&event.payload) {
+        Invocation::Http => serve::answer(router, event).await,
+        Invocation::Queue | Invocation::Direct => {
+            let taken_in = take_in(app, event.payload.get().as_bytes());
+            answer::of_event(within_deadline(&event.context, taken_in).await)
+        }
     }
-    let time = serve::time_left(&event.context);
-    let message = event.payload.get().as_bytes();
-    serve::message_answer(Box::pin(with_deadline(time, take_in(app, message))).await)
 }

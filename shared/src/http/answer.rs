@@ -3,8 +3,10 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
+use super::Problem;
 use crate::domain::Error;
 use crate::domain::ledger::entry::Entry;
 use crate::store::outcome::Outcome;
@@ -36,4 +38,16 @@ pub fn replayed(answer: impl IntoResponse) -> Response {
 #[must_use]
 pub fn named(name: &str, thing: impl serde::Serialize) -> Value {
     json!({ name: thing })
+}
+
+/// The answer of a function to an EventBridge event. An error is a problem document: Lambda retries the
+/// event, then sends it to the function's failure queue with the document.
+///
+/// # Errors
+/// The problem document.
+pub fn of_event(outcome: Result<Value, Error>) -> Result<Box<RawValue>, lambda_http::Error> {
+    match outcome {
+        Ok(answer) => Ok(to_raw_value(&answer)?),
+        Err(error) => Err(serde_json::to_string(&Problem::from(&error))?.into()),
+    }
 }

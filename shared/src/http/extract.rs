@@ -1,7 +1,5 @@
 //! What a request carries, read strictly: whatever is not as the contract says is refused.
 
-use std::fmt::Display;
-
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
@@ -13,6 +11,7 @@ use serde::de::value::MapDeserializer;
 
 use crate::domain::Error;
 use crate::domain::ids::{InvalidText, Key};
+use crate::lambda::json::{field, parse};
 
 /// The largest body, in bytes: enough for the largest batch with the longest of texts.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -80,38 +79,6 @@ impl Body {
     }
 }
 
-/// A strict JSON object as a `T`.
-///
-/// # Errors
-/// [`Error::Invalid`] with the path of the field that does not fit.
-pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
-    // serde would take an array for a struct's fields in their order.
-    if !json.trim_ascii_start().starts_with(b"{") {
-        return Err(Error::invalid("body", "must be a JSON object"));
-    }
-    let mut input = serde_json::Deserializer::from_slice(json);
-    let parsed = serde_path_to_error::deserialize(&mut input).map_err(|error| {
-        Error::invalid(field(error.path(), error.inner(), "body"), error.inner().to_string())
-    })?;
-    input.end().map_err(|error| Error::invalid("body", error.to_string()))?;
-    Ok(parsed)
-}
-
-/// The path of the field that an error is about, as far as it is known; else of the `whole`.
-fn field(path: &serde_path_to_error::Path, error: &impl Display, whole: &str) -> String {
-    let path = path.to_string();
-    let path = path.trim_end_matches(['?', '.']);
-    let error = error.to_string();
-    // serde knows the path of the object that lacks a field, and names the field in its message.
-    let missing = error.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
-    match (path, missing) {
-        ("", Some((missing, _))) => missing.to_owned(),
-        ("", None) => whole.to_owned(),
-        (path, Some((missing, _))) => format!("{path}.{missing}"),
-        (path, None) => path.to_owned(),
-    }
-}
-
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Error;
 
@@ -158,52 +125,4 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Key, Error> {
     }
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid("must be UTF-8"))?;
     text.parse().map_err(|error: InvalidText| invalid(&error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::FieldError;
-    use crate::domain::charge::ChargeRequest;
-
-    fn refused(json: &str) -> FieldError {
-        match parse::<ChargeRequest>(json.as_bytes()) {
-            Err(Error::Invalid(errors)) => errors[0].clone(),
-            other => panic!("{json}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_field_is_named() {
-        for (json, field) in [
-            (r#"{"action":"sms","quantity":1.5}"#, "quantity"),
-            (r#"{"action":"sms","quantity":1.0}"#, "quantity"),
-            (r#"{"action":"sms","quantity":-1}"#, "quantity"),
-            (r#"{"action":"sms","quantity":18446744073709551616}"#, "quantity"),
-            (r#"{"action":"sms","quantity":"1"}"#, "quantity"),
-            (r#"{"action":"sms","quantity":null}"#, "quantity"),
-            (r#"{"action":7}"#, "action"),
-            (r#"{"action":"sms","colour":"red"}"#, "colour"),
-            (r#"{"action":"sms","reference":""}"#, "reference"),
-        ] {
-            assert_eq!(refused(json).field, field, "{json}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_object_of_ours() {
-        for json in [
-            "",
-            "{",
-            "[]",
-            r#"[null,null,"sms"]"#,
-            "null",
-            r#"{"action":"sms"} x"#,
-            r#"{"action":"sms","quantity":NaN}"#,
-        ] {
-            refused(json);
-        }
-        let twice = refused(r#"{"action":"sms","action":"sms"}"#);
-        assert!(twice.detail.contains("duplicate field"), "{twice:?}");
-    }
 }

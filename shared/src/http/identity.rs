@@ -2,51 +2,15 @@
 //! the request context and trusts nothing else.
 
 use std::collections::HashMap;
-use std::env::var;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use lambda_http::request::RequestContext;
 
-use super::App;
 use crate::domain::Error;
 use crate::domain::ids::{CallerKey, Key, TeamId, UserId};
 use crate::domain::ledger::entry::Entry;
-
-/// The names of the claims in the product's tokens, and the prefix of its scopes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimNames {
-    /// The claim with a person's team.
-    pub team: String,
-    /// The claim with a person's role.
-    pub role: String,
-    /// The claim with a machine client's scopes.
-    pub scope: String,
-    /// What stands before the name of each scope: Cognito issues `resource-server/scope`.
-    pub scope_prefix: String,
-}
-
-impl Default for ClaimNames {
-    fn default() -> Self {
-        let [team, role, scope] = ["team", "role", "scope"].map(str::to_owned);
-        Self { team, role, scope, scope_prefix: String::new() }
-    }
-}
-
-impl ClaimNames {
-    /// The names from `TEAM_CLAIM`, `ROLE_CLAIM`, `SCOPE_CLAIM` and `SCOPE_PREFIX`. A variable that is
-    /// not set has its default.
-    #[must_use]
-    pub fn from_env() -> Self {
-        let Self { team, role, scope, scope_prefix } = Self::default();
-        Self {
-            team: var("TEAM_CLAIM").unwrap_or(team),
-            role: var("ROLE_CLAIM").unwrap_or(role),
-            scope: var("SCOPE_CLAIM").unwrap_or(scope),
-            scope_prefix: var("SCOPE_PREFIX").unwrap_or(scope_prefix),
-        }
-    }
-}
+use crate::lambda::{App, ClaimNames};
 
 /// What a machine client may do, for every team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
