@@ -6,7 +6,7 @@ use serde_json::Value;
 use shared::domain::Error;
 use shared::domain::ids::{Key, TeamId};
 use shared::domain::ledger::entry::Entry;
-use shared::http::Problem;
+use shared::http::problem::{Problem, log_internal};
 
 /// The charge that a line is about.
 #[derive(Clone, Debug)]
@@ -41,6 +41,7 @@ impl From<&Entry> for Asked {
 /// Logs a refusal with the team, the key and the problem as fields; without team and key if the request
 /// could not be read.
 pub(crate) fn log_refusal(asked: Option<&Asked>, error: &Error) {
+    log_internal(error);
     let Problem { kind, detail, .. } = Problem::from(error);
     let team = asked.map(|asked| asked.team.as_str());
     let key = asked.and_then(|asked| asked.key.as_ref()).map(Key::as_str);

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::domain::Error;
 use shared::domain::catalogue::prices::price_list;
-use shared::domain::hold::{HoldRequest, HoldView};
+use shared::domain::hold::HoldRequest;
 use shared::domain::ids::Id;
 use shared::http::permission::{Charge, Read, check_hold, take_allowance};
-use shared::http::{Body, NoQuery, Path, Permitted, answer, idempotency_key};
+use shared::http::views::hold::HoldView;
+use shared::http::{Body, NoQuery, Path, Permitted, idempotency_key, responses};
 use shared::lambda::App;
 use shared::store::hold::Release;
 use shared::store::outcome::Outcome;
@@ -46,10 +47,10 @@ async fn reserve(
     let allowed = sized.and_then(|entry| take_allowance(&app, &caller, &team).map(|()| entry));
     let outcome = match allowed {
         Ok(entry) => app.store.hold(entry, now).await?,
-        // The same request may have been accepted before.
+        // An earlier request with the same key may have been accepted.
         Err(error) => Outcome::Replayed(app.store.replay(&asked).await?.ok_or(error)?),
     };
-    answer::created(outcome, |entry| answer::named("hold", HoldView::in_the_beginning(&entry)))
+    responses::created(outcome, |entry| responses::named("hold", HoldView::of_entry(&entry)))
 }
 
 async fn look(
@@ -59,7 +60,7 @@ async fn look(
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
     let hold = app.store.look_at_hold(&team, &id).await?;
-    Ok(Json(answer::named("hold", HoldView::at(hold, app.clock.now()))))
+    Ok(Json(responses::named("hold", HoldView::at(hold, app.clock.now()))))
 }
 
 async fn release(
@@ -77,6 +78,6 @@ async fn release(
     access?;
     let now = app.clock.now();
     let (hold, was_before) = app.store.release(&team, &id, &by, now).await?;
-    let body = Json(answer::named("hold", HoldView::at(hold, now)));
-    Ok(if was_before { answer::replayed(body) } else { body.into_response() })
+    let body = Json(responses::named("hold", HoldView::at(hold, now)));
+    Ok(if was_before { responses::replayed(body) } else { body.into_response() })
 }

@@ -1,4 +1,4 @@
-//! What the people of a team decide.
+//! The decisions of a team's people: settings, and the restart of enrichment.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,6 +7,8 @@ use shared::domain::Error;
 use shared::domain::limits::PurchaseLimits;
 use shared::domain::settings::{Settings, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
+use shared::http::views::balance::Enrichment;
+use shared::http::views::settings::SettingsView;
 use shared::http::{Body, NoQuery, Permitted};
 use shared::lambda::App;
 use shared::store::settings::Restarted;
@@ -15,8 +17,8 @@ pub(super) async fn settings(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
-) -> Result<Json<Settings>, Error> {
-    Ok(Json(app.store.view(&team, app.clock.now()).await?.pool.settings))
+) -> Result<Json<SettingsView>, Error> {
+    Ok(Json(app.store.view(&team, app.clock.now()).await?.pool.settings.into()))
 }
 
 pub(super) async fn set(
@@ -25,10 +27,10 @@ pub(super) async fn set(
     Permitted { team, .. }: Permitted<Administer>,
     _: NoQuery,
     body: Body,
-) -> Result<Json<Settings>, Error> {
+) -> Result<Json<SettingsView>, Error> {
     let settings = Settings::from(body.parse::<SettingsRequest>()?);
     settings.check(&limits)?;
-    Ok(Json(app.store.set(&team, &settings, app.clock.now()).await?.settings))
+    Ok(Json(app.store.set(&team, &settings, app.clock.now()).await?.settings.into()))
 }
 
 pub(super) async fn restart(
@@ -40,7 +42,7 @@ pub(super) async fn restart(
         app.store.restart(&team, app.clock.now()).await?;
     Ok(Json(json!({
         "team": view.pool.team,
-        "enrichment": if view.pool.is_paused() { "paused" } else { "running" },
+        "enrichment": Enrichment::of(&view.pool),
         "credits": { "total": view.pool.balance.credits },
         "monitored_accounts": { "resumed": resumed, "paused": still_paused },
     })))

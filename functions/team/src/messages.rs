@@ -1,16 +1,17 @@
-//! What the product's billing system tells by EventBridge. Messages come in any order and more than
-//! once; their versions tell which is the newest.
+//! Events of the product's billing system, from EventBridge. They arrive in any order and more than once. The
+//! version of an event orders it.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::subscription::SubscriptionRequest;
+use shared::http::views::subscription::SubscriptionView;
 use shared::lambda::{App, EventBridgeEvent};
 
-use crate::{change_or_open, subscribe, subscription};
+use crate::{change_or_open, subscribe};
 
-/// A message that tells of a team and nothing else.
+/// The detail of an event that ends a subscription or an account.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ended {
@@ -18,10 +19,10 @@ struct Ended {
     version: u64,
 }
 
-/// Takes in a message. How the team stands after it.
+/// Applies an event. Returns the team's account, version and subscription.
 ///
 /// # Errors
-/// Whatever a message cannot be or cannot do: [`Error::Invalid`], [`Error::AccountClosed`],
+/// [`Error::Invalid`]; [`Error::AccountClosed`] for an event that is newer than the closing;
 /// [`Error::Busy`], [`Error::Internal`].
 pub async fn take_in(app: &App, event: &[u8]) -> Result<Value, Error> {
     let event = EventBridgeEvent::parse(event)?;
@@ -47,6 +48,6 @@ pub async fn take_in(app: &App, event: &[u8]) -> Result<Value, Error> {
         "team": pool.team,
         "account": pool.terms.account,
         "version": pool.terms.version(),
-        "subscription": subscription(&pool),
+        "subscription": SubscriptionView::of(&pool),
     }))
 }

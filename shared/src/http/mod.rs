@@ -1,15 +1,16 @@
-//! The HTTP edge: who is calling, what they sent, and how a refusal looks.
+//! The HTTP API: callers and their permissions, extractors, problems, responses and middleware.
 
-pub mod answer;
-pub mod extract;
+pub mod caller;
+pub mod extractors;
 mod gateway;
-pub mod identity;
 mod middleware;
 pub mod permission;
 pub mod problem;
+pub mod responses;
 pub mod serve;
+pub mod views;
 
-pub use extract::{Body, NoQuery, Path, Query, idempotency_key};
-pub use identity::Caller;
+pub use caller::Caller;
+pub use extractors::{Body, NoQuery, Path, Query, idempotency_key};
 pub use permission::Permitted;
 pub use problem::Problem;

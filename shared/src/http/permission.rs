@@ -1,5 +1,5 @@
-//! What a route demands of its caller, as an extractor: who the caller is is checked before anything
-//! else of a request is read.
+//! The permissions that routes require, as extractors. A handler lists them first: a request without the
+//! permission is answered 401 or 403 whatever its query, headers and body contain.
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -24,7 +24,7 @@ pub struct Permitted<P> {
 
 /// A permission.
 pub trait Permission {
-    /// Whether a caller has it for a team.
+    /// Checks that a caller has the permission for a team.
     ///
     /// # Errors
     /// [`Error::Forbidden`].

@@ -11,7 +11,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::extract::BODY_BYTES_MAX;
+use super::extractors::BODY_BYTES_MAX;
 use super::gateway::{prepare, unreadable};
 use super::middleware::{check_path, forbid_caching, hide_internal_errors, set_deadline};
 use crate::domain::Error;

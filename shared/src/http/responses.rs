@@ -1,4 +1,4 @@
-//! Answers that several functions give.
+//! The responses that several functions share.
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -6,19 +6,19 @@ use axum::response::{IntoResponse, Response};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use super::Problem;
+use super::problem::{Problem, log_internal};
 use crate::domain::Error;
 use crate::domain::ledger::entry::Entry;
 use crate::store::outcome::Outcome;
 
-/// Marks the answer to a repeated request.
+/// The header of a replay.
 const REPLAYED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
 
-/// 201 for what was done now, 200 and a mark for what was done before.
+/// 201 with the new entry, or 200 with the existing entry and `Idempotent-Replayed: true`.
 ///
 /// # Errors
-/// The refusal.
+/// The error of a refusal.
 pub fn created(outcome: Outcome, body: impl Fn(Entry) -> Value) -> Result<Response, Error> {
     match outcome {
         Outcome::Charged(entry) => Ok((StatusCode::CREATED, Json(body(entry))).into_response()),
@@ -27,17 +27,17 @@ pub fn created(outcome: Outcome, body: impl Fn(Entry) -> Value) -> Result<Respon
     }
 }
 
-/// An answer that was given before, marked so.
-pub fn replayed(answer: impl IntoResponse) -> Response {
-    let mut response = answer.into_response();
+/// A response with `Idempotent-Replayed: true`.
+pub fn replayed(response: impl IntoResponse) -> Response {
+    let mut response = response.into_response();
     response.headers_mut().insert(REPLAYED.0, REPLAYED.1);
     response
 }
 
-/// A body with one thing in it.
+/// A JSON object with one field.
 #[must_use]
-pub fn named(name: &str, thing: impl serde::Serialize) -> Value {
-    json!({ name: thing })
+pub fn named(name: &str, value: impl serde::Serialize) -> Value {
+    json!({ name: value })
 }
 
 /// The answer of a function to an EventBridge event. An error is a problem document: Lambda retries the
@@ -48,6 +48,9 @@ pub fn named(name: &str, thing: impl serde::Serialize) -> Value {
 pub fn of_event(outcome: Result<Value, Error>) -> Result<Box<RawValue>, lambda_http::Error> {
     match outcome {
         Ok(answer) => Ok(to_raw_value(&answer)?),
-        Err(error) => Err(serde_json::to_string(&Problem::from(&error))?.into()),
+        Err(error) => {
+            log_internal(&error);
+            Err(serde_json::to_string(&Problem::from(&error))?.into())
+        }
     }
 }

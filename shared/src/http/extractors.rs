@@ -1,4 +1,4 @@
-//! What a request carries, read strictly: whatever is not as the contract says is refused.
+//! Extractors for the parts of a request. They reject unknown and invalid fields.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
@@ -13,14 +13,14 @@ use crate::domain::Error;
 use crate::domain::ids::{InvalidText, Key};
 use crate::lambda::json::{field, parse};
 
-/// The largest body, in bytes: enough for the largest batch with the longest of texts.
+/// The largest body in bytes. The largest batch with texts of maximal length fits.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// Segments of the path.
+/// The parameters in the path.
 #[derive(Clone, Copy, Debug)]
 pub struct Path<T>(pub T);
 
-/// The query's parameters.
+/// The parameters in the query.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 
@@ -32,7 +32,7 @@ pub type NoQuery = Query<NoParameters>;
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
-/// A JSON body that is not parsed yet, so that a handler can first ask who is calling.
+/// A JSON body that is not parsed yet. A handler checks the caller's permissions first.
 #[derive(Clone, Debug)]
 pub struct Body(Bytes);
 
@@ -73,7 +73,7 @@ impl Body {
     /// The body as a `T`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the path of the field that does not fit.
+    /// [`Error::Invalid`] with the path of the invalid field.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         parse(&self.0)
     }
@@ -96,7 +96,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// Whether the body is JSON in UTF-8 as it is, without a content encoding.
+/// Whether the headers declare JSON in UTF-8 without a content encoding.
 fn is_plain_json(headers: &HeaderMap) -> bool {
     let encodings = headers.get_all(header::CONTENT_ENCODING);
     let is_identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
@@ -112,16 +112,16 @@ fn is_plain_json(headers: &HeaderMap) -> bool {
         })
 }
 
-/// The header `Idempotency-Key`.
+/// The key in the header `Idempotency-Key`.
 ///
 /// # Errors
-/// [`Error::Invalid`] if it is missing, not a key, or there more than once.
+/// [`Error::Invalid`] if the header is missing, repeated, or not a valid key.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Key, Error> {
     let invalid = |detail: &str| Error::invalid("Idempotency-Key", detail);
     let mut values = headers.get_all("idempotency-key").iter();
     let value = values.next().ok_or_else(|| invalid("the header is missing"))?;
     if values.next().is_some() {
-        return Err(invalid("the header is there more than once"));
+        return Err(invalid("the header is repeated"));
     }
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid("must be UTF-8"))?;
     text.parse().map_err(|error: InvalidText| invalid(&error.to_string()))
