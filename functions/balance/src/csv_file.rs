@@ -20,8 +20,8 @@ const PAGE_ENTRIES: usize = 1_000;
 /// The time to build a file, unless the invocation has less. API Gateway waits for 30 seconds.
 const FILE_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// The largest file, in bytes of the JSON string in Lambda's response. A response of Lambda has at most 6 MB
-/// (6,291,556 bytes) with its headers.
+/// The largest file, in bytes of the JSON string in Lambda's response. A response of Lambda has at most 6
+/// MB (6,291,556 bytes) with its headers.
 const FILE_BYTES_MAX: usize = 6_000_000;
 
 /// The response with the file.
@@ -113,8 +113,8 @@ impl<'a> From<&'a Entry> for Row<'a> {
 const FORMULA_STARTS: [char; 8] =
     ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
-/// A caller's text with a `'` before each formula: at the start, and after a semicolon, at which spreadsheets
-/// of many locales split even a quoted line.
+/// A caller's text with a `'` before each formula: at the start, and after a semicolon, at which
+/// spreadsheets of many locales split even a quoted line.
 fn inert(text: &str) -> Cow<'_, str> {
     let begins_formula = |cell: &str| {
         let cell = cell.trim_start_matches(|c: char| c == '"' || c.is_whitespace());

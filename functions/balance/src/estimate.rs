@@ -19,8 +19,8 @@ struct EstimateRequest {
     actions: Vec<String>,
 }
 
-/// The maximal and the expected cost. The expected cost uses the team's hit rates of the current and the previous
-/// cycle.
+/// The maximal and the expected cost. The expected cost uses the team's hit rates of the current and the
+/// previous cycle.
 pub(super) async fn estimate(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,

@@ -46,7 +46,8 @@ pub(super) async fn usage(
     })
 }
 
-/// The usage of the cycle that started on a day; of all cycles that started on that day, if the plan changed.
+/// The usage of the cycle that started on a day; of all cycles that started on that day, if the plan
+/// changed.
 async fn started_on(
     app: &App,
     view: &Projection,

@@ -217,11 +217,11 @@ pub async fn handle(
     match Invocation::of(&event.payload) {
         Invocation::Http => serve::answer(router, event).await,
         Invocation::Queue => {
-            let charged = charge_queued(app, bus, serde_json::from_str(payload)?);
+            let charged = Box::pin(charge_queued(app, bus, serde_json::from_str(payload)?));
             Ok(to_raw_value(&within_deadline(&event.context, charged).await?)?)
         }
         Invocation::Direct => {
-            let charged = charge_directly(app, payload.as_bytes());
+            let charged = Box::pin(charge_directly(app, payload.as_bytes()));
             Ok(to_raw_value(&within_deadline(&event.context, charged).await?)?)
         }
     }

@@ -5,8 +5,8 @@ use shared::bus::Bus;
 use shared::http::serve;
 use shared::lambda::App;
 
-/// An environment may handle several invocations at a time (Lambda Managed Instances). Concurrent charges of
-/// one team then share writes.
+/// An environment may handle several invocations at a time (Lambda Managed Instances). Concurrent charges
+/// of one team then share writes.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();

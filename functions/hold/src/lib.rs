@@ -21,8 +21,8 @@ use shared::store::outcome::Outcome;
 /// The routes of the function.
 pub fn routes(app: App) -> Router {
     Router::new()
-        .route("/teams/{team}/holds", post(reserve))
-        .route("/teams/{team}/holds/{hold}", get(look))
+        .route("/teams/{team}/holds", post(take))
+        .route("/teams/{team}/holds/{hold}", get(read))
         .route("/teams/{team}/holds/{hold}/release", post(release))
         .with_state(app)
 }
@@ -32,7 +32,7 @@ struct Segments {
     hold: Id,
 }
 
-async fn reserve(
+async fn take(
     State(app): State<App>,
     Permitted { caller, team, .. }: Permitted<Charge>,
     _: NoQuery,
@@ -53,7 +53,7 @@ async fn reserve(
     responses::created(outcome, |entry| responses::named("hold", HoldView::of_entry(&entry)))
 }
 
-async fn look(
+async fn read(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,
     Path(Segments { hold: id }): Path<Segments>,
@@ -77,7 +77,7 @@ async fn release(
     let by = Release { key: caller.own(idempotency_key(&headers)?), user: caller.sub };
     access?;
     let now = app.clock.now();
-    let (hold, was_before) = app.store.release(&team, &id, &by, now).await?;
+    let (hold, is_replay) = app.store.release(&team, &id, &by, now).await?;
     let body = Json(responses::named("hold", HoldView::at(hold, now)));
-    Ok(if was_before { responses::replayed(body) } else { body.into_response() })
+    Ok(if is_replay { responses::replayed(body) } else { body.into_response() })
 }

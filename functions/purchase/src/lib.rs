@@ -50,7 +50,7 @@ impl fmt::Debug for PurchaseState {
 pub fn routes(state: PurchaseState) -> Router {
     Router::new()
         .route("/teams/{team}/purchases", post(buy))
-        .route("/teams/{team}/purchases/{id}", get(look))
+        .route("/teams/{team}/purchases/{id}", get(read))
         .route("/teams/{team}/purchases/{id}/refund", post(refund))
         .with_state(state)
 }
@@ -99,8 +99,8 @@ fn view(status: StatusCode, purchase: Purchase, next_action: Option<Value>) -> R
 }
 
 impl PurchaseState {
-    /// Continues a pending purchase: requests the payment and stores its result. Returns the purchase, and the
-    /// step that the payment needs from the customer. Requests no payment for a closed account.
+    /// Continues a pending purchase: requests the payment and stores its result. Returns the purchase, and
+    /// the step that the payment needs from the customer. Requests no payment for a closed account.
     async fn drive(&self, purchase: Purchase) -> Result<(Purchase, Option<Value>), Error> {
         if purchase.status != Status::Pending {
             return Ok((purchase, None));
@@ -116,7 +116,7 @@ impl PurchaseState {
     }
 }
 
-async fn look(
+async fn read(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,
     Path(Segments { id }): Path<Segments>,
@@ -144,7 +144,7 @@ pub async fn handle(
     match Invocation::of(&event.payload) {
         Invocation::Http => serve::answer(router, event).await,
         Invocation::Queue | Invocation::Direct => {
-            let bought = top_up(state, event.payload.get().as_bytes());
+            let bought = Box::pin(top_up(state, event.payload.get().as_bytes()));
             responses::of_event(within_deadline(&event.context, bought).await)
         }
     }

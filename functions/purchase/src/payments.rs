@@ -10,8 +10,8 @@ use shared::domain::purchase::Purchase;
 pub enum Payment {
     /// The money was taken.
     Succeeded,
-    /// The payment needs this step from the customer. An automatic top-up has no customer at hand: a provider
-    /// returns [`Payment::Failed`] for it instead.
+    /// The payment needs this step from the customer. An automatic top-up has no customer at hand: a
+    /// provider returns [`Payment::Failed`] for it instead.
     ActionNeeded(Value),
     /// The money was not taken and will not be. The text is the reason.
     Failed(String),
@@ -19,8 +19,8 @@ pub enum Payment {
 
 /// Takes the money for purchases.
 pub trait Payments: Send + Sync {
-    /// Requests the payment of a purchase. The purchase's id is the idempotency key of the provider: a repeated
-    /// request returns the state of the same payment.
+    /// Requests the payment of a purchase. The purchase's id is the idempotency key of the provider: a
+    /// repeated request returns the state of the same payment.
     fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>>;
 }
 

@@ -17,8 +17,8 @@ struct Due {
     team: TeamId,
 }
 
-/// Makes the automatic top-up of an event. Returns the purchase; null if the team's settings or its balance no
-/// longer require one, or if it would exceed the monthly limit.
+/// Makes the automatic top-up of an event. Returns the purchase; null if the team's settings or its balance
+/// no longer require one, or if it would exceed the monthly limit.
 ///
 /// # Errors
 /// [`Error::Invalid`] for another event; [`Error::PaymentFailed`] if no provider is connected;

@@ -1,9 +1,10 @@
-//! Manages teams. Billing and support change plans and seats, gift credits and close accounts; billing does so
-//! over HTTP or by events. The team's people choose monitored accounts and settings, and restart enrichment.
+//! Manages teams. Billing and support change plans and seats, gift credits and close accounts; billing does
+//! so over HTTP or by events. The team's people choose monitored accounts and settings, and restart
+//! enrichment.
 
-mod accounts;
-mod choice;
 mod messages;
+mod monitored_accounts;
+mod settings;
 
 use axum::extract::{FromRef, State};
 use axum::http::HeaderMap;
@@ -45,14 +46,14 @@ pub fn routes(app: App, limits: PurchaseLimits) -> Router {
             get(get_subscription).put(put_subscription).delete(cancel),
         )
         .route("/teams/{team}/gifts", post(gift))
-        .route("/teams/{team}/monitored-accounts", get(accounts::list))
+        .route("/teams/{team}/monitored-accounts", get(monitored_accounts::list))
         .route(
             "/teams/{team}/monitored-accounts/{account}",
-            put(accounts::add).delete(accounts::remove),
+            put(monitored_accounts::add).delete(monitored_accounts::remove),
         )
         .route("/teams/{team}", delete(close))
-        .route("/teams/{team}/settings", get(choice::settings).put(choice::set))
-        .route("/teams/{team}/enrichment/restart", post(choice::restart))
+        .route("/teams/{team}/settings", get(settings::read).put(settings::put))
+        .route("/teams/{team}/enrichment/restart", post(settings::restart_enrichment))
         .with_state(TeamState { app, limits })
 }
 
@@ -170,7 +171,7 @@ pub async fn handle(
     match Invocation::of(&event.payload) {
         Invocation::Http => serve::answer(router, event).await,
         Invocation::Queue | Invocation::Direct => {
-            let taken_in = take_in(app, event.payload.get().as_bytes());
+            let taken_in = Box::pin(take_in(app, event.payload.get().as_bytes()));
             responses::of_event(within_deadline(&event.context, taken_in).await)
         }
     }

@@ -1,5 +1,5 @@
-//! Events of the product's billing system, from EventBridge. They arrive in any order and more than once. The
-//! version of an event orders it.
+//! Events of the product's billing system, from EventBridge. They arrive in any order and more than once.
+//! The version of an event orders it.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

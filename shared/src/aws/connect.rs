@@ -1,7 +1,7 @@
 //! The configuration of the SDK's clients.
 //!
-//! Region and credentials come from Lambda's environment variables only. A chain of credential providers and a
-//! slower TLS stack would dominate a cold start.
+//! Region and credentials come from Lambda's environment variables only. A chain of credential providers
+//! and a slower TLS stack would dominate a cold start.
 
 use std::env::{VarError, var};
 use std::hash::{BuildHasher, RandomState};
@@ -27,8 +27,8 @@ pub struct Missing {
     source: VarError,
 }
 
-/// The configuration of every client: the HTTP stack, the time limit, and no retries. The SDK makes one attempt
-/// per call; [`RetryBudget`](super::retry::RetryBudget) is the only layer that retries.
+/// The configuration of every client: the HTTP stack, the time limit, and no retries. The SDK makes one
+/// attempt per call; [`RetryBudget`](super::retry::RetryBudget) is the only layer that retries.
 #[must_use]
 pub fn config() -> Builder {
     let timeouts = TimeoutConfig::builder().operation_timeout(CALL_TIME_MAX).build();

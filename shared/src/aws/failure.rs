@@ -15,8 +15,8 @@ const TRANSIENT_CODES: [&str; 5] = [
     "ThrottlingException",
 ];
 
-/// [`Error::Busy`] for a call that may succeed later: no answer, a status of 500 or above, or one of
-/// [`TRANSIENT_CODES`]. Otherwise [`Error::Internal`].
+/// [`Error::Busy`] for a call that may succeed later: no answer, a status of 500 or above, or the code
+/// of a conflict or of throttling. Otherwise [`Error::Internal`].
 #[must_use]
 pub fn failure<E>(error: SdkError<E, HttpResponse>) -> Error
 where

@@ -50,15 +50,16 @@ impl Bus {
         Ok(Self::new(Client::from_conf(config.build()), &need("EVENT_BUS_NAME")?))
     }
 
-    /// Sends messages, each with a number of the caller. Returns the numbers of the messages that the bus may not
-    /// have accepted.
+    /// Sends messages, each with a number of the caller. Returns the numbers of the messages that the bus
+    /// may not have accepted.
     pub async fn publish(&self, messages: Vec<(usize, Message)>) -> BTreeSet<usize> {
         let sending = stream::iter(in_batches(messages)).map(|batch| self.send(batch));
         let left: Vec<_> = sending.buffer_unordered(CONCURRENT_CALLS_MAX).collect().await;
         left.into_iter().flatten().map(|(number, _)| number).collect()
     }
 
-    /// Sends a batch, and retries its rejected messages until the budget ends. Returns the messages that are left.
+    /// Sends a batch, and retries its rejected messages until the budget ends. Returns the messages that
+    /// are left.
     async fn send(&self, mut batch: Vec<Numbered>) -> Vec<Numbered> {
         let mut budget = RetryBudget::lasting(RETRY_TIME);
         loop {

@@ -1,5 +1,5 @@
-//! The caller of a request. The API's authorizer verifies the token. A function uses only the verified claims
-//! in the request context.
+//! The caller of a request. The API's authorizer verifies the token. A function uses only the verified
+//! claims in the request context.
 
 use std::collections::HashMap;
 
@@ -52,8 +52,8 @@ enum Kind {
 }
 
 impl Caller {
-    /// The caller with these verified claims. A token with a team or a role belongs to a person, a token with
-    /// neither to a machine client.
+    /// The caller with these verified claims. A token with a team or a role belongs to a person, a token
+    /// with neither to a machine client.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] without a usable `sub`; [`Error::Forbidden`] for a person without a

@@ -47,8 +47,8 @@ pub(super) fn unreadable() -> Result<Box<RawValue>, lambda_http::Error> {
     }))?)
 }
 
-/// The path for the router. API Gateway has decoded the path; this encodes it again and removes the base path
-/// of a custom domain or else the stage, once.
+/// The path for the router. API Gateway has decoded the path; this encodes it again and removes the base
+/// path of a custom domain or else the stage, once.
 fn route_path(decoded: &str, stage: Option<&str>, base: Option<&str>) -> String {
     let stage = stage.filter(|stage| *stage != "$default");
     let path = decoded.strip_prefix('/').unwrap_or(decoded);

@@ -131,7 +131,8 @@ impl Problem {
     }
 }
 
-/// Logs the source of an internal error. An answer does not contain it, so the code that answers calls this.
+/// Logs the source of an internal error. An answer does not contain it, so the code that answers calls
+/// this.
 pub fn log_internal(error: &Error) {
     if let Error::Internal(source) = error {
         tracing::error!(error = source as &dyn std::error::Error, "internal error");

@@ -1,5 +1,5 @@
-//! A limit on a person's requests that cost no credits: charges of 0 credits, and holds. It bounds the write
-//! units that a person can use. Each process has its own.
+//! A limit on a person's requests that cost no credits: charges of 0 credits, and holds. It bounds the
+//! write units that a person can use. Each process has its own.
 
 use std::fmt;
 use std::num::NonZeroU32;

@@ -20,5 +20,5 @@ pub fn time_left(context: &Context) -> Option<Duration> {
 
 /// Runs `work` with the deadline of an invocation, see [`with_deadline`].
 pub async fn within_deadline<T>(context: &Context, work: impl Future<Output = T>) -> T {
-    Box::pin(with_deadline(time_left(context), work)).await
+    with_deadline(time_left(context), work).await
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// The kind of an invocation, by the top-level fields of its payload.
@@ -20,7 +19,7 @@ impl Invocation {
     /// The kind of the invocation with this payload.
     #[must_use]
     pub fn of(payload: &RawValue) -> Self {
-        let fields: HashMap<String, IgnoredAny> =
+        let fields: HashMap<String, &RawValue> =
             serde_json::from_str(payload.get()).unwrap_or_default();
         if fields.contains_key("requestContext") {
             Self::Http

@@ -9,8 +9,8 @@ use crate::domain::subscription::Subscription;
 use crate::domain::subscription::cycle::Cycle;
 use crate::domain::time::Time;
 
-/// A team's current subscription and the scheduled one. The fields of the current subscription are null while
-/// only a scheduled one exists.
+/// A team's current subscription and the scheduled one. The fields of the current subscription are null
+/// while only a scheduled one exists.
 #[derive(Clone, Debug, Serialize)]
 pub struct SubscriptionView {
     plan: Option<String>,

@@ -11,7 +11,8 @@ use crate::domain::purchase::Amount;
 use crate::domain::statement::{Spending, Statement};
 use crate::domain::time::Time;
 
-/// The usage of a cycle. `amount` is the price of the purchased credits. Only the current cycle has a forecast.
+/// The usage of a cycle. `amount` is the price of the purchased credits. Only the current cycle has a
+/// forecast.
 #[derive(Clone, Debug, Serialize)]
 pub struct UsageView {
     cycle: Option<CycleView>,

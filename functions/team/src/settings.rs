@@ -1,4 +1,4 @@
-//! The decisions of a team's people: settings, and the restart of enrichment.
+//! The team's settings, and the restart of enrichment.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use shared::http::{Body, NoQuery, Permitted};
 use shared::lambda::App;
 use shared::store::settings::Restarted;
 
-pub(super) async fn settings(
+pub(super) async fn read(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
@@ -21,7 +21,7 @@ pub(super) async fn settings(
     Ok(Json(app.store.view(&team, app.clock.now()).await?.pool.settings.into()))
 }
 
-pub(super) async fn set(
+pub(super) async fn put(
     State(app): State<App>,
     State(limits): State<PurchaseLimits>,
     Permitted { team, .. }: Permitted<Administer>,
@@ -33,7 +33,7 @@ pub(super) async fn set(
     Ok(Json(app.store.set(&team, &settings, app.clock.now()).await?.settings.into()))
 }
 
-pub(super) async fn restart(
+pub(super) async fn restart_enrichment(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Restart>,
     _: NoQuery,
