@@ -1,6 +1,6 @@
-//! Everything that the credits functions have in common, in floors that import downwards only:
-//! [`domain`] (pure rules) below [`aws`] (what all calls have in common) below [`store`] (DynamoDB)
-//! and [`bus`] (EventBridge) below [`http`] (identity, problems).
+//! The code that the functions of the credits service share. Modules import downwards only: [`domain`]
+//! (pure rules), [`aws`] (SDK clients and retries), [`store`] (DynamoDB) and [`bus`] (EventBridge),
+//! [`lambda`] (invocations), [`http`] (the HTTP API).
 
 #![cfg_attr(
     test,
@@ -11,4 +11,5 @@ pub mod aws;
 pub mod bus;
 pub mod domain;
 pub mod http;
+pub mod lambda;
 pub mod store;

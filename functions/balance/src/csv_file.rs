@@ -1,4 +1,4 @@
-//! A selection of the history as a CSV file: the whole of it, or a problem that asks for less.
+//! A selection of the history as a CSV file: the whole selection, or a problem.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,20 +14,20 @@ use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::retry::RetryBudget;
 
-/// How many entries are fetched at a time.
+/// The entries of one page that is read.
 const PAGE_ENTRIES: usize = 1_000;
 
-/// The longest that a file takes, where the invocation has more time. API Gateway waits for 30 seconds.
+/// The time to build a file, unless the invocation has less. API Gateway waits for 30 seconds.
 const FILE_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// The largest file, in bytes of the JSON string that Lambda makes of it. A response of Lambda is at most
-/// 6 MB (6,291,556 bytes) with its headers.
+/// The largest file, in bytes of the JSON string in Lambda's response. A response of Lambda has at most 6
+/// MB (6,291,556 bytes) with its headers.
 const FILE_BYTES_MAX: usize = 6_000_000;
 
-/// The answer with the file.
+/// The response with the file.
 ///
 /// # Errors
-/// [`Error::FileTooLarge`] if it is larger than Lambda can answer, or takes longer than there is time;
+/// [`Error::FileTooLarge`] if the file exceeds [`FILE_BYTES_MAX`] or [`FILE_TIME_MAX`];
 /// [`Error::Busy`], [`Error::Internal`].
 pub(crate) async fn answer(
     store: &Store,
@@ -76,7 +76,7 @@ const HEADER: &str =
 struct Row<'a> {
     at: Time,
     id: &'a Id,
-    kind: &'a Kind,
+    kind: Kind,
     credits: i64,
     held: i64,
     action: Option<&'a str>,
@@ -91,30 +91,31 @@ struct Row<'a> {
 
 impl<'a> From<&'a Entry> for Row<'a> {
     fn from(entry: &'a Entry) -> Self {
+        let charged = entry.charged();
         Self {
             at: entry.at,
             id: &entry.id,
-            kind: &entry.kind,
+            kind: entry.kind(),
             credits: entry.credits,
             held: entry.held,
-            action: entry.action.as_deref(),
-            quantity: entry.quantity,
-            outcome: entry.outcome.as_deref(),
+            action: charged.map(|charged| charged.action.as_str()),
+            quantity: charged.map(|charged| charged.quantity),
+            outcome: charged.and_then(|charged| charged.outcome.as_deref()),
             user: entry.user.as_ref().map(UserId::as_str).map(inert),
             reference: entry.reference.as_ref().map(Reference::as_str).map(inert),
-            hold: entry.hold.as_ref(),
-            price_version: entry.price_version.as_deref(),
+            hold: entry.hold(),
+            price_version: charged.and_then(|charged| charged.price_version.as_deref()),
             key: entry.key.as_ref().map(Key::as_str).map(inert),
         }
     }
 }
 
-/// What a spreadsheet takes for the beginning of a formula, in its usual and its fullwidth form.
+/// The characters that begin a formula in a spreadsheet, in their usual and fullwidth forms.
 const FORMULA_STARTS: [char; 8] =
     ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
-/// A caller's text with a `'` where a spreadsheet would begin a formula: at its start, and after each
-/// semicolon, at which a spreadsheet of many countries splits the line whatever is quoted.
+/// A caller's text with a `'` before each formula: at the start, and after a semicolon, at which
+/// spreadsheets of many locales split even a quoted line.
 fn inert(text: &str) -> Cow<'_, str> {
     let begins_formula = |cell: &str| {
         let cell = cell.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_begins_a_formula() {
+    fn quotes_text_that_begins_a_formula() {
         for (text, expected) in [
             ("lead_42", "lead_42"),
             ("a-b=c", "a-b=c"),

@@ -1,4 +1,4 @@
-//! `POST /teams/{team}/estimates`: what a run would cost, before anything is reserved for it.
+//! `POST /teams/{team}/estimates`: the cost of a run before it starts.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +9,8 @@ use shared::domain::catalogue::prices::price_list;
 use shared::domain::ledger::work::Work;
 use shared::domain::pool::usage::Usage;
 use shared::http::permission::Read;
-use shared::http::{App, Body, NoQuery, Permitted};
+use shared::http::{Body, NoQuery, Permitted};
+use shared::lambda::App;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,8 +19,8 @@ struct EstimateRequest {
     actions: Vec<String>,
 }
 
-/// What the team can expect follows from its own hit rates, in the current cycle and in the one
-/// before it.
+/// The maximal and the expected cost. The expected cost uses the team's hit rates of the current and the
+/// previous cycle.
 pub(super) async fn estimate(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,
@@ -49,7 +50,7 @@ pub(super) async fn estimate(
     })))
 }
 
-/// The part of its attempts that cost something, to two digits, for each action that was tried.
+/// The hit rate of each action with two decimals; null without attempts.
 fn hit_rates(work: &Work, used: &Usage) -> Map<String, Value> {
     let rate = |action: &String| {
         let rate = used.hit_rate(action).and_then(|rate| rate.to_string().parse::<Number>().ok());

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use shared::domain::Error;
 use shared::domain::catalogue::prices::{PRICE_LISTS, unknown_action};
 use shared::domain::ids::UserId;
-use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::ledger::entry::Kind;
 use shared::domain::time::Time;
 use shared::http::permission::Read;
-use shared::http::{App, Permitted, Query};
+use shared::http::views::entry::EntryView;
+use shared::http::{Permitted, Query};
+use shared::lambda::App;
 use shared::store::history::{Position, Selection};
 
 use crate::csv_file;
@@ -41,7 +43,7 @@ const fn default_limit() -> usize {
 
 #[derive(Serialize)]
 struct HistoryPage {
-    entries: Vec<Entry>,
+    entries: Vec<EntryView>,
     cursor: Option<String>,
 }
 
@@ -62,7 +64,8 @@ pub(super) async fn history(
     }
     let page = app.store.history_list(&team, &selection, after.as_ref(), query.limit).await?;
     let cursor = page.next.as_ref().map(encode);
-    Ok(Json(HistoryPage { entries: page.entries, cursor }).into_response())
+    let entries = page.entries.into_iter().map(EntryView::from).collect();
+    Ok(Json(HistoryPage { entries, cursor }).into_response())
 }
 
 impl HistoryQuery {
@@ -93,7 +96,7 @@ impl HistoryQuery {
     }
 }
 
-/// A time as it is; a date as its first instant, or as the end of the day.
+/// The instant of a time; of a date, its first instant, or the first instant of the next day if `is_end`.
 fn instant(field: &str, text: &str, is_end: bool) -> Result<Time, Error> {
     let invalid = || {
         Error::invalid(field, "must be a date like 2026-11-03 or a time like 2026-11-03T00:00:00Z")
@@ -101,7 +104,7 @@ fn instant(field: &str, text: &str, is_end: bool) -> Result<Time, Error> {
     if let Ok(time) = text.parse::<Time>() {
         return Ok(time);
     }
-    // A date only: without a zone, a time of day says nothing.
+    // The length excludes a time of day without a zone.
     let day = Some(text).filter(|text| text.len() == "2026-11-03".len());
     let day: Date = day.and_then(|day| day.parse().ok()).ok_or_else(invalid)?;
     let day = if is_end { day.tomorrow().map_err(|_| invalid())? } else { day };

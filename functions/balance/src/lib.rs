@@ -1,4 +1,4 @@
-//! Shows what a team has and what things cost: balance, history, estimates, catalogues.
+//! Reads: balance, history, usage, estimates and the catalogue.
 
 mod csv_file;
 mod estimate;
@@ -11,20 +11,19 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::civil::Date;
-use lambda_http::LambdaEvent;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use shared::domain::catalogue::plans::{PLANS, PlanView};
+use shared::domain::Error;
+use shared::domain::catalogue::plans::PLANS;
 use shared::domain::catalogue::prices::price_list;
 use shared::domain::limits::PurchaseLimits;
-use shared::domain::pool::Pool;
 use shared::domain::purchase::{Amount, CENTS_PER_CREDIT, CURRENCY};
-use shared::domain::subscription::cycle::Cycle;
 use shared::domain::time::Time;
-use shared::domain::{Credits, Error};
 use shared::http::permission::Read;
-use shared::http::{App, Caller, NoQuery, Permitted, Query, serve};
+use shared::http::views::balance::BalanceView;
+use shared::http::views::catalogue::{PlanView, PriceListView};
+use shared::http::{Caller, NoQuery, Permitted, Query};
+use shared::lambda::App;
 
 #[derive(Clone, Debug, FromRef)]
 struct BalanceState {
@@ -32,7 +31,7 @@ struct BalanceState {
     limits: PurchaseLimits,
 }
 
-/// The routes of this function.
+/// The routes of the function.
 pub fn routes(app: App, limits: PurchaseLimits) -> Router {
     Router::new()
         .route("/teams/{team}/credits", get(balance))
@@ -46,50 +45,16 @@ pub fn routes(app: App, limits: PurchaseLimits) -> Router {
         .with_state(BalanceState { app, limits })
 }
 
-/// Answers a request of the API.
-///
-/// # Errors
-/// An event that is none.
-pub async fn handle(
-    app: &App,
-    limits: &PurchaseLimits,
-    event: LambdaEvent<Box<RawValue>>,
-) -> Result<Box<RawValue>, lambda_http::Error> {
-    serve::request(|| routes(app.clone(), limits.clone()), &event).await
-}
-
 async fn balance(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<BalanceView>, Error> {
     let view = app.store.projection_read(&team, app.clock.now()).await?;
-    Ok(Json(balance_view(&view.pool, view.held()?)))
+    Ok(Json(BalanceView::new(&view.pool, view.held()?)))
 }
 
-fn balance_view(pool: &Pool, held: Credits) -> Value {
-    let subscription = pool.terms.subscription.as_ref();
-    json!({
-        "team": pool.team,
-        "plan": subscription.map(|subscription| &subscription.plan),
-        "seats": subscription.map(|subscription| subscription.seats),
-        "cancelled": subscription.is_some_and(|subscription| subscription.cancelled),
-        "credits": {
-            "total": pool.balance.credits,
-            "free": pool.balance.free(),
-            "purchased": pool.balance.purchased(),
-            "held": held,
-        },
-        "cycle": pool.terms.cycle.map(|Cycle { start, end }| json!({ "start": start, "end": end })),
-        "next_refill": pool.next_refill(),
-        "enrichment": if pool.is_paused() { "paused" } else { "running" },
-        "paused_at": pool.paused_at,
-        "auto_top_up": pool.top_up_state(),
-        "account": pool.terms.account,
-    })
-}
-
-/// The caller's own team in the shape of lemlist's public API. Gifted credits count as paid ones.
+/// The credits of the caller's team in the shape of lemlist's public API. Gifted credits are in `paid`.
 async fn own_credits(
     State(app): State<App>,
     caller: Caller,
@@ -113,14 +78,14 @@ async fn own_credits(
     })))
 }
 
-/// Anybody may read the catalogue, and keep it for a while.
+/// The catalogue is public and may be cached for five minutes.
 const CATALOGUE_IS_PUBLIC: [(HeaderName, &str); 1] =
     [(header::CACHE_CONTROL, "public, max-age=300")];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CatalogueQuery {
-    /// The day (UTC) to show the catalogue of; today if it is left out.
+    /// The day (UTC) of the catalogue; today if it is left out.
     at: Option<Date>,
 }
 
@@ -129,12 +94,12 @@ async fn prices(
     Query(query): Query<CatalogueQuery>,
 ) -> Result<impl IntoResponse, Error> {
     let at = query.at.map_or_else(|| app.clock.now(), Time::start_of);
-    Ok((CATALOGUE_IS_PUBLIC, Json(price_list(at)?)))
+    Ok((CATALOGUE_IS_PUBLIC, Json(PriceListView::from(price_list(at)?))))
 }
 
 /// The plans are the same on every day.
 async fn plans(Query(_): Query<CatalogueQuery>) -> impl IntoResponse {
-    let plans: Vec<PlanView> = PLANS.iter().copied().map(PlanView::from).collect();
+    let plans: Vec<PlanView> = PLANS.iter().map(PlanView::from).collect();
     (CATALOGUE_IS_PUBLIC, Json(json!({ "plans": plans })))
 }
 

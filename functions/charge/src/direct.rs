@@ -1,5 +1,5 @@
-//! Charges from callers that IAM lets in: the pipeline, by direct invocation or through the queue.
-//! Each is one JSON object that names its team and its key.
+//! Charges from callers that IAM authorizes: the pipeline, by direct invocation or through the queue. A
+//! charge is a JSON object with its team and its key.
 
 use shared::domain::Error;
 use shared::domain::catalogue::prices::price_list;
@@ -7,20 +7,19 @@ use shared::domain::charge::ChargeRequest;
 use shared::domain::ids::CallerKey;
 use shared::domain::ledger::entry::Entry;
 use shared::domain::time::Time;
-use shared::http::App;
-use shared::http::extract::parse;
+use shared::lambda::App;
+use shared::lambda::json::parse;
 use shared::store::entry::Outcome;
 
 use crate::Answer;
 use crate::priced::{Unpriced, priced};
 use crate::refusal::{Asked, log_refusal};
 
-/// One charge by direct invocation. A refusal is logged as well: an asynchronous invocation has no other
-/// trace of it, and cannot be told from a synchronous one.
+/// Makes one charge. Logs a refusal: the caller of an asynchronous invocation does not receive the answer,
+/// and the payload does not show which kind the invocation is.
 ///
 /// # Errors
-/// [`Error::Busy`] and [`Error::Internal`], so that an asynchronous invocation is tried again;
-/// any other refusal is an answer.
+/// A retryable refusal, so that Lambda retries an asynchronous invocation. Any other refusal is an answer.
 pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
     let now = app.clock.now();
     let (asked, outcome) = match addressed(event, now) {
@@ -40,6 +39,7 @@ pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
     }
 }
 
+/// The entry of a charge that names its team and its key.
 pub(crate) fn addressed(event: &[u8], now: Time) -> Result<Entry, Unpriced> {
     let mut request: ChargeRequest =
         parse(event).map_err(|error| Unpriced::unreadable(error, event))?;

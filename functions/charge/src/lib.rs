@@ -1,4 +1,4 @@
-//! Charges a team's pool: one charge or a batch over HTTP, one by direct invocation, many from a
+//! Charges a team's pool: one charge or a batch over HTTP, one charge by direct invocation, a batch from a
 //! queue.
 
 mod direct;
@@ -20,26 +20,29 @@ use serde_json::value::{RawValue, to_raw_value};
 use shared::bus::Bus;
 use shared::domain::Error;
 use shared::domain::catalogue::prices::{PriceList, price_list};
-use shared::domain::charge::{Charge, ChargeRequest};
+use shared::domain::charge::ChargeRequest;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::Entry;
 use shared::domain::limits::BATCH_CHARGES_MAX;
 use shared::domain::time::Time;
-use shared::http::extract::parse;
+use shared::http::problem::log_internal;
+use shared::http::views::charge::ChargeView;
 use shared::http::{
-    App, Body, Caller, NoQuery, Permitted, Problem, answer, idempotency_key, permission, serve,
+    Body, Caller, NoQuery, Permitted, Problem, idempotency_key, permission, responses, serve,
 };
+use shared::lambda::deadline::within_deadline;
+use shared::lambda::json::parse;
+use shared::lambda::{App, Invocation};
 use shared::store::entry::Outcome;
-use shared::store::retry::with_deadline;
 
 pub use direct::charge_directly;
 use priced::{Unpriced, hold_of, permitted, priced, within_allowance};
 pub use queue::{DELIVERIES_MAX, KIND, SOURCE, charge_queued};
 
-/// The number of concurrent look-ups of a batch.
+/// The number of concurrent reads for a batch.
 const LOOKUPS_MAX: usize = 16;
 
-/// The routes of this function.
+/// The routes of the function.
 pub fn routes(app: App) -> Router {
     Router::new()
         .route("/teams/{team}/charges", post(charge))
@@ -58,7 +61,7 @@ async fn charge(
     let user = caller.on_behalf_of(request.user.clone())?;
     let now = app.clock.now();
     let access = match &request.hold {
-        Some(hold) => app.check_hold(&caller, &team, hold).await,
+        Some(hold) => permission::check_hold(&app, &caller, &team, hold).await,
         None => Ok(()),
     };
     if let Err(error @ Error::Forbidden(_)) = access {
@@ -72,7 +75,7 @@ async fn charge(
         Err(unpriced) => Some(unpriced.outcome(&app).await),
     };
     let outcome = outcome.ok_or_else(|| Error::internal("a charge has no outcome"))?;
-    answer::created(outcome, |entry| answer::named("charge", Charge::from(entry)))
+    responses::created(outcome, |entry| responses::named("charge", ChargeView::from(entry)))
 }
 
 #[derive(Deserialize)]
@@ -86,29 +89,29 @@ struct Results {
     results: Vec<Answer>,
 }
 
-/// What came of one charge of a batch, or of a direct invocation.
+/// The result of one charge of a batch, or of a direct invocation.
 #[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum Answer {
-    /// It was charged now.
+    /// This request made the charge.
     Charged {
-        /// As it stands in the ledger.
-        charge: Charge,
+        /// The new charge.
+        charge: ChargeView,
     },
-    /// It was charged before.
+    /// An earlier request with the same key made the charge.
     Replayed {
-        /// As it stands in the ledger.
-        charge: Charge,
+        /// The existing charge.
+        charge: ChargeView,
     },
-    /// It was not charged.
+    /// The charge was refused.
     Refused {
-        /// Why not.
+        /// The reason.
         problem: Problem,
     },
 }
 
 impl Answer {
-    /// After how many seconds a refused charge may be tried again, where that is known.
+    /// The `retry_after` of the problem of a refused charge, in seconds.
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Refused { problem } => problem.more.get("retry_after")?.as_u64(),
@@ -127,8 +130,8 @@ impl From<Outcome> for Answer {
     }
 }
 
-/// Each charge of a batch is answered as if it were made on its own, in turn; one that is invalid
-/// does not keep the others from being made.
+/// Answers each charge of a batch as if it were sent alone, in order. An invalid charge does not affect the
+/// others.
 async fn charge_batch(
     State(app): State<App>,
     Permitted { caller, team, .. }: Permitted<permission::Charge>,
@@ -151,7 +154,7 @@ async fn charge_batch(
         .collect();
     let holds: BTreeSet<Id> = parsed.iter().filter_map(hold_of).cloned().collect();
     let access = stream::iter(holds).map(async |hold| {
-        let access = app.check_hold(&caller, &team, &hold).await;
+        let access = permission::check_hold(&app, &caller, &team, &hold).await;
         (hold, access)
     });
     let access: BTreeMap<Id, Result<(), Error>> =
@@ -169,13 +172,21 @@ async fn charge_batch(
     });
     let refused: Vec<Option<Outcome>> = refused.buffered(LOOKUPS_MAX).collect().await;
     let missing = || Outcome::Refused(Error::internal("a charge has no outcome"));
-    let replies: Vec<Answer> = refused
+    let results: Vec<Answer> = refused
         .into_iter()
-        .map(|refused| refused.or_else(|| outcomes.next()).unwrap_or_else(missing).into())
+        .map(|refused| refused.or_else(|| outcomes.next()).unwrap_or_else(missing))
+        .inspect(log_internal_refusal)
+        .map(Answer::from)
         .collect();
-    let retry_after = replies.iter().filter_map(Answer::retry_after).max();
+    let retry_after = results.iter().filter_map(Answer::retry_after).max();
     let retry_after = retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
-    Ok((retry_after, Json(Results { results: replies })).into_response())
+    Ok((retry_after, Json(Results { results })).into_response())
+}
+
+fn log_internal_refusal(outcome: &Outcome) {
+    if let Outcome::Refused(error) = outcome {
+        log_internal(error);
+    }
 }
 
 fn batched(
@@ -192,26 +203,26 @@ fn batched(
     priced(request.unpriced(team, caller.own(key), Some(user), now), list)
 }
 
-/// Answers whatever invokes the function: the API, the queue or the pipeline.
+/// Answers the HTTP API, the queue or the pipeline.
 ///
 /// # Errors
-/// Those of [`charge_directly`] and [`charge_queued`], and an event that cannot be read.
+/// Those of [`serve::answer`], [`charge_queued`] and [`charge_directly`]; a batch that does not parse.
 pub async fn handle(
+    router: &Router,
     app: &App,
     bus: &Bus,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
-    if let Some(answer) = serve::api(|| routes(app.clone()), &event).await? {
-        return Ok(answer);
+    let payload = event.payload.get();
+    match Invocation::of(&event.payload) {
+        Invocation::Http => serve::answer(router, event).await,
+        Invocation::Queue => {
+            let charged = Box::pin(charge_queued(app, bus, serde_json::from_str(payload)?));
+            Ok(to_raw_value(&within_deadline(&event.context, charged).await?)?)
+        }
+        Invocation::Direct => {
+            let charged = Box::pin(charge_directly(app, payload.as_bytes()));
+            Ok(to_raw_value(&within_deadline(&event.context, charged).await?)?)
+        }
     }
-    let LambdaEvent { payload, context } = event;
-    let time = serve::time_left(&context);
-    let answer = if serve::has(payload.get(), "Records") {
-        let event = serde_json::from_str(payload.get())?;
-        to_raw_value(&Box::pin(with_deadline(time, charge_queued(app, bus, event))).await?)
-    } else {
-        let event = payload.get().as_bytes();
-        to_raw_value(&Box::pin(with_deadline(time, charge_directly(app, event))).await?)
-    };
-    Ok(answer?)
 }

@@ -2,17 +2,19 @@
 
 use lambda_http::{Error, lambda_runtime, service_fn, tracing};
 use shared::bus::Bus;
-use shared::http::App;
+use shared::http::serve;
+use shared::lambda::App;
 
-/// Where an environment answers several invocations at a time, as managed instances do, charges of
-/// one team share writes.
+/// An environment may handle several invocations at a time (Lambda Managed Instances). Concurrent charges
+/// of one team then share writes.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let (app, bus) = (App::from_env()?, Bus::from_env()?);
+    let router = serve::with_middleware(charge::routes(app.clone()));
     lambda_runtime::run_concurrent(service_fn(move |event| {
-        let (app, bus) = (app.clone(), bus.clone());
-        async move { charge::handle(&app, &bus, event).await }
+        let (router, app, bus) = (router.clone(), app.clone(), bus.clone());
+        async move { charge::handle(&router, &app, &bus, event).await }
     }))
     .await
 }

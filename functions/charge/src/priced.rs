@@ -1,21 +1,23 @@
-//! A charge that the catalogue refuses may still be a replay of one from a time when it was valid.
+//! Prices charges. A charge that the catalogue rejects may still replay a charge that was valid earlier.
 
 use shared::domain::Error;
 use shared::domain::catalogue::prices::PriceList;
 use shared::domain::ids::Id;
 use shared::domain::ledger::entry::Entry;
-use shared::http::{App, Caller};
+use shared::http::Caller;
+use shared::http::permission::take_allowance;
+use shared::lambda::App;
 use shared::store::entry::Outcome;
 
 use crate::refusal::Asked;
 
-/// A charge that has no price.
+/// A charge without a price.
 #[derive(Debug)]
 pub(crate) struct Unpriced {
     error: Error,
-    /// Its entry, if the request could be read.
+    /// The entry of the request, if it parses.
     asked: Option<Box<Entry>>,
-    /// The team and the key of a request that could not be read.
+    /// The team and the key of a request that does not parse.
     address: Option<Asked>,
 }
 
@@ -26,22 +28,22 @@ impl From<Error> for Unpriced {
 }
 
 impl Unpriced {
-    /// The same, with the error's fields as parts of `whole`.
+    /// The same charge; the fields of the error are parts of `whole`.
     pub(crate) fn nested_in(self, whole: &str) -> Self {
         Self { error: self.error.nested_in(whole), ..self }
     }
 
-    /// The charge that has no price, if the request could be read.
+    /// The team and the key of the charge, if the request has valid ones.
     pub(crate) fn asked(&self) -> Option<Asked> {
         self.asked.as_deref().map(Asked::from).or_else(|| self.address.clone())
     }
 
-    /// The refusal of a request that could not be read, with its team and key for the log.
+    /// The charge of a request that does not parse, with its team and key for the log.
     pub(crate) fn unreadable(error: Error, request: &[u8]) -> Self {
         Self { error, asked: None, address: Asked::read(request) }
     }
 
-    /// The entry of the same request from before, or the refusal.
+    /// The existing entry of the same request, or the refusal.
     pub(crate) async fn outcome(self, app: &App) -> Outcome {
         let Self { error, asked, .. } = self;
         let found = match &asked {
@@ -56,14 +58,14 @@ impl Unpriced {
     }
 }
 
-/// The hold that a charge names, if the request could be read.
+/// The hold of a charge, if the request parses.
 pub(crate) fn hold_of(charge: &Result<Entry, Unpriced>) -> Option<&Id> {
     let entry = charge.as_ref().map_or_else(|unpriced| unpriced.asked.as_deref(), Some);
-    entry?.hold.as_ref()
+    entry?.hold()
 }
 
-/// The charge, if its caller may use the hold that it names. Of the refusals, that of another caller's
-/// hold comes first, and that of an unknown hold last.
+/// The charge, if its caller may use its hold. The refusal of another caller's hold precedes other
+/// refusals; that of an unknown hold follows them.
 pub(crate) fn permitted(
     charge: Result<Entry, Unpriced>,
     access: Result<(), Error>,
@@ -74,8 +76,7 @@ pub(crate) fn permitted(
     }
 }
 
-/// The charge, if it costs its team something, or if its caller may make one that does not: people have an
-/// allowance of those.
+/// The charge, if it costs credits or if the caller's allowance covers it.
 pub(crate) fn within_allowance(
     app: &App,
     caller: &Caller,
@@ -83,7 +84,7 @@ pub(crate) fn within_allowance(
 ) -> Result<Entry, Unpriced> {
     let entry = charge?;
     if entry.credits == 0 {
-        app.take_allowance(caller, &entry.team).map_err(|error| Unpriced {
+        take_allowance(app, caller, &entry.team).map_err(|error| Unpriced {
             error,
             asked: Some(Box::new(entry.clone())),
             address: None,
@@ -92,7 +93,7 @@ pub(crate) fn within_allowance(
     Ok(entry)
 }
 
-/// The entry with its price of `list`.
+/// The entry with its price from `list`.
 pub(crate) fn priced(asked: Entry, list: &PriceList) -> Result<Entry, Unpriced> {
     asked.clone().priced(list).map_err(|error| Unpriced {
         error,

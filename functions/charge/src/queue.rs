@@ -1,4 +1,4 @@
-//! Charges that wait in a queue, each in the form of a direct invocation.
+//! Charges from a queue. Each message has the form of a direct invocation.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,8 @@ use shared::bus::{Bus, Message};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
-use shared::http::{App, Problem};
+use shared::http::Problem;
+use shared::lambda::App;
 use shared::store::entry::Outcome;
 
 use crate::direct::addressed;
@@ -24,25 +25,25 @@ pub const DELIVERIES_MAX: u64 = 5;
 /// The source of refused charges on the event bus. A rule sends them to the dead-letter queue.
 pub const SOURCE: &str = "credits.charge";
 
-/// Their detail type.
+/// The detail type of refused charges.
 pub const KIND: &str = "charge.refused";
 
-/// The field of a refused charge that contains the problem.
+/// The field of a refused charge with the problem.
 const REFUSED: &str = "refused";
 
-/// A charge of the queue that was refused.
+/// A refused message.
 struct Refusal {
     message: SqsMessage,
     error: Error,
 }
 
-/// Charges all messages of a batch, those of one team together and in their order.
+/// Charges all messages of a batch. The messages of one team are charged together and in order.
 ///
-/// A message that was not charged is reported as failed, and the queue delivers it again. A charge that is
-/// still refused at the last delivery goes to the dead-letter queue through the bus, with its problem.
+/// A refused message is reported as failed, and the queue delivers it again. A charge that is refused at
+/// the last delivery is sent to the dead-letter queue through the bus, with its problem.
 ///
 /// # Errors
-/// A message without an id, which cannot be reported.
+/// [`Error::Internal`] for a message without an id: it cannot be reported.
 pub async fn charge_queued(
     app: &App,
     bus: &Bus,
@@ -76,7 +77,7 @@ pub async fn charge_queued(
     Ok(report(bus, refused).await)
 }
 
-/// The refusal of a message, which is logged.
+/// The refusal of a message, after it is logged; `None` if the message was charged.
 fn refusal(message: SqsMessage, asked: Option<&Asked>, outcome: Outcome) -> Option<Refusal> {
     match outcome {
         Outcome::Refused(error) => {
@@ -87,7 +88,7 @@ fn refusal(message: SqsMessage, asked: Option<&Asked>, outcome: Outcome) -> Opti
     }
 }
 
-/// Sends the refusals that are final to the bus, and reports all others and those that the bus did not take.
+/// Sends final refusals to the bus. Reports the others, and those that the bus did not accept, as failed.
 async fn report(bus: &Bus, refused: Vec<Refusal>) -> SqsBatchResponse {
     let last = refused.iter().enumerate().filter(|(_, refusal)| refusal.is_final());
     let messages = last.map(|(number, refusal)| (number, refusal.with_problem()));
@@ -105,14 +106,14 @@ async fn report(bus: &Bus, refused: Vec<Refusal>) -> SqsBatchResponse {
 }
 
 impl Refusal {
-    /// Whether the queue would not deliver the message again, and a retry would not help.
+    /// Whether this is the last delivery of the message and a retry cannot succeed.
     fn is_final(&self) -> bool {
         let deliveries = self.message.attributes.get("ApproximateReceiveCount");
         let deliveries = deliveries.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
         deliveries >= DELIVERIES_MAX && !self.error.is_retryable()
     }
 
-    /// The charge with its problem in a field of its own.
+    /// The message for the bus: the charge with its problem in the field [`REFUSED`].
     fn with_problem(&self) -> Message {
         let body = self.message.body.clone().unwrap_or_default();
         let charge: Option<Map<String, Value>> = serde_json::from_str(&body).ok();
@@ -124,7 +125,7 @@ impl Refusal {
     }
 }
 
-/// The charge in a message. One that comes back from the dead-letter queue has the problem in it.
+/// The charge in a message, without the problem that a message from the dead-letter queue has.
 fn without_problem(message: &SqsMessage) -> Vec<u8> {
     let body = message.body.as_deref().unwrap_or_default();
     let charge: Option<Map<String, Value>> = serde_json::from_str(body).ok();

@@ -1,4 +1,4 @@
-//! The log line of a charge that was refused and may have no reader of its answer.
+//! The log line of a refused charge from the queue or a direct invocation: its answer may have no reader.
 
 use lambda_http::tracing;
 use serde::Deserialize;
@@ -6,16 +6,16 @@ use serde_json::Value;
 use shared::domain::Error;
 use shared::domain::ids::{Key, TeamId};
 use shared::domain::ledger::entry::Entry;
-use shared::http::Problem;
+use shared::http::problem::{Problem, log_internal};
 
-/// The charge that a line is about.
+/// The team and the key of a charge, for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     team: TeamId,
     key: Option<Key>,
 }
 
-/// A request of which nothing else is read.
+/// The fields of a request that the log needs.
 #[derive(Deserialize)]
 struct Address {
     team: TeamId,
@@ -24,7 +24,7 @@ struct Address {
 }
 
 impl Asked {
-    /// The team and the key of a request, whatever else is wrong with it.
+    /// The team and the key of a request that may be invalid otherwise.
     pub(crate) fn read(request: &[u8]) -> Option<Self> {
         let Address { team, key } = serde_json::from_slice(request).ok()?;
         let key = key.as_ref().and_then(Value::as_str).and_then(|key| key.parse().ok());
@@ -38,9 +38,10 @@ impl From<&Entry> for Asked {
     }
 }
 
-/// Logs a refusal with the team, the key and the problem as fields; without team and key if the request
-/// could not be read.
+/// Logs a refusal with the team, the key and the problem; without team and key if the request has no valid
+/// ones.
 pub(crate) fn log_refusal(asked: Option<&Asked>, error: &Error) {
+    log_internal(error);
     let Problem { kind, detail, .. } = Problem::from(error);
     let team = asked.map(|asked| asked.team.as_str());
     let key = asked.and_then(|asked| asked.key.as_ref()).map(Key::as_str);

@@ -1,4 +1,4 @@
-//! The real binary as a managed instance runs it: many invocations at a time in one environment.
+//! The real binary with concurrent invocations in one environment, as on Lambda Managed Instances.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -58,7 +58,7 @@ async fn answer(State(lambda): State<Lambda>, Path(id): Path<String>, body: Byte
     StatusCode::ACCEPTED
 }
 
-/// What lies between the function and the table, and counts the writes.
+/// A proxy between the function and the table that counts the writes.
 #[derive(Clone)]
 struct Wire {
     endpoint: String,
@@ -157,7 +157,7 @@ async fn invocations_at_the_same_time_share_writes() {
         assert!(refusals[0].contains(field), "{field} in {}", refusals[0]);
     }
     let charged = answers.iter().filter(|(id, answer)| {
-        // Everybody has the answer to what was asked.
+        // Each answer belongs to its request.
         if answer["status"] == "charged" {
             assert_eq!(answer["charge"]["key"], **id, "{answer}");
         }

@@ -1,11 +1,13 @@
 //! The Lambda function `hold`.
 
 use lambda_http::{Error, lambda_runtime, service_fn, tracing};
-use shared::http::App;
+use shared::http::serve;
+use shared::lambda::App;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let app = App::from_env()?;
-    Box::pin(lambda_runtime::run(service_fn(|event| hold::handle(&app, event)))).await
+    let router = serve::with_middleware(hold::routes(App::from_env()?));
+    let handle = service_fn(|event| serve::answer_http_only(&router, event));
+    Box::pin(lambda_runtime::run(handle)).await
 }

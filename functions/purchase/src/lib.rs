@@ -1,5 +1,5 @@
-//! Buys credits: records the purchase, asks for the payment, adds the credits once it succeeded. An
-//! admin asks for it, or an event that tells of an automatic top-up.
+//! Sells credits: records a purchase, requests the payment, and adds the credits when the payment succeeds.
+//! Purchases come from admins over HTTP, and from events for automatic top-ups.
 
 pub mod payments;
 mod top_up;
@@ -13,29 +13,30 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use lambda_http::LambdaEvent;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::domain::ids::Id;
 use shared::domain::limits::PurchaseLimits;
-use shared::domain::purchase::{Amount, Purchase, Status};
-use shared::domain::time::Time;
+use shared::domain::purchase::{Purchase, Status};
 use shared::domain::{Credits, Error};
 use shared::http::permission::{Administer, Belong, Read};
-use shared::http::{App, Body, NoQuery, Path, Permitted, answer, idempotency_key, serve};
-use shared::store::retry::with_deadline;
+use shared::http::views::purchase::PurchaseView;
+use shared::http::{Body, NoQuery, Path, Permitted, idempotency_key, responses, serve};
+use shared::lambda::deadline::within_deadline;
+use shared::lambda::{App, Invocation};
 
 use payments::{Payment, Payments};
 pub use top_up::top_up;
 
-/// What the handlers share.
+/// The state that all handlers share.
 #[derive(Clone, FromRef)]
 pub struct PurchaseState {
-    /// The table and the time.
+    /// The table and the clock.
     pub app: App,
-    /// What can be bought at once.
+    /// The limits of one purchase.
     pub limits: PurchaseLimits,
-    /// Who takes the money.
+    /// The payment provider.
     pub payments: Arc<dyn Payments>,
 }
 
@@ -45,11 +46,11 @@ impl fmt::Debug for PurchaseState {
     }
 }
 
-/// The routes of this function.
+/// The routes of the function.
 pub fn routes(state: PurchaseState) -> Router {
     Router::new()
         .route("/teams/{team}/purchases", post(buy))
-        .route("/teams/{team}/purchases/{id}", get(look))
+        .route("/teams/{team}/purchases/{id}", get(read))
         .route("/teams/{team}/purchases/{id}/refund", post(refund))
         .with_state(state)
 }
@@ -65,35 +66,6 @@ struct PurchaseRequest {
     credits: Credits,
 }
 
-#[derive(Serialize)]
-struct PurchaseView {
-    id: Id,
-    credits: Credits,
-    amount: Amount,
-    status: Status,
-    top_up: bool,
-    at: Time,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_action: Option<Value>,
-}
-
-impl PurchaseView {
-    fn new(purchase: Purchase, next_action: Option<Value>) -> Self {
-        Self {
-            amount: purchase.amount(),
-            id: purchase.id,
-            credits: purchase.credits,
-            status: purchase.status,
-            top_up: purchase.top_up,
-            at: purchase.at,
-            reason: purchase.reason,
-            next_action,
-        }
-    }
-}
-
 async fn buy(
     State(state): State<PurchaseState>,
     Permitted { caller, team, .. }: Permitted<Administer>,
@@ -106,7 +78,7 @@ async fn buy(
     let asked = Purchase::new(&team, key, caller.sub, credits, state.app.clock.now());
     let (purchase, is_replay) = match state.limits.check(credits) {
         Ok(()) => state.app.store.purchase_begin(&asked).await?,
-        // What was bought within the limits of then is answered for ever.
+        // A purchase within earlier limits is still replayed.
         Err(error) => (state.app.store.purchase_replay(&asked).await?.ok_or(error)?, true),
     };
     let (purchase, next_action) = state.drive(purchase).await?;
@@ -118,17 +90,17 @@ async fn buy(
         (Status::Paid, true) => view(StatusCode::OK, purchase, next_action),
         (Status::Paid, false) => view(StatusCode::CREATED, purchase, next_action),
     };
-    Ok(if is_replay { answer::replayed(response) } else { response })
+    Ok(if is_replay { responses::replayed(response) } else { response })
 }
 
 fn view(status: StatusCode, purchase: Purchase, next_action: Option<Value>) -> Response {
     let view = PurchaseView::new(purchase, next_action);
-    (status, Json(answer::named("purchase", view))).into_response()
+    (status, Json(responses::named("purchase", view))).into_response()
 }
 
 impl PurchaseState {
-    /// Brings a purchase as far as it goes now, after whatever crashed before. No payment is requested
-    /// for a closed account.
+    /// Continues a pending purchase: requests the payment and stores its result. Returns the purchase, and
+    /// the step that the payment needs from the customer. Requests no payment for a closed account.
     async fn drive(&self, purchase: Purchase) -> Result<(Purchase, Option<Value>), Error> {
         if purchase.status != Status::Pending {
             return Ok((purchase, None));
@@ -146,14 +118,14 @@ impl PurchaseState {
     }
 }
 
-async fn look(
+async fn read(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,
     Path(Segments { id }): Path<Segments>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
     let purchase = app.store.purchase_read(&team, &id).await?;
-    Ok(Json(answer::named("purchase", PurchaseView::new(purchase, None))))
+    Ok(Json(responses::named("purchase", PurchaseView::new(purchase, None))))
 }
 
 async fn refund(_: Permitted<Belong>, _: Path<Segments>, _: NoQuery) -> Result<(), Error> {
@@ -162,19 +134,20 @@ async fn refund(_: Permitted<Belong>, _: Path<Segments>, _: NoQuery) -> Result<(
     ))
 }
 
-/// Answers whatever invokes the function: the API, or an event that tells of a top-up.
+/// Answers the HTTP API, or an event for an automatic top-up.
 ///
 /// # Errors
-/// Those of [`top_up()`] as a problem document, so that the event is tried again and then kept where
-/// somebody can look at it; and an event that cannot be read.
+/// Those of [`serve::answer`]; those of [`top_up()`] as a problem document.
 pub async fn handle(
+    router: &Router,
     state: &PurchaseState,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
-    if let Some(answer) = serve::api(|| routes(state.clone()), &event).await? {
-        return Ok(answer);
+    match Invocation::of(&event.payload) {
+        Invocation::Http => serve::answer(router, event).await,
+        Invocation::Queue | Invocation::Direct => {
+            let bought = Box::pin(top_up(state, event.payload.get().as_bytes()));
+            responses::of_event(within_deadline(&event.context, bought).await)
+        }
     }
-    let time = serve::time_left(&event.context);
-    let due = event.payload.get().as_bytes();
-    serve::message_answer(Box::pin(with_deadline(time, top_up(state, due))).await)
 }

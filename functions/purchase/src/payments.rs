@@ -1,31 +1,30 @@
-//! The seam to the payment provider.
+//! The interface to the payment provider.
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use shared::domain::Error;
 use shared::domain::purchase::Purchase;
 
-/// How a payment stands.
+/// The state of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payment {
     /// The money was taken.
     Succeeded,
-    /// The customer has a step to take, which this describes. Nobody is there to take one in an
-    /// automatic top-up: what would need it has failed.
+    /// The payment needs this step from the customer. An automatic top-up has no customer at hand: a
+    /// provider returns [`Payment::Failed`] for it instead.
     ActionNeeded(Value),
-    /// The money was not taken and will not be, for this reason.
+    /// The money was not taken and will not be. The text is the reason.
     Failed(String),
 }
 
 /// Takes the money for purchases.
 pub trait Payments: Send + Sync {
-    /// Asks for the payment of a purchase. The purchase's id is the provider's idempotency key:
-    /// asked again, it tells how the one payment stands.
+    /// Requests the payment of a purchase. The purchase's id is the idempotency key of the provider: a
+    /// repeated request returns the state of the same payment.
     fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>>;
 }
 
-/// What a function has as long as it is connected to no provider: nothing can be bought, and what
-/// was ordered stays pending.
+/// The absence of a provider: every payment is an error, and a purchase stays pending.
 #[derive(Clone, Copy, Debug)]
 pub struct NotConnected;
 

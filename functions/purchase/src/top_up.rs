@@ -1,22 +1,15 @@
-//! Automatic top-ups, as events of the relay ask for them. An event comes at least once; it makes one
-//! purchase, which whoever gets it again finds and brings to its end.
+//! Automatic top-ups, requested by events of the relay. An event is delivered at least once and makes one
+//! purchase. A repeated event continues that purchase.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::event::TOP_UP_DUE;
 use shared::domain::ids::{Id, TeamId};
-use shared::http::extract::parse;
+use shared::http::views::purchase::PurchaseView;
+use shared::lambda::EventBridgeEvent;
 
-use crate::{PurchaseState, PurchaseView};
-
-#[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "detail-type")]
-    kind: String,
-    detail: Box<RawValue>,
-}
+use crate::PurchaseState;
 
 #[derive(Deserialize)]
 struct Due {
@@ -24,18 +17,18 @@ struct Due {
     team: TeamId,
 }
 
-/// Buys what a team wants to be bought by itself. How the purchase stands after it; null if the team
-/// does not want it any more, or if it is more than the month's limit allows.
+/// Makes the automatic top-up of an event. Returns the purchase; null if the team's settings or its balance
+/// no longer require one, or if it would exceed the monthly limit.
 ///
 /// # Errors
-/// [`Error::Invalid`] for another event; [`Error::PaymentFailed`] if the provider cannot be asked;
+/// [`Error::Invalid`] for another event; [`Error::PaymentFailed`] if no provider is connected;
 /// [`Error::NotFound`], [`Error::Busy`], [`Error::Internal`].
 pub async fn top_up(state: &PurchaseState, event: &[u8]) -> Result<Value, Error> {
-    let Event { kind, detail } = parse(event)?;
-    let Due { id, team } = parse(detail.get().as_bytes())?;
-    if kind != TOP_UP_DUE {
-        return Err(Error::invalid("detail-type", format!("`{kind}` is not known")));
+    let event = EventBridgeEvent::parse(event)?;
+    if event.kind != TOP_UP_DUE {
+        return Err(event.unknown_kind());
     }
+    let Due { id, team } = event.detail()?;
     let begun = state.app.store.top_up_begin(&team, &id, state.app.clock.now()).await?;
     let purchase = match begun {
         Some(purchase) => {

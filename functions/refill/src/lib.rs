@@ -1,5 +1,5 @@
-//! Sees to what is due for the teams that nobody touches: cycles to turn, holds and lanes to give
-//! back, months of monitored accounts to charge. It reads only what is due.
+//! The scheduled upkeep of teams: resets cycles, begins subscriptions, returns expired holds and lanes, and
+//! charges the months of monitored accounts. It reads due items only.
 
 use std::time::Duration;
 
@@ -8,37 +8,37 @@ use futures_util::{StreamExt, stream};
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
+use shared::aws::retry::with_deadline;
 use shared::domain::Error;
 use shared::domain::ids::{AccountId, TeamId};
 use shared::domain::monitored_account::Status;
-use shared::http::{App, serve};
+use shared::lambda::App;
+use shared::lambda::deadline::time_left;
 use shared::store::due::Due;
 use shared::store::keys::SHARDS;
 use shared::store::monitored_account::Billed;
-use shared::store::retry::with_deadline;
 use tokio::time::Instant;
 
-/// How many teams of a shard are worked on at a time.
+/// The number of teams of a shard that are processed concurrently.
 const CONCURRENT_TEAMS_MAX: usize = 4;
 
-/// No work is begun when less than this is left of an invocation's time. It is three times as long
-/// as an operation tries.
+/// No team is begun with less time than this left. It is three times the retry time of an operation.
 const TIME_RESERVED: Duration = Duration::from_secs(15);
 
-/// What one run did.
+/// The result of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Cycles that were turned, and subscriptions that were begun.
+    /// The number of teams whose cycle was reset or whose subscription began.
     pub turned: u64,
-    /// Holds that were given back because their time was over.
+    /// The number of holds that expired.
     pub expired: u64,
-    /// Months of monitored accounts that were charged.
+    /// The number of months of monitored accounts that were charged.
     pub billed: u64,
-    /// Monitored accounts that were paused because their team could not pay.
+    /// The number of monitored accounts that were paused because their team could not pay.
     pub paused: u64,
-    /// Teams that it failed for, and shards that could not be read; what was due there stays due.
+    /// The number of failed teams and of unreadable shards. Their items stay due.
     pub failed: u64,
-    /// Whether the time was over before all was done. The next run goes on.
+    /// Whether the time ended before all due items were processed. The next run continues.
     pub left: bool,
 }
 
@@ -65,29 +65,29 @@ impl Summary {
     }
 }
 
-/// Does all that is due, or as much of it as the time allows if that is limited. All shards are
-/// worked on side by side, each from what is due for longest, so that none of them waits for another.
+/// Processes all due items, or those that fit into `time`. All shards are processed concurrently, each in
+/// the order of the due time.
 pub async fn run(app: &App, time: Option<Duration>) -> Summary {
     let stop = time.and_then(|time| Instant::now().checked_add(time.saturating_sub(TIME_RESERVED)));
-    let shards = stream::iter(SHARDS).map(|shard| work_off(app, shard, stop));
+    let shards = stream::iter(SHARDS).map(|shard| run_shard(app, shard, stop));
     let all = shards.buffer_unordered(SHARDS.len());
     with_deadline(time, all.fold(Summary::default(), async |sum, more| sum.and(more))).await
 }
 
-/// Does what is due in one shard.
-async fn work_off(app: &App, shard: char, stop: Option<Instant>) -> Summary {
+/// Processes the due items of one shard.
+async fn run_shard(app: &App, shard: char, stop: Option<Instant>) -> Summary {
     let mut summary = Summary::default();
     let mut start = None;
     loop {
         let Due { teams, next } = match app.store.due_list(shard, app.clock.now(), start).await {
             Ok(due) => due,
             Err(error) => {
-                tracing::error!(%shard, %error, "what is due cannot be read");
+                tracing::error!(%shard, %error, "reading due items failed");
                 return summary.and(Summary { failed: 1, ..Summary::default() });
             }
         };
         let done =
-            stream::iter(teams).map(|(team, accounts)| unless_over(app, team, accounts, stop));
+            stream::iter(teams).map(|(team, accounts)| run_team_in_time(app, team, accounts, stop));
         let done = done.buffer_unordered(CONCURRENT_TEAMS_MAX);
         summary = done.fold(summary, async |sum, more| sum.and(more)).await;
         start = next;
@@ -97,7 +97,7 @@ async fn work_off(app: &App, shard: char, stop: Option<Instant>) -> Summary {
     }
 }
 
-async fn unless_over(
+async fn run_team_in_time(
     app: &App,
     team: TeamId,
     accounts: Vec<AccountId>,
@@ -106,14 +106,14 @@ async fn unless_over(
     if stop.is_some_and(|stop| stop <= Instant::now()) {
         return Summary { left: true, ..Summary::default() };
     }
-    keep_up(app, &team, accounts).await.unwrap_or_else(|error| {
-        tracing::error!(%team, %error, "something due was not done");
+    run_team(app, &team, accounts).await.unwrap_or_else(|error| {
+        tracing::error!(%team, %error, "team upkeep failed");
         Summary { failed: 1, ..Summary::default() }
     })
 }
 
-/// Does what is due for a team.
-async fn keep_up(app: &App, team: &TeamId, accounts: Vec<AccountId>) -> Result<Summary, Error> {
+/// Processes the due items of one team.
+async fn run_team(app: &App, team: &TeamId, accounts: Vec<AccountId>) -> Result<Summary, Error> {
     let now = app.clock.now();
     let done = app.store.team_upkeep(team, now).await?;
     let mut summary =
@@ -121,22 +121,22 @@ async fn keep_up(app: &App, team: &TeamId, accounts: Vec<AccountId>) -> Result<S
     match app.store.monitored_account_bill(team, accounts, now).await {
         Ok(billed) => summary = billed.iter().fold(summary, Summary::count),
         Err(error) => {
-            tracing::error!(%team, %error, "monitored accounts were not billed");
+            tracing::error!(%team, %error, "billing monitored accounts failed");
             summary.failed = 1;
         }
     }
     Ok(summary)
 }
 
-/// Answers the schedule.
+/// Handles an invocation by the schedule.
 ///
 /// # Errors
-/// A failure of any team or shard, so that the schedule tries again.
+/// A failed team or shard, so that Lambda retries the invocation.
 pub async fn handle(
     app: &App,
     event: LambdaEvent<EventBridgeEvent<Value>>,
 ) -> Result<Summary, lambda_runtime::Error> {
-    let summary = run(app, serve::time_left(&event.context)).await;
+    let summary = run(app, time_left(&event.context)).await;
     tracing::info!(
         turned = summary.turned,
         expired = summary.expired,
@@ -147,7 +147,7 @@ pub async fn handle(
         "refill"
     );
     if summary.failed > 0 {
-        return Err(format!("{} teams still have something due", summary.failed).into());
+        return Err(format!("upkeep failed for {} teams or shards", summary.failed).into());
     }
     Ok(summary)
 }

@@ -1,7 +1,7 @@
 //! The Lambda function `refill`.
 
 use lambda_runtime::{Error, service_fn, tracing};
-use shared::http::App;
+use shared::lambda::App;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -1,5 +1,4 @@
-//! Reads the stream of the table, sends events to other systems, and keeps the statements of cycles
-//! that are over.
+//! Reads the stream of the table: sends events to other systems, and stores the statements of ended cycles.
 
 pub mod unreadable;
 
@@ -10,37 +9,37 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
 use serde_json::Value;
-use shared::aws::retry::with_deadline;
 use shared::bus::{Bus, Message};
 use shared::domain::Error;
 use shared::domain::event::derive::{self, Place};
 use shared::domain::statement::Statement;
 use shared::domain::time::Time;
-use shared::http::serve::time_left;
+use shared::lambda::deadline::within_deadline;
 use shared::store::{Store, stream};
 
-/// A batch of the stream's records. Each is parsed by itself, so that a malformed record does not
-/// fail the batch.
+/// A batch of records of the stream. Records are parsed one by one, so a malformed record does not fail the
+/// batch.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Batch {
     #[serde(rename = "Records")]
     records: Vec<Value>,
 }
 
-/// Sends the events of a batch and keeps its statements. Hands unreadable records over to a queue.
+/// Sends the events of a batch and stores its statements. Sends unreadable records to a queue.
 ///
-/// Returns the records whose messages the bus may not have taken, or whose statements the store was
-/// too busy to keep, in the stream's order. Lambda invokes the relay again from the first of them on.
+/// Returns the records whose messages the bus may not have accepted, or whose statements the store was too
+/// busy to store, in the order of the stream. Lambda invokes the relay again with the records from the
+/// first of them on.
 ///
 /// # Errors
-/// [`Error::Internal`] if one of these records has no sequence number; Lambda sends the batch again.
+/// [`Error::Internal`] if one of these records has no sequence number: Lambda sends the batch again.
 pub async fn handle(
     store: &Store,
     bus: &Bus,
     batch: LambdaEvent<Batch>,
 ) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
-    let time = time_left(&batch.context);
-    Ok(Box::pin(with_deadline(time, relay(store, bus, &batch.payload.records))).await?)
+    let relayed = Box::pin(relay(store, bus, &batch.payload.records));
+    Ok(within_deadline(&batch.context, relayed).await?)
 }
 
 async fn relay(
@@ -55,7 +54,7 @@ async fn relay(
                 messages.extend(of_record.into_iter().map(|message| (position, message)));
             }
             Err(error) => {
-                tracing::error!(number = sequence_number(record), %error, "a statement is not kept");
+                tracing::error!(number = sequence_number(record), %error, "storing a statement failed");
                 failed.insert(position);
             }
         }
@@ -68,13 +67,13 @@ async fn relay(
     Ok(response)
 }
 
-/// Keeps the statement of a record, if it has one. Returns the record's messages.
+/// Stores the statement of a record, if it has one. Returns the messages of the record.
 ///
-/// If the store refuses the statement for good, the record does not block the stream: it is handed
-/// over like an unreadable one. The statement follows from its images.
+/// A statement that the store can never accept does not block the stream: the record is sent to the queue
+/// like an unreadable one. Its images determine the statement.
 ///
 /// # Errors
-/// [`Error::Busy`] if the store was too busy to keep the statement.
+/// [`Error::Busy`] if the store was too busy to store the statement.
 async fn process(store: &Store, record: &Value) -> Result<Vec<Message>, Error> {
     let (mut messages, statement) = match read(record) {
         Ok(read) => read,
@@ -89,11 +88,11 @@ async fn process(store: &Store, record: &Value) -> Result<Vec<Message>, Error> {
     Ok(messages)
 }
 
-/// The events that follow from a record, and the statement of the cycle that it ended.
+/// The messages of a record, and the statement of the cycle that it ended.
 fn read(record: &Value) -> Result<(Vec<Message>, Option<Statement>), Error> {
     let EventRecord { event_name, change, .. } =
         EventRecord::deserialize(record).map_err(Error::internal)?;
-    // Nothing follows from a removal.
+    // A removal has no events.
     if event_name == "REMOVE" {
         return Ok((Vec::new(), None));
     }

@@ -1,5 +1,5 @@
-//! Hands records that the relay cannot process over to a queue: through the bus, where a rule of the
-//! template selects them by their source.
+//! Messages for records that the relay cannot process. A rule of the template selects them by their source
+//! and sends them to a queue.
 
 use serde_json::{Value, json};
 use shared::bus::Message;
@@ -7,7 +7,7 @@ use shared::domain::Error;
 
 use crate::sequence_number;
 
-/// The source of these messages. Events for other systems have another one.
+/// The source of these messages. Events for other systems have another source.
 pub const SOURCE: &str = "credits.relay";
 
 /// The detail type of these messages.
@@ -16,11 +16,11 @@ pub const KIND: &str = "record.unreadable";
 /// The most characters of an error's text, which may quote an attribute of any length.
 const ERROR_CHARS_MAX: usize = 1_000;
 
-/// The message that hands a record over. It has no images if it would be too large with them.
+/// The message of an unreadable record; without its images if it would be too large with them.
 pub(crate) fn message(record: &Value, error: &Error) -> Message {
     let number = sequence_number(record);
     let error: String = error.to_string().chars().take(ERROR_CHARS_MAX).collect();
-    tracing::error!(number, error, "a record is handed over");
+    tracing::error!(number, error, "a record is unreadable");
     let message = |record: &Value| Message {
         source: SOURCE,
         kind: KIND,

@@ -1,4 +1,4 @@
-//! What the relay makes of the bus's answers, one by one.
+//! The relay's calls to the bus, for scripted answers.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -27,7 +27,7 @@ use shared::bus::{self, Bus};
 use shared::store::{Store, connect};
 use tokio::time::Instant;
 
-/// Answers one call after the other, the last answer for ever, and keeps what was asked.
+/// Answers each call with the next answer, repeats the last answer, and records the calls.
 #[derive(Clone, Debug)]
 struct Script {
     answers: Arc<Mutex<VecDeque<Value>>>,
@@ -49,7 +49,7 @@ impl HttpConnector for Script {
     }
 }
 
-/// The table of a relay that has no statement to keep.
+/// A table that the relay does not call.
 fn no_table() -> Store {
     let config = connect::config().region(Region::new("eu-west-1")).build();
     Store::new(aws_sdk_dynamodb::Client::from_conf(config), "credits")
@@ -112,7 +112,7 @@ fn detail(entry: &Value) -> Value {
     serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap()
 }
 
-/// The record of a charge with that key; its sequence number is the key.
+/// The record of a charge with this key; its sequence number is the key.
 fn charge(key: &str) -> Value {
     let text = |text: &str| json!({ "S": text });
     json!({

@@ -1,10 +1,10 @@
-//! What the product's billing and support do to a team: plans, seats, gifts, the end of it. Billing may
-//! also tell it by messages. And what the team's own people decide: what is monitored, settings, and
-//! that enrichment goes on.
+//! Manages teams. Billing and support change plans and seats, gift credits and close accounts; billing does
+//! so over HTTP or by events. The team's people choose monitored accounts and settings, and restart
+//! enrichment.
 
-mod accounts;
-mod choice;
 mod messages;
+mod monitored_accounts;
+mod settings;
 
 use axum::extract::{FromRef, State};
 use axum::http::HeaderMap;
@@ -18,14 +18,17 @@ use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::limits::PurchaseLimits;
-use shared::domain::pool::{Pool, Terms};
+use shared::domain::pool::Pool;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::subscription::terms::Change;
 use shared::domain::time::Time;
 use shared::http::permission::{Manage, Read};
-use shared::http::{App, Body, NoQuery, Permitted, Query, answer, idempotency_key, serve};
-use shared::store::retry::with_deadline;
+use shared::http::views::entry::EntryView;
+use shared::http::views::subscription::SubscriptionView;
+use shared::http::{Body, NoQuery, Permitted, Query, idempotency_key, responses, serve};
+use shared::lambda::deadline::within_deadline;
+use shared::lambda::{App, Invocation};
 
 pub use messages::take_in;
 
@@ -35,7 +38,7 @@ struct TeamState {
     limits: PurchaseLimits,
 }
 
-/// The routes of this function. An automatic top-up keeps to the limits of purchases.
+/// The routes of the function. `limits` bound the automatic top-up in the settings.
 pub fn routes(app: App, limits: PurchaseLimits) -> Router {
     Router::new()
         .route(
@@ -43,14 +46,14 @@ pub fn routes(app: App, limits: PurchaseLimits) -> Router {
             get(get_subscription).put(put_subscription).delete(cancel),
         )
         .route("/teams/{team}/gifts", post(gift))
-        .route("/teams/{team}/monitored-accounts", get(accounts::list))
+        .route("/teams/{team}/monitored-accounts", get(monitored_accounts::list))
         .route(
             "/teams/{team}/monitored-accounts/{account}",
-            put(accounts::add).delete(accounts::remove),
+            put(monitored_accounts::add).delete(monitored_accounts::remove),
         )
         .route("/teams/{team}", delete(close))
-        .route("/teams/{team}/settings", get(choice::settings).put(choice::set))
-        .route("/teams/{team}/enrichment/restart", post(choice::restart))
+        .route("/teams/{team}/settings", get(settings::read).put(settings::put))
+        .route("/teams/{team}/enrichment/restart", post(settings::restart_enrichment))
         .with_state(TeamState { app, limits })
 }
 
@@ -58,7 +61,7 @@ async fn get_subscription(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<SubscriptionView>, Error> {
     view(&app.store.projection_read(&team, app.clock.now()).await?.pool)
 }
 
@@ -67,7 +70,7 @@ async fn put_subscription(
     Permitted { team, .. }: Permitted<Manage>,
     _: NoQuery,
     body: Body,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<SubscriptionView>, Error> {
     let request: SubscriptionRequest = body.parse()?;
     if request.team.is_some() {
         return Err(Error::invalid("team", "stands in the path"));
@@ -80,7 +83,7 @@ async fn subscribe(app: &App, team: &TeamId, request: &SubscriptionRequest) -> R
     change_or_open(app, team, now, |pool| pool.subscribe(request, now)).await
 }
 
-/// Changes a team that may be new here. A change that a new team cannot have opens no account.
+/// Changes a team, or opens it first. A change that is invalid for a new team opens no account.
 async fn change_or_open(
     app: &App,
     team: &TeamId,
@@ -107,10 +110,11 @@ async fn cancel(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Manage>,
     Query(query): Query<CancelQuery>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<SubscriptionView>, Error> {
     let now = app.clock.now();
     let cancel = |pool: &Pool| match pool.cancel(query.version, now)? {
-        // A message may come before what it cancels; who calls is told that there is nothing.
+        // An event may arrive before the subscription that it cancels. A caller must not cancel a
+        // subscription that does not exist.
         Some(_) if pool.terms.subscription.is_none() => Err(Error::NotFound("subscription")),
         change => Ok(change),
     };
@@ -129,7 +133,7 @@ async fn close(
     Query(query): Query<CloseQuery>,
 ) -> Result<Json<Value>, Error> {
     if query.confirm != team.as_str() {
-        return Err(Error::invalid("confirm", "must be the team's id, because a closing is final"));
+        return Err(Error::invalid("confirm", "must be the team's id: closing is final"));
     }
     let now = app.clock.now();
     let pool = app.store.terms_change(&team, now, |pool| Ok(pool.close(None, now))).await?;
@@ -146,53 +150,29 @@ async fn gift(
     let key = caller.own(idempotency_key(&headers)?);
     let request: GiftRequest = body.parse()?;
     let entry = request.entry(&team, key, caller.sub, app.clock.now())?;
-    answer::created(app.store.gift_add(entry).await?, |entry| answer::named("gift", entry))
+    responses::created(app.store.gift_add(entry).await?, |entry| {
+        responses::named("gift", EntryView::from(entry))
+    })
 }
 
-fn view(pool: &Pool) -> Result<Json<Value>, Error> {
-    subscription(pool).map(Json).ok_or(Error::NotFound("subscription"))
+fn view(pool: &Pool) -> Result<Json<SubscriptionView>, Error> {
+    SubscriptionView::of(pool).map(Json).ok_or(Error::NotFound("subscription"))
 }
 
-fn subscription(pool: &Pool) -> Option<Value> {
-    let Terms { subscription, scheduled, account_created_at, cycle, .. } = &pool.terms;
-    if subscription.is_none() && scheduled.is_none() {
-        return None;
-    }
-    let current = subscription.as_ref();
-    Some(json!({
-        "plan": current.map(|current| &current.plan),
-        "seats": current.map(|current| current.seats),
-        "started_at": current.map(|current| current.started_at),
-        "account_created_at": account_created_at,
-        "included_credits": current.and_then(|current| current.included_credits),
-        "cancelled": current.is_some_and(|current| current.cancelled),
-        "cycle": cycle,
-        "next_refill": pool.next_refill(),
-        "scheduled": scheduled.as_ref().map(|scheduled| json!({
-            "plan": scheduled.plan,
-            "seats": scheduled.seats,
-            "started_at": scheduled.started_at,
-            "included_credits": scheduled.included_credits,
-        })),
-        "version": pool.terms.version(),
-    }))
-}
-
-/// Answers whatever invokes the function: the API, or a message of the billing system.
+/// Answers the HTTP API, or an event of the billing system.
 ///
 /// # Errors
-/// Those of [`take_in`] as a problem document, so that the message is tried again and then kept where
-/// somebody can look at it; and an event that cannot be read.
+/// Those of [`serve::answer`]; those of [`take_in`] as a problem document.
 pub async fn handle(
+    router: &Router,
     app: &App,
-    limits: &PurchaseLimits,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Box<RawValue>, lambda_http::Error> {
-    let api = serve::api(|| routes(app.clone(), limits.clone()), &event);
-    if let Some(answer) = api.await? {
-        return Ok(answer);
+    match Invocation::of(&event.payload) {
+        Invocation::Http => serve::answer(router, event).await,
+        Invocation::Queue | Invocation::Direct => {
+            let taken_in = Box::pin(take_in(app, event.payload.get().as_bytes()));
+            responses::of_event(within_deadline(&event.context, taken_in).await)
+        }
     }
-    let time = serve::time_left(&event.context);
-    let message = event.payload.get().as_bytes();
-    serve::message_answer(Box::pin(with_deadline(time, take_in(app, message))).await)
 }

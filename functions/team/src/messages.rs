@@ -1,26 +1,17 @@
-//! What the product's billing system tells by EventBridge. Messages come in any order and more than
-//! once; their versions tell which is the newest.
+//! Events of the product's billing system, from EventBridge. They arrive in any order and more than once.
+//! The version of an event orders it.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::subscription::SubscriptionRequest;
-use shared::http::App;
-use shared::http::extract::parse;
+use shared::http::views::subscription::SubscriptionView;
+use shared::lambda::{App, EventBridgeEvent};
 
-use crate::{change_or_open, subscribe, subscription};
+use crate::{change_or_open, subscribe};
 
-/// The parts of an event that matter here. Its source is the rule's affair.
-#[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "detail-type")]
-    kind: String,
-    detail: Box<RawValue>,
-}
-
-/// A message that tells of a team and nothing else.
+/// The detail of an event that ends a subscription or an account.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ended {
@@ -28,36 +19,35 @@ struct Ended {
     version: u64,
 }
 
-/// Takes in a message. How the team stands after it.
+/// Applies an event. Returns the team's account, version and subscription.
 ///
 /// # Errors
-/// Whatever a message cannot be or cannot do: [`Error::Invalid`], [`Error::AccountClosed`],
+/// [`Error::Invalid`]; [`Error::AccountClosed`] for an event that is newer than the closing;
 /// [`Error::Busy`], [`Error::Internal`].
 pub async fn take_in(app: &App, event: &[u8]) -> Result<Value, Error> {
-    let Event { kind, detail } = parse(event)?;
-    let detail = detail.get().as_bytes();
+    let event = EventBridgeEvent::parse(event)?;
     let now = app.clock.now();
-    let pool = match kind.as_str() {
+    let pool = match event.kind.as_str() {
         "subscription.changed" => {
-            let mut request: SubscriptionRequest = parse(detail)?;
+            let mut request: SubscriptionRequest = event.detail()?;
             let team = request.team.take().ok_or_else(|| Error::invalid("team", "is missing"))?;
             request.version.ok_or_else(|| Error::invalid("version", "is missing"))?;
             subscribe(app, &team, &request).await?
         }
         "subscription.cancelled" => {
-            let Ended { team, version } = parse(detail)?;
+            let Ended { team, version } = event.detail()?;
             change_or_open(app, &team, now, |pool| pool.cancel(Some(version), now)).await?
         }
         "account.closed" => {
-            let Ended { team, version } = parse(detail)?;
+            let Ended { team, version } = event.detail()?;
             change_or_open(app, &team, now, |pool| Ok(pool.close(Some(version), now))).await?
         }
-        other => return Err(Error::invalid("detail-type", format!("`{other}` is not known"))),
+        _ => return Err(event.unknown_kind()),
     };
     Ok(json!({
         "team": pool.team,
         "account": pool.terms.account,
         "version": pool.terms.version(),
-        "subscription": subscription(&pool),
+        "subscription": SubscriptionView::of(&pool),
     }))
 }

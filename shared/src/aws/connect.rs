@@ -1,7 +1,7 @@
-//! How the SDK's clients are made.
+//! The configuration of the SDK's clients.
 //!
-//! They take what Lambda puts into the environment and nothing else: no provider chain, and a TLS
-//! stack that starts fast. Both are most of a cold start.
+//! Region and credentials come from Lambda's environment variables only. A chain of credential providers
+//! and a slower TLS stack would dominate a cold start.
 
 use std::env::{VarError, var};
 use std::hash::{BuildHasher, RandomState};
@@ -11,31 +11,27 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::region::Region;
 use aws_types::sdk_config::{Builder, SdkConfig};
 
-/// No single try of a call takes longer; the SDK itself has no limit.
-const ATTEMPT: Duration = Duration::from_secs(2);
+/// The longest that a call takes. The SDK has no limit of its own.
+const CALL_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// A call with all the SDK's own retries takes no longer.
-const OPERATION: Duration = Duration::from_secs(5);
-
-/// An environment variable that a function needs is missing.
+/// A required environment variable is missing.
 #[derive(Debug, thiserror::Error)]
-#[error("the environment variable {name} is needed: {source}")]
+#[error("the environment variable {name} is required: {source}")]
 pub struct Missing {
     name: &'static str,
     source: VarError,
 }
 
-/// What every client of ours has in common: its HTTP stack and its limits.
+/// The configuration of every client: the HTTP stack, the time limit, and no retries. The SDK makes one
+/// attempt per call; [`RetryBudget`](super::retry::RetryBudget) is the only layer that retries.
 #[must_use]
 pub fn config() -> Builder {
-    let timeouts = TimeoutConfig::builder()
-        .operation_attempt_timeout(ATTEMPT)
-        .operation_timeout(OPERATION)
-        .build();
+    let timeouts = TimeoutConfig::builder().operation_timeout(CALL_TIME_MAX).build();
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
@@ -43,14 +39,15 @@ pub fn config() -> Builder {
         .behavior_version(BehaviorVersion::latest())
         .http_client(http)
         .timeout_config(timeouts)
+        .retry_config(RetryConfig::disabled())
 }
 
-/// The same with the region and the credentials that Lambda gives.
+/// [`config`] with the region and the credentials from Lambda's environment variables.
 ///
 /// # Errors
 /// [`Missing`] for a variable that is not set.
 pub fn from_env() -> Result<SdkConfig, Missing> {
-    // Environments that begin alike must neither wait alike nor name their lanes alike.
+    // Environments restored from one snapshot need different pauses and lane names.
     fastrand::seed(RandomState::new().hash_one(()));
     let region = Region::new(need("AWS_REGION")?);
     let credentials = SharedCredentialsProvider::new(credentials()?);
@@ -64,10 +61,21 @@ fn credentials() -> Result<Credentials, Missing> {
     Ok(Credentials::new(id, secret, token, None, "Lambda"))
 }
 
-/// An environment variable.
+/// The value of an environment variable.
 ///
 /// # Errors
 /// [`Missing`].
 pub fn need(name: &'static str) -> Result<String, Missing> {
     var(name).map_err(|source| Missing { name, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disables_the_retries_of_the_sdk() {
+        let config = config().build();
+        assert_eq!(config.retry_config().map(RetryConfig::max_attempts), Some(1));
+    }
 }

@@ -1,5 +1,5 @@
-//! What every call to AWS has in common: how a client is made, what a failure means, and for how
-//! long it is tried again.
+//! The parts that all calls to AWS share: the configuration of clients, the meaning of SDK errors, and
+//! retries.
 
 pub mod connect;
 pub mod failure;

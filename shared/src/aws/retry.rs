@@ -102,8 +102,8 @@ impl RetryBudget {
         if self.is_exhausted() { Err(Error::Busy) } else { Ok(()) }
     }
 
-    /// Waits before the next attempt. Full jitter: up to three times longer per attempt, at most 1 s, never more
-    /// than a quarter of the time left.
+    /// Waits before the next attempt. Full jitter: up to three times longer per attempt, at most 1 s, never
+    /// more than a quarter of the time left.
     ///
     /// # Errors
     /// [`Error::Busy`] if no time is left.

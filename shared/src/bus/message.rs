@@ -1,4 +1,4 @@
-//! Messages as `PutEvents` takes them, and the batches in which they are sent.
+//! Messages for `PutEvents`, and their batches.
 
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -10,36 +10,36 @@ use crate::domain::time::Time;
 /// The most entries of one call.
 const CALL_ENTRIES_MAX: usize = 10;
 
-/// The most bytes of one call; the limit is 256 KB.
+/// The most bytes of one call. The limit of `PutEvents` is 256 KB (262,144 bytes).
 const CALL_BYTES_MAX: usize = 256_000;
 
-/// The bytes that the time of an entry counts for.
+/// The bytes that count for the time of an entry.
 const TIME_BYTES: usize = 14;
 
 /// A message for the bus.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Its source, by which rules select it.
+    /// The source, by which rules select messages.
     pub source: &'static str,
-    /// Its detail type.
+    /// The detail type.
     pub kind: &'static str,
-    /// When it happened; the time of arrival at the bus if it is `None`.
+    /// The time of the event; `None` for the time of arrival at the bus.
     pub at: Option<Time>,
     /// A JSON object.
     pub detail: String,
 }
 
 impl Message {
-    /// An event for other systems.
+    /// The message of an event.
     ///
     /// # Errors
-    /// [`Error::Internal`] for an event that cannot be written as JSON.
+    /// [`Error::Internal`] if the event cannot be serialized.
     pub fn event(event: &Event) -> Result<Self, Error> {
         let detail = serde_json::to_string(event).map_err(Error::internal)?;
         Ok(Self { source: SOURCE, kind: event.detail.kind(), at: Some(event.at), detail })
     }
 
-    /// Whether the message exceeds the limit of the bus.
+    /// Whether the message is too large for one call.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         self.bytes() > CALL_BYTES_MAX
@@ -62,11 +62,11 @@ impl Message {
     }
 }
 
-/// A message, and the number by which the caller refers to it.
+/// A message with the number of the caller.
 pub(super) type Numbered = (usize, Message);
 
-/// The messages in batches of one call each. A message that is too large has a batch of its own, so
-/// that the bus refuses no other message with it.
+/// The messages in batches of one call each. A message that is too large has its own batch, so that the bus
+/// rejects no other message with it.
 pub(super) fn in_batches(messages: Vec<Numbered>) -> Vec<Vec<Numbered>> {
     let mut batches: Vec<Vec<Numbered>> = Vec::new();
     let mut bytes = 0_usize;
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_at_most_ten_messages_and_256_kb() {
+    fn limits_a_batch_to_ten_messages_and_256_kb() {
         assert_eq!(batch_sizes(&[]), [] as [usize; 0]);
         assert_eq!(batch_sizes(&[300; 21]), [10, 10, 1]);
         assert_eq!(batch_sizes(&[128_000, 128_000, 20, 300_000, 20, 20]), [2, 1, 1, 2]);
     }
 
     #[test]
-    fn a_message_is_too_large_when_it_does_not_fit_into_a_call() {
+    fn a_message_larger_than_a_call_is_too_large() {
         assert!(!message(256_000).is_too_large());
         assert!(message(256_001).is_too_large());
     }

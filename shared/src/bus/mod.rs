@@ -1,4 +1,4 @@
-//! The event bus: messages go out to other systems, at least once.
+//! The event bus: sends messages to other systems, at least once.
 
 mod message;
 
@@ -19,13 +19,13 @@ use crate::aws::retry::RetryBudget;
 pub use message::Message;
 use message::{Numbered, in_batches};
 
-/// How long a batch is tried, unless the invocation ends earlier.
+/// The time to send a batch, unless the invocation ends earlier.
 const RETRY_TIME: Duration = Duration::from_mins(4);
 
-/// How many batches are sent at a time.
+/// The number of concurrent calls.
 const CONCURRENT_CALLS_MAX: usize = 4;
 
-/// An event bus, through one SDK client.
+/// An event bus and its SDK client.
 #[derive(Clone, Debug)]
 pub struct Bus {
     client: Client,
@@ -33,14 +33,14 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// The bus of that name.
+    /// The bus with this name.
     #[must_use]
     pub fn new(client: Client, name: &str) -> Self {
         Self { client, name: name.into() }
     }
 
-    /// The bus named by `EVENT_BUS_NAME`, with the region and the credentials that Lambda gives.
-    /// `AWS_ENDPOINT_URL_EVENTBRIDGE` names another endpoint, such as the local stack's.
+    /// The bus named by `EVENT_BUS_NAME`, with the region and the credentials from the environment.
+    /// `AWS_ENDPOINT_URL_EVENTBRIDGE` sets another endpoint, such as that of the local stack.
     ///
     /// # Errors
     /// [`Missing`] for a variable that is not set.
@@ -50,16 +50,16 @@ impl Bus {
         Ok(Self::new(Client::from_conf(config.build()), &need("EVENT_BUS_NAME")?))
     }
 
-    /// Sends messages, each under a number that the caller chooses. Returns the numbers of the
-    /// messages that the bus may not have taken.
+    /// Sends messages, each with a number of the caller. Returns the numbers of the messages that the bus
+    /// may not have accepted.
     pub async fn publish(&self, messages: Vec<(usize, Message)>) -> BTreeSet<usize> {
         let sending = stream::iter(in_batches(messages)).map(|batch| self.send(batch));
         let left: Vec<_> = sending.buffer_unordered(CONCURRENT_CALLS_MAX).collect().await;
         left.into_iter().flatten().map(|(number, _)| number).collect()
     }
 
-    /// Sends a batch, and the rest of it again after any error, until the time is up. Returns the
-    /// messages that are left.
+    /// Sends a batch, and retries its rejected messages until the budget ends. Returns the messages that
+    /// are left.
     async fn send(&self, mut batch: Vec<Numbered>) -> Vec<Numbered> {
         let mut budget = RetryBudget::lasting(RETRY_TIME);
         loop {
@@ -70,32 +70,32 @@ impl Bus {
         }
     }
 
-    /// One call. Returns the messages that the bus did not take, or for which there is no answer.
+    /// Makes one call. Returns the messages that the bus rejected, or all messages if the call failed.
     async fn try_send(&self, batch: Vec<Numbered>, budget: &RetryBudget) -> Vec<Numbered> {
         let entries = batch.iter().map(|(_, message)| message.entry(&self.name)).collect();
         let call = self.client.put_events().set_entries(Some(entries)).send();
         let results = match budget.timeout(call).await {
             Ok(Ok(answer)) => answer.entries.unwrap_or_default(),
             Ok(Err(error)) => {
-                tracing::warn!(error = %DisplayErrorContext(error), "the bus took no message");
+                tracing::warn!(error = %DisplayErrorContext(error), "a call to the bus failed");
                 Vec::new()
             }
             Err(_) => Vec::new(),
         };
-        let sent = batch.into_iter().zip(results.iter().map(is_taken).chain(repeat(false)));
-        sent.filter(|(_, is_taken)| !is_taken).map(|(message, _)| message).collect()
+        let sent = batch.into_iter().zip(results.iter().map(is_accepted).chain(repeat(false)));
+        sent.filter(|(_, is_accepted)| !is_accepted).map(|(message, _)| message).collect()
     }
 }
 
-fn is_taken(result: &PutEventsResultEntry) -> bool {
-    let is_taken = result.event_id.is_some();
-    if !is_taken {
-        tracing::warn!(?result, "the bus did not take a message");
+fn is_accepted(result: &PutEventsResultEntry) -> bool {
+    let is_accepted = result.event_id.is_some();
+    if !is_accepted {
+        tracing::warn!(?result, "the bus rejected a message");
     }
-    is_taken
+    is_accepted
 }
 
-/// What every client of the bus has in common: its HTTP stack and its limits.
+/// The configuration of every client of the bus, see [`connect::config`].
 #[must_use]
 pub fn config() -> Builder {
     Builder::from(&connect::config().build())

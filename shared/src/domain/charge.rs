@@ -1,12 +1,12 @@
 //! Charges: from what a caller reports to the ledger entry that it costs.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use crate::domain::Error;
 use crate::domain::catalogue::prices::PriceList;
 use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Charged, Details, Entry};
 use crate::domain::time::Time;
-use crate::domain::{Credits, Error};
 
 /// What a caller reports. On its own route a charge has neither `team` nor `key`, in a batch it
 /// has a `key`, and in a direct invocation both.
@@ -110,44 +110,5 @@ impl Entry {
         self.credits = cost.lost();
         self.held = if is_capture { cost.lost() } else { 0 };
         Ok(self)
-    }
-}
-
-/// A charge in a response.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Charge {
-    id: Id,
-    key: Option<Key>,
-    team: TeamId,
-    action: Option<String>,
-    quantity: Option<u64>,
-    outcome: Option<String>,
-    own_key: Option<bool>,
-    credits: Credits,
-    price_version: Option<String>,
-    user: Option<UserId>,
-    reference: Option<Reference>,
-    hold: Option<Id>,
-    at: Time,
-}
-
-impl From<Entry> for Charge {
-    fn from(entry: Entry) -> Self {
-        let charged = entry.charged().cloned();
-        Self {
-            credits: entry.spent(),
-            hold: entry.hold().cloned(),
-            action: charged.as_ref().map(|charged| charged.action.clone()),
-            quantity: charged.as_ref().map(|charged| charged.quantity),
-            own_key: charged.as_ref().map(|charged| charged.own_key),
-            outcome: charged.as_ref().and_then(|charged| charged.outcome.clone()),
-            price_version: charged.and_then(|charged| charged.price_version),
-            id: entry.id,
-            key: entry.key,
-            team: entry.team,
-            user: entry.user,
-            reference: entry.reference,
-            at: entry.at,
-        }
     }
 }

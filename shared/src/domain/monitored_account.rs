@@ -234,9 +234,11 @@ mod tests {
         let at = "2027-02-28T00:40:00Z".parse().unwrap();
         let bill = account.due_bill(date(2027, 2, 28)).unwrap();
         let entry = account.entry(&bill, &PRICE_LISTS[0], at).unwrap();
-        assert_eq!((entry.credits, entry.outcome.as_deref()), (-50, Some("monitored")));
+        let outcome = entry.charged().unwrap().outcome.as_deref();
+        assert_eq!((entry.credits, outcome), (-50, Some("monitored")));
         assert_eq!(entry.source(), "account#monitoring:acme:2027-02-28");
-        let by_a_caller = Entry { account: None, ..entry };
-        assert_ne!(by_a_caller.source(), "account#monitoring:acme:2027-02-28");
+        let mut by_a_caller = entry;
+        by_a_caller.charged_mut().unwrap().account = None;
+        assert_eq!(by_a_caller.source(), "key#monitoring:acme:2027-02-28");
     }
 }

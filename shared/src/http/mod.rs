@@ -1,17 +1,16 @@
-//! The HTTP edge: who is calling, what they sent, and how a refusal looks.
+//! The HTTP API: callers and their permissions, extractors, problems, responses and middleware.
 
-pub mod allowance;
-pub mod answer;
-pub mod app;
-pub mod extract;
-pub mod identity;
+pub mod caller;
+pub mod extractors;
+mod gateway;
+mod middleware;
 pub mod permission;
 pub mod problem;
+pub mod responses;
 pub mod serve;
+pub mod views;
 
-pub use allowance::Allowance;
-pub use app::{App, Clock};
-pub use extract::{Body, NoQuery, Path, Query, idempotency_key};
-pub use identity::{Caller, ClaimNames};
+pub use caller::Caller;
+pub use extractors::{Body, NoQuery, Path, Query, idempotency_key};
 pub use permission::Permitted;
 pub use problem::Problem;

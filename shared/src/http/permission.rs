@@ -1,5 +1,5 @@
-//! What a route demands of its caller, as an extractor: who the caller is is checked before anything
-//! else of a request is read.
+//! The permissions that routes require, as extractors. A handler lists them first: a request without the
+//! permission is answered 401 or 403 whatever its query, headers and body contain.
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -7,9 +7,10 @@ use std::marker::PhantomData;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
-use super::{App, Caller, Path};
+use super::{Caller, Path};
 use crate::domain::Error;
-use crate::domain::ids::{InvalidText, TeamId};
+use crate::domain::ids::{Id, InvalidText, TeamId};
+use crate::lambda::App;
 
 /// A caller with a permission for the team in the path.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub struct Permitted<P> {
 
 /// A permission.
 pub trait Permission {
-    /// Whether a caller has it for a team.
+    /// Checks that a caller has the permission for a team.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -90,4 +91,24 @@ where
         P::check(&caller, &team)?;
         Ok(Self { caller, team, permission: PhantomData })
     }
+}
+
+/// Checks that the caller may capture from a hold and release it. The owner of a hold never changes.
+///
+/// # Errors
+/// [`Error::Forbidden`]; for a person [`Error::NotFound`], because another caller may take an unknown hold
+/// later; [`Error::Busy`], [`Error::Internal`].
+pub async fn check_hold(app: &App, caller: &Caller, team: &TeamId, hold: &Id) -> Result<(), Error> {
+    if caller.is_machine() {
+        return Ok(());
+    }
+    caller.may_use_hold(&app.store.hold_entry_read(team, hold).await?)
+}
+
+/// Takes one request that costs no credits from the caller's allowance. Machine clients are not limited.
+///
+/// # Errors
+/// [`Error::TooManyRequests`].
+pub fn take_allowance(app: &App, caller: &Caller, team: &TeamId) -> Result<(), Error> {
+    if caller.is_machine() { Ok(()) } else { app.allowance.take(team, &caller.sub) }
 }

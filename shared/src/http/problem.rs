@@ -1,4 +1,4 @@
-//! Problem documents (RFC 9457): what a refusal looks like to a caller.
+//! Problem documents (RFC 9457): the answer to a refused request.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,130 +7,135 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{Credits, Error};
 
-/// After how many seconds a caller may try again when we were too busy.
+/// The `Retry-After` of a busy answer, in seconds, unless the problem has another.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// How a caller authenticates.
+/// The `WWW-Authenticate` of an unauthenticated answer.
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
-/// A refusal as a document.
+/// A problem document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// What kind of problem it is.
+    /// The type, a relative URI.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The kind in plain words.
+    /// A short text for the type.
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// This occurrence in plain words.
+    /// The explanation of this occurrence.
     pub detail: String,
-    /// Further fields of this kind.
+    /// The further fields of the type.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
-        let detail = error.to_string();
-        let (status, kind, title, more) = match error {
+        let problem = |status, kind, title| Self::new(status, kind, title, error.to_string());
+        match error {
             Error::Invalid(errors) => {
-                (400, "/problems/invalid-request", "Invalid request", json!({ "errors": errors }))
+                problem(400, "/problems/invalid-request", "Invalid request").with("errors", errors)
             }
-            Error::Unauthenticated => {
-                (401, "/problems/unauthenticated", "Unauthenticated", json!({}))
-            }
-            Error::Forbidden(_) => (403, "/problems/forbidden", "Forbidden", json!({})),
+            Error::Unauthenticated => problem(401, "/problems/unauthenticated", "Unauthenticated"),
+            Error::Forbidden(_) => problem(403, "/problems/forbidden", "Forbidden"),
             Error::InsufficientCredits { balance, required } => {
-                let shortfall = required.excess_over(*balance);
-                let detail = format!(
-                    "This costs {required} credits and the team has {balance}, so {shortfall} are \
-                     missing. An admin of the team can buy more."
-                );
-                return Self::insufficient_credits(*balance, *required, detail);
+                Self::insufficient_balance(*balance, *required)
             }
             Error::HoldExceeded { remaining, required } => {
-                let detail = format!(
-                    "This costs {required} credits and the hold has {remaining} left. The charge may \
-                     be made without the hold."
-                );
-                return Self::insufficient_credits(*remaining, *required, detail);
+                Self::insufficient_hold(*remaining, *required)
             }
             Error::PaymentFailed(reason) => {
-                (402, "/problems/payment-failed", "Payment failed", json!({ "reason": reason }))
+                problem(402, "/problems/payment-failed", "Payment failed").with("reason", reason)
             }
-            Error::NotFound(_) => (404, "/problems/not-found", "Not found", json!({})),
+            Error::NotFound(_) => problem(404, "/problems/not-found", "Not found"),
             Error::MethodNotAllowed => {
-                (405, "/problems/method-not-allowed", "Method not allowed", json!({}))
+                problem(405, "/problems/method-not-allowed", "Method not allowed")
             }
-            Error::AccountClosed => (409, "/problems/account-closed", "Account closed", json!({})),
-            Error::EnrichmentPaused => {
-                let detail = "Enrichment is paused for the team: an enrichment charge was refused that \
-                              the credits did not cover. While the team has credits, any person of \
-                              the team, the pipeline or billing can restart it: POST \
-                              /teams/{team}/enrichment/restart.";
-                let kind = "/problems/enrichment-paused";
-                return Self::new(409, kind, "Enrichment paused", detail.to_owned(), json!({}));
-            }
+            Error::AccountClosed => problem(409, "/problems/account-closed", "Account closed"),
+            Error::EnrichmentPaused => Self::enrichment_paused(),
             Error::NothingToRestart => {
-                (409, "/problems/nothing-to-restart", "Nothing to restart", json!({}))
+                problem(409, "/problems/nothing-to-restart", "Nothing to restart")
             }
-            Error::HoldClosed(_) => (409, "/problems/hold-closed", "Hold closed", json!({})),
-            Error::TooManyHolds => (409, "/problems/too-many-holds", "Too many holds", json!({})),
+            Error::HoldClosed(_) => problem(409, "/problems/hold-closed", "Hold closed"),
+            Error::TooManyHolds => problem(409, "/problems/too-many-holds", "Too many holds"),
             Error::TooLarge | Error::FileTooLarge => {
-                (413, "/problems/too-large", "Too large", json!({}))
+                problem(413, "/problems/too-large", "Too large")
             }
             Error::UnsupportedMediaType => {
-                (415, "/problems/unsupported-media-type", "Unsupported media type", json!({}))
+                problem(415, "/problems/unsupported-media-type", "Unsupported media type")
             }
             Error::KeyReused => {
-                (422, "/problems/idempotency-key-reused", "Idempotency key reused", json!({}))
+                problem(422, "/problems/idempotency-key-reused", "Idempotency key reused")
             }
             Error::TooManyRequests { retry_after } => {
-                (429, "/problems/busy", "Busy", json!({ "retry_after": retry_after }))
+                problem(429, "/problems/busy", "Busy").with("retry_after", retry_after)
             }
-            Error::Busy => (503, "/problems/busy", "Busy", json!({})),
-            Error::Internal(source) => {
-                tracing::error!(error = source as &dyn std::error::Error, "internal error");
-                return Self::internal(None);
-            }
-        };
-        Self::new(status, kind, title, detail, more)
+            Error::Busy => problem(503, "/problems/busy", "Busy"),
+            Error::Internal(_) => Self::internal(None),
+        }
     }
 }
 
 impl Problem {
-    fn new(
-        status: u16,
-        kind: &'static str,
-        title: &'static str,
-        detail: String,
-        more: Value,
-    ) -> Self {
-        let more = match more {
-            Value::Object(more) => more,
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_) => Map::new(),
-        };
-        Self { kind, title, status, detail, more }
+    fn new(status: u16, kind: &'static str, title: &'static str, detail: String) -> Self {
+        Self { kind, title, status, detail, more: Map::new() }
+    }
+
+    fn with(mut self, field: &str, value: impl Serialize) -> Self {
+        self.more.insert(field.to_owned(), json!(value));
+        self
+    }
+
+    fn insufficient_balance(balance: Credits, required: Credits) -> Self {
+        let shortfall = required.excess_over(balance);
+        let detail = format!(
+            "This costs {required} credits and the team has {balance}, so {shortfall} are missing. \
+             An admin of the team can buy more."
+        );
+        Self::insufficient_credits(balance, required, detail)
+    }
+
+    fn insufficient_hold(remaining: Credits, required: Credits) -> Self {
+        let detail = format!(
+            "This costs {required} credits and the hold has {remaining} left. The charge may be made \
+             without the hold."
+        );
+        Self::insufficient_credits(remaining, required, detail)
     }
 
     fn insufficient_credits(balance: Credits, required: Credits, detail: String) -> Self {
-        let shortfall = required.excess_over(balance);
-        let more = json!({ "balance": balance, "required": required, "shortfall": shortfall });
-        Self::new(402, "/problems/insufficient-credits", "Insufficient credits", detail, more)
+        Self::new(402, "/problems/insufficient-credits", "Insufficient credits", detail)
+            .with("balance", balance)
+            .with("required", required)
+            .with("shortfall", required.excess_over(balance))
     }
 
-    /// A fault of ours. What it was stays in the log, to be found by the request id.
+    fn enrichment_paused() -> Self {
+        let detail = "Enrichment is paused for the team: the credits did not cover an enrichment \
+                      charge. While the team has credits, any person of the team, the pipeline or \
+                      billing can restart it: POST /teams/{team}/enrichment/restart.";
+        Self::new(409, "/problems/enrichment-paused", "Enrichment paused", detail.to_owned())
+    }
+
+    /// The problem of an internal error, without its source. The log contains the source under the same
+    /// request id.
     #[must_use]
     pub fn internal(request_id: Option<&str>) -> Self {
-        let detail =
-            "Something went wrong on our side. The same request may be sent again.".to_owned();
-        let more = request_id.map_or_else(|| json!({}), |id| json!({ "request_id": id }));
-        Self::new(500, "about:blank", "Internal Server Error", detail, more)
+        let detail = "An internal error occurred. The same request may be sent again.";
+        let problem = Self::new(500, "about:blank", "Internal Server Error", detail.to_owned());
+        match request_id {
+            Some(id) => problem.with("request_id", id),
+            None => problem,
+        }
+    }
+}
+
+/// Logs the source of an internal error. An answer does not contain it, so the code that answers calls
+/// this.
+pub fn log_internal(error: &Error) {
+    if let Error::Internal(source) = error {
+        tracing::error!(error = source as &dyn std::error::Error, "internal error");
     }
 }
 
@@ -156,6 +161,7 @@ impl IntoResponse for Problem {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
+        log_internal(&self);
         Problem::from(&self).into_response()
     }
 }

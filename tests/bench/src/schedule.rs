@@ -10,7 +10,7 @@ use refill::Summary;
 use shared::domain::monitored_account::MonitoredAccount;
 use shared::domain::pool::Pool;
 use shared::domain::time::Time;
-use shared::http::{App, Clock};
+use shared::lambda::{App, Clock};
 use shared::store::keys;
 
 /// A batch writes so many items.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use shared::domain::Error;
 use shared::domain::time::Time;
-use shared::http::Clock;
+use shared::lambda::Clock;
 
 /// A clock that is shared by all who hold a copy of it.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
-use shared::http::App;
+use shared::lambda::App;
 
 use crate::token::{Claims, sign};
 

@@ -31,7 +31,7 @@ use engine::Records;
 use serde_json::Value;
 use shared::bus::{Bus, config as bus_config};
 use shared::domain::time::Time;
-use shared::http::Clock;
+use shared::lambda::Clock;
 use shared::store::{Store, connect};
 use tokio::time::Instant;
 

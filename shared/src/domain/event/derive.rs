@@ -195,6 +195,7 @@ fn event(team: &TeamId, at: Time, tells_of: &str, detail: Detail) -> Event {
 mod tests {
     use super::*;
     use crate::domain::ids::CallerKey;
+    use crate::domain::ledger::entry::Charged;
 
     fn team() -> TeamId {
         "t".parse().unwrap()
@@ -208,12 +209,18 @@ mod tests {
         CallerKey::of_machine("k".parse().unwrap())
     }
 
-    fn entry(kind: Kind, key: Option<CallerKey>) -> Entry {
-        let hold = Id::of("h", &team(), "job");
-        match key {
-            Some(key) => Entry::of_key(&team(), key, kind, at()),
-            None => Entry::of_hold(&team(), kind, hold, at()),
-        }
+    fn entry(details: Details, key: Option<CallerKey>) -> Entry {
+        Entry::new(&team(), key, details, at())
+    }
+
+    fn charged() -> Charged {
+        let action = "email_finder".to_owned();
+        let (outcome, price_version, account) = (None, None, None);
+        Charged { action, quantity: 1, outcome, own_key: false, price_version, account }
+    }
+
+    fn hold() -> Id {
+        Id::of("h", &team(), "job")
     }
 
     fn written(entry: Entry) -> Record {
@@ -230,20 +237,28 @@ mod tests {
 
     #[test]
     fn every_kind_of_entry_has_its_event_or_none() {
-        for (kind, key, told) in [
-            (Kind::Charge, Some(key()), Some("credits.charged")),
-            (Kind::Capture, Some(key()), Some("credits.charged")),
-            (Kind::Hold, Some(key()), None),
-            (Kind::Release, Some(key()), None),
-            (Kind::Release, None, Some("hold.expired")),
-            (Kind::Order, Some(key()), None),
-            (Kind::Purchase, Some(key()), Some("credits.purchased")),
-            (Kind::Gift, Some(key()), Some("credits.gifted")),
-            (Kind::Grant, None, Some("credits.refilled")),
-            (Kind::Expiry, None, Some("credits.expired")),
+        let purchased = || Purchased { purchase: Id::of("p", &team(), "k"), top_up: false };
+        let cycle = OfCycle { epoch: 1, plan: None };
+        for (details, key, told) in [
+            (Details::Charge(charged()), Some(key()), Some("credits.charged")),
+            (
+                Details::Capture { hold: hold(), charged: charged() },
+                Some(key()),
+                Some("credits.charged"),
+            ),
+            (Details::Hold { hold: hold(), expires_in: 60, work: None }, Some(key()), None),
+            (Details::Release { hold: hold() }, Some(key()), None),
+            (Details::Release { hold: hold() }, None, Some("hold.expired")),
+            (Details::Order(purchased()), Some(key()), None),
+            (Details::Purchase(purchased()), Some(key()), Some("credits.purchased")),
+            (Details::Gift {}, Some(key()), Some("credits.gifted")),
+            (Details::Grant(cycle.clone()), None, Some("credits.refilled")),
+            (Details::Expiry(Lapsed::Cycle(cycle)), None, Some("credits.expired")),
+            (Details::Expiry(Lapsed::Hold { hold: hold() }), None, Some("credits.expired")),
+            (Details::Other { kind: "transfer".to_owned() }, None, None),
         ] {
-            let change = written(entry(kind.clone(), key));
-            assert_eq!(kinds(&change), told.into_iter().collect::<Vec<_>>(), "{kind:?}");
+            let change = written(entry(details.clone(), key));
+            assert_eq!(kinds(&change), told.into_iter().collect::<Vec<_>>(), "{details:?}");
         }
     }
 
@@ -384,20 +399,21 @@ mod tests {
 
     #[test]
     fn an_id_comes_from_the_kind_and_the_entry() {
-        let charge = entry(Kind::Charge, Some(key()));
+        let charge = entry(Details::Charge(charged()), Some(key()));
         let told = of(&written(charge.clone()));
         let id = Id::of("ev", &team(), &format!("credits.charged#{}", charge.id));
         assert_eq!((&told[0].id, told[0].at), (&id, at()));
         // An expiry and the release that it came with tell of the same hold.
         let [lapsed, released] =
-            [Kind::Expiry, Kind::Release].map(|kind| of(&written(entry(kind, None))).remove(0));
+            [Details::Expiry(Lapsed::Hold { hold: hold() }), Details::Release { hold: hold() }]
+                .map(|details| of(&written(entry(details, None))).remove(0));
         assert_ne!(lapsed.id, released.id);
     }
 
     #[test]
     fn credits_are_positive_whichever_way_they_went() {
-        let charge = Entry { credits: -5, ..entry(Kind::Charge, Some(key())) };
-        let release = Entry { held: -495, ..entry(Kind::Release, None) };
+        let charge = Entry { credits: -5, ..entry(Details::Charge(charged()), Some(key())) };
+        let release = Entry { held: -495, ..entry(Details::Release { hold: hold() }, None) };
         for (entry, credits) in [(charge, 5), (release, 495)] {
             let told = serde_json::to_value(of(&written(entry))).unwrap();
             assert_eq!(told[0]["credits"], credits, "{told}");

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::domain::hold::Origin;
     use crate::domain::ids::CallerKey;
-    use crate::domain::ledger::entry::{Entry, Kind};
+    use crate::domain::ledger::entry::{Details, Entry};
 
     fn group(reset_epoch: u64, epoch: u64) -> Group {
         Group { reset_epoch, epoch }
@@ -149,11 +149,8 @@ mod tests {
         let team = "t".parse().unwrap();
         let at = "2027-01-10T00:00:00Z".parse().unwrap();
         let key = CallerKey::of_machine("k".parse().unwrap());
-        let entry = Entry {
-            hold: Some("h_1".parse().unwrap()),
-            expires_in: Some(60),
-            ..Entry::of_key(&team, key, Kind::Hold, at)
-        };
+        let details = Details::Hold { hold: "h_1".parse().unwrap(), expires_in: 60, work: None };
+        let entry = Entry::new(&team, Some(key), details, at);
         let hold = Hold::of(&entry, Origin::default()).unwrap();
         Hold { epoch, reset_epoch, ..hold }
     }

@@ -171,6 +171,7 @@ mod tests {
     use crate::domain::catalogue::prices::PRICE_LISTS;
     use crate::domain::charge::ChargeRequest;
     use crate::domain::ids::CallerKey;
+    use crate::domain::ledger::entry::Details;
     use serde_json::json;
 
     fn charge(body: serde_json::Value) -> Entry {
@@ -234,6 +235,6 @@ mod tests {
     #[test]
     fn only_charges_count() {
         let entry = charge(json!({ "action": "sms" }));
-        assert!(Usage::of(&[Entry { kind: Kind::Gift, ..entry }]).is_empty());
+        assert!(Usage::of(&[Entry { details: Details::Gift {}, ..entry }]).is_empty());
     }
 }

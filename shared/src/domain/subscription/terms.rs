@@ -452,6 +452,7 @@ fn granted(terms: &Terms, subscription: &Subscription, seats: u32) -> Credits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ledger::entry::Kind;
 
     fn at(text: &str) -> Time {
         text.parse().unwrap()
@@ -501,7 +502,7 @@ mod tests {
         assert_eq!(pool.due_change(at("2027-02-27T23:59:59.999Z")), None);
         let change = pool.due_change(at("2027-02-28T00:00:00Z")).unwrap();
         let told: Vec<(Kind, i64)> =
-            change.entries.iter().map(|e| (e.kind.clone(), e.credits)).collect();
+            change.entries.iter().map(|entry| (entry.kind(), entry.credits)).collect();
         assert_eq!(told, [(Kind::Expiry, -200), (Kind::Grant, 1_200)]);
         apply(&mut pool, &change);
         assert_eq!(split(&pool), (1_200, 0));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::http::allowance::FREE_REQUESTS_PER_MINUTE;
+use shared::lambda::allowance::FREE_REQUESTS_PER_MINUTE;
 
 use crate::api::{Answer, Api, admin, member, pipeline};
 

@@ -2,10 +2,10 @@
 
 use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
-use shared::domain::limits::PurchaseLimits;
-use shared::http::App;
+use shared::lambda::App;
 
 use crate::api::{Api, billing, member};
+use crate::template::router;
 
 /// A message, and the answer or the error as Lambda would see it.
 async fn tell(app: &App, kind: &str, detail: &Value) -> Result<Value, Value> {
@@ -14,12 +14,8 @@ async fn tell(app: &App, kind: &str, detail: &Value) -> Result<Value, Value> {
         "time": "2027-01-31T10:00:00Z", "region": "eu-west-1", "resources": [], "detail": detail,
     });
     let payload = serde_json::value::to_raw_value(&event).unwrap();
-    let answer = team::handle(
-        app,
-        &PurchaseLimits::default(),
-        LambdaEvent::new(payload, Context::default()),
-    )
-    .await;
+    let event = LambdaEvent::new(payload, Context::default());
+    let answer = team::handle(&router("team", app.clone()), app, event).await;
     let read = |text: &str| serde_json::from_str(text).unwrap();
     answer.map(|answer| read(answer.get())).map_err(|error| read(&error.to_string()))
 }

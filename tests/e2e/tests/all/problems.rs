@@ -15,7 +15,8 @@ use reqwest::Method;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::limits::PurchaseLimits;
-use shared::http::{App, Clock, serve};
+use shared::http::serve;
+use shared::lambda::{App, Clock};
 use shared::store::Store;
 use tower::ServiceExt;
 
@@ -90,12 +91,13 @@ async fn a_deadline_that_comes_first() {
     };
     let other = Api::start().await;
     let bus = other.stack.eventbridge().bus();
-    let over_http = charge::handle(&app, &bus, sample("charge")).await.unwrap();
+    let router = serve::with_middleware(charge::routes(app.clone()));
+    let over_http = charge::handle(&router, &app, &bus, sample("charge")).await.unwrap();
     assert!(over_http.get().contains(r#""statusCode":503"#), "{over_http}");
-    let queued = charge::handle(&app, &bus, sample("charge-queued")).await.unwrap();
+    let queued = charge::handle(&router, &app, &bus, sample("charge-queued")).await.unwrap();
     assert_eq!(queued.get().matches("itemIdentifier").count(), 3, "all of them come again");
     assert!(
-        charge::handle(&app, &bus, sample("charge-direct")).await.is_err(),
+        charge::handle(&router, &app, &bus, sample("charge-direct")).await.is_err(),
         "Lambda tries again"
     );
 }

@@ -10,7 +10,8 @@ use local::purchase_state;
 use serde_json::{Value, json};
 use shared::domain::event::SOURCE;
 use shared::domain::limits::PurchaseLimits;
-use shared::http::{App, serve};
+use shared::http::serve;
+use shared::lambda::App;
 use shared::store::keys;
 use tower::ServiceExt;
 
@@ -40,7 +41,7 @@ pub fn paths() -> Vec<(String, String)> {
 
 type Map = serde_json::Map<String, Value>;
 
-fn router(function: &str, app: App) -> Router {
+pub fn router(function: &str, app: App) -> Router {
     let limits = PurchaseLimits::default();
     serve::with_middleware(match function {
         "charge" => charge::routes(app),

@@ -1,5 +1,5 @@
-//! Imports go down only: `domain` below `aws` below `store` and `bus` below `http` below the functions
-//! below the tests.
+//! Imports go down only: `domain` below `aws` below `store` and `bus` below `lambda` below `http` below the
+//! functions below the tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -36,7 +36,14 @@ fn assert_free_of(directory: &str, banned: &[&str]) {
 
 #[test]
 fn the_domain_knows_no_floor_above_and_no_io() {
-    let above = ["crate::aws", "crate::store", "crate::bus", "crate::http", "super::super"];
+    let above = [
+        "crate::aws",
+        "crate::store",
+        "crate::bus",
+        "crate::lambda",
+        "crate::http",
+        "super::super",
+    ];
     let outside =
         ["aws_", "axum", "lambda_", "tokio", "std::env", "std::fs", "Timestamp::now", "SystemTime"];
     assert_free_of("shared/src/domain", &[&above[..], &outside[..]].concat());
@@ -44,12 +51,19 @@ fn the_domain_knows_no_floor_above_and_no_io() {
 
 #[test]
 fn what_calls_to_aws_have_in_common_knows_none_of_them() {
-    assert_free_of("shared/src/aws", &["crate::store", "crate::bus", "crate::http", "aws_sdk_"]);
+    let above = ["crate::store", "crate::bus", "crate::lambda", "crate::http"];
+    assert_free_of("shared/src/aws", &[&above[..], &["aws_sdk_"]].concat());
+}
+
+#[test]
+fn lambda_imports_nothing_of_http() {
+    assert_free_of("shared/src/lambda", &["crate::http", "axum"]);
 }
 
 #[test]
 fn the_store_and_the_bus_know_neither_each_other_nor_http() {
-    let outside = ["crate::http", "axum", "lambda_", "Timestamp::now", "SystemTime"];
+    let outside =
+        ["crate::lambda", "crate::http", "axum", "lambda_", "Timestamp::now", "SystemTime"];
     assert_free_of("shared/src/store", &[&["crate::bus", "eventbridge"], &outside[..]].concat());
     assert_free_of("shared/src/bus", &[&["crate::store", "dynamodb"], &outside[..]].concat());
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use shared::domain::ids::TeamId;
 use shared::domain::pool::Pool;
-use shared::http::App;
+use shared::lambda::App;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 

@@ -12,7 +12,7 @@ use shared::domain::monitored_account::{MonitoredAccount, Status};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::http::{App, Clock};
+use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::keys::{self, SHARDS};

@@ -19,7 +19,7 @@ use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::http::{App, Clock};
+use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::entry::Outcome;
 use shared::store::history::Selection;

@@ -9,7 +9,7 @@ use shared::domain::monitored_account::MonitoredAccount;
 use shared::domain::purchase::{GiftRequest, Purchase, Status};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::http::{App, Clock};
+use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::entry::Outcome;
 use shared::store::history::Selection;

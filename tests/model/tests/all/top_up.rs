@@ -19,7 +19,7 @@ use shared::domain::purchase::{Purchase, Status};
 use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::top_up::State;
 use shared::domain::{Credits, Error};
-use shared::http::{App, Clock};
+use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::entry::Outcome;
 use shared::store::history::Selection;

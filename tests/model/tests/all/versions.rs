@@ -13,7 +13,7 @@ use shared::domain::ledger::entry::Kind;
 use shared::domain::purchase::{GiftRequest, Purchase, Status};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::http::{App, Clock};
+use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::entry::Outcome;
 use shared::store::history::Selection;

@@ -15,7 +15,7 @@ use shared::domain::ids::{Id, TeamId};
 use shared::domain::limits::PurchaseLimits;
 use shared::domain::purchase::{Purchase, Status};
 use shared::domain::time::Time;
-use shared::http::{App, Clock};
+use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::history::Selection;
 use simulator::{Nature, World};

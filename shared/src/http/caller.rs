@@ -1,59 +1,23 @@
-//! Who is calling. The API's authorizer verifies the token; a function sees the verified claims in
-//! the request context and trusts nothing else.
+//! The caller of a request. The API's authorizer verifies the token. A function uses only the verified
+//! claims in the request context.
 
 use std::collections::HashMap;
-use std::env::var;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use lambda_http::request::RequestContext;
 
-use super::App;
 use crate::domain::Error;
 use crate::domain::ids::{CallerKey, Key, TeamId, UserId};
 use crate::domain::ledger::entry::Entry;
+use crate::lambda::{App, ClaimNames};
 
-/// The names of the claims in the product's tokens, and the prefix of its scopes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimNames {
-    /// The claim with a person's team.
-    pub team: String,
-    /// The claim with a person's role.
-    pub role: String,
-    /// The claim with a machine client's scopes.
-    pub scope: String,
-    /// What stands before the name of each scope: Cognito issues `resource-server/scope`.
-    pub scope_prefix: String,
-}
-
-impl Default for ClaimNames {
-    fn default() -> Self {
-        let [team, role, scope] = ["team", "role", "scope"].map(str::to_owned);
-        Self { team, role, scope, scope_prefix: String::new() }
-    }
-}
-
-impl ClaimNames {
-    /// The names from `TEAM_CLAIM`, `ROLE_CLAIM`, `SCOPE_CLAIM` and `SCOPE_PREFIX`. A variable that is
-    /// not set has its default.
-    #[must_use]
-    pub fn from_env() -> Self {
-        let Self { team, role, scope, scope_prefix } = Self::default();
-        Self {
-            team: var("TEAM_CLAIM").unwrap_or(team),
-            role: var("ROLE_CLAIM").unwrap_or(role),
-            scope: var("SCOPE_CLAIM").unwrap_or(scope),
-            scope_prefix: var("SCOPE_PREFIX").unwrap_or(scope_prefix),
-        }
-    }
-}
-
-/// What a machine client may do, for every team.
+/// A permission of a machine client, for every team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Charge, hold, estimate, restart enrichment, and read.
+    /// Charge, hold, restart enrichment, and read.
     Charge,
-    /// Manage subscriptions, gifts, accounts and monitored accounts, and read.
+    /// Manage subscriptions, gifts, accounts and monitored accounts; restart enrichment, and read.
     Manage,
     /// Read.
     Read,
@@ -76,7 +40,7 @@ impl Scope {
 /// A verified caller.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The user's or the machine client's id.
+    /// The id of the user or of the machine client.
     pub sub: UserId,
     kind: Kind,
 }
@@ -88,8 +52,8 @@ enum Kind {
 }
 
 impl Caller {
-    /// Reads verified claims. A token with a team or a role is a person's, one with neither a machine
-    /// client's.
+    /// The caller with these verified claims. A token with a team or a role belongs to a person, a token
+    /// with neither to a machine client.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] without a usable `sub`; [`Error::Forbidden`] for a person without a
@@ -119,8 +83,7 @@ impl Caller {
         Ok(Self { sub, kind: Kind::Person { team, is_admin } })
     }
 
-    /// Whether the caller may read what the team has: a person of the team, or a machine client with
-    /// any scope.
+    /// Checks that the caller may read the team: a person of the team, or a machine client with any scope.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -128,7 +91,7 @@ impl Caller {
         self.is_person_of_or_has(team, &Scope::ALL)
     }
 
-    /// Whether the caller may charge the team and take holds.
+    /// Checks that the caller may charge the team and take holds.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -136,7 +99,7 @@ impl Caller {
         self.is_person_of_or_has(team, &[Scope::Charge])
     }
 
-    /// Whether the caller may restart the team's enrichment.
+    /// Checks that the caller may restart the team's enrichment.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -144,7 +107,7 @@ impl Caller {
         self.is_person_of_or_has(team, &[Scope::Charge, Scope::Manage])
     }
 
-    /// Whether the caller is an admin of the team.
+    /// Checks that the caller is an admin of the team.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -158,7 +121,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller is a person of the team.
+    /// Checks that the caller is a person of the team.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -170,7 +133,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may manage subscriptions, gifts and accounts.
+    /// Checks that the caller may manage subscriptions, gifts and accounts.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -178,7 +141,7 @@ impl Caller {
         self.has_one_of(&[Scope::Manage])
     }
 
-    /// Whether the caller may change what the team has monitored.
+    /// Checks that the caller may add and remove the team's monitored accounts.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -202,10 +165,10 @@ impl Caller {
         }
     }
 
-    /// The user that something is done for: the caller, unless a machine client names another.
+    /// The user of a charge: the caller, unless a machine client names another user.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for a person that names another user.
+    /// [`Error::Forbidden`] for a person who names another user.
     pub fn on_behalf_of(&self, named: Option<UserId>) -> Result<UserId, Error> {
         match (&self.kind, named) {
             (_, None) => Ok(self.sub.clone()),
@@ -216,7 +179,7 @@ impl Caller {
         }
     }
 
-    /// An idempotency key of the caller, in their key space.
+    /// An idempotency key in the caller's key space.
     #[must_use]
     pub fn own(&self, key: Key) -> CallerKey {
         match &self.kind {
@@ -231,9 +194,8 @@ impl Caller {
         matches!(self.kind, Kind::Machine { .. })
     }
 
-    /// Whether the caller may capture from a hold and release it; `taking` is the hold's entry. A hold
-    /// that a machine client took is for machine clients only; one that a person took is also for that
-    /// person and for admins.
+    /// Checks that the caller may capture from a hold and release it. `taking` is the entry of the hold.
+    /// Machine clients may use every hold. A hold of a person is also open to that person and to admins.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -310,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_acts_for_one_team() {
+    fn a_person_has_permissions_for_one_team() {
         let member = caller(&[("sub", "u"), ("team", "t"), ("role", "member")]).unwrap();
         assert!(member.may_charge(&team("t")).is_ok());
         assert!(member.may_charge(&team("other")).is_err());
@@ -323,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_gives_a_person_nothing() {
+    fn ignores_the_scopes_of_a_person() {
         let scope = ("scope", "credits:manage credits:charge credits:read");
         let person = caller(&[("sub", "u"), ("team", "t"), ("role", "member"), scope]).unwrap();
         assert!(person.may_manage().is_err());
@@ -331,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_team_or_a_role_makes_a_person_and_both_must_be_valid() {
+    fn rejects_a_person_without_a_valid_team_and_role() {
         let scope = ("scope", "credits:manage credits:charge credits:read");
         let invalid: [&[(&str, &str)]; 7] = [
             &[("team", "t")],
@@ -349,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_client_has_its_scopes_only() {
+    fn a_machine_client_has_the_permissions_of_its_scopes_only() {
         let t = team("any");
         let may = |caller: &Caller| {
             [
@@ -370,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_have_the_names_of_the_product() {
+    fn reads_claims_by_the_configured_names() {
         let names = ClaimNames {
             team: "custom:team".to_owned(),
             role: "custom:role".to_owned(),
@@ -386,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_machine_client_names_another_user() {
+    fn rejects_another_user_named_by_a_person() {
         let other = || Some("other".parse::<UserId>().unwrap());
         let person = caller(&[("sub", "u"), ("team", "t"), ("role", "admin")]).unwrap();
         assert!(person.on_behalf_of(other()).is_err());
@@ -395,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_has_1_to_255_ascii_characters() {
+    fn rejects_a_subject_that_is_not_1_to_255_ascii_characters() {
         let scope = ("scope", "credits:charge");
         assert!(caller(&[("sub", &"s".repeat(255)), scope]).is_ok());
         for sub in ["", "\u{e9}", "a\nb", &"s".repeat(256)] {

@@ -1,5 +1,5 @@
-//! A limit on requests of people that cost their team nothing: charges of 0 credits, and holds. It bounds
-//! the write units that a person can use up. It is not shared between processes.
+//! A limit on a person's requests that cost no credits: charges of 0 credits, and holds. It bounds the
+//! write units that a person can use. Each process has its own.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -12,18 +12,18 @@ use governor::{Quota, RateLimiter};
 use crate::domain::Error;
 use crate::domain::ids::{TeamId, UserId};
 
-/// The sustained rate for one person and team, and the largest burst.
+/// The sustained rate of one person in one team, and the largest burst.
 pub const FREE_REQUESTS_PER_MINUTE: NonZeroU32 = match NonZeroU32::new(100) {
     Some(rate) => rate,
     None => NonZeroU32::MIN,
 };
 
-/// With more buckets than this, those that are full again are removed.
-const BUCKETS_USUAL: usize = 10_000;
+/// Above this number of buckets, full buckets are removed.
+const BUCKETS_BEFORE_CLEANUP: usize = 10_000;
 
 type Person = (TeamId, UserId);
 
-/// A token bucket for each person and team, by monotonic time.
+/// A token bucket for each person of each team, filled by monotonic time.
 #[derive(Clone)]
 pub struct Allowance {
     people: Arc<RateLimiter<Person, HashMapStateStore<Person>, DefaultClock>>,
@@ -43,7 +43,7 @@ impl Allowance {
     /// # Errors
     /// [`Error::TooManyRequests`] if the bucket is empty.
     pub fn take(&self, team: &TeamId, person: &UserId) -> Result<(), Error> {
-        if self.people.len() > BUCKETS_USUAL {
+        if self.people.len() > BUCKETS_BEFORE_CLEANUP {
             self.people.retain_recent();
         }
         let person = (team.clone(), person.clone());
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_person_of_each_team_has_their_own() {
+    fn each_person_of_each_team_has_an_own_bucket() {
         let allowance = Allowance::default();
         let take = |team: &str, person: &str| {
             allowance.take(&team.parse().unwrap(), &person.parse().unwrap())

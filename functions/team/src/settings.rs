@@ -1,4 +1,4 @@
-//! What the people of a team decide.
+//! The team's settings, and the restart of enrichment.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,30 +7,33 @@ use shared::domain::Error;
 use shared::domain::limits::PurchaseLimits;
 use shared::domain::settings::{Settings, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
-use shared::http::{App, Body, NoQuery, Permitted};
+use shared::http::views::balance::Enrichment;
+use shared::http::views::settings::SettingsView;
+use shared::http::{Body, NoQuery, Permitted};
+use shared::lambda::App;
 use shared::store::enrichment::Restarted;
 
-pub(super) async fn settings(
+pub(super) async fn read(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
-) -> Result<Json<Settings>, Error> {
-    Ok(Json(app.store.projection_read(&team, app.clock.now()).await?.pool.settings))
+) -> Result<Json<SettingsView>, Error> {
+    Ok(Json(app.store.projection_read(&team, app.clock.now()).await?.pool.settings.into()))
 }
 
-pub(super) async fn set(
+pub(super) async fn put(
     State(app): State<App>,
     State(limits): State<PurchaseLimits>,
     Permitted { team, .. }: Permitted<Administer>,
     _: NoQuery,
     body: Body,
-) -> Result<Json<Settings>, Error> {
+) -> Result<Json<SettingsView>, Error> {
     let settings = Settings::from(body.parse::<SettingsRequest>()?);
     settings.check(&limits)?;
-    Ok(Json(app.store.settings_put(&team, &settings, app.clock.now()).await?.settings))
+    Ok(Json(app.store.settings_put(&team, &settings, app.clock.now()).await?.settings.into()))
 }
 
-pub(super) async fn restart(
+pub(super) async fn restart_enrichment(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Restart>,
     _: NoQuery,
@@ -39,7 +42,7 @@ pub(super) async fn restart(
         app.store.enrichment_restart(&team, app.clock.now()).await?;
     Ok(Json(json!({
         "team": projection.pool.team,
-        "enrichment": if projection.pool.is_paused() { "paused" } else { "running" },
+        "enrichment": Enrichment::of(&projection.pool),
         "credits": { "total": projection.pool.balance.credits },
         "monitored_accounts": { "resumed": resumed, "paused": still_paused },
     })))

@@ -1,4 +1,4 @@
-//! The accounts that a team has monitored by custom signals.
+//! The accounts that custom signals monitor for a team.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,9 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::domain::Error;
 use shared::domain::ids::AccountId;
-use shared::domain::monitored_account::{AccountView, Status};
+use shared::domain::monitored_account::Status;
 use shared::http::permission::{Monitor, Read};
-use shared::http::{App, NoQuery, Path, Permitted, answer};
+use shared::http::views::monitored_account::MonitoredAccountView;
+use shared::http::{NoQuery, Path, Permitted, responses};
+use shared::lambda::App;
 
 #[derive(Deserialize)]
 pub(super) struct Segments {
@@ -22,7 +24,7 @@ pub(super) async fn add(
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
     let account = app.store.monitored_account_add(&team, &id, app.clock.now()).await?;
-    Ok(Json(answer::named("account", AccountView::from(account))))
+    Ok(Json(responses::named("account", MonitoredAccountView::from(account))))
 }
 
 pub(super) async fn remove(
@@ -32,7 +34,7 @@ pub(super) async fn remove(
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
     let account = app.store.monitored_account_remove(&team, &id, app.clock.now()).await?;
-    Ok(Json(answer::named("account", AccountView::from(account))))
+    Ok(Json(responses::named("account", MonitoredAccountView::from(account))))
 }
 
 pub(super) async fn list(
@@ -43,5 +45,8 @@ pub(super) async fn list(
     app.store.account_check_open(&team).await?;
     let accounts = app.store.monitored_account_list(&team).await?.into_iter();
     let listed = accounts.filter(|account| account.status != Status::Removed);
-    Ok(Json(answer::named("accounts", listed.map(AccountView::from).collect::<Vec<_>>())))
+    Ok(Json(responses::named(
+        "accounts",
+        listed.map(MonitoredAccountView::from).collect::<Vec<_>>(),
+    )))
 }

@@ -1,6 +1,4 @@
-//! What a request carries, read strictly: whatever is not as the contract says is refused.
-
-use std::fmt::Display;
+//! Extractors for the parts of a request. They reject unknown and invalid fields.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
@@ -13,15 +11,16 @@ use serde::de::value::MapDeserializer;
 
 use crate::domain::Error;
 use crate::domain::ids::{InvalidText, Key};
+use crate::lambda::json::{field, parse};
 
-/// The largest body, in bytes: enough for the largest batch with the longest of texts.
+/// The largest body in bytes. The largest batch with texts of maximal length fits.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// Segments of the path.
+/// The parameters in the path.
 #[derive(Clone, Copy, Debug)]
 pub struct Path<T>(pub T);
 
-/// The query's parameters.
+/// The parameters in the query.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 
@@ -33,7 +32,7 @@ pub type NoQuery = Query<NoParameters>;
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
-/// A JSON body that is not parsed yet, so that a handler can first ask who is calling.
+/// A JSON body that is not parsed yet. A handler checks the caller's permissions first.
 #[derive(Clone, Debug)]
 pub struct Body(Bytes);
 
@@ -74,41 +73,9 @@ impl Body {
     /// The body as a `T`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the path of the field that does not fit.
+    /// [`Error::Invalid`] with the path of the invalid field.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         parse(&self.0)
-    }
-}
-
-/// A strict JSON object as a `T`.
-///
-/// # Errors
-/// [`Error::Invalid`] with the path of the field that does not fit.
-pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
-    // serde would take an array for a struct's fields in their order.
-    if !json.trim_ascii_start().starts_with(b"{") {
-        return Err(Error::invalid("body", "must be a JSON object"));
-    }
-    let mut input = serde_json::Deserializer::from_slice(json);
-    let parsed = serde_path_to_error::deserialize(&mut input).map_err(|error| {
-        Error::invalid(field(error.path(), error.inner(), "body"), error.inner().to_string())
-    })?;
-    input.end().map_err(|error| Error::invalid("body", error.to_string()))?;
-    Ok(parsed)
-}
-
-/// The path of the field that an error is about, as far as it is known; else of the `whole`.
-fn field(path: &serde_path_to_error::Path, error: &impl Display, whole: &str) -> String {
-    let path = path.to_string();
-    let path = path.trim_end_matches(['?', '.']);
-    let error = error.to_string();
-    // serde knows the path of the object that lacks a field, and names the field in its message.
-    let missing = error.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
-    match (path, missing) {
-        ("", Some((missing, _))) => missing.to_owned(),
-        ("", None) => whole.to_owned(),
-        (path, Some((missing, _))) => format!("{path}.{missing}"),
-        (path, None) => path.to_owned(),
     }
 }
 
@@ -129,7 +96,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// Whether the body is JSON in UTF-8 as it is, without a content encoding.
+/// Whether the headers declare JSON in UTF-8 without a content encoding.
 fn is_plain_json(headers: &HeaderMap) -> bool {
     let encodings = headers.get_all(header::CONTENT_ENCODING);
     let is_identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
@@ -145,65 +112,17 @@ fn is_plain_json(headers: &HeaderMap) -> bool {
         })
 }
 
-/// The header `Idempotency-Key`.
+/// The key in the header `Idempotency-Key`.
 ///
 /// # Errors
-/// [`Error::Invalid`] if it is missing, not a key, or there more than once.
+/// [`Error::Invalid`] if the header is missing, repeated, or not a valid key.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Key, Error> {
     let invalid = |detail: &str| Error::invalid("Idempotency-Key", detail);
     let mut values = headers.get_all("idempotency-key").iter();
     let value = values.next().ok_or_else(|| invalid("the header is missing"))?;
     if values.next().is_some() {
-        return Err(invalid("the header is there more than once"));
+        return Err(invalid("the header is repeated"));
     }
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid("must be UTF-8"))?;
     text.parse().map_err(|error: InvalidText| invalid(&error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::FieldError;
-    use crate::domain::charge::ChargeRequest;
-
-    fn refused(json: &str) -> FieldError {
-        match parse::<ChargeRequest>(json.as_bytes()) {
-            Err(Error::Invalid(errors)) => errors[0].clone(),
-            other => panic!("{json}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_field_is_named() {
-        for (json, field) in [
-            (r#"{"action":"sms","quantity":1.5}"#, "quantity"),
-            (r#"{"action":"sms","quantity":1.0}"#, "quantity"),
-            (r#"{"action":"sms","quantity":-1}"#, "quantity"),
-            (r#"{"action":"sms","quantity":18446744073709551616}"#, "quantity"),
-            (r#"{"action":"sms","quantity":"1"}"#, "quantity"),
-            (r#"{"action":"sms","quantity":null}"#, "quantity"),
-            (r#"{"action":7}"#, "action"),
-            (r#"{"action":"sms","colour":"red"}"#, "colour"),
-            (r#"{"action":"sms","reference":""}"#, "reference"),
-        ] {
-            assert_eq!(refused(json).field, field, "{json}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_object_of_ours() {
-        for json in [
-            "",
-            "{",
-            "[]",
-            r#"[null,null,"sms"]"#,
-            "null",
-            r#"{"action":"sms"} x"#,
-            r#"{"action":"sms","quantity":NaN}"#,
-        ] {
-            refused(json);
-        }
-        let twice = refused(r#"{"action":"sms","action":"sms"}"#);
-        assert!(twice.detail.contains("duplicate field"), "{twice:?}");
-    }
 }

@@ -1,0 +1,51 @@
+//! A hold.
+
+use serde::Serialize;
+
+use crate::domain::Credits;
+use crate::domain::hold::{Hold, Origin, Status};
+use crate::domain::ids::{Id, Reference, TeamId};
+use crate::domain::ledger::entry::Entry;
+use crate::domain::time::Time;
+
+/// A hold at an instant.
+#[derive(Clone, Debug, Serialize)]
+pub struct HoldView {
+    id: Id,
+    team: TeamId,
+    credits: Credits,
+    captured: Credits,
+    remaining: Credits,
+    status: Status,
+    expires_at: Time,
+    reference: Option<Reference>,
+}
+
+impl HoldView {
+    /// The new hold of an entry; `None` for an entry of another kind.
+    #[must_use]
+    pub fn of_entry(entry: &Entry) -> Option<Self> {
+        let hold = Hold::of(entry, Origin::default())?;
+        Some(Self::at(hold, entry.at))
+    }
+
+    /// A hold at `now`. Nothing remains of a closed hold.
+    #[must_use]
+    pub fn at(hold: Hold, now: Time) -> Self {
+        let status = hold.status_at(now);
+        let remaining = match status {
+            Status::Open => hold.remaining,
+            Status::Released | Status::Expired => Credits::ZERO,
+        };
+        Self {
+            id: hold.id,
+            team: hold.team,
+            credits: hold.credits,
+            captured: hold.captured,
+            remaining,
+            status,
+            expires_at: hold.expires_at,
+            reference: hold.reference,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! A monitored account.
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use crate::domain::ids::AccountId;
+use crate::domain::monitored_account::{MonitoredAccount, Status};
+use crate::domain::time::Time;
+
+/// A monitored account. `next_bill` is null unless the account is active.
+#[derive(Clone, Debug, Serialize)]
+pub struct MonitoredAccountView {
+    id: AccountId,
+    status: Status,
+    since: Date,
+    paid_until: Date,
+    next_bill: Option<Date>,
+}
+
+impl From<MonitoredAccount> for MonitoredAccountView {
+    fn from(account: MonitoredAccount) -> Self {
+        Self {
+            next_bill: account.due_at().map(Time::day),
+            id: account.id,
+            status: account.status,
+            since: account.since,
+            paid_until: account.paid_until,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! A purchase.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::domain::Credits;
+use crate::domain::ids::Id;
+use crate::domain::purchase::{Amount, Purchase, Status};
+use crate::domain::time::Time;
+
+/// A purchase. `reason` and `next_action` are left out without a value.
+#[derive(Clone, Debug, Serialize)]
+pub struct PurchaseView {
+    id: Id,
+    credits: Credits,
+    amount: Amount,
+    status: Status,
+    top_up: bool,
+    at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_action: Option<Value>,
+}
+
+impl PurchaseView {
+    /// A purchase, and the step that its payment needs from the customer.
+    #[must_use]
+    pub fn new(purchase: Purchase, next_action: Option<Value>) -> Self {
+        Self {
+            amount: purchase.amount(),
+            id: purchase.id,
+            credits: purchase.credits,
+            status: purchase.status,
+            top_up: purchase.top_up,
+            at: purchase.at,
+            reason: purchase.reason,
+            next_action,
+        }
+    }
+}

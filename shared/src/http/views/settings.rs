@@ -1,0 +1,30 @@
+//! A team's settings.
+
+use serde::Serialize;
+
+use crate::domain::Credits;
+use crate::domain::settings::{AutoTopUp, Settings};
+
+/// A team's settings.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct SettingsView {
+    low_balance_threshold: Credits,
+    auto_top_up: Option<AutoTopUpView>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct AutoTopUpView {
+    below: Credits,
+    credits: Credits,
+    monthly_limit: Credits,
+}
+
+impl From<Settings> for SettingsView {
+    fn from(settings: Settings) -> Self {
+        let auto_top_up = settings.auto_top_up.map(|top_up| {
+            let AutoTopUp { below, credits, monthly_limit } = top_up;
+            AutoTopUpView { below, credits, monthly_limit }
+        });
+        Self { low_balance_threshold: settings.low_balance_threshold, auto_top_up }
+    }
+}

@@ -1,0 +1,99 @@
+//! The usage of a cycle.
+
+use serde::Serialize;
+
+use super::subscription::CycleView;
+use crate::domain::Credits;
+use crate::domain::pool::Pool;
+use crate::domain::pool::spend::Forecast;
+use crate::domain::pool::usage::ActionUsage;
+use crate::domain::purchase::Amount;
+use crate::domain::statement::{Spending, Statement};
+use crate::domain::time::Time;
+
+/// The usage of a cycle. `amount` is the price of the purchased credits. Only the current cycle has a
+/// forecast.
+#[derive(Clone, Debug, Serialize)]
+pub struct UsageView {
+    cycle: Option<CycleView>,
+    plan: Option<String>,
+    actions: Vec<ActionUsage>,
+    credits: SpendingView,
+    amount: Amount,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forecast: Option<Forecast>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct SpendingView {
+    spent: Credits,
+    free_spent: Credits,
+    purchased_spent: Credits,
+    granted: Credits,
+    purchased: Credits,
+    gifted: Credits,
+    expired: Option<Credits>,
+}
+
+impl UsageView {
+    /// The usage of the current cycle, including `before`: the statement of cycles that started on the same
+    /// day.
+    #[must_use]
+    pub fn current(pool: &Pool, before: Option<Statement>, now: Time) -> Self {
+        let mut used = pool.used.clone();
+        let mut credits = Spending::so_far(pool);
+        if let Some(before) = before {
+            used.merge(&before.used);
+            credits = before.credits.and(credits);
+        }
+        Self {
+            cycle: pool.terms.cycle.map(CycleView::from),
+            plan: pool.terms.subscription.as_ref().map(|current| current.plan.clone()),
+            actions: used.actions().collect(),
+            credits: credits.into(),
+            amount: credits.amount(),
+            forecast: Some(pool.weeks.forecast(pool.balance.credits, now)),
+        }
+    }
+}
+
+impl From<Statement> for UsageView {
+    fn from(statement: Statement) -> Self {
+        let Statement { start, end, plan, used, credits, .. } = statement;
+        Self {
+            cycle: Some(CycleView { start, end }),
+            plan,
+            actions: used.actions().collect(),
+            credits: credits.into(),
+            amount: credits.amount(),
+            forecast: None,
+        }
+    }
+}
+
+impl From<Spending> for SpendingView {
+    fn from(spending: Spending) -> Self {
+        let Spending { spent, free_spent, purchased_spent, granted, purchased, gifted, expired } =
+            spending;
+        Self { spent, free_spent, purchased_spent, granted, purchased, gifted, expired }
+    }
+}
+
+/// The cycles of a team, the newest first.
+#[derive(Clone, Debug, Serialize)]
+pub struct CycleListView {
+    cycles: Vec<CycleView>,
+}
+
+impl CycleListView {
+    /// The cycles of the statements, oldest first, and the current cycle of the pool.
+    #[must_use]
+    pub fn new(statements: &[Statement], pool: &Pool) -> Self {
+        let past = statements.iter().map(|past| CycleView { start: past.start, end: past.end });
+        let mut cycles: Vec<CycleView> =
+            past.chain(pool.terms.cycle.map(CycleView::from)).collect();
+        cycles.reverse();
+        cycles.dedup_by_key(|cycle| cycle.start);
+        Self { cycles }
+    }
+}

@@ -1,0 +1,87 @@
+//! JSON objects, parsed with the path of an invalid field.
+
+use std::fmt::Display;
+
+use serde::de::DeserializeOwned;
+
+use crate::domain::Error;
+
+/// A JSON object as a `T`. Text after the object is an error.
+///
+/// # Errors
+/// [`Error::Invalid`] with the path of the invalid field.
+pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
+    // serde would accept an array of the fields in their order.
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return Err(Error::invalid("body", "must be a JSON object"));
+    }
+    let mut input = serde_json::Deserializer::from_slice(json);
+    let parsed = serde_path_to_error::deserialize(&mut input).map_err(|error| {
+        Error::invalid(field(error.path(), error.inner(), "body"), error.inner().to_string())
+    })?;
+    input.end().map_err(|error| Error::invalid("body", error.to_string()))?;
+    Ok(parsed)
+}
+
+/// The path of the field that an error of serde is about; `whole` if the error names none.
+pub(crate) fn field(path: &serde_path_to_error::Path, error: &impl Display, whole: &str) -> String {
+    let path = path.to_string();
+    let path = path.trim_end_matches(['?', '.']);
+    let error = error.to_string();
+    // The path is that of the object that lacks the field; the message names the field.
+    let missing = error.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
+    match (path, missing) {
+        ("", Some((missing, _))) => missing.to_owned(),
+        ("", None) => whole.to_owned(),
+        (path, Some((missing, _))) => format!("{path}.{missing}"),
+        (path, None) => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::FieldError;
+    use crate::domain::charge::ChargeRequest;
+
+    fn refused(json: &str) -> FieldError {
+        match parse::<ChargeRequest>(json.as_bytes()) {
+            Err(Error::Invalid(errors)) => errors[0].clone(),
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_the_invalid_field() {
+        for (json, field) in [
+            (r#"{"action":"sms","quantity":1.5}"#, "quantity"),
+            (r#"{"action":"sms","quantity":1.0}"#, "quantity"),
+            (r#"{"action":"sms","quantity":-1}"#, "quantity"),
+            (r#"{"action":"sms","quantity":18446744073709551616}"#, "quantity"),
+            (r#"{"action":"sms","quantity":"1"}"#, "quantity"),
+            (r#"{"action":"sms","quantity":null}"#, "quantity"),
+            (r#"{"action":7}"#, "action"),
+            (r#"{"action":"sms","colour":"red"}"#, "colour"),
+            (r#"{"action":"sms","reference":""}"#, "reference"),
+        ] {
+            assert_eq!(refused(json).field, field, "{json}");
+        }
+    }
+
+    #[test]
+    fn rejects_anything_but_one_object() {
+        for json in [
+            "",
+            "{",
+            "[]",
+            r#"[null,null,"sms"]"#,
+            "null",
+            r#"{"action":"sms"} x"#,
+            r#"{"action":"sms","quantity":NaN}"#,
+        ] {
+            refused(json);
+        }
+        let twice = refused(r#"{"action":"sms","action":"sms"}"#);
+        assert!(twice.detail.contains("duplicate field"), "{twice:?}");
+    }
+}
