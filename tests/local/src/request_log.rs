@@ -24,7 +24,8 @@ pub(crate) async fn log(request: Request, next: Next) -> Response {
     };
     let time = start.elapsed().as_millis();
     // A request is answered even if standard error is closed.
-    let _ = writeln!(io::stderr(), "{method:<6} {path:<42} {status} {time:>5} ms  {team}");
+    let _ =
+        writeln!(io::stderr(), "{:<6} {path:<42} {status} {time:>5} ms  {team}", method.as_str());
     response
 }
 

@@ -26,6 +26,8 @@ fn credits(options: &[&str]) -> Command {
 struct Process {
     child: Child,
     output: BufReader<ChildStdout>,
+    /// The lines read so far.
+    printed: Vec<String>,
     url: String,
     token: String,
 }
@@ -45,30 +47,37 @@ impl Process {
 
     fn spawn(command: &mut Command) -> Self {
         let mut child = command.args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        let url = line.trim_end().strip_prefix("ready ").unwrap_or_else(|| panic!("{line:?}"));
-        let mut process = Self { child, output, url: url.to_owned(), token: String::new() };
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (printed, url, token) = (Vec::new(), String::new(), String::new());
+        let mut process = Self { child, output, printed, url, token };
+        process.url = process.line_with("ready ");
+        assert_eq!(process.printed.len(), 1, "it is the first line");
         process.token = process.line_with("export MEMBER=");
         process
     }
 
     /// Returns the rest of the next line that has this prefix.
-    fn line_with(&mut self, start: &str) -> String {
-        let mut lines = self.output.by_ref().lines().map(Result::unwrap);
-        lines.find_map(|line| line.strip_prefix(start).map(str::to_owned)).unwrap()
+    fn line_with(&mut self, prefix: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.output.read_line(&mut line).unwrap() > 0, "no {prefix}");
+            self.printed.push(line.trim_end().to_owned());
+            if let Some(rest) = line.trim_end().strip_prefix(prefix) {
+                return rest.to_owned();
+            }
+        }
     }
 
-    /// Sends Ctrl-C. Returns the rest of standard output, and standard error.
-    fn interrupt(mut self) -> (String, String) {
-        let (mut out, mut err) = (String::new(), String::new());
+    /// Sends Ctrl-C. Returns the lines of standard output, and standard error.
+    fn interrupt(mut self) -> (Vec<String>, String) {
         let interrupt = format!("kill -INT {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &interrupt]).status().unwrap().success());
-        self.output.read_to_string(&mut out).unwrap();
+        let mut lines = std::mem::take(&mut self.printed);
+        lines.extend(self.output.by_ref().lines().map(Result::unwrap));
+        let mut err = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
         assert!(self.child.wait().unwrap().success());
-        (out, err)
+        (lines, err)
     }
 
     fn client(&self) -> Member {
@@ -109,21 +118,29 @@ fn prints_ready_running_parts_tokens_and_three_requests() {
     let url = process.url.clone();
     // The relay has run after this answer, and has logged nothing.
     Client::new().get(format!("{url}/dev/events")).send().unwrap();
-    let (rest, err) = process.interrupt();
-    let lines: Vec<&str> = rest.lines().filter(|line| !line.is_empty()).collect();
-    let (requests, comments): (Vec<&str>, Vec<&str>) =
-        lines.iter().partition(|line| line.starts_with("curl -iw "));
-    assert_eq!(requests.len(), 3, "{rest}");
-    let (exports, comments): (Vec<&str>, Vec<&str>) =
-        comments.iter().partition(|line| line.starts_with("export "));
-    assert_eq!(exports.len(), 2, "PIPELINE and BILLING, after those already read: {rest}");
-    assert_eq!(
-        comments,
-        [
-            "# More requests: cargo run -- requests, and README.md, section Use it. Ctrl-C stops the stack."
-        ]
-    );
-    assert_eq!(err.lines().count(), 4, "{err}");
+    let (mut lines, err) = process.interrupt();
+    assert_eq!(err.lines().count(), 4, "the request, and the stop: {err}");
+    lines.retain(|line| !line.is_empty());
+    let expected = [
+        &format!("ready {url}"),
+        "# DynamoDB   http://127.0.0.1:",
+        "# Event bus  http://127.0.0.1:",
+        "# Clock      2026-01-31T00:00:00",
+        "# For a second shell: the tokens ",
+        &format!("export URL={url}"),
+        "export ADMIN=ey",
+        "export MEMBER=ey",
+        "export PIPELINE=ey",
+        "export BILLING=ey",
+        "curl -iw '\\n' $URL/teams/demo/charges -H ",
+        "curl -iw '\\n' $URL/teams/demo/purchases -H ",
+        "curl -iw '\\n' $URL/teams/demo/credits -H ",
+        "# More requests: cargo run -- requests, and README.md, section Use it. Ctrl-C ",
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line} instead of {expected}");
+    }
 }
 
 #[test]
@@ -137,6 +154,7 @@ fn prints_one_plain_line_per_request_on_standard_error() {
     assert_eq!([get("/team/credits"), get("/prices"), get("/none")], [200, 200, 404]);
     let (_, err) = process.interrupt();
     let lines: Vec<Vec<&str>> = err.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(err.starts_with("POST   /teams/demo/charges ") && err.contains("\nGET    /team/"));
     for (line, expected) in lines.iter().zip([
         ["POST", "/teams/demo/charges", "201", "demo"],
         ["GET", "/team/credits", "200", "demo"],
