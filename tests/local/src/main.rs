@@ -10,8 +10,9 @@ use lambda_http::tracing::subscriber::{EnvFilter, fmt};
 use local::{Failure, Mode, Options, REQUESTS, Stack, first_steps, story};
 use shared::domain::time::Time;
 
-/// The filter of the log if `RUST_LOG` is not set.
-const LOG_FILTER: &str = "warn";
+/// The filter of the log if `RUST_LOG` is not set. The engine warns of every cancelled transaction, and
+/// replays and refusals are such.
+const LOG_FILTER: &str = "warn,dynoxide=error";
 
 #[tokio::main]
 async fn main() -> ExitCode {

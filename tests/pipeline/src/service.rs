@@ -116,15 +116,13 @@ impl Service {
         }
     }
 
-    /// Returns the actions that the balance covers for these leads, each alone, with their maximum
-    /// cost; without those that cost as much as the work.
+    /// Returns the actions that the balance covers for these leads, each alone, with their maximum cost.
     async fn cheaper(&self, work: &Work) -> Result<Vec<(Action, u64)>, Failure> {
-        let whole = self.estimate(work).await?.maximum;
         let mut cheaper = Vec::new();
         for action in Action::value_variants() {
             let alone = Work { leads: work.leads, actions: BTreeSet::from([*action]) };
             let Estimate { maximum, affordable, .. } = self.estimate(&alone).await?;
-            if affordable && maximum < whole {
+            if affordable {
                 cheaper.push((*action, maximum));
             }
         }
