@@ -1,4 +1,4 @@
-//! The stack's clock. It can be moved forward, so that a month passes in an instant.
+//! The clock of the stack. It can be moved forward, so a month passes in an instant.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,13 +7,13 @@ use shared::domain::Error;
 use shared::domain::time::Time;
 use shared::lambda::Clock;
 
-/// A clock that is shared by all who hold a copy of it.
+/// A clock. All copies show the same time.
 #[derive(Clone, Debug)]
 pub struct StackClock(Arc<Mutex<Reading>>);
 
 #[derive(Clone, Copy, Debug)]
 enum Reading {
-    /// It runs with the system's, ahead of it by so much.
+    /// Ahead of the system's clock by this duration.
     Running(SignedDuration),
     Standing(Timestamp),
 }
@@ -37,7 +37,8 @@ impl Reading {
 }
 
 impl StackClock {
-    /// A clock that starts at `start`, or else at the system's time, and stands still if `frozen`.
+    /// Returns a clock that starts at `start`, by default at the system's time, and stands still if
+    /// `frozen`.
     #[must_use]
     pub fn new(start: Option<Time>, frozen: bool) -> Self {
         let now = start.map_or_else(Timestamp::now, Time::timestamp);
@@ -49,16 +50,16 @@ impl StackClock {
         Self(Arc::new(Mutex::new(reading)))
     }
 
-    /// The stack's time.
+    /// Returns the time of the stack.
     #[must_use]
     pub fn now(&self) -> Time {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).now().into()
     }
 
-    /// Moves the clock forward. Nothing else happens by that.
+    /// Moves the clock forward. This runs no schedule.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a time that is past on this clock.
+    /// [`Error::Invalid`] for a time before that of the clock.
     pub fn advance(&self, to: Time) -> Result<(), Error> {
         let mut reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Time::from(reading.now());

@@ -1,20 +1,28 @@
-//! The demo team, and what to do with it first.
+//! The demo team, its tokens, and the first requests for it.
 
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
+<<<<<<< HEAD
 use shared::domain::time::Time;
 use shared::lambda::App;
+=======
+use shared::http::App;
+>>>>>>> w-local
 
 use crate::token::{Claims, sign};
+use crate::{Options, Stack};
 
 const TEAM: &str = "demo";
 
-/// The demo team.
+/// Further requests to copy, after those of [`first_steps`]. They use the same exports.
+pub const REQUESTS: &str = include_str!("requests.sh");
+
+/// The id of the demo team.
 pub(crate) fn team() -> Result<TeamId, Error> {
     TEAM.parse().map_err(|error| Error::internal(format!("{error}")))
 }
 
-/// Opens the demo team with a plan, unless it is there from an earlier run.
+/// Opens the demo team with a plan, unless an earlier run has opened it.
 pub(crate) async fn open(app: &App) -> Result<(), Error> {
     let (team, now) = (team()?, app.clock.now());
     match app.store.pool_current(&team, now).await {
@@ -27,14 +35,19 @@ pub(crate) async fn open(app: &App) -> Result<(), Error> {
     app.store.terms_change(&team, now, |pool| pool.subscribe(&request, now)).await.map(drop)
 }
 
-/// Tokens and requests to copy into a shell.
+/// Returns the addresses of the stack's parts, the tokens as exports, and three requests to copy.
 ///
 /// # Errors
+<<<<<<< HEAD
 /// [`Error::Internal`], [`Error::Busy`].
 pub async fn first_steps(app: &App, url: &str) -> Result<String, Error> {
     let pool = app.store.pool_current(&team()?, app.clock.now()).await?;
     let cycle = pool.terms.cycle;
     let refill = cycle.map_or_else(|| app.clock.now(), |cycle| Time::start_of(cycle.end));
+=======
+/// [`Error::Internal`] if a token cannot be signed.
+pub fn first_steps(stack: &Stack, options: &Options) -> Result<String, Error> {
+>>>>>>> w-local
     let person = |sub: &str, role: &str| Claims {
         sub: Some(sub.to_owned()),
         team: Some(TEAM.to_owned()),
@@ -47,40 +60,34 @@ pub async fn first_steps(app: &App, url: &str) -> Result<String, Error> {
         ..Claims::default()
     };
     let sign = |claims: Claims| sign(&claims).map_err(Error::internal);
+    let directory = options.data.as_ref().map(|data| format!("in {}", data.display()));
     Ok(FIRST_STEPS
-        .replace("{url}", url)
-        .replace("{refill}", &refill.to_string())
+        .replace("{url}", stack.url())
+        .replace("{dynamodb}", stack.engine().endpoint())
+        .replace("{data}", directory.as_deref().unwrap_or("in memory"))
+        .replace("{eventbridge}", stack.eventbridge().endpoint())
+        .replace("{now}", &stack.app().clock.now().to_string())
         .replace("{admin}", &sign(person("ada", "admin"))?)
         .replace("{member}", &sign(person("max", "member"))?)
         .replace("{pipeline}", &sign(machine("pipeline", "credits:charge"))?)
         .replace("{billing}", &sign(machine("billing", "credits:manage"))?))
 }
 
+/// The comments are safe to paste into a shell that takes `#` for a command: no quotes, no brackets.
 const FIRST_STEPS: &str = r#"
-# Tokens: two people of the team "demo", the enrichment pipeline, the product's billing.
+# DynamoDB   {dynamodb}, table credits, {data}
+# Event bus  {eventbridge}, log at {url}/dev/events
+# Clock      {now}, moved with PUT {url}/dev/clock
+
+# For a second shell: the tokens of an admin, a member, the pipeline and billing, then three requests.
 export URL={url}
 export ADMIN={admin}
 export MEMBER={member}
 export PIPELINE={pipeline}
 export BILLING={billing}
-
-# Charge 5 credits for an email that was found; the same again is a replay and costs nothing.
 curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: first' -d '{"action":"email_finder","outcome":"deliverable"}'
-curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: first' -d '{"action":"email_finder","outcome":"deliverable"}'
-
-# More than the team has: 402, and nothing is taken.
-curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: phones' -d '{"action":"phone_finder","outcome":"valid","quantity":100}'
-
-# Only an admin can buy.
-curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: order' -d '{"credits":5000}'
-curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $ADMIN" -H 'content-type: application/json' -H 'idempotency-key: order' -d '{"credits":5000}'
-
-# What the team has, and how it came to that.
+curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $ADMIN" -H 'content-type: application/json' -H 'idempotency-key: order' -d '{"credits":1000}'
 curl -iw '\n' $URL/teams/demo/credits -H "authorization: Bearer $MEMBER"
-curl -iw '\n' $URL/teams/demo/history -H "authorization: Bearer $MEMBER"
 
-# A month later: the free credits are reset, the purchased ones stay.
-curl -iw '\n' -X PUT $URL/dev/clock -H 'content-type: application/json' -d '{"now":"{refill}"}'
-curl -iw '\n' -X POST $URL/dev/schedule
-curl -iw '\n' $URL/teams/demo/credits -H "authorization: Bearer $MEMBER"
+# More requests: cargo run -- requests, and README.md, section Use it. Ctrl-C stops the stack.
 "#;

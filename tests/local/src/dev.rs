@@ -17,16 +17,16 @@ use crate::eventbridge::Delivered;
 use crate::relaying::Relaying;
 use crate::token::{Claims, sign};
 
-/// What these routes are about.
+/// The state of these routes.
 #[derive(Clone, FromRef)]
-pub(crate) struct Bench {
+pub(crate) struct DevState {
     pub(crate) app: App,
     pub(crate) clock: StackClock,
     pub(crate) relaying: Arc<Relaying>,
     pub(crate) delivered: Delivered,
 }
 
-/// What a client of the engine needs.
+/// The answer of `/dev/dynamodb`: the settings of a client of the engine.
 #[derive(Clone, Serialize)]
 struct Dynamodb {
     endpoint: String,
@@ -34,7 +34,7 @@ struct Dynamodb {
     region: &'static str,
 }
 
-pub(crate) fn routes(bench: Bench, endpoint: &str) -> Router {
+pub(crate) fn routes(state: DevState, endpoint: &str) -> Router {
     let dynamodb =
         Dynamodb { endpoint: endpoint.to_owned(), table: engine::TABLE, region: engine::REGION };
     Router::new()
@@ -43,7 +43,7 @@ pub(crate) fn routes(bench: Bench, endpoint: &str) -> Router {
         .route("/dev/schedule", post(schedule))
         .route("/dev/events", get(events))
         .route("/dev/dynamodb", get(async || Json(dynamodb)))
-        .with_state(bench)
+        .with_state(state)
 }
 
 async fn token(body: Body) -> Result<Json<Value>, Error> {
@@ -67,7 +67,7 @@ async fn move_clock(
     body: Body,
 ) -> Result<Json<ClockView>, Error> {
     let ClockView { now } = body.parse()?;
-    // What was written before is told of at its own time.
+    // Events of earlier writes carry the time before the move.
     relaying.catch_up().await.map_err(Error::internal)?;
     clock.advance(now)?;
     Ok(Json(ClockView { now: clock.now() }))
@@ -84,7 +84,7 @@ struct After {
     after: usize,
 }
 
-/// All events of writes that were answered before this was asked for.
+/// Returns the events of all writes that were answered before this request.
 async fn events(
     State(relaying): State<Arc<Relaying>>,
     State(delivered): State<Delivered>,

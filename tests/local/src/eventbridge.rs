@@ -1,5 +1,5 @@
-//! A stand-in for EventBridge: takes `PutEvents` as the SDK sends it, and keeps the events as a rule's
-//! target would get them.
+//! A stand-in for EventBridge: it accepts `PutEvents` from the SDK and keeps the events in the form in
+//! which a rule delivers them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,11 +21,11 @@ use tokio::sync::oneshot;
 
 use crate::Failure;
 
-/// The bus's name on this machine.
+/// The name of the bus.
 const BUS: &str = "credits";
 
-/// The most entries of one call.
-const MAX_ENTRIES: usize = 10;
+/// The entries of one `PutEvents`.
+const ENTRIES_MAX: usize = 10;
 
 /// A running stand-in. It stops when it is dropped.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct EventBridge {
 }
 
 impl EventBridge {
-    /// Starts it on that port; 0 is any that is free.
+    /// Starts the stand-in on a port; 0 picks a free one.
     pub(crate) async fn start(port: u16) -> Result<Self, Failure> {
         let failure = |source| Failure::Port { port, option: "--eventbridge-port", source };
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(failure)?;
@@ -45,17 +45,17 @@ impl EventBridge {
         let router = Router::new().route("/", post(answer)).with_state(delivered.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-            // An error means that it was dropped, which stops it as well.
+            // The error of a dropped sender stops the server too.
             let _ = stopped.await;
         });
         tokio::spawn(async move {
-            // An accepting listener does not fail.
+            // `axum::serve` never returns an error.
             let _ = serving.await;
         });
         Ok(Self { endpoint, delivered, _stop: stop })
     }
 
-    /// Where it answers.
+    /// The endpoint for clients.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
@@ -65,14 +65,14 @@ impl EventBridge {
         self.delivered.clone()
     }
 
-    /// The delivered events of a source, in order.
+    /// Returns the delivered events of a source, in order.
     #[must_use]
     pub fn delivered_from(&self, source: &str) -> Vec<Value> {
         let delivered = self.delivered.after(0).into_iter();
         delivered.filter(|event| event["source"] == source).collect()
     }
 
-    /// The bus, through the real SDK.
+    /// Returns a client of the bus, on the SDK.
     #[must_use]
     pub fn bus(&self) -> Bus {
         let credentials = Credentials::new("local", "local", None, None, "local");
@@ -84,18 +84,18 @@ impl EventBridge {
     }
 }
 
-/// What was delivered, in order.
+/// The delivered events, in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Delivered(Arc<Mutex<Vec<Value>>>);
 
 impl Delivered {
-    /// Everything but the first `count`, of any source.
+    /// Returns the events of any source after the first `count`.
     pub(crate) fn after(&self, count: usize) -> Vec<Value> {
         let delivered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         delivered.iter().skip(count).cloned().collect()
     }
 
-    /// The events for other systems after that position. The first one is at position 1.
+    /// Returns the events for other systems after a position. The first event is at position 1.
     pub(crate) fn events_after(&self, position: usize) -> Vec<Value> {
         let delivered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let events = delivered.iter().filter(|event| event["source"] == SOURCE);
@@ -109,7 +109,7 @@ impl Delivered {
         (1..).zip(events).skip(position).map(placed).collect()
     }
 
-    /// Delivers an event, unless it is for another bus. Its id.
+    /// Delivers an event, unless it is for another bus. Returns its id.
     fn add(&self, entry: &Entry, detail: &Value) -> String {
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = events.len().saturating_add(1);
@@ -144,7 +144,7 @@ struct Entry {
     source: String,
     detail_type: String,
     detail: String,
-    /// In seconds.
+    /// Seconds since 1970.
     time: Option<f64>,
 }
 
@@ -157,10 +157,10 @@ impl Entry {
 
 async fn answer(State(delivered): State<Delivered>, headers: HeaderMap, body: String) -> Response {
     if headers.get("x-amz-target").is_none_or(|target| target != "AWSEvents.PutEvents") {
-        return refusal("UnknownOperationException", "this stand-in knows PutEvents");
+        return refusal("UnknownOperationException", "the stand-in supports PutEvents only");
     }
     match serde_json::from_str(&body) {
-        Ok(PutEvents { entries }) if entries.len() > MAX_ENTRIES => {
+        Ok(PutEvents { entries }) if entries.len() > ENTRIES_MAX => {
             refusal("ValidationException", "there are more than 10 entries")
         }
         Ok(PutEvents { entries }) => put_events(&delivered, entries).into_response(),

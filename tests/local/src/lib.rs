@@ -1,5 +1,5 @@
-//! The local stack: an embedded engine, every function's own router on one port, and stand-ins for
-//! what surrounds them on AWS. For an engineer's machine and for tests; nothing of it is deployed.
+//! The local stack: an embedded engine, the router of every function on one port, and stand-ins for
+//! the AWS services around them. It is for development and for tests, and is never deployed.
 
 mod clock;
 mod demo;
@@ -8,6 +8,7 @@ mod eventbridge;
 mod pattern;
 mod payments;
 mod relaying;
+mod request_log;
 mod rules;
 mod story;
 mod token;
@@ -32,33 +33,44 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, interval_at, timeout};
 
 pub use clock::StackClock;
-pub use demo::first_steps;
+pub use demo::{REQUESTS, first_steps};
 pub use eventbridge::EventBridge;
 pub use payments::{DECLINED, NEEDS_A_STEP, purchase_state};
 use relaying::Relaying;
 pub use story::story;
 pub use token::{AUDIENCE, Claims, ISSUER, SECRET, authorize, sign};
 
-/// How long requests that are being answered may still take when the stack stops.
-const LAST_REQUESTS: Duration = Duration::from_secs(2);
+/// The time that open requests have to finish when the stack stops.
+const OPEN_REQUESTS_STOP_AFTER: Duration = Duration::from_secs(2);
 
-/// How often the schedule runs by itself, as in `template.yaml`.
-const SCHEDULE: Duration = Duration::from_hours(1);
+/// The time between two runs of the schedule, as in `template.yaml`.
+const SCHEDULE_EVERY: Duration = Duration::from_hours(1);
 
-/// How the stack is to run.
+/// The end of the text of `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  cargo run                                  Start the stack on port 3000
+  cargo run -- --port 0 --data target/stack  Use a free port, keep the database on disk
+  cargo run -- --now 2027-01-31 --frozen     Start at a date, with a clock that stands still
+  cargo run -- requests                      Print requests to copy
+  cargo run -- story                         Print a year of the demo team
+  cargo run -- --now 2028-02-29 story        Print another year";
+
+/// The options of the binary `credits`.
 #[derive(Clone, Debug, Default, clap::Parser)]
-#[command(version, about = "The credits service on one machine")]
+#[command(name = "credits", version, about = "The credits service on one machine")]
+#[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// Port of the HTTP API; 0 picks one that is free
+    /// Port of the HTTP API; 0 picks a free one
     #[arg(long, default_value_t = 3000)]
     pub port: u16,
-    /// Port of the DynamoDB engine; 0 picks one that is free
-    #[arg(long, default_value_t = 0)]
+    /// Port of the DynamoDB engine; 0 picks a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub dynamodb_port: u16,
-    /// Port of the stand-in for EventBridge; 0 picks one that is free
-    #[arg(long, default_value_t = 0)]
+    /// Port of the stand-in for EventBridge; 0 picks a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub eventbridge_port: u16,
-    /// Directory to keep the database in; without it all is in memory
+    /// Directory of the database; without it the database is in memory
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Start the stack's clock at this time, such as 2026-01-31 or 2026-01-31T00:00:00Z
@@ -67,24 +79,29 @@ pub struct Options {
     /// Let the stack's clock stand still until it is moved
     #[arg(long)]
     pub frozen: bool,
-    /// What to do instead of waiting for requests
+    /// Whether a line per request is written to standard error.
+    #[arg(skip)]
+    pub log_requests: bool,
+    /// The mode of the binary; without one it runs the stack.
     #[command(subcommand)]
-    pub instead: Option<Instead>,
+    pub mode: Option<Mode>,
 }
 
-/// What the stack can do besides answering requests.
+/// The modes of the binary that start no API.
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
-pub enum Instead {
-    /// Tell a year of the demo team, day by day
+pub enum Mode {
+    /// Print requests to copy: a replay, refusals, a purchase, the next month
+    Requests,
+    /// Print a year of the demo team: causes, events and statements
     Story,
 }
 
-/// A time, or the beginning of a day in UTC.
+/// Parses a time, or a day as its first instant in UTC.
 fn time_or_day(text: &str) -> Result<Time, String> {
     let day = || text.parse::<Date>().map(Time::start_of);
     let neither = |_| "must be a day such as 2026-01-31 or a time such as 2026-01-31T00:00:00Z";
     let time = text.parse().or_else(|_| day()).map_err(|error| neither(error).to_owned())?;
-    // Cycles after the last year of the calendar would never end.
+    // A cycle that reaches beyond the last year of the calendar has no end.
     if time < Time::start_of(date(9000, 1, 1)) {
         Ok(time)
     } else {
@@ -92,30 +109,34 @@ fn time_or_day(text: &str) -> Result<Time, String> {
     }
 }
 
-/// Why the stack did not start.
+/// The error of the stack or of a mode.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The engine did not.
+    /// The engine did not start.
     #[error(transparent)]
     Engine(#[from] engine::Failure),
     /// A port cannot be used.
-    #[error(
-        "port {port} cannot be used: {source}. Name another one, or 0 for one that is free: {option} 0"
-    )]
+    #[error("port {port} cannot be used: {source}. {option} 0 picks a free port")]
     Port {
         /// The port.
         port: u16,
         /// The option that names it.
         option: &'static str,
-        /// Why not.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The limits of purchases are not as they must be.
+    /// The limits of purchases in the environment are invalid.
     #[error(transparent)]
     Limits(#[from] InvalidLimits),
-    /// The demo team could not be set up.
+    /// A request for the demo team failed.
     #[error("the demo team: {0}")]
     Demo(#[from] Error),
+    /// Standard output is closed or cannot be written.
+    #[error("standard output cannot be written: {0}")]
+    Output(#[from] io::Error),
+    /// The process cannot wait for Ctrl-C.
+    #[error("the process cannot wait for Ctrl-C: {0}")]
+    Signal(#[source] io::Error),
 }
 
 /// A running stack. It stops when it is dropped.
@@ -131,7 +152,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts everything; when this returns, the API answers.
+    /// Starts all parts. When this returns, the API answers.
     ///
     /// # Errors
     /// [`Failure`].
@@ -153,7 +174,7 @@ impl Stack {
         let functions = functions(&state);
         let relaying = Arc::new(Relaying::new(state, engine.records()?, &eventbridge)?);
         let dev = dev::routes(
-            dev::Bench {
+            dev::DevState {
                 app: app.clone(),
                 clock,
                 relaying: Arc::clone(&relaying),
@@ -161,19 +182,22 @@ impl Stack {
             },
             engine.endpoint(),
         );
-        let router =
-            serve::with_middleware(functions.merge(dev)).layer(middleware::from_fn(authorize));
+        let mut router = serve::with_middleware(functions.merge(dev));
+        if options.log_requests {
+            router = router.layer(middleware::from_fn(request_log::log));
+        }
+        let router = router.layer(middleware::from_fn(authorize));
 
         let port = |source| Failure::Port { port: options.port, option: "--port", source };
         let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(port)?;
         let url = format!("http://{}", listener.local_addr().map_err(port)?);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-            // An error means that the stack was dropped, which stops it as well.
+            // The error of a dropped sender stops the server too.
             let _ = stopped.await;
         });
         let serving = tokio::spawn(async move {
-            // An accepting listener does not fail.
+            // `axum::serve` never returns an error.
             let _ = serving.await;
         });
         let mut background = JoinSet::new();
@@ -182,13 +206,13 @@ impl Stack {
         Ok(Self { url, app, engine, eventbridge, stop, serving, background })
     }
 
-    /// Where the API answers.
+    /// The URL of the API.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The table and the time of the stack.
+    /// The store and the clock of the stack.
     #[must_use]
     pub const fn app(&self) -> &App {
         &self.app
@@ -206,16 +230,16 @@ impl Stack {
         &self.eventbridge
     }
 
-    /// Lets running requests finish, within reason, and stops.
+    /// Stops; open requests have two seconds to finish.
     pub async fn stop(self) {
         drop(self.background);
         drop(self.stop);
-        // Who has sent half a request may never send the rest; a panic has been printed already.
-        let _ = timeout(LAST_REQUESTS, self.serving).await;
+        // A client may never finish its request, so the wait is bounded.
+        let _ = timeout(OPEN_REQUESTS_STOP_AFTER, self.serving).await;
     }
 }
 
-/// All functions' routes, as the API has them.
+/// The routes of all functions.
 pub fn functions(state: &PurchaseState) -> Router {
     let PurchaseState { app, limits, .. } = state;
     charge::routes(app.clone())
@@ -226,18 +250,30 @@ pub fn functions(state: &PurchaseState) -> Router {
 }
 
 async fn run_schedule(app: App) {
-    let start = Instant::now().checked_add(SCHEDULE).unwrap_or_else(Instant::now);
-    let mut ticks = interval_at(start, SCHEDULE);
+    let start = Instant::now().checked_add(SCHEDULE_EVERY).unwrap_or_else(Instant::now);
+    let mut ticks = interval_at(start, SCHEDULE_EVERY);
     loop {
         ticks.tick().await;
         let summary = refill::run(&app, None).await;
-        lambda_http::tracing::info!(?summary, "the schedule");
+        lambda_http::tracing::info!(?summary, "the schedule ran");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_example_of_the_help_is_accepted() {
+        let examples: Vec<&str> =
+            EXAMPLES.lines().filter_map(|line| line.trim().strip_prefix("cargo run")).collect();
+        assert!(examples.len() > 3);
+        for example in examples {
+            let options = example.split("  ").next().unwrap().trim().trim_start_matches("--");
+            let words = std::iter::once("credits").chain(options.split_whitespace());
+            assert!(<Options as clap::Parser>::try_parse_from(words).is_ok(), "{example}");
+        }
+    }
 
     #[test]
     fn the_clock_starts_at_a_time_or_a_day() {

@@ -1,4 +1,4 @@
-//! A simulated payment provider. Two amounts are special; everything else is paid at once.
+//! A simulated payment provider. Two amounts have other outcomes; all others are paid at once.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,20 +13,19 @@ use shared::domain::purchase::Purchase;
 use shared::domain::{Credits, Error};
 use shared::lambda::App;
 
-/// The purchase of so many credits is declined.
+/// A purchase of this amount is declined.
 pub const DECLINED: Credits = Credits::new(402);
 
-/// The purchase of so many credits needs a step by the customer, who has taken it when the same
-/// purchase is asked for again.
+/// A purchase of this amount needs a step by the customer. Sending the same purchase again takes it.
 pub const NEEDS_A_STEP: Credits = Credits::new(202);
 
-/// Takes no money.
+/// The provider, with the purchases that wait for a step.
 #[derive(Debug, Default)]
 pub struct Simulated {
     waiting: Mutex<HashSet<Id>>,
 }
 
-/// What `purchase` has, with no more than a simulated provider.
+/// Returns the state of `purchase` with the simulated provider.
 #[must_use]
 pub fn purchase_state(app: App, limits: PurchaseLimits) -> PurchaseState {
     PurchaseState { app, limits, payments: Arc::new(Simulated::default()) }

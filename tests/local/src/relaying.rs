@@ -1,5 +1,5 @@
-//! What Lambda does for the relay: reads the stream, leaves out what the template's filter leaves out,
-//! invokes the function, and begins again with the first record that it reports as failed.
+//! The part of Lambda that invokes the relay: it reads the stream, applies the filter of the template,
+//! invokes the function, and continues with the first record that the function reports as failed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use tokio::sync::Mutex;
 use tokio::time::interval;
 
 use crate::eventbridge::EventBridge;
-use crate::pattern::{self, fits};
+use crate::pattern::{self, matches};
 use crate::rules::Rules;
 
-/// How often the stream is looked at.
-const EVERY: Duration = Duration::from_millis(200);
+/// The time between two reads of the stream.
+const READ_EVERY: Duration = Duration::from_millis(200);
 
-/// The most records of one invocation.
-const BATCH: usize = 100;
+/// The records of one invocation.
+const BATCH_MAX: usize = 100;
 
-/// How often a record is tried before it is given up. Lambda tries it until the stream trims it.
-const ATTEMPTS: u32 = 3;
+/// Attempts per record. Lambda tries a record until the stream trims it.
+const ATTEMPTS_MAX: u32 = 3;
 
-/// The way from the stream to the bus.
+/// The path from the stream to the bus.
 #[derive(Debug)]
 pub(crate) struct Relaying {
     app: App,
@@ -37,12 +37,12 @@ pub(crate) struct Relaying {
     stream: Mutex<Stream>,
 }
 
-/// Records stay in `waiting` until they were dealt with, so nothing is lost by who stops half-way.
+/// A record stays in `waiting` until it is relayed or given up, so a dropped call loses nothing.
 #[derive(Debug)]
 struct Stream {
     records: Records,
     waiting: VecDeque<Value>,
-    /// How often the first one that waits has failed.
+    /// Failed attempts of the first record in `waiting`.
     failures: u32,
     given_up: Vec<Value>,
 }
@@ -60,8 +60,8 @@ impl Relaying {
         Ok(Self { app, bus: bus.bus(), patterns, rules, stream })
     }
 
-    /// Relays all that is in the stream, and what follows from that by the rules of the bus. The
-    /// records and the events that were given up so far.
+    /// Relays all records of the stream, and delivers the events by the rules of the bus. Returns the
+    /// records and the events that were given up since the start.
     pub(crate) async fn catch_up(&self) -> Result<Vec<Value>, engine::Failure> {
         let mut stream = self.stream.lock().await;
         loop {
@@ -75,10 +75,11 @@ impl Relaying {
                     Some(followed) => stream.given_up.extend(followed.err()),
                 }
             }
-            let wanted = |record: &Value| self.patterns.iter().any(|pattern| fits(pattern, record));
+            let wanted =
+                |record: &Value| self.patterns.iter().any(|pattern| matches(pattern, record));
             let written = self.app.clock.now().timestamp().as_second();
             let dated = |mut record: Value| {
-                // The engine knows nothing of the stack's clock.
+                // The engine uses the system's clock.
                 if let Some(date) = record.pointer_mut("/dynamodb/ApproximateCreationDateTime") {
                     *date = json!(written);
                 }
@@ -89,12 +90,12 @@ impl Relaying {
     }
 
     async fn invoke(&self, stream: &mut Stream) {
-        let batch: Vec<&Value> = stream.waiting.iter().take(BATCH).collect();
+        let batch: Vec<&Value> = stream.waiting.iter().take(BATCH_MAX).collect();
         let size = batch.len();
-        let first_failed = match self.failed(json!({ "Records": batch })).await {
+        let first_failed = match self.relay(json!({ "Records": batch })).await {
             Ok(failed) => batch.iter().position(|record| has_number(record, &failed)),
             Err(error) => {
-                tracing::error!(%error, "the relay");
+                tracing::error!(%error, "the relay failed");
                 Some(0)
             }
         };
@@ -104,14 +105,14 @@ impl Relaying {
             Some(0) => stream.failures.saturating_add(1),
             Some(_) => 1,
         };
-        if stream.failures >= ATTEMPTS {
+        if stream.failures >= ATTEMPTS_MAX {
             stream.given_up.extend(stream.waiting.pop_front());
             stream.failures = 0;
         }
     }
 
-    /// The sequence numbers that an invocation reports as failed.
-    async fn failed(&self, batch: Value) -> Result<Vec<String>, lambda_http::Error> {
+    /// Invokes the relay and returns the sequence numbers that it reports as failed.
+    async fn relay(&self, batch: Value) -> Result<Vec<String>, lambda_http::Error> {
         let batch = LambdaEvent::new(serde_json::from_value(batch)?, Context::default());
         let answer = relay::handle(&self.app.store, &self.bus, batch).await?;
         let failures = answer.batch_item_failures.into_iter();
@@ -126,7 +127,7 @@ fn has_number(record: &Value, numbers: &[String]) -> bool {
 
 const FILTERS: &str = "/Resources/Relay/Properties/Events/Stream/Properties/FilterCriteria/Filters";
 
-/// The patterns of the template: a record that fits none does not invoke the relay.
+/// Returns the patterns of the template; a record that matches none does not invoke the relay.
 fn patterns() -> Result<Vec<Value>, engine::Failure> {
     let invalid = |error| engine::Failure::Template(format!("the relay's filter: {error}"));
     let filters = pattern::of_template(FILTERS)?;
@@ -137,13 +138,13 @@ fn patterns() -> Result<Vec<Value>, engine::Failure> {
     filters.as_array().into_iter().flatten().map(pattern).collect()
 }
 
-/// Relays whatever comes.
+/// Relays new records until it is dropped.
 pub(crate) async fn run(relaying: Arc<Relaying>) {
-    let mut ticks = interval(EVERY);
+    let mut ticks = interval(READ_EVERY);
     loop {
         ticks.tick().await;
         if let Err(error) = relaying.catch_up().await {
-            tracing::error!(%error, "the stream");
+            tracing::error!(%error, "the stream cannot be read");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The rules of the bus in the template: one brings events to a function of the stack itself,
-//! `purchase`, the other brings unreadable records to a queue.
+//! The rules of the bus in the template. One sends due top-ups to the function `purchase`, the other
+//! sends unreadable records to a queue.
 
 use axum::Router;
 use lambda_http::{Context, LambdaEvent, tracing};
@@ -10,18 +10,18 @@ use shared::http::serve;
 use tokio::sync::Mutex;
 
 use crate::eventbridge::Delivered;
-use crate::pattern::{self, fits};
+use crate::pattern::{self, matches};
 
-/// The rule that brings automatic top-ups to `purchase`.
+/// The pattern of the rule whose target is `purchase`.
 const TOP_UPS: &str = "/Resources/Purchase/Properties/Events/TopUp/Properties/Pattern";
 
-/// The rule that brings unreadable records to their queue.
+/// The pattern of the rule whose target is the queue of unreadable records.
 const UNREADABLE: &str = "/Resources/UnreadableRecordsRule/Properties/EventPattern";
 
-/// How often an event is tried, as Lambda does for an invocation that nobody waits for.
-const ATTEMPTS: u32 = 3;
+/// Attempts per event, as for an asynchronous invocation of Lambda.
+const ATTEMPTS_MAX: u32 = 3;
 
-/// The rules and the function that is a target.
+/// The rules and the state of `purchase`.
 #[derive(Debug)]
 pub(crate) struct Rules {
     state: PurchaseState,
@@ -40,8 +40,8 @@ impl Rules {
         Ok(Self { state, router, top_ups, unreadable, delivered, seen: Mutex::default() })
     }
 
-    /// Brings the next event that fits to its target. Returns the event as an error if the function
-    /// failed or if the target is the queue; `None` if no event is left.
+    /// Sends the next event that matches a rule to its target. Returns the event as an error if the
+    /// function failed or if the target is the queue; `None` if no event is left.
     pub(crate) async fn follow_one(&self) -> Option<Result<(), Value>> {
         let mut seen = self.seen.lock().await;
         for event in self.delivered.after(*seen) {
@@ -55,17 +55,17 @@ impl Rules {
     }
 
     async fn follow(&self, event: Value) -> Option<Result<(), Value>> {
-        if fits(&self.top_ups, &event) {
-            return Some(self.bring(event).await);
+        if matches(&self.top_ups, &event) {
+            return Some(self.send(event).await);
         }
-        fits(&self.unreadable, &event).then_some(Err(event))
+        matches(&self.unreadable, &event).then_some(Err(event))
     }
 
-    async fn bring(&self, event: Value) -> Result<(), Value> {
-        for _ in 0..ATTEMPTS {
+    async fn send(&self, event: Value) -> Result<(), Value> {
+        for _ in 0..ATTEMPTS_MAX {
             match self.invoke(&event).await {
                 Ok(()) => return Ok(()),
-                Err(error) => tracing::error!(%error, "a rule's target"),
+                Err(error) => tracing::error!(%error, "the target of a rule failed"),
             }
         }
         Err(event)

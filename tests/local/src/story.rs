@@ -1,8 +1,9 @@
-//! `cargo run -- story`: a year of the demo team, day by day, on the real functions; and what other
-//! systems and the team itself are told of it.
+//! `cargo run -- story`: a year of the demo team on the real functions. Each cause is printed with the
+//! events that it led to, then the statements.
 
-use std::fmt::Write;
+use std::io::Write;
 
+use console::style;
 use engine::Engine;
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -16,7 +17,7 @@ use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::statement::Statement;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::lambda::App;
+use shared::http::App;
 
 use crate::clock::StackClock;
 use crate::eventbridge::{Delivered, EventBridge};
@@ -24,87 +25,133 @@ use crate::payments::purchase_state;
 use crate::relaying::Relaying;
 use crate::{Failure, demo};
 
-/// How many days it takes.
 const DAYS: i64 = 365;
 
-struct Year {
+const HEADING: &str = "A year of the team demo";
+
+const LEGEND: &str = "\
+Causes start in the second column; the events that they lead to are indented.
+change: credits gained or lapsed. left: credits that the team can spend.
+";
+
+const COLUMNS: &str = "day         cause / event             change   left  details";
+
+const STATEMENT_COLUMNS: &str =
+    "cycle                      granted   spent  of free  bought  gifted  lapsed";
+
+struct Year<'a> {
     app: App,
     clock: StackClock,
     relaying: Relaying,
     delivered: Delivered,
-    told: usize,
+    events_read: usize,
     team: TeamId,
+    out: &'a mut dyn Write,
 }
 
-/// Lives a year from a day on, and tells it line by line.
+/// Runs a year of the demo team from `begin` on, and writes it line by line.
 ///
 /// # Errors
-/// [`Failure`].
-pub async fn story(begin: Date, mut tell: impl FnMut(&str)) -> Result<(), Failure> {
+/// [`Failure`]; [`Failure::Output`] ends the story at once.
+pub async fn story(begin: Date, out: &mut dyn Write) -> Result<(), Failure> {
     let engine = Engine::start(None, 0).await?;
     let clock = StackClock::new(Some(Time::start_of(begin)), true);
     let app = App::new(engine.store(), clock.clone().into());
-    demo::open(&app).await?;
     let eventbridge = EventBridge::start(0).await?;
     let purchase = purchase_state(app.clone(), PurchaseLimits::default());
     let relaying = Relaying::new(purchase, engine.records()?, &eventbridge)?;
-    let delivered = eventbridge.delivered();
-    let mut year = Year { app, clock, relaying, delivered, told: 0, team: demo::team()? };
+    let (delivered, team) = (eventbridge.delivered(), demo::team()?);
+    let mut year = Year { app, clock, relaying, delivered, events_read: 0, team, out };
+    let heading = format!("{HEADING}, from {begin}");
+    writeln!(year.out, "{}\n{LEGEND}\n{COLUMNS}", style(heading).bold())?;
     for number in 0..DAYS {
         let day = begin.saturating_add(number.days());
         year.clock.advance(Time::start_of(day))?;
-        refill::run(&year.app, None).await;
         Box::pin(year.live(number, day)).await?;
-        year.relaying.catch_up().await?;
-        for line in year.news() {
-            tell(&line);
-        }
     }
-    for line in year.accounts().await? {
-        tell(&line);
-    }
-    Ok(())
+    year.statements().await
 }
 
-impl Year {
-    /// What happens on a day; the schedule has run before it.
-    async fn live(&mut self, number: i64, day: Date) -> Result<(), Error> {
-        let now = self.app.clock.now();
-        match number {
-            10 => drop(
-                self.app.store.monitored_account_add(&self.team, &parsed("globex")?, now).await?,
-            ),
-            45 => self.gift(100, now).await?,
-            60 => self.hold(50, now).await?,
-            100 => self.billing("changed", json!({ "seats": 2, "version": 2 })).await?,
-            200 => self.billing("cancelled", json!({ "version": 3 })).await?,
-            240 => {
-                let again = json!({ "seats": 1, "version": 4, "started_at": now });
-                self.billing("changed", again).await?;
-            }
-            250 => self.top_up_by_itself(now).await?,
-            _ => {}
+impl Year<'_> {
+    /// Runs the schedule of a day, then its decision, its charges, and the answer to a refusal.
+    async fn live(&mut self, number: i64, day: Date) -> Result<(), Failure> {
+        refill::run(&self.app, None).await;
+        let events = self.new_events().await?;
+        if let Some(cause) = cause_of_schedule(&events) {
+            self.write(cause, &events)?;
+        }
+        if let Some(decision) = self.decide(number).await? {
+            self.report(decision).await?;
         }
         let leads = number.rem_euclid(5).saturating_add(1);
         let mut all_paid = self.charge("email_finder", "deliverable", leads, day).await?;
         all_paid &= self.charge("email_finder", "not_found", 2, day).await?;
+        let mut charges = format!("max charges email_finder ({leads})");
         if number.rem_euclid(7) == 3 {
             all_paid &= self.charge("phone_finder", "valid", 1, day).await?;
             all_paid &= self.charge("call", "answered", 150, day).await?;
+            charges += ", phone_finder (1), call (150 s)";
+        }
+        let events = self.new_events().await?;
+        if !events.is_empty() {
+            self.write(&charges, &events)?;
         }
         if !all_paid {
+            let now = self.app.clock.now();
             self.buy(500, day, now).await?;
-            // Nothing is to be restarted where calls only were too much.
-            let restarted = self.app.store.enrichment_restart(&self.team, now).await;
-            match restarted {
-                Ok(_) | Err(Error::NothingToRestart) => {}
-                Err(error) => return Err(error),
+            self.report("ada buys 500 credits").await?;
+            match self.app.store.enrichment_restart(&self.team, now).await {
+                Ok(_) => self.report("ada restarts enrichment").await?,
+                // Only calls were refused, so enrichment is running.
+                Err(Error::NothingToRestart) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
-    /// Whether a charge was paid.
+    /// Makes the decision of a day, and returns it in words.
+    async fn decide(&mut self, number: i64) -> Result<Option<&'static str>, Error> {
+        let now = self.app.clock.now();
+        Ok(Some(match number {
+            0 => {
+                demo::open(&self.app).await?;
+                "billing starts the plan multichannel_expert with 1 seat"
+            }
+            10 => {
+                self.app.store.monitored_account_add(&self.team, &parsed("globex")?, now).await?;
+                "ada has the account globex monitored, for 50 credits a month"
+            }
+            45 => {
+                self.gift(100, now).await?;
+                "support gives 100 credits"
+            }
+            60 => {
+                self.hold(50, now).await?;
+                "the pipeline holds 50 credits for two days, and stops"
+            }
+            100 => {
+                self.billing("changed", json!({ "seats": 2, "version": 2 })).await?;
+                "billing adds a seat, now 2"
+            }
+            200 => {
+                self.billing("cancelled", json!({ "version": 3 })).await?;
+                "billing cancels the plan; its free credits lapse at the end of the cycle"
+            }
+            240 => {
+                let again = json!({ "seats": 1, "version": 4, "started_at": now });
+                self.billing("changed", again).await?;
+                "billing starts the plan again with 1 seat"
+            }
+            250 => {
+                self.set_auto_top_up(now).await?;
+                "ada turns automatic top-ups on: 300 below 100, at most 600 a month"
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Returns whether a charge was accepted.
     async fn charge(
         &self,
         action: &str,
@@ -128,8 +175,7 @@ impl Year {
         self.app.store.purchase_settle(&begun, now).await.map(drop)
     }
 
-    /// From now on more is bought before credits run out.
-    async fn top_up_by_itself(&self, now: Time) -> Result<(), Error> {
+    async fn set_auto_top_up(&self, now: Time) -> Result<(), Error> {
         let [below, credits, monthly_limit] = [100, 300, 600].map(Credits::new);
         let auto_top_up = Some(AutoTopUp { below, credits, monthly_limit });
         let settings = Settings { auto_top_up, ..Settings::default() };
@@ -142,7 +188,7 @@ impl Year {
         self.app.store.gift_add(gift).await.map(drop)
     }
 
-    /// A job that dies and never comes back for what it has reserved.
+    /// Takes a hold that is never released, so it expires.
     async fn hold(&self, credits: u64, now: Time) -> Result<(), Error> {
         let hold = json!({ "credits": credits, "expires_in": 2 * 24 * 60 * 60 });
         let hold: HoldRequest = serde_json::from_value(hold).map_err(Error::internal)?;
@@ -151,45 +197,68 @@ impl Year {
         self.app.store.hold_take(entry, now).await.map(drop)
     }
 
-    async fn billing(&self, what: &str, more: Value) -> Result<(), Error> {
+    /// Sends a message of billing, `subscription.changed` or `subscription.cancelled`.
+    async fn billing(&self, kind: &str, fields: Value) -> Result<(), Error> {
         let mut detail = json!({ "team": self.team });
-        if what == "changed" {
+        if kind == "changed" {
             detail = json!({ "team": self.team, "plan": "multichannel_expert" });
         }
-        if let (Some(detail), Value::Object(more)) = (detail.as_object_mut(), more) {
-            detail.extend(more);
+        if let (Some(detail), Value::Object(fields)) = (detail.as_object_mut(), fields) {
+            detail.extend(fields);
         }
-        let message = json!({ "detail-type": format!("subscription.{what}"), "detail": detail });
+        let message = json!({ "detail-type": format!("subscription.{kind}"), "detail": detail });
         let message = message.to_string();
         let taken_in = team::take_in(&self.app, message.as_bytes());
         Box::pin(taken_in).await.map(drop)
     }
 
-    /// What has gone out to other systems since it was last asked for, but for single charges.
-    fn news(&mut self) -> Vec<String> {
-        let events = self.delivered.events_after(self.told);
-        self.told = self.told.saturating_add(events.len());
-        let is_charge = |event: &&Value| {
-            event.pointer("/detail-type").and_then(Value::as_str) == Some("credits.charged")
-        };
-        events.iter().filter(|event| !is_charge(event)).map(line).collect()
+    /// Writes a cause and the events since the last one.
+    async fn report(&mut self, cause: &str) -> Result<(), Failure> {
+        let events = self.new_events().await?;
+        self.write(cause, &events)
     }
 
-    /// The statements, and how the team stands in the end.
-    async fn accounts(&self) -> Result<Vec<String>, Error> {
-        let mut lines = vec![HEAD.to_owned()];
+    fn write(&mut self, cause: &str, events: &[Value]) -> Result<(), Failure> {
+        writeln!(self.out, "{}  {}", self.clock.now().day(), style(cause).bold())?;
+        events.iter().try_for_each(|event| writeln!(self.out, "{}", event_line(event)))?;
+        Ok(())
+    }
+
+    /// Returns the events that were not read before, without the single charges.
+    async fn new_events(&mut self) -> Result<Vec<Value>, Failure> {
+        self.relaying.catch_up().await?;
+        let mut events = self.delivered.events_after(self.events_read);
+        self.events_read = self.events_read.saturating_add(events.len());
+        events.retain(|event| kind(event) != "credits.charged");
+        Ok(events)
+    }
+
+    /// Writes the statements and the balance at the end of the year.
+    async fn statements(&mut self) -> Result<(), Failure> {
+        writeln!(self.out, "\n{}\n\n{STATEMENT_COLUMNS}", style("Statements, in credits").bold())?;
         let statements = self.app.store.statement_list(&self.team, None).await?;
-        lines.extend(statements.iter().map(row));
+        statements.iter().try_for_each(|it| writeln!(self.out, "{}", statement_line(it)))?;
         let pool = self.app.store.projection_read(&self.team, self.app.clock.now()).await?.pool;
         let (free, purchased) = (pool.balance.free(), pool.balance.purchased());
-        lines.push(format!("and {free} free and {purchased} purchased credits are left"));
-        Ok(lines)
+        writeln!(self.out, "\nleft: {free} free and {purchased} purchased credits")?;
+        Ok(())
     }
 }
 
-const HEAD: &str = "cycle                      granted   spent  of free  bought  gifted  lapsed";
+/// Returns why the schedule has caused these events; `None` without an event.
+fn cause_of_schedule(events: &[Value]) -> Option<&'static str> {
+    Some(match kind(events.first()?) {
+        "hold.expired" => "a hold expires and is returned",
+        "credits.refilled" | "credits.expired" => "a cycle ends",
+        _ => "the month of a monitored account is charged",
+    })
+}
 
-fn row(statement: &Statement) -> String {
+fn kind(event: &Value) -> &str {
+    text(event, "/detail-type")
+}
+
+fn statement_line(statement: &Statement) -> String {
     let Statement { start, end, credits, .. } = statement;
     let lapsed = credits.expired.unwrap_or_default();
     format!(
@@ -198,23 +267,44 @@ fn row(statement: &Statement) -> String {
     )
 }
 
-/// An event in a line: the day, the kind, and what it is about.
-fn line(event: &Value) -> String {
-    let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    let day = text("/detail/at").get(..10).unwrap_or_default();
-    let mut line = format!("{day}  {:<22}", text("/detail-type"));
-    let about =
-        ["credits", "threshold", "required", "below", "top_up", "action", "plan", "account"];
-    for name in about {
-        match event.pointer(&format!("/detail/{name}")) {
-            Some(Value::Null | Value::Bool(false)) | None => {}
-            Some(value) => {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                write!(line, " {name} {value}").ok();
-            }
+/// Returns an event as a line: its day, its kind, its credits as a change or as the rest, its details.
+fn event_line(event: &Value) -> String {
+    let day = text(event, "/detail/at");
+    let (day, kind) = (day.get(..10).unwrap_or_default(), kind(event));
+    let credits = event.pointer("/detail/credits").map(Value::to_string).unwrap_or_default();
+    let (change, left) = match kind {
+        "credits.refilled" | "credits.purchased" | "credits.gifted" | "hold.expired" => {
+            (format!("+{credits}"), String::new())
         }
-    }
-    line
+        "credits.expired" => (format!("-{credits}"), String::new()),
+        _ => (String::new(), credits),
+    };
+    let padded = style(format!("{kind:<22}"));
+    let kind = match kind {
+        "credits.refused" | "credits.depleted" | "enrichment.paused" => padded.red(),
+        "credits.low" | "credits.expired" | "top-up.due" | "hold.expired" => padded.yellow(),
+        _ => padded.green(),
+    };
+    let line = format!("{day}    {kind} {change:>7} {left:>6}  {}", details(event).join(", "));
+    line.trim_end().to_owned()
+}
+
+/// Returns the fields of an event that explain it, such as `threshold 100`.
+fn details(event: &Value) -> Vec<String> {
+    let names = ["threshold", "required", "below", "top_up", "action", "plan", "account", "reason"];
+    let detail = |name: &str| match event.pointer(&format!("/detail/{name}"))? {
+        Value::Null | Value::Bool(false) => None,
+        Value::Bool(true) => Some(name.to_owned()),
+        Value::String(text) => Some(format!("{name} {text}")),
+        value @ (Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Some(format!("{name} {value}"))
+        }
+    };
+    names.into_iter().filter_map(detail).collect()
+}
+
+fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
+    event.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn machine_key(text: &str) -> Result<CallerKey, Error> {

@@ -1,4 +1,4 @@
-//! A stand-in for the API's JWT authorizer: real signed tokens, really verified.
+//! A stand-in for the JWT authorizer of the API. It signs and verifies tokens.
 
 use axum::extract::Request;
 use axum::http::header::AUTHORIZATION;
@@ -15,27 +15,27 @@ use lambda_http::request::RequestContext;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Signs the tokens. Everybody knows it; it opens nothing but stacks on engineers' machines, and
-/// tokens stay good when a stack is started again.
+/// The key that signs the tokens. It is public and is accepted by local stacks only. It is constant, so
+/// tokens stay valid across restarts.
 pub const SECRET: &[u8] = b"of the local stack, which keeps no secrets";
 
-/// Who issues the tokens.
+/// The issuer of the tokens.
 pub const ISSUER: &str = "https://local.invalid";
 
-/// For whom they are.
+/// The audience of the tokens.
 pub const AUDIENCE: &str = "credits";
 
-/// How long a token is good, by the system's clock: time travel does not end it.
+/// The lifetime of a token by the system's clock; moving the stack's clock does not end it.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 30);
 
-/// What a token says of its bearer.
+/// The claims of a token.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
-    /// The user's or the machine client's id.
+    /// The id of the user or the machine client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
-    /// The one team that a person acts for.
+    /// The team of a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
     /// `admin` or `member`, for a person.
@@ -56,10 +56,10 @@ struct Token<'a> {
     claims: &'a Claims,
 }
 
-/// A token with these claims.
+/// Returns a signed token with these claims.
 ///
 /// # Errors
-/// The signing library's.
+/// The errors of the signing library.
 pub fn sign(claims: &Claims) -> Result<String, Error> {
     let now = Timestamp::now();
     let exp = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX).as_second();
@@ -75,8 +75,8 @@ fn verify(token: &str) -> Result<Map<String, Value>, Error> {
     decode(token, &DecodingKey::from_secret(SECRET), &validation).map(|token| token.claims)
 }
 
-/// Puts the request context around a request as the API does: an id always, and the claims of a
-/// token that is good. Without one the functions refuse the request themselves.
+/// Adds the request context to a request as the API does: an id, and the claims of a valid token.
+/// Without claims the functions refuse the request.
 pub async fn authorize(mut request: Request, next: Next) -> Response {
     let mut context = ApiGatewayV2httpRequestContext::default();
     context.request_id = Some(format!("{:016x}", fastrand::u64(..)));
@@ -98,7 +98,7 @@ fn authorizer(claims: Map<String, Value>) -> ApiGatewayRequestAuthorizer {
     authorizer
 }
 
-/// All claims arrive as texts.
+/// Returns a claim as the API passes it, always as text.
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -109,23 +109,23 @@ mod tests {
 
     use super::*;
 
-    fn is_good(claims: &Value, key: &[u8]) -> bool {
+    fn is_valid(claims: &Value, key: &[u8]) -> bool {
         let key = EncodingKey::from_secret(key);
         verify(&encode(&Header::default(), claims, &key).unwrap()).is_ok()
     }
 
     #[test]
-    fn only_our_own_valid_tokens_are_good() {
+    fn accepts_only_tokens_with_own_key_issuer_audience_and_time() {
         let exp = Timestamp::now().as_second() + 600;
-        let good = json!({ "iss": ISSUER, "aud": AUDIENCE, "exp": exp });
-        assert!(is_good(&good, SECRET));
-        assert!(!is_good(&good, b"another key"));
-        assert!(!is_good(&json!({ "iss": "another", "aud": AUDIENCE, "exp": exp }), SECRET));
-        assert!(!is_good(&json!({ "iss": ISSUER, "aud": "another", "exp": exp }), SECRET));
-        assert!(!is_good(&json!({ "iss": ISSUER, "aud": AUDIENCE, "exp": exp - 1200 }), SECRET));
-        assert!(!is_good(&json!({ "iss": ISSUER, "aud": AUDIENCE }), SECRET));
+        let valid = json!({ "iss": ISSUER, "aud": AUDIENCE, "exp": exp });
+        assert!(is_valid(&valid, SECRET));
+        assert!(!is_valid(&valid, b"another key"));
+        assert!(!is_valid(&json!({ "iss": "another", "aud": AUDIENCE, "exp": exp }), SECRET));
+        assert!(!is_valid(&json!({ "iss": ISSUER, "aud": "another", "exp": exp }), SECRET));
+        assert!(!is_valid(&json!({ "iss": ISSUER, "aud": AUDIENCE, "exp": exp - 1200 }), SECRET));
+        assert!(!is_valid(&json!({ "iss": ISSUER, "aud": AUDIENCE }), SECRET));
         let early = json!({ "iss": ISSUER, "aud": AUDIENCE, "exp": exp, "nbf": exp });
-        assert!(!is_good(&early, SECRET), "not yet valid");
+        assert!(!is_valid(&early, SECRET), "not yet valid");
         // {"alg":"none"}
         let unsigned = sign(&Claims::default()).unwrap();
         let payload = unsigned.split('.').nth(1).unwrap();

@@ -1,4 +1,4 @@
-//! Charges what was found, each result exactly once, however often it is tried.
+//! Charges each result exactly once, in any number of runs.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,8 +10,7 @@ use crate::problem::{HOLD_CLOSED, KEY_REUSED, Problem};
 use crate::providers::Action;
 use crate::service::{Hold, Service, pauses};
 
-/// A charge as it is asked for. Everything in it follows from the journal and the job's hold, so
-/// that it is the same in every run.
+/// A charge request. All fields follow from the journal and the hold, so each run sends the same request.
 #[derive(Clone, Debug, Serialize)]
 struct Request {
     key: String,
@@ -22,14 +21,14 @@ struct Request {
     hold: Option<String>,
 }
 
-/// A charge as the ledger has it.
+/// A charge in the ledger.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Charge {
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// What it cost.
+    /// The cost.
     pub credits: u64,
-    /// The hold that paid for it; otherwise it was the pool.
+    /// The hold that paid; `None` for the pool.
     pub hold: Option<String>,
 }
 
@@ -49,7 +48,7 @@ enum Answer {
 /// Charges a batch of results to the hold, or to the pool where the hold is closed.
 ///
 /// # Errors
-/// [`Failure::NotCharged`] for the first one that is refused, and those of [`Service::send`].
+/// [`Failure::NotCharged`] for the first refused charge, and the errors of [`Service::send`].
 pub async fn charge(
     service: &Service,
     hold: &Hold,
@@ -88,18 +87,17 @@ pub async fn charge(
 
 fn request(found: Found, hold: &Hold) -> Request {
     let Found { job, lead, action, outcome, .. } = found;
-    // Neither a job nor an action has a slash in it, so no two leads share a key.
+    // Jobs and actions contain no slash, so no two leads share a key.
     let key = format!("{job}/{action}/{lead}");
     Request { key, action, outcome, reference: lead, hold: Some(hold.id.clone()) }
 }
 
-/// The same charge to the pool, if that is what the refusal asks for.
+/// Returns the same charge to the pool, if the refusal calls for it.
 ///
-/// Every run asks for the hold first, because a result that was captured is answered as a replay for
-/// ever, but only to the request that captured it. A hold that is closed captures nothing more, so
-/// its results go to the pool. What an earlier run has charged to the pool answers the request for
-/// the hold with a reused key. To ask without the hold is right then as well: the key is taken, so
-/// it is either a replay or refused for good.
+/// Every run charges to the hold first: a captured result is a replay for the request with the hold
+/// only. A closed hold refuses further captures, so their results go to the pool. A charge that an
+/// earlier run made to the pool refuses the request with the hold as a reused key; the request without
+/// the hold is then its replay.
 fn without_hold(request: Request, problem: Problem) -> Result<Request, Failure> {
     let is_for_pool = [HOLD_CLOSED, KEY_REUSED].contains(&problem.kind.as_str());
     if request.hold.is_some() && is_for_pool {

@@ -1,7 +1,7 @@
-//! What was found, made durable before it is charged.
+//! The journal of results. A result is on disk before it is charged.
 //!
-//! Providers may answer otherwise when they are asked again, and they want to be paid again. So a
-//! result that may have been charged must be on disk: the next run charges the very same one.
+//! A provider that is asked again costs money again and may answer differently. The journal lets the next
+//! run charge the same results.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -13,40 +13,40 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::providers::Action;
 
-/// What was found for a lead. None of the fields has a line break in it, so that a line of the file
-/// is a record.
+/// The result of an action for a lead. No field contains a line break, so a line of the file is a record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Found {
-    /// The job that it was found by.
+    /// The job.
     pub job: String,
-    /// The lead's id.
+    /// The id of the lead.
     pub lead: String,
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// How it came out.
+    /// The outcome.
     pub outcome: String,
-    /// The provider that had it; empty if none had.
+    /// The provider of the result; empty without one.
     pub provider: String,
-    /// The address or the number; empty if there is none.
+    /// The address or the number; empty without one.
     pub value: String,
 }
 
-/// The results of a job, as a CSV that grows.
+/// The results of a job, a CSV to which lines are appended.
 pub struct Journal {
     path: PathBuf,
     lines: Writer<File>,
 }
 
-/// Opens the journal of a job, and reads what earlier runs have found. No other run can have it open.
-/// A last line that is torn was never charged; it is dropped.
+/// Opens the journal of a job, locks it, and returns the results of earlier runs. An incomplete last line
+/// was never charged and is dropped.
 ///
 /// # Errors
-/// A file that is not to be had, or that is no journal of this job.
+/// [`Failure::File`] if the file cannot be used or is not a journal of this job.
 pub fn open(path: &Path, job: &str) -> Result<(Journal, Vec<Found>), Failure> {
     let failure = |error: io::Error| Failure::file(path, error);
     let mut file =
         OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failure)?;
-    file.try_lock().map_err(|error| Failure::file(path, format!("another run has it: {error}")))?;
+    file.try_lock()
+        .map_err(|error| Failure::file(path, format!("another run uses it: {error}")))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(failure)?;
     let whole =
@@ -64,17 +64,17 @@ pub fn open(path: &Path, job: &str) -> Result<(Journal, Vec<Found>), Failure> {
     Ok((Journal { path: path.to_owned(), lines }, found))
 }
 
-/// A new file is durable when its directory is.
+/// Syncs the directory of a file; without it a new file is not durable.
 fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 impl Journal {
-    /// Writes a result; when this returns, it is on disk.
+    /// Appends a result and syncs the file.
     ///
     /// # Errors
-    /// The disk's.
+    /// [`Failure::File`] if the file cannot be written.
     pub fn append(&mut self, found: &Found) -> Result<(), Failure> {
         let written = self.lines.serialize(found).map_err(io::Error::from);
         let written = written.and_then(|()| self.lines.flush());

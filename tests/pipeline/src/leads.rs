@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 use crate::failure::Failure;
 
-/// The longest id of a lead, in characters: it is a part of idempotency keys, which have a limit.
-const MAX_ID: usize = 100;
+/// Characters of a lead's id, which is a part of idempotency keys.
+const ID_CHARS_MAX: usize = 100;
 
-/// Somebody to find an email address and a phone number for.
+/// A person to enrich.
 #[derive(Debug, Deserialize)]
 pub struct Lead {
-    /// What the caller's own records call the lead.
+    /// The id in the caller's records.
     pub id: String,
     /// First and last name.
     pub name: String,
@@ -22,10 +22,10 @@ pub struct Lead {
     pub domain: String,
 }
 
-/// Reads a CSV with the columns `id`, `name` and `domain`; further columns do no harm.
+/// Reads a CSV with the columns `id`, `name` and `domain`; other columns are ignored.
 ///
 /// # Errors
-/// Whatever is not as it must be: nothing is reserved for half a file.
+/// [`Failure::File`] for a file with any invalid row.
 pub fn read(path: &Path) -> Result<Vec<Lead>, Failure> {
     let failure = |error: csv::Error| Failure::file(path, error);
     let mut rows = ReaderBuilder::new().trim(Trim::All).from_path(path).map_err(failure)?;
@@ -34,12 +34,13 @@ pub fn read(path: &Path) -> Result<Vec<Lead>, Failure> {
     for row in rows.deserialize() {
         let lead: Lead = row.map_err(failure)?;
         let id = lead.id.clone();
-        if !(1..=MAX_ID).contains(&id.chars().count()) || id.contains(char::is_control) {
-            let reason = format!("an id must be 1 to {MAX_ID} printable characters, not {id:?}");
+        if !(1..=ID_CHARS_MAX).contains(&id.chars().count()) || id.contains(char::is_control) {
+            let reason =
+                format!("an id must be 1 to {ID_CHARS_MAX} printable characters, not {id:?}");
             return Err(Failure::file(path, reason));
         }
         if !ids.insert(id) {
-            return Err(Failure::file(path, format!("the id `{}` is there twice", lead.id)));
+            return Err(Failure::file(path, format!("the id `{}` occurs twice", lead.id)));
         }
         leads.push(lead);
     }

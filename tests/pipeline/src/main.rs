@@ -1,4 +1,4 @@
-//! An example pipeline: enriches the leads of a CSV, and charges the team for what was found.
+//! An example pipeline: it enriches the leads of a CSV and charges the team for the results.
 
 mod charge;
 mod failure;

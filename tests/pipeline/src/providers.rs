@@ -1,5 +1,5 @@
-//! Simulated data providers. What they answer depends on the lead's id alone, so that a run can be
-//! repeated to the credit; some find something, some find something risky, some never answer.
+//! Simulated data providers. Their answers depend on the lead's id alone, so every run of a job has the
+//! same results. Some find a result, some a risky one, some never answer.
 
 use std::fmt;
 use std::future::pending;
@@ -12,30 +12,30 @@ use tokio::time::{sleep, timeout};
 
 use crate::leads::Lead;
 
-/// How long a provider may take to answer.
-const RETRY_TIME: Duration = Duration::from_millis(50);
+/// Timeout of one request to a provider.
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// How often a provider is asked that does not answer in time.
-const TRIES: u64 = 2;
+/// Attempts per provider.
+const ATTEMPTS_MAX: u64 = 2;
 
-/// In so many of a hundred cases a provider never answers.
-const SILENT: u64 = 5;
+/// Requests without an answer, in percent.
+const SILENT_PERCENT: u64 = 5;
 
-/// What can be done with a lead, named as in the catalogue.
+/// An action for a lead, with its name in the catalogue.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Action {
-    /// Find an email address and verify it.
+    /// Finds and verifies an email address.
     EmailFinder,
-    /// Find a phone number that is active.
+    /// Finds an active phone number.
     PhoneFinder,
 }
 
 impl Action {
-    /// Its name in the catalogue.
+    /// The name in the catalogue.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -44,8 +44,7 @@ impl Action {
         }
     }
 
-    /// The providers, in the order in which they are asked, and the outcomes, the best first, each with its
-    /// chances of a hundred.
+    /// The providers in the order of requests, and the outcomes, best first, with their percentages.
     const fn waterfall(self) -> (&'static [&'static str], &'static [Chance]) {
         match self {
             Self::EmailFinder => (
@@ -71,22 +70,21 @@ impl fmt::Display for Action {
 
 type Chance = (&'static str, u64);
 
-/// What a provider answered.
+/// The answer of a provider.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
-    /// The place of the outcome among those of the action; 0 is the best.
+    /// The rank of the outcome; 0 is the best.
     rank: usize,
-    /// How it came out.
+    /// The outcome.
     pub outcome: &'static str,
-    /// Who said so; empty if nobody found anything.
+    /// The provider; empty without a result.
     pub provider: &'static str,
 }
 
-/// What is known when nobody has found anything.
+/// The answer without a result.
 const NOTHING: Answer = Answer { rank: usize::MAX, outcome: "not_found", provider: "" };
 
-/// Asks one provider after the other until one has a valid result; otherwise it is the best of what
-/// they answered.
+/// Asks the providers in order until one has the best outcome. Returns the best answer.
 pub async fn find(action: Action, lead: &Lead) -> Answer {
     let (providers, outcomes) = action.waterfall();
     let mut best = NOTHING;
@@ -102,21 +100,21 @@ pub async fn find(action: Action, lead: &Lead) -> Answer {
     best
 }
 
-/// Asks a provider until it answers. One that does not has found nothing.
+/// Asks a provider until it answers. A provider without an answer has no result.
 async fn ask_again(provider: &'static str, outcomes: &[Chance], lead: &Lead) -> Answer {
-    for attempt in 0..TRIES {
+    for attempt in 0..ATTEMPTS_MAX {
         let asked = ask(provider, outcomes, lead, attempt);
-        if let Ok(answer) = timeout(RETRY_TIME, asked).await {
+        if let Ok(answer) = timeout(REQUEST_TIMEOUT, asked).await {
             return answer;
         }
     }
     NOTHING
 }
 
-/// The simulation itself.
+/// Simulates one request to a provider.
 async fn ask(provider: &'static str, outcomes: &[Chance], lead: &Lead, attempt: u64) -> Answer {
     let mut dice = Rng::with_seed(hash(&[provider, &lead.id]).wrapping_add(attempt));
-    if dice.u64(..100) < SILENT {
+    if dice.u64(..100) < SILENT_PERCENT {
         pending::<()>().await;
     }
     sleep(Duration::from_millis(dice.u64(2..8))).await;
@@ -130,7 +128,7 @@ async fn ask(provider: &'static str, outcomes: &[Chance], lead: &Lead, attempt: 
     NOTHING
 }
 
-/// The address or the number that goes with an outcome.
+/// Returns the address or the number of an answer; empty without a result.
 pub fn value(action: Action, lead: &Lead, answer: Answer) -> String {
     if answer.provider.is_empty() {
         return String::new();
@@ -142,12 +140,12 @@ pub fn value(action: Action, lead: &Lead, answer: Answer) -> String {
             let name = name.split_whitespace().collect::<Vec<_>>().join(".");
             format!("{name}@{}", lead.domain.replace(char::is_control, ""))
         }
-        // Numbers that are reserved for fiction.
+        // These numbers are reserved for fictional use.
         Action::PhoneFinder => format!("+120255501{:02}", hash(&[&lead.id]) % 100),
     }
 }
 
-/// FNV-1a: the same in every run and on every machine.
+/// FNV-1a, which is equal on all machines.
 fn hash(texts: &[&str]) -> u64 {
     let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

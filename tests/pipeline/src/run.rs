@@ -16,20 +16,20 @@ use crate::providers::{self, Action};
 use crate::service::{Estimate, Hold, Service, Work};
 use crate::summary::Summary;
 
-/// How many results are looked for at a time.
-const AT_ONCE: usize = 8;
+/// Concurrent enrichments.
+const ENRICHMENTS_MAX: usize = 8;
 
-/// How many results are charged in one request.
-const BATCH: usize = 25;
+/// Charges in one request.
+const BATCH_MAX: usize = 25;
 
-/// How many requests are on their way at a time.
-const BATCHES_AT_ONCE: usize = 2;
+/// Concurrent requests.
+const BATCHES_MAX: usize = 2;
 
-/// Enriches the leads of a CSV and charges the team for what was found
+/// Enriches the leads of a CSV and charges the team for the results
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Options {
-    /// Where the service is
+    /// URL of the service
     #[arg(long)]
     pub url: String,
     /// A token with the scope credits:charge, or of a member of the team
@@ -41,18 +41,18 @@ pub struct Options {
     /// CSV of the leads, with the columns id, name and domain
     #[arg(long, value_name = "CSV")]
     pub leads: PathBuf,
-    /// Name of the job; one that was interrupted goes on where it stopped
+    /// Name of the job; the same name continues an interrupted job
     #[arg(long, value_parser = job)]
     pub job: String,
-    /// What to find
+    /// Actions for each lead
     #[arg(long, value_delimiter = ',', default_value = "email_finder,phone_finder")]
     pub actions: Vec<Action>,
-    /// CSV for the results; JOB.results.csv beside the leads if it is left out
+    /// CSV of the results [default: JOB.results.csv in the directory of the leads]
     #[arg(long, value_name = "CSV")]
     pub out: Option<PathBuf>,
 }
 
-/// A job's name is a part of idempotency keys.
+/// Parses the name of a job, which becomes a part of idempotency keys.
 fn job(name: &str) -> Result<String, String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if (1..=64).contains(&name.len()) && name.chars().all(is_allowed) {
@@ -62,10 +62,10 @@ fn job(name: &str) -> Result<String, String> {
     }
 }
 
-/// Runs a job, or takes it up again where it was interrupted.
+/// Runs a job, or continues an interrupted one.
 ///
 /// # Errors
-/// [`Failure`]. What the job has reserved stays so until it is run again, or the hold expires.
+/// [`Failure`]. The hold stays open until the job is run again or the hold expires.
 pub async fn run(options: &Options) -> Result<Summary, Failure> {
     let job = &options.job;
     let leads = leads::read(&options.leads)?;
@@ -80,18 +80,18 @@ pub async fn run(options: &Options) -> Result<Summary, Failure> {
     }
 
     let service = Service::new(&options.url, &options.team, &options.token)?;
-    let Estimate { maximum, expected, balance } = service.estimate(&work).await?;
+    let Estimate { maximum, expected, balance, .. } = service.estimate(&work).await?;
     println!("{} leads: at most {maximum} credits, {expected} expected", work.leads);
-    println!("the team has {balance}");
-    // The hold decides whether that is enough, not the estimate: an earlier run of the same job may
-    // have reserved the credits already.
+    println!("the team has {balance} credits");
+    // The hold decides whether the balance suffices: an earlier run of the job may hold the credits.
     let hold = service.hold(job, &work).await?;
+    println!("results: {}", out.display());
     let charges = enrich(&service, job, &hold, open, earlier, &mut journal).await?;
     let hold = service.release(job, &hold).await?;
     Summary::new(&work, &charges, hold, service.balance().await?)
 }
 
-/// What has no result yet.
+/// Returns the leads and actions without a result.
 fn open_work<'a>(
     leads: &'a [Lead],
     actions: &BTreeSet<Action>,
@@ -103,8 +103,8 @@ fn open_work<'a>(
     all.filter(|(lead, action)| !done.contains(&(lead.id.as_str(), *action))).collect()
 }
 
-/// Finds what is open, and charges it and what earlier runs have found: they may not have come to
-/// charge it, and where they have, it is a replay.
+/// Finds the open results, and charges them and the results of earlier runs. A result that an earlier
+/// run has charged is a replay.
 async fn enrich(
     service: &Service,
     job: &str,
@@ -117,7 +117,7 @@ async fn enrich(
     bar.set_position(earlier.len() as u64);
     let found = stream::iter(open)
         .map(|(lead, action)| find(job, lead, action))
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(ENRICHMENTS_MAX)
         .map(|found| {
             journal.append(&found)?;
             bar.inc(1);
@@ -126,10 +126,10 @@ async fn enrich(
     let charges = stream::iter(earlier)
         .map(Ok)
         .chain(found)
-        .try_chunks(BATCH)
+        .try_chunks(BATCH_MAX)
         .map_err(|TryChunksError(_, failure)| failure)
         .map_ok(|batch| charge(service, hold, batch))
-        .try_buffer_unordered(BATCHES_AT_ONCE)
+        .try_buffer_unordered(BATCHES_MAX)
         .try_concat()
         .await;
     bar.abandon();

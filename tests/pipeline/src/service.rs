@@ -1,8 +1,9 @@
-//! The credits service, as one team's pipeline uses it.
+//! A client of the credits service for one team.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use reqwest::{Client, RequestBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,14 +14,14 @@ use crate::failure::Failure;
 use crate::problem::{HOLD_CLOSED, Problem};
 use crate::providers::Action;
 
-/// How long a hold lasts, in seconds: a day, so that a run that was killed can be taken up again.
+/// Lifetime of a hold: one day, so a killed run can be continued.
 const HOLD_SECONDS: u32 = 24 * 60 * 60;
 
-/// How often a request is sent again.
-const RETRIES: u32 = 6;
+/// Retries of a request.
+const RETRIES_MAX: u32 = 6;
 
-/// How long an answer may take.
-const RETRY_TIME: Duration = Duration::from_secs(30);
+/// Timeout of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The header of the idempotency key.
 const KEY: &str = "idempotency-key";
@@ -33,72 +34,72 @@ pub struct Service {
     token: String,
 }
 
-/// What a run is going to do: each action for so many leads.
+/// The work of a run: each action once for each lead.
 #[derive(Debug, Serialize)]
 pub struct Work {
-    /// The leads.
+    /// The number of leads.
     pub leads: usize,
     /// The actions.
     pub actions: BTreeSet<Action>,
 }
 
-/// What a run may cost.
+/// The cost of work, in credits.
 #[derive(Debug, Deserialize)]
 pub struct Estimate {
-    /// Credits, if every lead succeeds.
+    /// The cost if every lead succeeds.
     pub maximum: u64,
-    /// Credits, by the team's own hit rates.
+    /// The cost by the team's own hit rates.
     pub expected: u64,
-    /// What the team can spend.
+    /// The credits that the team can spend.
     pub balance: u64,
+    /// Whether the balance covers the maximum.
+    pub affordable: bool,
 }
 
-/// Credits that are reserved.
+/// A hold, in credits.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Hold {
     /// Its id.
     pub id: String,
-    /// The credits that were reserved.
+    /// The credits that the hold was taken for.
     pub credits: u64,
-    /// The credits that were charged to it.
+    /// The credits that were captured.
     pub captured: u64,
-    /// Whether it is open, released or expired.
+    /// `open`, `released` or `expired`.
     pub status: String,
 }
 
-/// Pauses between tries: each at random up to a length that doubles, from 100 ms on, so that many
-/// clients do not come back at once.
+/// Pauses between retries: full jitter, up to 100 ms at first and twice as long per retry.
 pub fn pauses() -> impl Iterator<Item = Duration> {
-    (0..RETRIES).map(|retry| {
+    (0..RETRIES_MAX).map(|retry| {
         let longest = 100_u64.saturating_mul(2_u64.saturating_pow(retry));
         Duration::from_millis(fastrand::u64(..=longest))
     })
 }
 
 impl Service {
-    /// The service at `url`, for a team.
+    /// Returns a client of the service at `url` for a team.
     ///
     /// # Errors
-    /// Those of the HTTP client's set-up.
+    /// The errors of the HTTP client.
     pub fn new(url: &str, team: &str, token: &str) -> Result<Self, Failure> {
-        let http = Client::builder().timeout(RETRY_TIME).build()?;
+        let http = Client::builder().timeout(REQUEST_TIMEOUT).build()?;
         let team = format!("{}/teams/{team}", url.trim_end_matches('/'));
         Ok(Self { http, team, token: token.to_owned() })
     }
 
-    /// What a run may cost.
+    /// Returns the cost of work.
     ///
     /// # Errors
-    /// Those of [`Service::send`].
+    /// The errors of [`Service::send`].
     pub async fn estimate(&self, work: &Work) -> Result<Estimate, Failure> {
         self.send(|| self.post("estimates").json(work)).await
     }
 
-    /// Reserves what a job costs at most. The same job is answered with the same hold, as it was in
-    /// the beginning.
+    /// Takes a hold of the maximum cost of a job. For the same job it returns the first answer again.
     ///
     /// # Errors
-    /// [`Failure::NotAffordable`], and those of [`Service::send`].
+    /// [`Failure::NotAffordable`], and the errors of [`Service::send`].
     pub async fn hold(&self, job: &str, work: &Work) -> Result<Hold, Failure> {
         let Work { leads, actions } = work;
         let body = json!({
@@ -107,17 +108,31 @@ impl Service {
         let request = || self.post("holds").header(KEY, format!("{job}/hold")).json(&body);
         match self.send::<Held>(request).await {
             Err(Failure::Refused(problem)) if problem.status == 402 => {
-                Err(Failure::NotAffordable(problem))
+                // The refusal is reported even if the estimates fail.
+                let cheaper = self.cheaper(work).await.unwrap_or_default();
+                Err(Failure::NotAffordable { problem, cheaper })
             }
             held => held.map(|held| held.hold),
         }
     }
 
-    /// Gives back what is left of a job's hold; one that has expired was given back by itself. The
-    /// hold after it.
+    /// Returns the actions that the balance covers for these leads, each alone, with their maximum cost.
+    async fn cheaper(&self, work: &Work) -> Result<Vec<(Action, u64)>, Failure> {
+        let mut cheaper = Vec::new();
+        for action in Action::value_variants() {
+            let alone = Work { leads: work.leads, actions: BTreeSet::from([*action]) };
+            let Estimate { maximum, affordable, .. } = self.estimate(&alone).await?;
+            if affordable {
+                cheaper.push((*action, maximum));
+            }
+        }
+        Ok(cheaper)
+    }
+
+    /// Releases the hold of a job, if it is open. Returns the closed hold.
     ///
     /// # Errors
-    /// Those of [`Service::send`].
+    /// The errors of [`Service::send`].
     pub async fn release(&self, job: &str, hold: &Hold) -> Result<Hold, Failure> {
         let path = format!("holds/{}", hold.id);
         let release = format!("{path}/release");
@@ -130,10 +145,10 @@ impl Service {
         }
     }
 
-    /// What the team can spend.
+    /// Returns the credits that the team can spend.
     ///
     /// # Errors
-    /// Those of [`Service::send`].
+    /// The errors of [`Service::send`].
     pub async fn balance(&self) -> Result<u64, Failure> {
         self.send::<Balance>(|| self.get("credits")).await.map(|balance| balance.credits.total)
     }
@@ -142,12 +157,12 @@ impl Service {
         self.http.get(format!("{}/{path}", self.team)).bearer_auth(&self.token)
     }
 
-    /// A request to do something for the team.
+    /// Returns a POST request for a path of the team.
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.http.post(format!("{}/{path}", self.team)).bearer_auth(&self.token)
     }
 
-    /// Sends a request, and again as long as the service is busy or does not answer.
+    /// Sends a request, and retries it while the service is busy or does not answer.
     ///
     /// # Errors
     /// [`Failure::Refused`], [`Failure::NoAnswer`], [`Failure::Unreadable`].

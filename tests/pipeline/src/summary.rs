@@ -1,4 +1,4 @@
-//! What a run came to.
+//! The summary of a job.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::providers::Action;
 use crate::service::{Hold, Work};
 
-/// What a job came to, over all of its runs.
+/// The sums of a job over all its runs.
 #[derive(Debug)]
 pub struct Summary {
     leads: usize,
@@ -27,10 +27,10 @@ struct Row {
 }
 
 impl Summary {
-    /// Sums the charges up.
+    /// Returns the summary of the charges of a job.
     ///
     /// # Errors
-    /// [`Failure::Unsettled`] if the hold has captured another sum.
+    /// [`Failure::Unsettled`] if the sum of the captures differs from that of the hold.
     pub fn new(work: &Work, charges: &[Charge], hold: Hold, balance: u64) -> Result<Self, Failure> {
         let sum = |from_hold: bool| {
             let charges = charges.iter().filter(|charge| charge.hold.is_some() == from_hold);

@@ -1,4 +1,4 @@
-//! The real pipeline as a process, and in front of a stack a gate that kills it or is unreliable.
+//! The pipeline as a process, and a gate before the stack that kills it or fails requests.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,21 +19,20 @@ use shared::domain::limits::PurchaseLimits;
 use shared::http::serve;
 use tokio::net::TcpListener;
 
-/// When all tests begin; the clock stands still, so that whole ledgers can be compared.
+/// The time of all tests; the clock stands still, so ledgers can be compared.
 const NOW: &str = "2027-01-31T10:00:00Z";
 
 pub const LEADS: usize = 60;
 
-/// What happens to requests on their way.
+/// The faults of the gate.
 #[derive(Clone, Copy, Debug)]
 pub enum Gate {
-    /// Nothing.
+    /// None.
     Open,
-    /// The pipeline is killed when it has sent so many requests whose path ends so, before or after
-    /// the service has done what the last of them asks for.
+    /// Kills the pipeline at the nth request whose path has this suffix, before or after the service
+    /// handles it.
     Kills(&'static str, usize, When),
-    /// Each request is not done at first, then its answer gets lost, then a batch is done in no
-    /// part; and then it goes through.
+    /// Drops each request once, then loses its answer once, then refuses all charges of a batch once.
     Unreliable,
 }
 
@@ -43,16 +42,16 @@ pub enum When {
     After,
 }
 
-/// What the gate knows.
+/// The state of the gate.
 #[derive(Debug)]
 struct Guard {
     gate: Gate,
-    /// How often each request was seen, or each that counts.
+    /// The number of times that each request was seen; for a kill, by the suffix of the path.
     seen: HashMap<String, usize>,
     pipeline: u32,
 }
 
-/// A stack of its own with a team `t`, and a directory for the pipeline.
+/// A stack with a team `t`, and a directory for the pipeline.
 pub struct Bench {
     pub stack: Stack,
     directory: PathBuf,
@@ -62,7 +61,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// The name must be the test's own.
+    /// The name must be unique among the tests.
     pub async fn start(name: &str, credits: u64) -> Self {
         let options =
             Options { now: Some(NOW.parse().unwrap()), frozen: true, ..Options::default() };
@@ -122,7 +121,7 @@ impl Bench {
         tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap()
     }
 
-    /// Runs the job to its end. What it says at last.
+    /// Runs the job to its end and returns its summary.
     pub async fn finish(&self) -> String {
         summary(&self.run(Gate::Open).await)
     }
@@ -131,7 +130,7 @@ impl Bench {
         self.send(Method::PUT, "/dev/clock", "", Some(&json!({ "now": to }))).await;
     }
 
-    /// Total and held credits.
+    /// Returns the total and the held credits.
     pub async fn credits(&self) -> (i64, i64) {
         let balance = self.send(Method::GET, "/teams/t/credits", "credits:charge", None).await;
         let [total, held] =
@@ -139,7 +138,7 @@ impl Bench {
         (total, held)
     }
 
-    /// All that the team's history has, in the order of the ids.
+    /// Returns all entries of the history, ordered by id.
     pub async fn ledger(&self) -> Vec<Value> {
         let mut entries = Vec::new();
         let mut cursor = String::new();
@@ -156,8 +155,8 @@ impl Bench {
         entries
     }
 
-    /// Checks that each result of the journal was charged exactly once, as the prices say, that
-    /// nothing is held, and that the ledger explains the balance. The ledger.
+    /// Checks that each result of the journal is charged exactly once at its price, that nothing is held,
+    /// and that the ledger sums to the balance. Returns the ledger.
     pub async fn settled(&self) -> Vec<Value> {
         let ledger = self.ledger().await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -181,7 +180,7 @@ impl Bench {
         ledger
     }
 
-    /// The key, the outcome and the cost of each result in the journal.
+    /// Returns the key, the outcome and the cost of each result in the journal.
     fn found(&self) -> Vec<(String, String, i64)> {
         let journal = self.read("results.csv");
         let records = journal.lines().skip(1).map(|line| {
@@ -214,7 +213,7 @@ fn token(scope: &str) -> String {
     sign(&Claims { sub: Some("pipeline".to_owned()), scope, ..Claims::default() }).unwrap()
 }
 
-/// What a run that went well says at last.
+/// Returns the summary of a successful run.
 #[track_caller]
 pub fn summary(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
@@ -222,14 +221,14 @@ pub fn summary(output: &Output) -> String {
     text.split_once("\n\n").unwrap().1.to_owned()
 }
 
-/// What a run says that stopped by itself.
+/// Returns the error of a run that stopped by itself.
 #[track_caller]
 pub fn failure(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// A request on its way.
+/// Passes a request through the gate.
 async fn pass(State(guard): State<Arc<Mutex<Guard>>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let (parts, body) = request.into_parts();
@@ -261,7 +260,7 @@ async fn pass(State(guard): State<Arc<Mutex<Guard>>>, request: Request, next: Ne
             done().await;
             busy()
         }
-        Gate::Unreliable if seen == 3 && path.ends_with("/batch") => in_no_part(&body),
+        Gate::Unreliable if seen == 3 && path.ends_with("/batch") => all_busy(&body),
         Gate::Open | Gate::Kills(..) | Gate::Unreliable => done().await,
     }
 }
@@ -279,8 +278,8 @@ fn problem() -> Value {
     json!({ "type": "/problems/busy", "title": "Busy", "status": 503, "detail": "too busy" })
 }
 
-/// The answer to a batch of which each charge met a table that was busy.
-fn in_no_part(batch: &[u8]) -> Response {
+/// Returns the answer to a batch in which every charge is refused as busy.
+fn all_busy(batch: &[u8]) -> Response {
     let batch: Value = serde_json::from_slice(batch).unwrap();
     let refused = json!({ "status": "refused", "problem": problem() });
     let results = vec![refused; batch["charges"].as_array().unwrap().len()];

@@ -1,11 +1,11 @@
-//! The pipeline against the local stack: to the credit, whatever happens to it in between.
+//! The pipeline against the local stack: kills, faults, expiry and bad input.
 
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test stops at what it did not expect"
+    reason = "a test panics on an unexpected value"
 )]
 
 mod bench;
@@ -24,7 +24,7 @@ const HOLD: &str = "/holds";
 const BATCH: &str = "/charges/batch";
 const RELEASE: &str = "/release";
 
-/// The ledger and the summary of a run that nothing happens to.
+/// Returns the ledger and the summary of a run without faults.
 async fn undisturbed(name: &str) -> (Vec<Value>, String) {
     let bench = Bench::start(name, ENOUGH).await;
     let summary = bench.finish().await;
@@ -41,14 +41,14 @@ fn spent(ledger: &[Value]) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_settles_to_the_credit() {
+async fn a_run_charges_each_result_and_releases_the_rest() {
     let bench = Bench::start("settles", ENOUGH).await;
     let summary = bench.finish().await;
     let ledger = bench.settled().await;
-    assert_eq!(count(&ledger, "capture"), 2 * LEADS, "all were paid by the hold");
+    assert_eq!(count(&ledger, "capture"), 2 * LEADS, "the hold paid for all");
     let spent = spent(&ledger);
     assert!(0 < spent && spent < 1_500, "{spent}");
-    let said: Vec<Vec<&str>> =
+    let rows: Vec<Vec<&str>> =
         summary.lines().map(|line| line.split_whitespace().collect()).collect();
     let of = |action: &str| {
         let all: Vec<&Value> = ledger.iter().filter(|entry| entry["action"] == action).collect();
@@ -56,19 +56,19 @@ async fn a_run_settles_to_the_credit() {
         let hits = costs.iter().filter(|credits| **credits > 0).count();
         [costs.len().to_string(), hits.to_string(), costs.iter().sum::<i64>().to_string()]
     };
-    assert_eq!(said[1][1..], of("email_finder"));
-    assert_eq!(said[2][1..], of("phone_finder"));
-    assert_eq!(said[3], ["charged", &spent.to_string()]);
-    assert_eq!(said[4], ["released", &(1_500 - spent).to_string()]);
-    assert_eq!(said[5], ["balance", &(2_000 - spent).to_string()]);
+    assert_eq!(rows[1][1..], of("email_finder"));
+    assert_eq!(rows[2][1..], of("phone_finder"));
+    assert_eq!(rows[3], ["charged", &spent.to_string()]);
+    assert_eq!(rows[4], ["released", &(1_500 - spent).to_string()]);
+    assert_eq!(rows[5], ["balance", &(2_000 - spent).to_string()]);
 
-    assert_eq!(bench.finish().await, summary, "a run of a job that is done changes nothing");
+    assert_eq!(bench.finish().await, summary, "a further run of a finished job changes nothing");
     assert_eq!(bench.settled().await, ledger);
 }
 
-/// Whenever a run is killed, the next one comes to the same end.
+/// After a kill at any request, the next run has the same ledger and summary as a run without faults.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_and_run_again() {
+async fn a_killed_run_continues_to_the_same_ledger() {
     let expected = undisturbed("undisturbed").await;
     for (number, (path, nth, when)) in [
         (HOLD, 1, When::Before),
@@ -99,9 +99,9 @@ async fn killed_and_run_again() {
     }
 }
 
-/// One job that dies again and again, and each time leaves a torn line behind.
+/// Each kill of the same job leaves an incomplete line in the journal.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_every_moment_in_turn() {
+async fn a_job_killed_repeatedly_with_incomplete_lines_continues_to_the_same_ledger() {
     let expected = undisturbed("undisturbed too").await;
     let bench = Bench::start("in turn", ENOUGH).await;
     for (path, nth, when) in [
@@ -122,9 +122,9 @@ async fn killed_at_every_moment_in_turn() {
     assert_eq!((bench.settled().await, summary), expected);
 }
 
-/// A provider may answer otherwise when it is asked again, so what it said first counts.
+/// A provider that is asked again may answer differently, so the first answer counts.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_found_is_charged_as_it_was_found() {
+async fn charges_the_outcome_in_the_journal() {
     let bench = Bench::start("found", ENOUGH).await;
     bench.run(Gate::Kills(BATCH, 1, When::Before)).await;
     let nothing = ",phone_finder,not_found,,";
@@ -137,9 +137,9 @@ async fn what_was_found_is_charged_as_it_was_found() {
     bench.settled().await;
 }
 
-/// Requests that are not done, answers that get lost, batches that find the table busy.
+/// Requests are dropped, answers are lost, batches are refused as busy.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unreliable_service() {
+async fn retries_lead_to_the_same_ledger_on_an_unreliable_service() {
     let expected = undisturbed("reliable").await;
     let bench = Bench::start("unreliable", ENOUGH).await;
     let summary = summary(&bench.run(Gate::Unreliable).await);
@@ -147,19 +147,38 @@ async fn an_unreliable_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_affordable_is_not_begun() {
-    let bench = Bench::start("not affordable", 1_499).await;
-    let before = bench.ledger().await;
-    let said = failure(&bench.run(Gate::Open).await);
-    assert!(said.starts_with("not affordable") && said.contains("1 are missing"), "{said}");
-    assert_eq!(bench.credits().await, (1_499, 0));
-    assert_eq!(bench.ledger().await, before);
-    assert_eq!(bench.read("results.csv"), "", "no provider was asked");
+async fn prints_the_path_of_the_results() {
+    let bench = Bench::start("results path", ENOUGH).await;
+    let output = bench.run(Gate::Open).await;
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert!(lines.lines().any(|line| line == "results: results.csv"), "{lines}");
+    assert_eq!(bench.read("results.csv").lines().count(), 2 * LEADS + 1);
 }
 
-/// What was captured stays captured, and the rest is charged to the pool, by whichever run.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_hold_expires_between_two_runs() {
+async fn an_unaffordable_job_starts_nothing_and_suggests_cheaper_actions() {
+    for (credits, suggestions) in [
+        (1_499, &["email_finder, at most 300 credits", "phone_finder, at most 1200 credits"][..]),
+        (1_199, &["email_finder, at most 300 credits"]),
+        (299, &[]),
+    ] {
+        let bench = Bench::start(&format!("not affordable {credits}"), credits).await;
+        let before = bench.ledger().await;
+        let error = failure(&bench.run(Gate::Open).await);
+        let missing = format!("{} are missing", 1_500 - credits);
+        assert!(error.starts_with("not affordable") && error.contains(&missing), "{error}");
+        let suggested: Vec<&str> = error.lines().skip(1).collect();
+        let expected = suggestions.iter().map(|it| format!("affordable: --actions {it}"));
+        assert_eq!(suggested, expected.collect::<Vec<_>>());
+        assert_eq!(bench.credits().await, (i64::try_from(credits).unwrap(), 0));
+        assert_eq!(bench.ledger().await, before);
+        assert_eq!(bench.read("results.csv"), "", "no provider was asked");
+    }
+}
+
+/// Captures stay; a later run charges the other results to the pool.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_hold_expires_the_rest_is_charged_to_the_pool() {
     let bench = Bench::start("expires", ENOUGH).await;
     bench.run(Gate::Kills(BATCH, 3, When::Before)).await;
     let captured = count(&bench.ledger().await, "capture");
@@ -174,15 +193,15 @@ async fn the_hold_expires_between_two_runs() {
     assert_eq!(count(&ledger, "capture"), captured);
     assert_eq!(count(&ledger, "charge"), 2 * LEADS - captured);
     assert!(summary.contains("of that to the pool") && summary.contains("expired"), "{summary}");
-    let (as_it_was, _) = undisturbed("not expired").await;
-    assert_eq!(spent(&ledger), spent(&as_it_was));
+    let (without_expiry, _) = undisturbed("not expired").await;
+    assert_eq!(spent(&ledger), spent(&without_expiry));
 
-    assert_eq!(bench.finish().await, summary, "one more run changes nothing");
+    assert_eq!(bench.finish().await, summary, "a further run changes nothing");
     assert_eq!(bench.settled().await, ledger);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_leads_are_refused_before_anything_is_reserved() {
+async fn bad_leads_are_refused_before_the_hold() {
     let bench = Bench::start("bad leads", ENOUGH).await;
     let before = bench.ledger().await;
     let long = "x".repeat(101);
@@ -191,23 +210,22 @@ async fn bad_leads_are_refused_before_anything_is_reserved() {
         ("id,name,domain\n", "has no leads"),
         ("id,name\n1,Alma\n", "missing field `domain`"),
         ("id,name,domain\n1,Alma,a.example\n2,Bruno\n", "line: 3"),
-        ("id,name,domain\n1,Alma,a.example\n1,Bruno,b.example\n", "`1` is there twice"),
-        ("id,name,domain\n1,Alma,a.example\n 1 ,Bruno,b.example\n", "`1` is there twice"),
+        ("id,name,domain\n1,Alma,a.example\n1,Bruno,b.example\n", "`1` occurs twice"),
+        ("id,name,domain\n1,Alma,a.example\n 1 ,Bruno,b.example\n", "`1` occurs twice"),
         ("id,name,domain\n,Alma,a.example\n", "an id must be"),
         ("id,name,domain\n\"1\n2\",Alma,a.example\n", "an id must be"),
         (&format!("id,name,domain\n{long},Alma,a.example\n"), "an id must be"),
     ] {
         bench.write("bad.csv", leads);
-        let said = failure(&bench.run_job("job", "bad.csv", Gate::Open).await);
-        assert!(said.starts_with("bad.csv: ") && said.contains(reason), "{leads:?}: {said}");
+        let error = failure(&bench.run_job("job", "bad.csv", Gate::Open).await);
+        assert!(error.starts_with("bad.csv: ") && error.contains(reason), "{leads:?}: {error}");
     }
     failure(&bench.run_job("job", "none.csv", Gate::Open).await);
     assert_eq!(bench.ledger().await, before);
 }
 
-/// A journal that is not what was charged stops the run, and nothing more is charged.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_journal_of_something_else() {
+async fn a_journal_that_differs_from_the_charges_stops_the_run() {
     let bench = Bench::start("journals", ENOUGH).await;
     bench.finish().await;
     let ledger = bench.settled().await;
@@ -225,9 +243,9 @@ async fn a_journal_of_something_else() {
         (journal.clone(), "another", "the job `job`"),
     ] {
         bench.write("results.csv", &text);
-        let said = failure(&bench.run_job(job, "leads.csv", Gate::Open).await);
-        assert!(said.contains(reason), "{said}");
-        assert_eq!(bench.read("results.csv"), text, "it is left as it is");
+        let error = failure(&bench.run_job(job, "leads.csv", Gate::Open).await);
+        assert!(error.contains(reason), "{error}");
+        assert_eq!(bench.read("results.csv"), text, "the file is unchanged");
     }
     assert_eq!(bench.ledger().await, ledger);
 }
@@ -238,8 +256,8 @@ async fn a_job_runs_once_at_a_time() {
     let before = bench.ledger().await;
     let journal = File::create(bench.path("results.csv")).unwrap();
     journal.lock().unwrap();
-    let said = failure(&bench.run(Gate::Open).await);
-    assert!(said.contains("another run has it"), "{said}");
+    let error = failure(&bench.run(Gate::Open).await);
+    assert!(error.contains("another run uses it"), "{error}");
     assert_eq!(bench.ledger().await, before);
     drop(journal);
     bench.finish().await;
