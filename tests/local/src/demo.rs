@@ -2,12 +2,7 @@
 
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
-<<<<<<< HEAD
-use shared::domain::time::Time;
-use shared::lambda::App;
-=======
 use shared::http::App;
->>>>>>> w-local
 
 use crate::token::{Claims, sign};
 use crate::{Options, Stack};
@@ -38,16 +33,8 @@ pub(crate) async fn open(app: &App) -> Result<(), Error> {
 /// Returns the addresses of the stack's parts, the tokens as exports, and three requests to copy.
 ///
 /// # Errors
-<<<<<<< HEAD
-/// [`Error::Internal`], [`Error::Busy`].
-pub async fn first_steps(app: &App, url: &str) -> Result<String, Error> {
-    let pool = app.store.pool_current(&team()?, app.clock.now()).await?;
-    let cycle = pool.terms.cycle;
-    let refill = cycle.map_or_else(|| app.clock.now(), |cycle| Time::start_of(cycle.end));
-=======
 /// [`Error::Internal`] if a token cannot be signed.
 pub fn first_steps(stack: &Stack, options: &Options) -> Result<String, Error> {
->>>>>>> w-local
     let person = |sub: &str, role: &str| Claims {
         sub: Some(sub.to_owned()),
         team: Some(TEAM.to_owned()),
