@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use shared::domain::Error;
 use shared::domain::time::Time;
-use shared::http::Clock;
+use shared::lambda::Clock;
 
 /// A clock. All copies show the same time.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
-use shared::http::App;
+use shared::lambda::App;
 
 use crate::token::{Claims, sign};
 use crate::{Options, Stack};

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::time::Time;
-use shared::http::{App, Body, Query};
+use shared::http::{Body, Query};
+use shared::lambda::App;
 
 use crate::clock::StackClock;
 use crate::eventbridge::Delivered;

@@ -11,7 +11,7 @@ use shared::domain::ids::Id;
 use shared::domain::limits::PurchaseLimits;
 use shared::domain::purchase::Purchase;
 use shared::domain::{Credits, Error};
-use shared::http::App;
+use shared::lambda::App;
 
 /// A purchase of this amount is declined.
 pub const DECLINED: Credits = Credits::new(402);

@@ -10,7 +10,7 @@ use lambda_http::{Context, LambdaEvent, tracing};
 use purchase::PurchaseState;
 use serde_json::{Value, json};
 use shared::bus::Bus;
-use shared::http::App;
+use shared::lambda::App;
 use tokio::sync::Mutex;
 use tokio::time::interval;
 

@@ -1,10 +1,12 @@
 //! The rules of the bus in the template. One sends due top-ups to the function `purchase`, the other
 //! sends unreadable records to a queue.
 
+use axum::Router;
 use lambda_http::{Context, LambdaEvent, tracing};
 use purchase::PurchaseState;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
+use shared::http::serve;
 use tokio::sync::Mutex;
 
 use crate::eventbridge::Delivered;
@@ -23,6 +25,7 @@ const ATTEMPTS_MAX: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Rules {
     state: PurchaseState,
+    router: Router,
     top_ups: Value,
     unreadable: Value,
     delivered: Delivered,
@@ -33,7 +36,8 @@ impl Rules {
     pub(crate) fn new(state: PurchaseState, delivered: Delivered) -> Result<Self, engine::Failure> {
         let [top_ups, unreadable] = [TOP_UPS, UNREADABLE].map(pattern::of_template);
         let (top_ups, unreadable) = (top_ups?, unreadable?);
-        Ok(Self { state, top_ups, unreadable, delivered, seen: Mutex::default() })
+        let router = serve::with_middleware(purchase::routes(state.clone()));
+        Ok(Self { state, router, top_ups, unreadable, delivered, seen: Mutex::default() })
     }
 
     /// Sends the next event that matches a rule to its target. Returns the event as an error if the
@@ -69,6 +73,6 @@ impl Rules {
 
     async fn invoke(&self, event: &Value) -> Result<(), lambda_http::Error> {
         let event = LambdaEvent::new(to_raw_value(event)?, Context::default());
-        Box::pin(purchase::handle(&self.state, event)).await.map(drop)
+        Box::pin(purchase::handle(&self.router, &self.state, event)).await.map(drop)
     }
 }

@@ -17,7 +17,7 @@ use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::statement::Statement;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::http::App;
+use shared::lambda::App;
 
 use crate::clock::StackClock;
 use crate::eventbridge::{Delivered, EventBridge};
