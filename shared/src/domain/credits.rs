@@ -1,12 +1,13 @@
-//! The unit of the pool.
+//! Amounts of credits.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A whole number of credits. One credit is worth exactly one cent.
+/// An amount of credits, a whole number. One credit is worth exactly one cent.
 ///
-/// There is no subtraction operator: what may fall short says so in its type.
+/// There are no arithmetic operators: each method states its result where the amount leaves its
+/// range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u64")]
 pub struct Credits(u64);
@@ -25,31 +26,31 @@ impl TryFrom<u64> for Credits {
 }
 
 impl Credits {
-    /// No credits.
+    /// 0 credits.
     pub const ZERO: Self = Self(0);
 
     /// The largest amount, 2^53 - 1: every client can represent it exactly.
     pub const MAX: Self = Self((1 << 53) - 1);
 
-    /// So many credits.
+    /// The amount of `credits`, not checked against [`Credits::MAX`].
     #[must_use]
     pub const fn new(credits: u64) -> Self {
         Self(credits)
     }
 
-    /// The plain number.
+    /// The number of credits.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// Whether there are none.
+    /// Whether the amount is 0.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// The sum, unless it is larger than [`Credits::MAX`].
+    /// The sum; `None` if it is larger than [`Credits::MAX`].
     #[must_use]
     pub fn checked_add(self, more: Self) -> Option<Self> {
         self.0.checked_add(more.0)?.try_into().ok()
@@ -71,7 +72,7 @@ impl Credits {
         amounts.into_iter().try_fold(Self::ZERO, Self::try_add)
     }
 
-    /// What is left after taking `taken`, unless that is more than there is.
+    /// This amount less `taken`; `None` if `taken` is larger.
     #[must_use]
     pub const fn checked_sub(self, taken: Self) -> Option<Self> {
         match self.0.checked_sub(taken.0) {
@@ -80,25 +81,25 @@ impl Credits {
         }
     }
 
-    /// By how much this exceeds `other`; none if it does not.
+    /// The amount by which this exceeds `other`; 0 if it does not.
     #[must_use]
     pub const fn excess_over(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// So many times these credits, unless that is larger than [`Credits::MAX`].
+    /// This amount times `count`; `None` if it is larger than [`Credits::MAX`].
     #[must_use]
     pub fn checked_mul(self, count: u64) -> Option<Self> {
         self.0.checked_mul(count)?.try_into().ok()
     }
 
-    /// These credits as a gain in the ledger.
+    /// This amount as a gain in the ledger, in credits.
     #[must_use]
     pub fn gained(self) -> i64 {
         i64::try_from(self.0).unwrap_or(i64::MAX)
     }
 
-    /// These credits as a loss in the ledger.
+    /// This amount as a loss in the ledger: a negative number of credits.
     #[must_use]
     pub fn lost(self) -> i64 {
         self.gained().saturating_neg()
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_amount_that_not_every_client_can_represent_is_refused() {
+    fn rejects_amounts_above_the_maximum() {
         let parsed = |text: &str| serde_json::from_str::<Credits>(text);
         assert_eq!(parsed("9007199254740991").unwrap(), Credits::MAX);
         let refused = parsed("9007199254740992").unwrap_err().to_string();

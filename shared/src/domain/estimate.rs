@@ -1,4 +1,4 @@
-//! The expected cost of work, from a team's own hit rate.
+//! The expected cost of work, from the team's own hit rate.
 
 use crate::domain::catalogue::prices::PriceList;
 use crate::domain::ledger::work::Work;
@@ -6,8 +6,9 @@ use crate::domain::pool::usage::Usage;
 use crate::domain::{Credits, Error};
 
 impl Work {
-    /// What it can be expected to cost: each action by the rate at which it came to something so far,
-    /// or else by that of all actions, or else at most.
+    /// The expected cost in credits: the maximum cost of each action times the team's hit rate for
+    /// it. An action without attempts uses the rate of all actions; without any attempt the rate is
+    /// 1.
     ///
     /// # Errors
     /// Those of [`Work::maximum`].

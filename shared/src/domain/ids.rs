@@ -1,4 +1,4 @@
-//! Names given by callers, and ids made from them. They are parsed at the edge and trusted within.
+//! Ids and keys: parsed where a request enters, trusted below.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Why a text is no id of its kind.
+/// The rule that a text does not follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be {0}")]
 pub struct InvalidText(&'static str);
 
-/// A text with a limit in characters and an alphabet.
+/// Defines a text type with a length in characters and a set of allowed characters.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, 1..=$max:literal, $allowed:expr, $rule:literal) => {
         $(#[$doc])*
@@ -56,8 +56,8 @@ macro_rules! text {
     };
 }
 
-/// In a path, `.` and `..` stand for something else.
-fn is_id(text: &str) -> bool {
+/// Whether a text can stand in a key and as a path segment; `.` and `..` cannot.
+fn is_path_safe(text: &str) -> bool {
     let is_allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '@' | '-');
     text.chars().all(is_allowed) && !matches!(text, "." | "..")
@@ -71,21 +71,21 @@ fn is_printable_ascii(text: &str) -> bool {
     text.is_ascii() && is_printable(text)
 }
 
-fn is_made_id(text: &str) -> bool {
+fn is_alphanumeric_id(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
 text!(
-    /// A team: 1 to 64 letters, digits or `. _ : @ -`, so that it can stand in a key and a path; not `.`
-    /// or `..`.
-    TeamId, 1..=64, is_id, "1 to 64 letters, digits or . _ : @ -"
+    /// The id of a team: 1 to 64 letters, digits or `. _ : @ -`; not `.` or `..`.
+    TeamId, 1..=64, is_path_safe, "1 to 64 letters, digits or . _ : @ -"
 );
 text!(
-    /// A monitored account, as the product names it: 1 to 64 letters, digits or `. _ : @ -`; not `.` or `..`.
-    AccountId, 1..=64, is_id, "1 to 64 letters, digits or . _ : @ -"
+    /// The product's id of a monitored account: 1 to 64 letters, digits or `. _ : @ -`; not `.` or
+    /// `..`.
+    AccountId, 1..=64, is_path_safe, "1 to 64 letters, digits or . _ : @ -"
 );
 text!(
-    /// A person or a machine client, as its token's `sub` names it: 1 to 255 printable ASCII characters.
+    /// The `sub` of a person's or machine client's token: 1 to 255 printable ASCII characters.
     UserId, 1..=255, is_printable_ascii, "1 to 255 printable ASCII characters"
 );
 text!(
@@ -93,21 +93,21 @@ text!(
     Key, 1..=255, is_printable, "1 to 255 printable characters"
 );
 text!(
-    /// What the caller's own records call the thing that was charged: 1 to 255 printable characters.
+    /// The caller's reference to its own record, such as a lead: 1 to 255 printable characters.
     Reference, 1..=255, is_printable, "1 to 255 printable characters"
 );
 text!(
-    /// The id of a ledger entry or of what an entry came from: 1 to 64 letters, digits, `_` or `-`.
-    Id, 1..=64, is_made_id, "1 to 64 letters, digits, _ or -"
+    /// The id of an entry, hold, lane, purchase or event: 1 to 64 letters, digits, `_` or `-`.
+    Id, 1..=64, is_alphanumeric_id, "1 to 64 letters, digits, _ or -"
 );
 
 /// A caller's idempotency key in its key space: the machine clients of a team share one, each person
-/// has their own. So no caller can occupy another caller's key.
+/// has their own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CallerKey {
-    /// The key as the caller sent it.
+    /// The key from the request.
     pub key: Key,
-    /// The person in whose key space it is; none in that of the machine clients.
+    /// The person of the key space; `None` for the machine clients' key space.
     pub person: Option<UserId>,
 }
 
@@ -124,7 +124,7 @@ impl CallerKey {
         Self { key, person: Some(person) }
     }
 
-    /// The key and its space as one text, which no other key has: neither part can hold a line break.
+    /// The key space and the key as one text, unique because neither part contains a line break.
     #[must_use]
     pub fn source(&self) -> String {
         match &self.person {
@@ -135,16 +135,14 @@ impl CallerKey {
 }
 
 impl From<Id> for Key {
-    /// What is an id can be a key.
     fn from(id: Id) -> Self {
         Self(id.0)
     }
 }
 
 impl Id {
-    /// The id of what `source` names within the team, with a prefix that tells its kind.
-    ///
-    /// The same source always has the same id, so a retry needs no memory of its first try.
+    /// The id of `source` within a team: `prefix`, `_` and 32 hexadecimal digits of a hash. The same
+    /// team and source always give the same digits.
     #[must_use]
     pub fn of(prefix: &str, team: &TeamId, source: &str) -> Self {
         let mut hash = Sha256::new();
@@ -156,7 +154,7 @@ impl Id {
         Self(format!("{prefix}_{digits}"))
     }
 
-    /// The id that the same source has with another prefix.
+    /// The id of the same source with another prefix.
     #[must_use]
     pub fn with_prefix(&self, prefix: &str) -> Self {
         let digits = self.0.rsplit('_').next().unwrap_or_default();
@@ -169,14 +167,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_step_is_no_id() {
+    fn rejects_dot_path_segments() {
         assert!([".", ".."].iter().all(|text| text.parse::<TeamId>().is_err()));
         assert!([".", ".."].iter().all(|text| text.parse::<AccountId>().is_err()));
         assert!("...".parse::<TeamId>().is_ok());
     }
 
     #[test]
-    fn a_key_counts_characters_not_bytes() {
+    fn key_length_is_in_characters() {
         assert!("é".repeat(255).parse::<Key>().is_ok());
         assert!("é".repeat(256).parse::<Key>().is_err());
         assert!("".parse::<Key>().is_err());
@@ -184,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn a_team_cannot_break_out_of_its_key() {
+    fn rejects_team_ids_with_separators() {
         for bad in ["", "a#b", "a/b", "a b", &"x".repeat(65)] {
             assert!(bad.parse::<TeamId>().is_err(), "{bad:?}");
         }
     }
 
     #[test]
-    fn each_person_and_the_machine_clients_have_their_own_keys() {
+    fn key_spaces_do_not_collide() {
         let key = |text: &str| text.parse::<Key>().unwrap();
         let person = |user: &str, text| CallerKey::of_person(key(text), user.parse().unwrap());
         let keys = [
@@ -209,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_depends_on_team_and_source() {
+    fn an_id_is_a_function_of_team_and_source() {
         let team = |name: &str| name.parse::<TeamId>().unwrap();
         let id = Id::of("e", &team("a"), "b");
         assert_eq!(id, Id::of("e", &team("a"), "b"));

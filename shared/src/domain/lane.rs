@@ -1,6 +1,6 @@
-//! Lanes: blocks of a pool's credits that a process takes for itself while the pool pushes back, so
-//! that its charges need not touch the pool. A lane is a hold of its own kind, see [`Hold`]; to the
-//! team its credits are part of the balance.
+//! Lanes: blocks of a pool's credits that a process takes while writes of the pool conflict, so that
+//! its next charges do not write the pool. A lane is stored as a [`Hold`]; its credits are part of
+//! the balance that a team sees.
 //!
 //! [`Hold`]: crate::domain::hold::Hold
 
@@ -10,58 +10,64 @@ use crate::domain::Credits;
 use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 
-/// How long a lane lasts, in seconds, unless the cycle ends before.
+/// The life of a lane, in seconds, unless the cycle ends first.
 pub const LANE_SECONDS: u32 = 5;
 
-/// A lane is at most one of so many parts of the balance.
-const BALANCE_PARTS: u64 = 64;
+/// A lane takes at most 1/64 of the balance.
+const BALANCE_DIVISOR: u64 = 64;
 
-/// A lane for fewer charges than this is not worth it.
+/// A lane for fewer charges than this is not opened.
 const LANE_CHARGES_MIN: u64 = 4;
 
-/// The first lane of a process, which knows nothing of its rate yet, is for so many charges.
+/// The charges that a lane without a recent rate is sized for.
 const FIRST_LANE_CHARGES: u64 = 64;
 
-/// A lane is not opened again for less than one of so many parts of what was left in it.
-const REOPEN_PARTS_MAX: u64 = 4;
+/// A lane is not opened again with less than 1/4 of the credits that were left in it.
+const REOPENED_DIVISOR: u64 = 4;
 
-/// What a process spent lately, and in what time.
+/// The recent spending of a process from its lane.
 #[derive(Clone, Copy, Debug)]
 pub struct Recent {
-    /// The credits.
+    /// The credits spent.
     pub spent: Credits,
-    /// The time.
+    /// The time in which they were spent.
     pub time: Duration,
 }
 
-/// How many credits a lane takes besides the `cost` of the charge that it comes with: as many as its
-/// life needs at the recent rate, and a small part of the balance at most. `None` if that is not
-/// worth it.
+impl Recent {
+    /// The credits spent in a lane's life at this rate; `None` if the amount is larger than
+    /// [`Credits::MAX`].
+    fn spent_in_lane_life(self) -> Option<Credits> {
+        let life = Duration::from_secs(LANE_SECONDS.into()).as_millis();
+        let spent = u128::from(self.spent.get()).checked_mul(life)?;
+        let spent = spent.checked_div(self.time.as_millis())?;
+        u64::try_from(spent).ok()?.try_into().ok()
+    }
+}
+
+/// The credits of a lane that is opened in the write of a charge of `cost`: the spending of a lane's
+/// life at the recent rate, at most 1/64 of the balance after the charge. `None` if they cover fewer
+/// than four charges.
 #[must_use]
 pub fn size(balance: Credits, cost: Credits, recent: Option<Recent>) -> Option<Credits> {
     let one = cost.max(Credits::new(1));
-    let wanted = match recent {
-        None => one.checked_mul(FIRST_LANE_CHARGES)?,
-        Some(Recent { spent, time }) => {
-            let life = u64::from(LANE_SECONDS).saturating_mul(1_000);
-            let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-            Credits::new(spent.get().saturating_mul(life).checked_div(time).unwrap_or(u64::MAX))
-        }
+    let most = Credits::new(balance.excess_over(cost).get() / BALANCE_DIVISOR);
+    let size = match recent {
+        None => one.checked_mul(FIRST_LANE_CHARGES)?.min(most),
+        Some(recent) => recent.spent_in_lane_life().map_or(most, |spent| spent.min(most)),
     };
-    let most = Credits::new(balance.excess_over(cost).get() / BALANCE_PARTS);
-    let size = wanted.min(most);
     (size >= one.checked_mul(LANE_CHARGES_MIN)?).then_some(size)
 }
 
-/// How many credits a lane takes that is opened again: as many as were left in it, and a small part
-/// of the balance at most. `None` if that is little against what was left.
+/// The credits of a lane that is opened again: the `left` credits of the lane, at most 1/64 of the
+/// balance. `None` if that is less than a quarter of `left`.
 #[must_use]
 pub fn size_again(balance: Credits, left: Credits) -> Option<Credits> {
-    let size = left.min(Credits::new(balance.get() / BALANCE_PARTS));
-    (!size.is_zero() && size.get() >= left.get() / REOPEN_PARTS_MAX).then_some(size)
+    let size = left.min(Credits::new(balance.get() / BALANCE_DIVISOR));
+    (!size.is_zero() && size.get() >= left.get() / REOPENED_DIVISOR).then_some(size)
 }
 
-/// When a lane that is taken now expires: no lane outlives the cycle.
+/// The expiry of a lane that is opened at `now`, at the latest the end of the cycle.
 #[must_use]
 pub fn expires_at(pool: &Pool, now: Time) -> Time {
     let end = now.plus_seconds(LANE_SECONDS);
@@ -73,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lane_is_opened_again_with_its_rest_and_is_small_against_the_balance() {
+    fn a_reopened_lane_takes_the_credits_left_up_to_a_64th_of_the_balance() {
         let size_again = |balance, left| size_again(Credits::new(balance), Credits::new(left));
         assert_eq!(size_again(6_400, 7), Some(Credits::new(7)));
         assert_eq!(size_again(6_400, 400), Some(Credits::new(100)));
@@ -91,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_follows_the_rate_and_is_small_against_the_balance() {
-        assert_eq!(sized(1_000_000, 5, None), Some(320), "64 charges for a start");
-        assert_eq!(sized(1_000_000, 5, Some((400, 1_000))), Some(2_000), "5 seconds' worth");
+    fn a_lane_covers_the_recent_rate_up_to_a_64th_of_the_balance() {
+        assert_eq!(sized(1_000_000, 5, None), Some(320), "64 charges without a rate");
+        assert_eq!(sized(1_000_000, 5, Some((400, 1_000))), Some(2_000), "5 seconds at the rate");
         assert_eq!(sized(6_405, 5, Some((400, 1_000))), Some(100), "one 64th of the balance");
         assert_eq!(sized(1_284, 5, None), None, "fewer than 4 charges");
         assert_eq!(sized(1_285, 5, None), Some(20));
-        assert_eq!(sized(1_000_000, 5, Some((5, 4_000))), None, "too slow to need one");
-        assert_eq!(sized(1_000_000, 0, None), Some(64), "what costs nothing needs one as well");
+        assert_eq!(sized(1_000_000, 5, Some((5, 4_000))), None, "too slow for a lane");
+        assert_eq!(sized(1_000_000, 0, None), Some(64), "charges of 0 credits");
         assert_eq!(sized(0, 5, None), None);
     }
 }

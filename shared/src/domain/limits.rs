@@ -1,8 +1,8 @@
-//! The limits of requests.
+//! The limits on amounts and counts in requests.
 
 use crate::domain::{Credits, Error};
 
-/// The longest that a hold can last, in seconds: 45 days.
+/// The longest life of a hold, in seconds: 45 days.
 pub const HOLD_SECONDS_MAX: u32 = 45 * 24 * 60 * 60;
 
 /// The most credits of one hold.
@@ -11,7 +11,7 @@ pub const HOLD_CREDITS_MAX: Credits = Credits::new(1_000_000_000);
 /// The most open holds of a team.
 pub const OPEN_HOLDS_MAX: u64 = 1_000;
 
-/// The most leads that a hold can be sized for.
+/// The most leads that size a hold or an estimate.
 pub const LEADS_MAX: u64 = 1_000_000;
 
 /// The most credits of one gift.
@@ -20,30 +20,30 @@ pub const GIFT_CREDITS_MAX: Credits = Credits::new(10_000_000);
 /// The most credits of one purchase.
 pub const PURCHASE_CREDITS_MAX: Credits = Credits::new(1_000_000_000);
 
-/// A pool with more credits accepts no purchase and no gift, so that every amount of the team, with what
-/// is in holds, stays below [`Credits::MAX`].
+/// A pool with more credits than this accepts no purchase and no gift. So the amounts of the team,
+/// credits in holds included, stay below [`Credits::MAX`].
 pub const POOL_CREDITS_MAX: Credits = Credits::new(1_000_000_000_000_000);
 
-/// The most seats that a team can have.
+/// The most seats of a team.
 pub const SEATS_MAX: u32 = 100_000;
 
-/// The most free credits that can be agreed with an existing customer.
+/// The most free credits that a subscription can fix as `included_credits`.
 pub const INCLUDED_CREDITS_MAX: Credits = Credits::new(100_000_000);
 
-/// The largest quantity of one charge: over eleven days of calling, or a million leads.
+/// The largest quantity of one charge: a million units, or a million seconds of a call.
 pub const QUANTITY_MAX: u64 = 1_000_000;
 
 /// The most charges of one request.
 pub const BATCH_CHARGES_MAX: usize = 500;
 
-/// What can be bought at once.
+/// The limits of one purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurchaseLimits {
     /// The fewest credits.
     pub minimum: Credits,
     /// The most credits.
     pub maximum: Credits,
-    /// Amounts to offer.
+    /// The amounts to offer, in credits.
     pub presets: Vec<Credits>,
 }
 
@@ -55,10 +55,10 @@ impl Default for PurchaseLimits {
 }
 
 impl PurchaseLimits {
-    /// Whether so many credits can be bought.
+    /// Checks the credits of a purchase.
     ///
     /// # Errors
-    /// [`Error::Invalid`].
+    /// [`Error::Invalid`] if they are below the minimum or above the maximum.
     pub fn check(&self, credits: Credits) -> Result<(), Error> {
         if (self.minimum..=self.maximum).contains(&credits) {
             return Ok(());
@@ -67,7 +67,7 @@ impl PurchaseLimits {
     }
 }
 
-/// Whether a pool accepts credits that roll over.
+/// Checks that a pool with `pool` credits accepts credits that roll over.
 ///
 /// # Errors
 /// [`Error::Invalid`] if it has more than [`POOL_CREDITS_MAX`].
@@ -77,6 +77,6 @@ pub fn check_room(pool: Credits) -> Result<(), Error> {
     }
     Err(Error::invalid(
         "credits",
-        format!("the team has {pool} credits; {POOL_CREDITS_MAX} is the most"),
+        format!("the team has {pool} credits and cannot add any above {POOL_CREDITS_MAX}"),
     ))
 }

@@ -1,7 +1,7 @@
 //! The rules of credits: pure functions over plain values. No I/O, no clock, no AWS type.
-//! Whatever depends on the time takes `now` as an argument.
+//! A function that depends on the time takes `now` as an argument.
 //!
-//! Files import in one direction only; a test holds that there is no cycle.
+//! Imports between these files form no cycle; a test checks it.
 
 pub mod catalogue;
 pub mod charge;

@@ -1,4 +1,4 @@
-//! What a team's admins choose: when to be told of low credits, and when to buy more by itself.
+//! A team's settings, which its admins set: the low-balance threshold and the automatic top-up.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,19 +11,19 @@ use crate::domain::limits::HOLD_CREDITS_MAX;
 use crate::domain::limits::PurchaseLimits;
 use crate::domain::{Credits, Error};
 
-/// The threshold of a team that has chosen none.
+/// The low-balance threshold of a team without settings, in credits.
 const LOW_BALANCE_DEFAULT: Credits = Credits::new(100);
 
-/// The most that any of these can be.
+/// The most credits of each setting but `auto_top_up.credits`, which the purchase limits bound.
 const SETTING_CREDITS_MAX: Credits = HOLD_CREDITS_MAX;
 
 /// A team's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The team is told when its credits fall below this; never if it is 0.
-    #[serde(default = "low")]
+    /// `credits.low` is sent when the credits fall below this; never if it is 0.
+    #[serde(default = "default_low_balance_threshold")]
     pub low_balance_threshold: Credits,
-    /// Buys credits by itself; off if it is left out.
+    /// The automatic top-up; `None` if it is off.
     #[serde(default)]
     pub auto_top_up: Option<AutoTopUp>,
 }
@@ -31,22 +31,21 @@ pub struct Settings {
 /// An automatic top-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AutoTopUp {
-    /// It fires when the credits fall below this.
+    /// The top-up is due when the credits fall below this.
     pub below: Credits,
-    /// The credits that it buys.
+    /// The credits of one top-up.
     pub credits: Credits,
-    /// The most credits that it buys in a calendar month (UTC).
+    /// The most credits of all top-ups in a calendar month (UTC).
     pub monthly_limit: Credits,
 }
 
-/// The body of `PUT /teams/{team}/settings`. Unlike what is stored, it has no fields of a newer
-/// version.
+/// The body of `PUT /teams/{team}/settings`. It rejects unknown fields, which stored settings accept.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsRequest {
-    #[serde(default = "low")]
+    #[serde(default = "default_low_balance_threshold")]
     low_balance_threshold: Credits,
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default, deserialize_with = "object_or_null")]
     auto_top_up: Option<AutoTopUpRequest>,
 }
 
@@ -58,8 +57,8 @@ struct AutoTopUpRequest {
     monthly_limit: Credits,
 }
 
-/// A JSON object or null. A derived implementation would accept an array of the fields in their order.
-fn object<'de, T, D>(input: D) -> Result<Option<T>, D::Error>
+/// Reads a JSON object or null. The derived implementation also accepts an array of the fields.
+fn object_or_null<'de, T, D>(input: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
@@ -103,7 +102,7 @@ impl From<SettingsRequest> for Settings {
     }
 }
 
-const fn low() -> Credits {
+const fn default_low_balance_threshold() -> Credits {
     LOW_BALANCE_DEFAULT
 }
 
@@ -114,26 +113,26 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whether a team can have these settings.
+    /// Checks the ranges of these settings.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what is out of range, such as a top-up that could not be bought.
+    /// [`Error::Invalid`] for a setting that is out of range.
     pub fn check(&self, limits: &PurchaseLimits) -> Result<(), Error> {
-        let most = |field: &str, credits: Credits| {
+        let check_most = |field: &str, credits: Credits| {
             let detail = format!("must be at most {SETTING_CREDITS_MAX}");
             if credits <= SETTING_CREDITS_MAX { Ok(()) } else { Err(Error::invalid(field, detail)) }
         };
-        most("low_balance_threshold", self.low_balance_threshold)?;
+        check_most("low_balance_threshold", self.low_balance_threshold)?;
         let Some(top_up) = &self.auto_top_up else { return Ok(()) };
         limits.check(top_up.credits).map_err(|error| error.nested_in("auto_top_up"))?;
         if top_up.below.is_zero() {
             return Err(Error::invalid("auto_top_up.below", "must be at least 1"));
         }
-        most("auto_top_up.below", top_up.below)?;
+        check_most("auto_top_up.below", top_up.below)?;
         if top_up.monthly_limit < top_up.credits {
             let detail = "must be at least the credits of one top-up";
             return Err(Error::invalid("auto_top_up.monthly_limit", detail));
         }
-        most("auto_top_up.monthly_limit", top_up.monthly_limit)
+        check_most("auto_top_up.monthly_limit", top_up.monthly_limit)
     }
 }

@@ -1,4 +1,4 @@
-//! Statements: what a team had, did and bought in a cycle, once that is over.
+//! Statements: the usage and the credits of a past cycle.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -10,20 +10,20 @@ use crate::domain::pool::totals::CycleTotals;
 use crate::domain::pool::usage::Usage;
 use crate::domain::purchase::Amount;
 
-/// What happened to a team's credits in a cycle.
+/// The credits of a cycle, by source and use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spending {
-    /// All that was charged. What is captured from a hold counts in the cycle in which that ends.
+    /// The credits charged. Captures count in the cycle in which their hold closes.
     pub spent: Credits,
-    /// What free credits of the cycle paid for.
+    /// The part of `spent` that free credits of the cycle paid.
     pub free_spent: Credits,
-    /// What purchased and gifted credits paid for, or a hold of an earlier cycle.
+    /// The part of `spent` that purchased and gifted credits paid, or a hold of an earlier cycle.
     pub purchased_spent: Credits,
-    /// The free credits that were granted.
+    /// The free credits granted.
     pub granted: Credits,
-    /// The credits that were bought.
+    /// The credits purchased.
     pub purchased: Credits,
-    /// The credits that support staff gave, at no price.
+    /// The credits gifted, at no price.
     pub gifted: Credits,
     /// The free credits that lapsed; `None` while the cycle runs.
     pub expired: Option<Credits>,
@@ -34,33 +34,35 @@ pub struct Spending {
 pub struct Statement {
     /// The team.
     pub team: TeamId,
-    /// Which of the team's cycles it is.
+    /// The number of the cycle within the team, see [`CycleTotals::number`].
     pub number: u64,
     /// The first day.
     pub start: Date,
     /// The day after the last.
     pub end: Date,
-    /// The plan, unless there was none.
+    /// The plan; `None` without a subscription.
     pub plan: Option<String>,
-    /// What was done, by action.
+    /// The usage by action.
     pub used: Usage,
-    /// What happened to the credits.
+    /// The credits.
     pub credits: Spending,
 }
 
 impl Spending {
-    /// What has happened so far in the current cycle of a pool.
+    /// The credits of a pool's current cycle so far. Free credits that are no longer in the balance
+    /// count as spent first.
     #[must_use]
     pub fn so_far(pool: &Pool) -> Self {
         let CycleTotals { kept, granted, bought, gifted, .. } = pool.tally;
-        let spent = pool.used.spent();
-        let free =
-            kept.checked_add(granted).unwrap_or(Credits::MAX).excess_over(pool.balance.free());
-        let free_spent = spent.min(free);
+        let (spent, free) = (pool.used.spent(), pool.balance.free());
+        let from_kept = kept.excess_over(free).min(spent);
+        let rest = spent.excess_over(from_kept);
+        let from_granted = granted.excess_over(free.excess_over(kept)).min(rest);
+        let purchased_spent = rest.excess_over(from_granted);
         Self {
             spent,
-            free_spent,
-            purchased_spent: spent.excess_over(free_spent),
+            free_spent: spent.excess_over(purchased_spent),
+            purchased_spent,
             granted,
             purchased: bought,
             gifted,
@@ -68,7 +70,7 @@ impl Spending {
         }
     }
 
-    /// This and what happened later as one.
+    /// The sum of these and later credits.
     #[must_use]
     pub fn and(self, later: Self) -> Self {
         let sum = |a: Credits, b: Credits| a.checked_add(b).unwrap_or(Credits::MAX);
@@ -83,7 +85,7 @@ impl Spending {
         }
     }
 
-    /// The price of what was bought.
+    /// The price of the credits purchased.
     #[must_use]
     pub const fn amount(&self) -> Amount {
         Amount::of(self.purchased)
@@ -91,7 +93,7 @@ impl Spending {
 }
 
 impl Statement {
-    /// This and a later one as one.
+    /// One statement for the time of this one and of a later one.
     #[must_use]
     pub fn and(self, later: Self) -> Self {
         let mut used = self.used;
@@ -99,16 +101,16 @@ impl Statement {
         Self { start: self.start, used, credits: self.credits.and(later.credits), ..later }
     }
 
-    /// The statement of the cycle that was over when a pool changed from `before` to `after`; `None`
-    /// if it went on, or if there is nothing to tell of the time between two subscriptions.
+    /// The statement of the cycle that ended when a pool changed from `before` to `after`; `None` if
+    /// no cycle ended, or if nothing happened between two subscriptions.
     #[must_use]
     pub fn of(before: &Pool, after: &Pool) -> Option<Self> {
         let tally = before.tally;
         if tally.number == after.tally.number {
             return None;
         }
-        let was_reset = before.terms.reset_epoch != after.terms.reset_epoch;
-        let lapsed = if was_reset { before.balance.free() } else { Credits::ZERO };
+        let is_reset = before.terms.reset_epoch != after.terms.reset_epoch;
+        let lapsed = if is_reset { before.balance.free() } else { Credits::ZERO };
         let credits =
             Spending { expired: lapsed.checked_add(tally.expired), ..Spending::so_far(before) };
         let nothing = Spending { expired: Some(Credits::ZERO), ..Spending::default() };
@@ -116,7 +118,7 @@ impl Statement {
         if cycle.is_none() && before.used.is_empty() && credits == nothing {
             return None;
         }
-        // A change of plan ends a cycle before its time.
+        // A change of plan ends a cycle early.
         let next = after.tally.since?;
         let end = cycle.map_or(next, |cycle| cycle.end.min(next));
         Some(Self {

@@ -1,43 +1,44 @@
-//! Times as they stand in items and answers: RFC 3339 in UTC with three digits of a second.
-//! The width is fixed, so that times compare as texts do; that is what `DynamoDB` compares.
+//! Times in items and answers: RFC 3339 in UTC with milliseconds. The width is fixed, so that the
+//! order of texts, which `DynamoDB` compares, is the order of times.
 
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An instant, to the millisecond.
+/// An instant in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(Timestamp);
 
 impl Time {
-    /// 1970-01-01T00:00:00Z, which is before all other times of the system.
+    /// 1970-01-01T00:00:00Z, before all other times of the system.
     pub const EPOCH: Self = Self(Timestamp::UNIX_EPOCH);
 
-    /// The first instant of a day, in UTC.
+    /// The first instant of a day in UTC.
     #[must_use]
     pub fn start_of(day: Date) -> Self {
         Self(day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp()))
     }
 
-    /// The instant so many milliseconds after the Unix epoch.
+    /// The instant `millisecond` milliseconds after the Unix epoch; the epoch if that is out of
+    /// range.
     #[must_use]
     pub fn of_millisecond(millisecond: i64) -> Self {
         Self(Timestamp::from_millisecond(millisecond).unwrap_or_default())
     }
 
-    /// The day in UTC.
+    /// The day of this instant in UTC.
     #[must_use]
     pub fn day(self) -> Date {
         TimeZone::UTC.to_datetime(self.0).date()
     }
 
-    /// The time that many seconds later.
+    /// The instant `seconds` seconds later.
     #[must_use]
     pub fn plus_seconds(self, seconds: u32) -> Self {
         self.plus(jiff::SignedDuration::from_secs(seconds.into()))
     }
 
-    /// The time that many milliseconds later.
+    /// The instant `milliseconds` milliseconds later.
     #[must_use]
     pub fn plus_milliseconds(self, milliseconds: u32) -> Self {
         self.plus(jiff::SignedDuration::from_millis(milliseconds.into()))
@@ -47,7 +48,7 @@ impl Time {
         Self(self.0.saturating_add(duration).unwrap_or(Timestamp::MAX))
     }
 
-    /// The instant as the `jiff` library has it.
+    /// The instant as a [`Timestamp`].
     #[must_use]
     pub const fn timestamp(self) -> Timestamp {
         self.0
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_compare_as_times_do() {
+    fn texts_sort_as_times_do() {
         let texts: Vec<String> =
             ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z", "2026-01-01T01:00:01+01:00"]
                 .iter()

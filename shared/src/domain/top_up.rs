@@ -1,9 +1,9 @@
-//! Automatic top-ups: credits that a team buys by itself.
+//! Automatic top-ups.
 //!
-//! One is due when the team's credits fall below what its admins have chosen, once for each time that
-//! they do; to turn it on while they are, or to raise its limit, is as if they fell just then. The
-//! credits of a calendar month stay within the limit that was chosen. After one whose payment has
-//! failed there are none until an admin puts the settings anew.
+//! A top-up is due once per downward crossing of its threshold. Turning it on or raising its monthly
+//! limit while the credits are below the threshold counts as a crossing. The top-ups of a calendar
+//! month stay within the monthly limit. After a failed payment no top-up follows until an admin puts
+//! the settings.
 
 use serde::Serialize;
 
@@ -12,20 +12,20 @@ use crate::domain::pool::{Account, Pool};
 use crate::domain::settings::AutoTopUp;
 use crate::domain::time::Time;
 
-/// How automatic top-ups stand with a team.
+/// The state of a team's automatic top-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// The team has not chosen any.
+    /// It is not set, or the account is closed.
     Off,
-    /// The next one is due when the credits fall below what was chosen.
+    /// The next one is due when the credits fall below its threshold.
     On,
-    /// The payment of the last one has failed; an admin has to choose anew.
+    /// The last payment failed; an admin must put the settings.
     Failed,
 }
 
 impl Pool {
-    /// How automatic top-ups stand.
+    /// The state of the automatic top-up.
     #[must_use]
     pub fn top_up_state(&self) -> State {
         match (self.terms.account, self.settings.auto_top_up, &self.failed_top_up) {
@@ -35,19 +35,20 @@ impl Pool {
         }
     }
 
-    /// The top-up that the team has chosen, while its credits are below where it wants one.
+    /// The automatic top-up if it is on and the credits are below its threshold.
     #[must_use]
     pub fn wanted_top_up(&self) -> Option<AutoTopUp> {
-        let chosen = self.settings.auto_top_up.filter(|_| self.top_up_state() == State::On);
-        chosen.filter(|chosen| self.all_credits() < chosen.below)
+        let top_up = self.settings.auto_top_up.filter(|_| self.top_up_state() == State::On);
+        top_up.filter(|top_up| self.all_credits() < top_up.below)
     }
 
-    /// What counts in this month after the top-up that is wanted, if one is and the limit allows it.
+    /// The wanted top-up and the month's top-ups after it; `None` if none is wanted or the monthly
+    /// limit does not allow it.
     #[must_use]
     pub fn top_up(&self, now: Time) -> Option<(AutoTopUp, TopUps)> {
         let wanted = self.wanted_top_up()?;
-        let so_far = TopUps::at(self.top_ups, now);
-        Some((wanted, so_far.with_purchase(wanted.credits, wanted.monthly_limit)?))
+        let month = TopUps::at(self.top_ups, now);
+        Some((wanted, month.with_purchase(wanted.credits, wanted.monthly_limit)?))
     }
 }
 
@@ -72,12 +73,12 @@ mod tests {
         pool
     }
 
-    fn bought(pool: &Pool, now: &str) -> Option<u64> {
+    fn bought_after(pool: &Pool, now: &str) -> Option<u64> {
         pool.top_up(at(now)).map(|(_, after)| after.bought.get())
     }
 
     #[test]
-    fn a_month_has_a_limit() {
+    fn top_ups_stay_within_the_monthly_limit() {
         let mut pool = pool(499);
         for expected in [Some(200), Some(400), Some(600), None] {
             let next = pool.top_up(at("2028-02-29T23:59:59Z"));
@@ -86,11 +87,15 @@ mod tests {
         }
         pool.top_ups = pool.top_up(at("2028-03-01T00:00:00Z")).map(|(_, after)| after);
         assert_eq!(pool.top_ups.unwrap().bought.get(), 200, "a month later");
-        assert_eq!(bought(&pool, "2028-02-29T23:59:59Z"), Some(400), "by a clock that is late");
+        assert_eq!(
+            bought_after(&pool, "2028-02-29T23:59:59Z"),
+            Some(400),
+            "a late clock counts in the stored month"
+        );
     }
 
     #[test]
-    fn none_is_wanted_unless_the_team_is_below() {
+    fn no_top_up_is_wanted_unless_it_is_on_and_credits_are_below() {
         assert_eq!(pool(500).wanted_top_up(), None);
         let mut with_a_lane = pool(400);
         with_a_lane.lanes = Credits::new(100);
@@ -107,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_failed_counts_no_longer_in_its_month() {
+    fn a_failed_top_up_is_subtracted_from_its_month_only() {
         let (january, event) = (at("2027-01-31T10:00:00Z"), "ev_1".parse().unwrap());
         let team = "t".parse().unwrap();
         let purchase = Purchase::top_up(&team, &event, Credits::new(200), january);
-        let so_far = |month| TopUps { month, bought: Credits::new(600) };
+        let top_ups = |month| TopUps { month, bought: Credits::new(600) };
         let [in_january, in_february] =
             [(2027, 1), (2027, 2)].map(|(year, month)| jiff::civil::date(year, month, 1));
-        assert_eq!(so_far(in_january).without(&purchase).bought.get(), 400);
-        assert_eq!(so_far(in_february).without(&purchase).bought.get(), 600);
+        assert_eq!(top_ups(in_january).without(&purchase).bought.get(), 400);
+        assert_eq!(top_ups(in_february).without(&purchase).bought.get(), 600);
     }
 }

@@ -1,4 +1,4 @@
-//! The table of a function.
+//! The connection of a function to the table.
 
 use std::env::var;
 
@@ -9,11 +9,11 @@ use super::Store;
 use crate::aws::connect::{self, Missing, from_env, need};
 
 impl Store {
-    /// The table named by `TABLE_NAME`, with the region and the credentials that Lambda gives.
-    /// `AWS_ENDPOINT_URL_DYNAMODB` names another endpoint, such as the local stack's.
+    /// The store of the table `TABLE_NAME`, with region and credentials from the environment.
+    /// `AWS_ENDPOINT_URL_DYNAMODB` sets another endpoint.
     ///
     /// # Errors
-    /// [`Missing`] for a variable that is not set.
+    /// [`Missing`] if a required variable is not set.
     pub fn from_env() -> Result<Self, Missing> {
         let mut config = Builder::from(&from_env()?);
         config.set_endpoint_url(var("AWS_ENDPOINT_URL_DYNAMODB").ok());
@@ -21,7 +21,7 @@ impl Store {
     }
 }
 
-/// What every client of the table has in common: its HTTP stack and its limits.
+/// The configuration that all clients of the table share: HTTP stack and timeouts.
 #[must_use]
 pub fn config() -> Builder {
     Builder::from(&connect::config().build())

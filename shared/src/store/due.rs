@@ -1,4 +1,4 @@
-//! What is due: read through a sparse index, so the cost follows what is due and not the teams.
+//! Due items, read from a sparse index: the cost follows the due items, not the number of teams.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +8,20 @@ use crate::domain::Error;
 use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::time::Time;
 
-/// How much of what is due is read at a time: what was read is worked off before more is.
-const PAGE: i32 = 500;
+/// The due items of a page. The caller processes a page before it reads the next.
+const PAGE_ITEMS: i32 = 500;
 
-/// Some of what is due.
+/// A page of due items.
 #[derive(Clone, Debug)]
 pub struct Due {
-    /// The teams that have something due: a cycle, a hold or a lane that is over, or a month of the
-    /// monitored accounts that stand with the team.
+    /// The teams with due items, each with its monitored accounts whose month is due.
     pub teams: BTreeMap<TeamId, Vec<AccountId>>,
-    /// Where the next page starts; `None` when there is none.
+    /// The start of the next page; `None` on the last page.
     pub next: Option<Item>,
 }
 
 impl Store {
-    /// A page of what is due in one shard, the oldest first.
+    /// A page of the items of a shard that are due at `now`, earliest first.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -40,7 +39,7 @@ impl Store {
             .key_condition_expression("due = :shard AND due_at <= :now")
             .expression_attribute_values(":shard", keys::text(keys::due_shard(shard)))
             .expression_attribute_values(":now", keys::text(now.to_string()))
-            .limit(PAGE)
+            .limit(PAGE_ITEMS)
             .set_exclusive_start_key(start);
         let found = self.items_query(query).await?;
         let mut teams: BTreeMap<TeamId, Vec<AccountId>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The ledger of a team, newest first: a merge of the index's shards.
+//! The history of a team, newest first: a merge of the shards of the index.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,41 +14,41 @@ use crate::domain::ids::{Id, TeamId, UserId};
 use crate::domain::ledger::entry::{Entry, Kind};
 use crate::domain::time::Time;
 
-/// A page ends after so many rounds of fetching, full or not, so that a rare filter over a long
-/// history answers in time. Its cursor goes on from there.
-const ROUNDS_MAX: usize = 5;
+/// A page ends after this many rounds of reads, full or not, so that a rare filter over a long
+/// history answers in time. The next page continues there.
+const READ_ROUNDS_MAX: usize = 5;
 
-/// Which entries are wanted.
+/// A filter of entries.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Of this kind only.
+    /// Only entries of this kind.
     pub kind: Option<Kind>,
-    /// Of this action only.
+    /// Only entries of this action.
     pub action: Option<String>,
-    /// Of this user only.
+    /// Only entries of this user.
     pub user: Option<UserId>,
-    /// From this instant on.
+    /// Only entries from this instant on.
     pub from: Option<Time>,
-    /// Before this instant.
+    /// Only entries before this instant.
     pub to: Option<Time>,
-    /// Entries of what is due and not written yet, which are listed with those of the table.
+    /// The entries of due changes that are not written yet. They are listed with those of the table.
     pub unwritten: Vec<Entry>,
 }
 
-/// A place in the history, just after an entry.
+/// A position in the history: that of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(String);
 
-/// Some entries, newest first.
+/// A page of entries, newest first.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The entries.
     pub entries: Vec<Entry>,
-    /// Where the next page starts; `None` when there is none.
+    /// The position after which the next page starts; `None` on the last page.
     pub next: Option<Position>,
 }
 
-/// The text is no position.
+/// The text is not a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a cursor of this history")]
 pub struct InvalidPosition;
@@ -71,14 +71,16 @@ impl FromStr for Position {
 }
 
 impl Selection {
+    /// The lowest and highest position of the selection after a position.
     fn range(&self, after: Option<&Position>) -> (String, String) {
-        // '0' sorts below all times and '~' above them.
+        // '0' sorts before all times and '~' after them.
         let low = self.from.map_or("0".to_owned(), |from| from.to_string());
         let end = self.to.map_or("~".to_owned(), |to| to.to_string());
         let high = after.map_or(end.clone(), |Position(after)| after.clone().min(end));
         (low, high)
     }
 
+    /// The attributes that must be equal, with their values.
     fn filters(&self) -> Vec<(&'static str, String)> {
         [
             ("kind", self.kind.as_ref().map(|kind| kind.as_str().to_owned())),
@@ -89,11 +91,8 @@ impl Selection {
         .filter_map(|(name, value)| Some((name, value?)))
         .collect()
     }
-}
 
-impl Selection {
-    /// The unwritten entries that are selected after a position, newest first, as a shard that has
-    /// been read to its end.
+    /// The selected unwritten entries after a position, newest first, as a shard read to its end.
     fn unwritten(&self, after: Option<&Position>) -> Shard {
         let is_selected = |entry: &&Entry| {
             self.kind.as_ref().is_none_or(|kind| *kind == entry.kind())
@@ -104,8 +103,9 @@ impl Selection {
                 && self.from.is_none_or(|from| from <= entry.at)
                 && self.to.is_none_or(|to| entry.at < to)
         };
-        let place = |entry: &Entry| (Position(keys::position(entry.at, &entry.id)), entry.clone());
-        let selected = self.unwritten.iter().filter(is_selected).map(place);
+        let positioned =
+            |entry: &Entry| (Position(keys::position(entry.at, &entry.id)), entry.clone());
+        let selected = self.unwritten.iter().filter(is_selected).map(positioned);
         let mut fetched: Vec<_> =
             selected.filter(|(position, _)| after.is_none_or(|after| position < after)).collect();
         fetched.sort_by(|(one, _), (other, _)| other.cmp(one));
@@ -113,14 +113,15 @@ impl Selection {
     }
 }
 
-/// How far one shard has been read. All that is newer than `read_to` has been fetched.
+/// A shard and the part of it that was read: all entries newer than `read_to`.
 struct Shard {
-    /// `None` for the entries that are not in the table.
+    /// `None` for the unwritten entries.
     digit: Option<char>,
     fetched: VecDeque<(Position, Entry)>,
     read_to: ReadTo,
 }
 
+/// The position down to which a shard was read, ordered from oldest to newest.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum ReadTo {
     End,
@@ -129,7 +130,8 @@ enum ReadTo {
 }
 
 impl Store {
-    /// The next `limit` entries of the selection after a position.
+    /// A page of the selection after a position: at most `limit` entries. It may have fewer although
+    /// another page follows.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -153,7 +155,7 @@ impl Store {
             while entries.len() <= limit
                 && let Some(entry) = pop_newest(&mut shards, &frontier)
             {
-                // An unwritten entry may have been written meanwhile.
+                // An unwritten entry may also be read from the table if it was written meanwhile.
                 if entries.last().is_none_or(|(last, _)| *last != entry.0) {
                     entries.push(entry);
                 }
@@ -161,7 +163,7 @@ impl Store {
             if entries.len() > limit || frontier == ReadTo::End {
                 break ReadTo::End;
             }
-            if rounds == ROUNDS_MAX {
+            if rounds == READ_ROUNDS_MAX {
                 break frontier;
             }
             rounds = rounds.saturating_add(1);
@@ -183,7 +185,10 @@ impl Store {
         Ok(Page { entries: entries.into_iter().map(|(_, entry)| entry).collect(), next })
     }
 
-    /// Fetches the next chunk of a shard.
+    /// Reads the next `chunk` entries of a shard.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
     async fn fetch(
         &self,
         team: &TeamId,
@@ -229,7 +234,7 @@ impl Store {
         let found = self.items_query(query).await?;
         for item in found.items.unwrap_or_default() {
             let position = position_of(&item)?;
-            // The range includes its upper end, which the page before has delivered.
+            // The range includes its upper end, which the previous page contains.
             if Some(&position) != after.as_ref() {
                 let entry = from_item(item)?;
                 shard.fetched.push_back((position, entry));
@@ -243,7 +248,7 @@ impl Store {
     }
 }
 
-/// How many entries of a shard are fetched at a time.
+/// The entries that one query of a shard reads.
 fn chunk(selection: &Selection, limit: usize) -> i32 {
     let even_share = limit.div_ceil(SHARDS.len());
     let wanted = if selection.filters().is_empty() {
@@ -254,7 +259,8 @@ fn chunk(selection: &Selection, limit: usize) -> i32 {
     i32::try_from(wanted).unwrap_or(i32::MAX)
 }
 
-/// The newest fetched entry, unless a shard that is not read so far may hold a newer one.
+/// Removes and returns the newest fetched entry; `None` if it is older than `frontier`, because a
+/// shard may contain a newer entry that was not read.
 fn pop_newest(shards: &mut [Shard], frontier: &ReadTo) -> Option<(Position, Entry)> {
     let newest = |shard: &Shard| {
         shard.fetched.front().map(|(position, _)| ReadTo::Position(position.clone()))

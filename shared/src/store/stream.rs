@@ -1,22 +1,22 @@
-//! The table's stream: what a record of it shows.
+//! Records of the table's stream.
 
 use serde::de::DeserializeOwned;
 
 use super::dynamo::from_item;
-use super::dynamo::keys::{self, Family, Item};
+use super::dynamo::keys::{self, Item, ItemKind};
 use crate::domain::Error;
 use crate::domain::event::derive::{Images, Record};
 
-/// What a record's old and new images show; `None` for an item that no event tells of.
+/// A record parsed from its old and new images; `None` for an item whose changes are no events.
 ///
 /// # Errors
-/// [`Error::Internal`] for an item that is not as this table has it.
+/// [`Error::Internal`] if an image cannot be parsed.
 pub fn record(before: Option<Item>, after: Item) -> Result<Option<Record>, Error> {
-    Ok(match keys::family(&after) {
-        Some(Family::Entry) => Some(Record::Entry(images(before, after)?)),
-        Some(Family::Purchase) => Some(Record::Purchase(images(before, after)?)),
-        Some(Family::Pool) => Some(Record::Pool(images(before, after)?)),
-        Some(Family::Account) => Some(Record::Account(images(before, after)?)),
+    Ok(match keys::item_kind(&after) {
+        Some(ItemKind::Entry) => Some(Record::Entry(images(before, after)?)),
+        Some(ItemKind::Purchase) => Some(Record::Purchase(images(before, after)?)),
+        Some(ItemKind::Pool) => Some(Record::Pool(images(before, after)?)),
+        Some(ItemKind::Account) => Some(Record::Account(images(before, after)?)),
         None => None,
     })
 }

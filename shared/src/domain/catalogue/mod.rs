@@ -1,4 +1,4 @@
-//! What actions cost and what plans grant.
+//! The prices of actions and the grants of plans.
 
 pub mod plans;
 pub mod prices;

@@ -1,4 +1,4 @@
-//! The plans and the free credits that each one grants.
+//! The plans and the free credits that each plan grants.
 
 use jiff::civil::{Date, date};
 use serde::{Deserialize, Serialize};
@@ -44,11 +44,11 @@ const fn grant(credits: u64, per: Per, cadence: Cadence) -> GrantTerms {
 /// One plan that can be subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The plan's name.
+    /// The name.
     pub name: &'static str,
-    /// The free credits that it grants.
+    /// The free credits that the plan grants.
     pub grant: GrantTerms,
-    /// Whether a subscription may agree on another amount of credits.
+    /// Whether a subscription may fix another amount of credits (`included_credits`).
     pub takes_agreed_amount: bool,
 }
 
@@ -56,22 +56,22 @@ pub struct Plan {
 /// that changes or is unknown to a binary does not affect existing subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantTerms {
-    /// The credits of one grant, for the team or for each seat.
+    /// The credits of one grant, per team or per seat.
     pub credits: Credits,
-    /// What `credits` is multiplied by.
+    /// The multiplier of `credits`.
     pub per: Per,
     /// How often the credits are granted.
     pub cadence: Cadence,
-    /// Only an account that was created before this day (UTC) is granted anything.
+    /// An account created on or after this day (UTC) receives 0 credits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_created_before: Option<Date>,
 }
 
-/// What a grant is multiplied by.
+/// The multiplier of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Per {
-    /// Nothing: one grant for the whole team.
+    /// 1: one grant for the whole team.
     Team,
     /// The number of seats.
     Seat,
@@ -81,7 +81,7 @@ pub enum Per {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cadence {
-    /// When the subscription starts, and never again for it.
+    /// Once per subscription, at its start.
     Once,
     /// In each monthly cycle.
     Monthly,
@@ -90,7 +90,7 @@ pub enum Cadence {
 }
 
 impl Plan {
-    /// The plan of that name.
+    /// The plan with this name.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         PLANS.iter().find(|plan| plan.name == name)
@@ -98,7 +98,8 @@ impl Plan {
 }
 
 impl GrantTerms {
-    /// The free credits of one grant for that many seats.
+    /// The free credits of one grant to a team with `seats` seats. For the amounts that a request can
+    /// set, the product stays below [`Credits::MAX`].
     #[must_use]
     pub fn grant(self, seats: u32, account_created_at: Time) -> Credits {
         if self.account_created_before.is_some_and(|day| account_created_at.day() >= day) {
@@ -137,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn every_row() {
-        let (old, new) = ("2025-12-17T23:59:59Z", "2025-12-18T00:00:00Z");
-        assert_eq!(grant("free_trial", 5, new), 200);
-        assert_eq!(grant("email", 5, new), 0);
-        assert_eq!(grant("email_pro", 5, old), 5_000);
-        assert_eq!(grant("email_pro", 5, new), 0);
-        assert_eq!(grant("multichannel_expert", 3, new), 1_200);
-        assert_eq!(grant("enterprise", 50, new), 400);
+    fn each_plan_grants_its_credits() {
+        let (before_cutoff, at_cutoff) = ("2025-12-17T23:59:59Z", "2025-12-18T00:00:00Z");
+        assert_eq!(grant("free_trial", 5, at_cutoff), 200);
+        assert_eq!(grant("email", 5, at_cutoff), 0);
+        assert_eq!(grant("email_pro", 5, before_cutoff), 5_000);
+        assert_eq!(grant("email_pro", 5, at_cutoff), 0);
+        assert_eq!(grant("multichannel_expert", 3, at_cutoff), 1_200);
+        assert_eq!(grant("enterprise", 50, at_cutoff), 400);
         assert!(Plan::find("platinum").is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! What each action costs, and which outcomes cost it. Prices are data: a change of price is a
-//! further [`PriceList`] with its own effective date, never an edit of one that was in force.
+//! The price of each action and the outcomes that it charges. Prices are data: a change of a price is
+//! a further [`PriceList`] with its own effective date, never an edit of a list that was in force.
 
 use jiff::civil::{Date, date};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use crate::domain::limits::QUANTITY_MAX;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
-/// All prices that were, are or will be in force, the oldest first.
+/// All past, present and future price lists, oldest first.
 pub const PRICE_LISTS: &[PriceList] = &[PriceList {
     version: "1",
     effective: date(2020, 1, 1),
@@ -100,7 +100,7 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
     ],
 }];
 
-/// A signal that is paid for when it identifies what it looks for.
+/// The price of a signal, charged when its outcome is `identified`.
 const fn signal(action: &'static str, code: &'static str, unit: Unit, credits: u64) -> Price {
     Price {
         action,
@@ -114,7 +114,7 @@ const fn signal(action: &'static str, code: &'static str, unit: Unit, credits: u
     }
 }
 
-/// A signal that the team pushes through the API itself; it always costs.
+/// The price of a signal that the team pushes through the API: 1 credit, always charged.
 const fn pushed_signal(action: &'static str, code: &'static str) -> Price {
     Price {
         action,
@@ -128,51 +128,51 @@ const fn pushed_signal(action: &'static str, code: &'static str) -> Price {
     }
 }
 
-/// The prices that are in force from a date on.
+/// The prices in force from a date on.
 #[derive(Clone, Debug, Serialize)]
 pub struct PriceList {
-    /// What a charge records as its price version.
+    /// The price version that a charge records.
     pub version: &'static str,
-    /// The first day (UTC) on which this list holds.
+    /// The first day (UTC) on which this list is in force.
     pub effective: Date,
-    /// One row for each action.
+    /// One price for each action.
     pub prices: &'static [Price],
 }
 
-/// What one action costs.
+/// The price of one action.
 #[derive(Clone, Debug, Serialize)]
 pub struct Price {
-    /// The action's name.
+    /// The action.
     pub action: &'static str,
-    /// What counters of the action begin with: two letters that stay the same over all lists, so
-    /// that a pool with its counters stays small.
+    /// The first two letters of the action's usage counters, the same in all lists. Short names keep
+    /// the pool item small.
     #[serde(skip)]
     pub code: &'static str,
-    /// Whether it is enrichment, which is paused as a whole when credits run out.
+    /// Whether the action is enrichment, which pauses as a whole when credits run out.
     #[serde(rename = "enrichment")]
     pub is_enrichment: bool,
-    /// What is counted.
+    /// The unit that the action counts.
     pub unit: Unit,
-    /// Credits for each unit.
+    /// The credits per unit.
     pub credits: Credits,
     /// The outcomes that are charged.
     #[serde(rename = "charged_outcomes")]
     pub charged: &'static [&'static str],
-    /// The outcomes that are recorded at no cost.
+    /// The outcomes that are recorded with 0 credits.
     #[serde(rename = "free_outcomes")]
     pub free: &'static [&'static str],
-    /// Whether the action is free with the team's own key for the provider.
+    /// Whether the action costs 0 credits with the team's own key for the provider.
     #[serde(rename = "free_with_own_key")]
     pub own_key: bool,
 }
 
-/// What a price counts.
+/// The unit that a price counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// A lead.
     Lead,
-    /// Sixty seconds or the beginning of them; the quantity of such a charge is in seconds.
+    /// 60 seconds or a part of them. The quantity of such a charge is in seconds.
     StartedMinute,
     /// A message.
     Message,
@@ -182,14 +182,14 @@ pub enum Unit {
     Company,
     /// A result.
     Result,
-    /// A monitored account and month.
+    /// A monitored account for one month.
     AccountMonth,
     /// A signal.
     Signal,
 }
 
 impl Unit {
-    /// How many units a quantity is.
+    /// The number of units in a quantity.
     #[must_use]
     pub const fn count(self, quantity: u64) -> u64 {
         match self {
@@ -205,16 +205,16 @@ impl Unit {
     }
 }
 
-/// Says that an action is unknown, and where the known ones are.
+/// The error detail for an unknown action. It names the route that lists the actions.
 #[must_use]
 pub fn unknown_action(action: &str) -> String {
     format!("unknown action `{action}`; GET /prices lists the actions")
 }
 
-/// The prices at that time.
+/// The price list in force at `now`.
 ///
 /// # Errors
-/// [`Error::Internal`] of a catalogue without a list.
+/// [`Error::Internal`] if the catalogue has no list.
 pub fn price_list(now: Time) -> Result<&'static PriceList, Error> {
     in_force(PRICE_LISTS, now.day()).ok_or_else(|| Error::internal("the catalogue is empty"))
 }
@@ -225,13 +225,13 @@ fn in_force<'a>(lists: &'a [PriceList], day: Date) -> Option<&'a PriceList> {
     lists.iter().rev().find(is_in_force).or_else(|| lists.first())
 }
 
-/// The row of an action in the newest list that has it, whatever it cost when it was charged.
+/// The price of an action in the newest list that has the action, in force or not.
 #[must_use]
 pub fn row(action: &str) -> Option<&'static Price> {
     rows().find(|price| price.action == action)
 }
 
-/// The row of the action whose counters begin with these letters.
+/// The price of the action whose counters begin with `code`, from the newest list that has it.
 #[must_use]
 pub fn row_of_code(code: &str) -> Option<&'static Price> {
     rows().find(|price| price.code == code)
@@ -242,10 +242,10 @@ fn rows() -> impl Iterator<Item = &'static Price> {
 }
 
 impl PriceList {
-    /// The row of an action.
+    /// The price of an action.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an action that the list does not have.
+    /// [`Error::Invalid`] if the list does not have the action.
     pub fn price(&self, action: &str) -> Result<&Price, Error> {
         let row = self.prices.iter().find(|price| price.action == action);
         row.ok_or_else(|| Error::invalid("action", unknown_action(action)))
@@ -253,14 +253,15 @@ impl PriceList {
 }
 
 impl Price {
-    /// The outcome that a charge reports. Where the action has one outcome only, it need not be told.
+    /// The outcome that a charge reports. It is optional for an action with a single outcome.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an outcome that the action does not have, or for none where it matters.
-    pub fn outcome(&self, told: Option<&str>) -> Result<&'static str, Error> {
+    /// [`Error::Invalid`] if the action does not have the outcome, or if a required outcome is
+    /// missing.
+    pub fn outcome(&self, reported: Option<&str>) -> Result<&'static str, Error> {
         let mut all = self.charged.iter().chain(self.free).copied();
-        let found = match (told, self.charged, self.free) {
-            (Some(told), _, _) => all.find(|known| *known == told),
+        let found = match (reported, self.charged, self.free) {
+            (Some(reported), _, _) => all.find(|known| *known == reported),
             (None, [only], []) => Some(*only),
             (None, _, _) => None,
         };
@@ -272,26 +273,26 @@ impl Price {
         })
     }
 
-    /// What `quantity` costs with this outcome.
+    /// The credits that `quantity` costs with this outcome.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a quantity outside 1 to [`QUANTITY_MAX`], or for `own_key` where
-    /// the action has no such thing.
+    /// [`Error::Invalid`] if the quantity is outside 1 to [`QUANTITY_MAX`], if the action does not
+    /// support `own_key`, or if the cost is larger than [`Credits::MAX`].
     pub fn cost(&self, quantity: u64, outcome: &str, own_key: bool) -> Result<Credits, Error> {
         if !(1..=QUANTITY_MAX).contains(&quantity) {
             return Err(Error::invalid("quantity", format!("must be 1 to {QUANTITY_MAX}")));
         }
         if own_key && !self.own_key {
-            return Err(Error::invalid(
-                "own_key",
-                format!("{} has no use of an own key", self.action),
-            ));
+            let detail = format!("the action {} does not support `own_key`", self.action);
+            return Err(Error::invalid("own_key", detail));
         }
         if own_key || !self.charged.contains(&outcome) {
             return Ok(Credits::ZERO);
         }
         let cost = self.credits.checked_mul(self.unit.count(quantity));
-        cost.ok_or_else(|| Error::invalid("quantity", "costs more credits than there can be"))
+        cost.ok_or_else(|| {
+            Error::invalid("quantity", format!("must cost at most {} credits", Credits::MAX))
+        })
     }
 }
 
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_started_minute_counts_as_one() {
+    fn a_started_minute_costs_a_full_minute() {
         let seconds = [(1, 4), (59, 4), (60, 4), (61, 8), (120, 8), (121, 12)];
         for (quantity, credits) in seconds {
             assert_eq!(cost("call", quantity, "answered"), credits, "{quantity} s");
@@ -314,14 +315,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_leads() {
+    fn a_hundred_leads_cost_500_and_2_500_with_phone() {
         let email = cost("email_finder", 100, "deliverable");
         let phone = cost("phone_finder", 100, "valid");
         assert_eq!((email, email + phone), (500, 2_500));
     }
 
     #[test]
-    fn an_own_key_is_free_where_there_is_one() {
+    fn own_key_costs_nothing_and_is_rejected_where_unsupported() {
         let ai = PRICE_LISTS[0].price("ai_variable").unwrap();
         assert_eq!(ai.cost(3, "valid", true).unwrap(), Credits::ZERO);
         assert_eq!(ai.cost(3, "valid", false).unwrap(), Credits::new(3));
@@ -330,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_may_be_left_out_only_where_there_is_one() {
+    fn outcome_is_optional_for_a_single_outcome_only() {
         let price = |action| PRICE_LISTS[0].price(action).unwrap();
         assert_eq!(price("sms").outcome(None).unwrap(), "sent");
         assert!(price("email_finder").outcome(None).is_err());
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_holds_from_its_effective_date_on() {
+    fn a_price_list_is_in_force_from_its_effective_date() {
         let list = |version, year| PriceList { version, effective: date(year, 1, 1), prices: &[] };
         let lists = [list("a", 2025), list("b", 2026)];
         let version = |day| in_force(&lists, day).unwrap().version;
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_in_order_and_name_an_action_once() {
+    fn price_lists_are_ordered_and_have_unique_actions() {
         assert!(PRICE_LISTS.is_sorted_by(|a, b| a.effective < b.effective));
         for list in PRICE_LISTS {
             let mut actions: Vec<&str> = list.prices.iter().map(|price| price.action).collect();
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_two_letters_of_one_action() {
+    fn each_action_has_its_own_two_letter_code() {
         for price in PRICE_LISTS.iter().flat_map(|list| list.prices) {
             let code = price.code;
             assert!(code.len() == 2 && code.chars().all(|c| c.is_ascii_lowercase()), "{code}");

@@ -1,4 +1,4 @@
-//! Events for other systems. [`mod@derive`] makes them from the changes of items.
+//! Events for other systems. [`mod@derive`] derives them from the changes of items.
 
 pub mod derive;
 
@@ -10,89 +10,89 @@ use crate::domain::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
 use crate::domain::purchase::Amount;
 use crate::domain::time::Time;
 
-/// Whose events they are, on a bus that others use as well.
+/// The source of the events on the bus.
 pub const SOURCE: &str = "credits";
 
-/// The kind of the event that an automatic top-up follows from.
+/// The kind of the event that begins an automatic top-up.
 pub const TOP_UP_DUE: &str = "top-up.due";
 
-/// Something that other systems want to know. Serialised, it is what they get.
+/// An event. Its serialised form is the detail of the message on the bus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
-    /// Its id, made from its kind and what it tells of.
+    /// The id, a function of the kind and the source of the event.
     pub id: Id,
     /// The team.
     pub team: TeamId,
-    /// When it happened; of a purchase that failed, when it was asked for.
+    /// The time of the event; of a failed purchase, the time of its request.
     pub at: Time,
-    /// What happened.
+    /// The kind and its fields.
     #[serde(flatten)]
     pub detail: Detail,
 }
 
-/// What happened. All credits are positive numbers; a field that does not apply is null.
+/// The kind of an event and its fields. All credits are positive numbers; a field that does not apply
+/// is null.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Detail {
-    /// An action was charged to the pool or to a hold, perhaps with 0 credits.
+    /// An action was charged to the pool or to a hold. The cost may be 0 credits.
     Charged {
         /// The ledger entry.
         entry: Id,
         /// The caller's idempotency key.
         key: Option<Key>,
-        /// The person in whose key space the key is; none for a machine client's.
+        /// The person of the key space; null for a machine client.
         person: Option<UserId>,
-        /// What it cost.
+        /// The cost.
         credits: Credits,
         /// The action, as the catalogue names it.
         action: Option<String>,
-        /// The quantity, in what the action counts; for a call, in seconds.
+        /// The quantity in units of the action; for a call, in seconds.
         quantity: Option<u64>,
         /// The outcome.
         outcome: Option<String>,
         /// Whether the team's own key for the provider was used.
         own_key: Option<bool>,
-        /// The version of the prices that it used.
+        /// The version of the price list.
         price_version: Option<String>,
-        /// For whom it was done.
+        /// The user that the charge belongs to.
         user: Option<UserId>,
-        /// What the caller's own records call it.
+        /// The caller's reference.
         reference: Option<Reference>,
-        /// The hold that it was captured from.
+        /// The hold of a capture.
         hold: Option<Id>,
     },
-    /// A purchase was paid and its credits are in the pool.
+    /// A purchase was paid and its credits were added to the pool.
     Purchased {
         /// The ledger entry.
         entry: Id,
         /// The purchase.
         purchase: Option<Id>,
-        /// The caller's idempotency key; of an automatic top-up, the id of the event that it follows
-        /// from.
+        /// The caller's idempotency key; of an automatic top-up, the id of the `top-up.due` event.
         key: Option<Key>,
-        /// The credits bought.
+        /// The credits.
         credits: Credits,
-        /// What they cost.
+        /// The price.
         amount: Amount,
-        /// The admin who bought; nobody in an automatic top-up.
+        /// The admin that bought them; null for an automatic top-up.
         user: Option<UserId>,
-        /// Whether the team bought them by itself.
+        /// Whether it is an automatic top-up.
         top_up: bool,
     },
-    /// Support staff gave credits.
+    /// Support staff gifted credits.
     Gifted {
         /// The ledger entry.
         entry: Id,
         /// The caller's idempotency key.
         key: Option<Key>,
-        /// The credits given.
+        /// The credits.
         credits: Credits,
-        /// Who gave them.
+        /// The giver.
         user: Option<UserId>,
-        /// Why, or for which ticket.
+        /// The reason or the ticket.
         reference: Option<Reference>,
     },
-    /// The plan brought free credits.
+    /// Free credits were granted.
     Refilled {
         /// The ledger entry.
         entry: Id,
@@ -107,50 +107,51 @@ pub enum Detail {
         entry: Id,
         /// The credits that lapsed.
         credits: Credits,
-        /// The plan that had granted them, where they lapsed at the end of its cycle.
+        /// The plan that had granted them, if they lapsed with its cycle.
         plan: Option<String>,
-        /// The hold that they came back from after their cycle, where they lapsed by that.
+        /// The hold that returned them, if they lapsed because their cycle was over.
         hold: Option<Id>,
     },
-    /// A hold was given back because its time was over.
+    /// A hold expired, and its remaining credits returned to the pool.
     HoldExpired {
         /// The ledger entry.
         entry: Id,
         /// The hold.
         hold: Option<Id>,
-        /// What had not been captured from it.
+        /// The credits that were not captured.
         credits: Credits,
-        /// What the caller's own records call the hold.
+        /// The caller's reference of the hold.
         reference: Option<Reference>,
     },
-    /// The credits fell below the team's threshold.
+    /// The credits are below the team's threshold and were not before.
     Low {
         /// The credits that are left.
         credits: Credits,
         /// The threshold.
         threshold: Credits,
     },
-    /// The credits fell below where the team wants more to be bought by itself; or an admin has turned
-    /// that on, or raised its limit, while they are. The purchase that follows keeps to the limit.
+    /// An automatic top-up is due: the credits fell below its threshold, an admin turned it on or
+    /// raised its monthly limit while they are below, or the pending purchase that it waited for has
+    /// ended.
     TopUpDue {
         /// The credits that are left.
         credits: Credits,
-        /// Where the team wants more.
+        /// The threshold of the automatic top-up.
         below: Credits,
-        /// The credits that are to be bought.
+        /// The credits to buy.
         top_up: Credits,
     },
-    /// A charge was refused because credits were missing: the first one since credits last came in,
-    /// or the one that paused enrichment.
+    /// A charge was refused for lack of credits: the first one since credits were last added, or the
+    /// one that paused enrichment.
     Refused {
-        /// The credits that there are.
+        /// The credits that are left.
         credits: Credits,
-        /// What was to be charged.
+        /// The action of the refused charge.
         action: String,
-        /// What it would have cost.
+        /// Its cost.
         required: Credits,
     },
-    /// Credits have run out for enrichment: the first charge of it was refused.
+    /// An enrichment charge was refused, and the credits do not cover one unit of its action.
     Depleted {
         /// The credits that are left.
         credits: Credits,
@@ -160,40 +161,39 @@ pub enum Detail {
         /// The credits that are left.
         credits: Credits,
     },
-    /// Somebody has restarted enrichment.
+    /// Enrichment was restarted.
     EnrichmentRestarted {
-        /// The credits that there are.
+        /// The credits that are left.
         credits: Credits,
     },
-    /// The team could not pay the month of a monitored account, which is paused.
+    /// A monitored account is paused because the credits do not cover its month.
     MonitoringPaused {
         /// The account.
         account: AccountId,
-        /// The first day that is not paid for.
+        /// The first unpaid day.
         paid_until: Date,
     },
-    /// The payment of a purchase failed for good.
+    /// The payment of a purchase failed permanently.
     PurchaseFailed {
         /// The purchase.
         purchase: Id,
-        /// The caller's idempotency key; of an automatic top-up, the id of the event that it follows
-        /// from.
+        /// The caller's idempotency key; of an automatic top-up, the id of the `top-up.due` event.
         key: Key,
-        /// The credits that were asked for.
+        /// The credits of the purchase.
         credits: Credits,
-        /// What they would have cost.
+        /// Its price.
         amount: Amount,
-        /// The admin who asked for them; nobody in an automatic top-up.
+        /// The admin that requested it; null for an automatic top-up.
         user: Option<UserId>,
-        /// Whether the team asked for them by itself.
+        /// Whether it is an automatic top-up.
         top_up: bool,
-        /// Why, in the payment provider's words.
+        /// The reason as the payment provider states it.
         reason: Option<String>,
     },
 }
 
 impl Detail {
-    /// The kind of the event, which the bus calls its detail type.
+    /// The kind of the event: the detail type on the bus.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Work: a number of leads and the actions on each of them.
+//! Work: a number of leads and the actions on each lead.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,26 +6,29 @@ use crate::domain::catalogue::prices::{PriceList, unknown_action};
 use crate::domain::limits::LEADS_MAX;
 use crate::domain::{Credits, Error};
 
-/// What a hold is sized for: so many leads, each action once on each of them, all of them successful.
+/// The work that sizes a hold or an estimate: each action once on each lead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
-    /// How many leads, 1 to a million.
+    /// The number of leads, 1 to [`LEADS_MAX`].
     pub leads: u64,
     /// The actions, as the catalogue names them.
     pub actions: Vec<String>,
 }
 
 impl Work {
-    /// What it costs at most.
+    /// The maximum cost in credits: every action succeeds on every lead.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an action that the list does not have or that is named twice, for no
-    /// action, and for too many leads.
+    /// [`Error::Invalid`] if the leads are out of range, if there is no action, if an action is
+    /// unknown or listed twice, or if the cost is larger than [`Credits::MAX`].
     pub fn maximum(&self, list: &PriceList) -> Result<Credits, Error> {
         self.cost(list, |_, credits| credits)
     }
 
-    /// The sum of what `part` makes of the cost of each action.
+    /// The sum over all actions of `part(action, maximum cost)`.
+    ///
+    /// # Errors
+    /// Those of [`Work::maximum`].
     pub(in crate::domain) fn cost(
         &self,
         list: &PriceList,
@@ -41,13 +44,16 @@ impl Work {
         for (index, action) in self.actions.iter().enumerate() {
             let field = || format!("actions[{index}]");
             if self.actions.iter().take(index).any(|before| before == action) {
-                return Err(Error::invalid(field(), format!("`{action}` is named before")));
+                return Err(Error::invalid(field(), format!("`{action}` is listed twice")));
             }
             let price =
                 list.price(action).map_err(|_| Error::invalid(field(), unknown_action(action)))?;
             let cost = price.credits.checked_mul(self.leads);
             let cost = cost.and_then(|cost| sum.checked_add(part(action, cost)));
-            sum = cost.ok_or_else(|| Error::invalid(field(), "costs too much"))?;
+            sum = cost.ok_or_else(|| {
+                let detail = format!("the work must cost at most {} credits", Credits::MAX);
+                Error::invalid(field(), detail)
+            })?;
         }
         Ok(sum)
     }

@@ -1,38 +1,38 @@
-//! The pool in two numbers, and the steps of its arithmetic.
+//! The balance in two numbers, and the operations on it.
 //!
-//! Free credits are the part above the purchased watermark. Free credits are always spent first, so no
-//! operation needs to know the split: each is one conditional write without a prior read.
+//! Free credits are the part above the purchased watermark. Free credits are spent first, so no
+//! operation reads the split: each is one conditional write without a prior read.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
 
-/// What a pool holds.
+/// The credits of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
-    /// All credits that can be spent now.
+    /// The credits that can be spent now.
     pub credits: Credits,
-    /// The purchased watermark: what lies above it is free.
+    /// The purchased watermark: credits above it are free.
     pub mark: Credits,
 }
 
-/// One step of a pool's arithmetic.
+/// One operation on a balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BalanceChange {
-    /// Nothing.
+    /// No change.
     Keep,
-    /// Credits are spent.
+    /// Spends credits.
     Charge(Credits),
-    /// Credits that roll over come in: a purchase or a gift.
+    /// Adds credits that roll over: a purchase or a gift.
     Purchase(Credits),
-    /// Free credits come in on top, as with an added seat.
+    /// Adds free credits to those that are left, as with an added seat.
     Grant(Credits),
-    /// The free credits that are left lapse, and so many new ones take their place.
+    /// Sets the free credits; those that are left lapse.
     Reset(Credits),
 }
 
 impl BalanceChange {
-    /// Whether it begins an epoch.
+    /// Whether the operation begins an epoch.
     #[must_use]
     pub const fn is_grant(self) -> bool {
         match self {
@@ -55,13 +55,14 @@ impl Balance {
         self.credits.min(self.mark)
     }
 
-    /// Whether purchased credits were spent since the mark was last set.
+    /// Whether the credits are below the mark: no free credits are left and purchased ones were used.
     #[must_use]
     pub fn is_below_mark(self) -> bool {
         self.credits < self.mark
     }
 
-    /// The balance after `effect`; `None` if the credits do not cover it.
+    /// The balance after `effect`; `None` if the credits do not cover it, or if an amount becomes
+    /// larger than [`Credits::MAX`].
     #[must_use]
     pub fn after(self, effect: BalanceChange) -> Option<Self> {
         let Self { credits, mark } = self;
@@ -84,7 +85,8 @@ impl Balance {
 mod tests {
     use super::*;
 
-    fn play(effects: &[BalanceChange]) -> (u64, u64) {
+    /// The free and purchased credits after the operations.
+    fn split_after(effects: &[BalanceChange]) -> (u64, u64) {
         let mut balance = Balance::default();
         for effect in effects {
             balance = balance.after(*effect).unwrap();
@@ -92,44 +94,43 @@ mod tests {
         (balance.free().get(), balance.purchased().get())
     }
 
-    /// The worked example of the rules: grant 500, buy 200, spend 400, spend 200, reset.
     #[test]
-    fn free_credits_are_spent_first_and_only_they_are_reset() {
+    fn free_credits_are_spent_first_and_a_reset_keeps_purchased_ones() {
         use BalanceChange::{Charge, Purchase, Reset};
         let c = Credits::new;
-        let story =
+        let effects =
             [Reset(c(500)), Purchase(c(200)), Charge(c(400)), Charge(c(200)), Reset(c(500))];
         let expected = [(500, 0), (500, 200), (100, 200), (0, 100), (500, 100)];
         for (steps, split) in expected.into_iter().enumerate() {
-            assert_eq!(play(&story[..=steps]), split, "after {:?}", story[steps]);
+            assert_eq!(split_after(&effects[..=steps]), split, "after {:?}", effects[steps]);
         }
     }
 
     #[test]
-    fn a_reset_never_adds_to_what_is_left() {
+    fn a_reset_replaces_the_free_credits_left() {
         use BalanceChange::{Charge, Purchase, Reset};
         let c = Credits::new;
-        assert_eq!(play(&[Reset(c(400)), Reset(c(400))]), (400, 0));
-        assert_eq!(play(&[Reset(c(400)), Charge(c(1)), Reset(c(400))]), (400, 0));
-        assert_eq!(play(&[Purchase(c(7)), Reset(c(0))]), (0, 7));
+        assert_eq!(split_after(&[Reset(c(400)), Reset(c(400))]), (400, 0));
+        assert_eq!(split_after(&[Reset(c(400)), Charge(c(1)), Reset(c(400))]), (400, 0));
+        assert_eq!(split_after(&[Purchase(c(7)), Reset(c(0))]), (0, 7));
     }
 
     #[test]
-    fn an_added_seat_tops_up_free_credits_only() {
+    fn a_grant_adds_free_credits_only() {
         use BalanceChange::{Charge, Grant, Purchase, Reset};
         let c = Credits::new;
         assert_eq!(
-            play(&[Reset(c(400)), Purchase(c(50)), Charge(c(420)), Grant(c(400))]),
+            split_after(&[Reset(c(400)), Purchase(c(50)), Charge(c(420)), Grant(c(400))]),
             (400, 30)
         );
         assert_eq!(
-            play(&[Reset(c(400)), Purchase(c(50)), Charge(c(100)), Grant(c(400))]),
+            split_after(&[Reset(c(400)), Purchase(c(50)), Charge(c(100)), Grant(c(400))]),
             (700, 50)
         );
     }
 
     #[test]
-    fn what_is_not_covered_changes_nothing() {
+    fn rejects_an_uncovered_charge_and_an_amount_above_the_maximum() {
         let balance = Balance { credits: Credits::new(4), mark: Credits::new(9) };
         assert_eq!(balance.after(BalanceChange::Charge(Credits::new(5))), None);
         assert_eq!(balance.after(BalanceChange::Purchase(Credits::new(u64::MAX))), None);

@@ -1,7 +1,7 @@
-//! Running out of credits: what a pool refuses, and what it remembers of that.
+//! Running out of credits.
 //!
-//! A charge of an enrichment action that is refused because the team can no longer pay for one unit of
-//! the action pauses enrichment for the whole team, until it is restarted by hand. All else goes on as
+//! Enrichment pauses for the whole team when an enrichment charge is refused and the team can no
+//! longer pay for one unit of its action. It stays paused until a restart. Other actions continue as
 //! far as credits allow.
 
 use crate::domain::catalogue::prices;
@@ -10,7 +10,7 @@ use crate::domain::pool::Pool;
 use crate::domain::{Credits, Error};
 
 impl Entry {
-    /// Whether it is, or is for, an action that is paused with enrichment.
+    /// Whether the action of a charge, or one of the actions of a hold, is enrichment.
     #[must_use]
     pub fn is_enrichment(&self) -> bool {
         let is_enrichment =
@@ -21,8 +21,9 @@ impl Entry {
         self.charged().is_some_and(|charged| is_enrichment(&charged.action))
     }
 
-    /// Whether enrichment is paused if this is refused at a balance: the balance does not cover one
-    /// unit of it. A bill for a monitored account pauses that account alone.
+    /// Whether a refusal of this entry at `balance` pauses enrichment: it is an enrichment charge,
+    /// and the balance does not cover one unit of it. The bill of a monitored account pauses that
+    /// account only.
     #[must_use]
     pub fn pauses_enrichment_at(&self, balance: Credits) -> bool {
         let is_asked =
@@ -30,7 +31,7 @@ impl Entry {
         is_asked && self.is_enrichment() && balance < self.unit_cost()
     }
 
-    /// What one unit of a charge costs.
+    /// The credits of one unit of a charge.
     #[must_use]
     pub fn unit_cost(&self) -> Credits {
         let units = self.charged().map_or(1, |charged| charged.quantity).max(1);
@@ -45,43 +46,44 @@ impl Pool {
         self.paused_at.is_some()
     }
 
-    /// The number of the present pause of enrichment, if it is paused.
+    /// The number of the current pause of enrichment; `None` while it is running.
     #[must_use]
     pub fn pause(&self) -> Option<u64> {
         self.paused_at.map(|_| self.pauses)
     }
 
-    /// Whether enrichment is running.
+    /// Checks that enrichment is running.
     ///
     /// # Errors
-    /// [`Error::EnrichmentPaused`].
+    /// [`Error::EnrichmentPaused`] if it is paused.
     pub const fn check_running(&self) -> Result<(), Error> {
         if self.is_paused() { Err(Error::EnrichmentPaused) } else { Ok(()) }
     }
 
-    /// All credits that the team can spend now, in lanes or not. What was spent from lanes shows when
-    /// they are returned: by a charge or a change that needs them, or by the schedule.
+    /// The credits of the balance and of all open lanes. Credits that were spent from an open lane
+    /// count until the lane is returned.
     #[must_use]
     pub fn all_credits(&self) -> Credits {
         self.balance.credits.checked_add(self.lanes).unwrap_or(Credits::MAX)
     }
 
-    /// Whether they are below the team's threshold.
+    /// Whether all credits are below the team's threshold.
     #[must_use]
     pub fn is_low(&self) -> bool {
         self.all_credits() < self.settings.low_balance_threshold
     }
 
-    /// Whether the pool need not be told if `charge` is refused at a balance.
+    /// Whether a refusal of `charge` at `balance` changes nothing in the pool: a refusal is stored,
+    /// and enrichment is paused already or does not pause.
     #[must_use]
     pub fn has_noted(&self, charge: &Entry, balance: Credits) -> bool {
         self.refused.is_some() && (self.is_paused() || !charge.pauses_enrichment_at(balance))
     }
 
-    /// Whether there are credits to restart enrichment with.
+    /// Checks that the pool has credits, which a restart of enrichment requires.
     ///
     /// # Errors
-    /// [`Error::InsufficientCredits`] without any.
+    /// [`Error::InsufficientCredits`] if the balance is 0.
     pub fn check_restart(&self) -> Result<(), Error> {
         let balance = self.balance.credits;
         if balance.is_zero() {

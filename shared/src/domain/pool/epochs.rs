@@ -1,8 +1,9 @@
-//! The purchased credits that past epochs used and that open holds may still bring back.
+//! The purchased credits that past epochs used and that open holds may still return.
 //!
-//! Each epoch begins as a group of its own. Groups that no open hold tells apart are joined: a hold that
-//! may take from one of them may take from the other. So in the end there are at most as many groups as
-//! there are epochs with open holds, and about [`GROUPS_MAX`] at most.
+//! Each epoch starts as a group of its own. Groups that no open hold distinguishes are joined: a hold
+//! that can take from one of them can take from all of them. After that there are at most as many
+//! groups as epochs with open holds. A pool with [`GROUPS_MAX`] of them accepts no hold in a further
+//! epoch.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,17 +16,17 @@ use crate::domain::Credits;
 use crate::domain::credits::TooMany;
 use crate::domain::hold::Hold;
 
-/// A hold that would need more groups than this is refused.
+/// A hold in a new epoch is refused while a pool has this many groups that cannot be joined.
 pub const GROUPS_MAX: usize = 100;
 
-/// With more groups than this, a grant first joins those that no open hold tells apart.
+/// If a pool has more groups than this, a grant first joins those that no open hold distinguishes.
 pub const GROUPS_USUAL: usize = 8;
 
-/// Epochs that the same holds may take from, named by the first of them and by the epoch that the last
-/// reset before it began.
+/// A group: successive epochs that the same holds take from. Its first epoch and the last reset
+/// before it identify it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
-    /// The epoch that the last reset began.
+    /// The epoch that began with the last reset.
     pub reset_epoch: u64,
     /// The first epoch of the group.
     pub epoch: u64,
@@ -37,7 +38,7 @@ impl fmt::Display for Group {
     }
 }
 
-/// The text names no group.
+/// The text is not a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be two epochs like 3-5")]
 pub struct InvalidGroup;
@@ -64,7 +65,7 @@ impl<'de> Deserialize<'de> for Group {
     }
 }
 
-/// The credits of each group, the oldest first.
+/// The owed credits of each group, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Owed(BTreeMap<Group, Credits>);
@@ -86,8 +87,8 @@ impl Owed {
         Ok(())
     }
 
-    /// Takes up to `credits` from a hold's own group and the later ones until the next reset, the
-    /// oldest first. Returns the credits taken.
+    /// Takes up to `credits` from the group `from` and the later ones until the next reset, oldest
+    /// first. Returns the credits taken.
     pub fn take(&mut self, from: Group, credits: Credits) -> Credits {
         let mut left = credits;
         let until = Group { epoch: u64::MAX, ..from };
@@ -100,7 +101,8 @@ impl Owed {
         credits.excess_over(left)
     }
 
-    /// The same credits in as few groups as these open holds need.
+    /// The owed credits with all groups joined that the `open` holds do not distinguish. Credits that
+    /// no open hold can return are dropped.
     ///
     /// # Errors
     /// [`TooMany`] if a group becomes larger than [`Credits::MAX`].
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_takes_from_its_own_group_on_until_the_next_reset() {
+    fn take_starts_at_the_own_group_and_ends_before_the_next_reset() {
         let all = [(1, 2, 10), (1, 4, 20), (5, 5, 40)];
         for (from, credits, taken, left) in [
             (group(1, 2), 15, 15, &[(1, 4, 15), (5, 5, 40)][..]),
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_no_open_hold_tells_apart_are_joined() {
+    fn groups_that_no_open_hold_distinguishes_are_joined() {
         let all = owed(&[(1, 2, 10), (1, 4, 20), (1, 6, 40), (7, 7, 80)]);
         for (open, left) in [
             (vec![], &[][..]),
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_written_as_texts() {
+    fn groups_are_serialised_as_two_numbers() {
         let text = serde_json::to_string(&owed(&[(1, 10, 3), (1, 9, 2)])).unwrap();
         assert_eq!(text, r#"{"1-9":2,"1-10":3}"#);
         assert_eq!(serde_json::from_str::<Owed>(&text).unwrap(), owed(&[(1, 9, 2), (1, 10, 3)]));

@@ -1,4 +1,4 @@
-//! A team's pool: its balance, its terms, and the counters of its current cycle.
+//! A team's pool: its balance, its terms and the counters of its current cycle.
 
 pub mod balance;
 pub mod enrichment;
@@ -32,163 +32,164 @@ use crate::domain::time::Time;
 pub struct Pool {
     /// The team.
     pub team: TeamId,
-    /// What it holds.
+    /// The credits and the mark.
     #[serde(flatten)]
     pub balance: Balance,
-    /// The sum of the open holds' credits, captured or not.
+    /// The credits of all open holds, captured ones included.
     pub held: Credits,
     /// The number of open holds.
     #[serde(default)]
     pub open_holds: u64,
-    /// The epoch in which the newest hold was taken.
+    /// The epoch of the newest hold.
     #[serde(default)]
     pub hold_epoch: u64,
-    /// The sum of the open lanes' credits, spent or not.
+    /// The credits of all open lanes, spent ones included.
     pub lanes: Credits,
-    /// Counts the lanes that were opened, extended or returned. Between two equal values none was.
+    /// The number of writes that opened, extended or returned lanes. A reader compares it to detect
+    /// them.
     pub lane_moves: u64,
-    /// Until this instant one process makes a change that needs all lanes returned: no lane is opened
-    /// or extended, and other processes wait.
+    /// Until this instant a process returns all lanes for a change. No lane is opened or extended,
+    /// and other processes wait with their changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changing_until: Option<Time>,
-    /// Counts the grants. What a hold returns depends on the epoch in which it was taken.
+    /// The number of grants: the current epoch. A hold stores the epoch in which it was taken.
     pub epoch: u64,
-    /// The purchased credits that earlier epochs used and that open holds may still bring back.
+    /// The purchased credits that earlier epochs used and that open holds may still return.
     #[serde(default)]
     pub owed: Owed,
-    /// Counts the changes of the terms. A write that was decided on older terms must not land.
+    /// The number of changes of the terms. A change of terms is conditional on it.
     pub version: u64,
-    /// All that charges and purchases do not touch.
+    /// The terms of grants. Charges and purchases do not change them.
     pub terms: Terms,
-    /// What the team does with its credits in this cycle.
+    /// The usage in the current cycle.
     #[serde(default)]
     pub used: Usage,
-    /// What came and went otherwise in this cycle.
+    /// The other totals of the current cycle.
     #[serde(default)]
     pub tally: CycleTotals,
-    /// What was spent lately.
+    /// The recent spending by week.
     #[serde(default)]
     pub weeks: WeeklySpend,
-    /// Since when enrichment is paused, if it is.
+    /// The start of the current pause of enrichment; `None` while it is running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Time>,
-    /// Counts the pauses of enrichment.
+    /// The number of pauses of enrichment so far.
     #[serde(default)]
     pub pauses: u64,
-    /// The first charge that was refused since credits last came in.
+    /// A refused charge: the first one since credits were last added or enrichment was restarted, or
+    /// the one that paused enrichment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
-    /// What the team's admins have chosen.
+    /// The settings of the team's admins.
     #[serde(default)]
     pub settings: Settings,
-    /// What it buys by itself.
+    /// The automatic top-ups of the newest month with any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_ups: Option<TopUps>,
-    /// The automatic top-up whose payment has failed, until an admin puts the settings anew.
+    /// The automatic top-up whose payment failed; removed when an admin puts the settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_top_up: Option<Id>,
     /// The number of purchases that are neither paid nor failed.
     #[serde(default)]
     pub pending_purchases: u64,
-    /// Whether an automatic top-up waits until no purchase is pending.
+    /// Whether an automatic top-up waits for pending purchases.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub top_up_waits: bool,
-    /// The newest event of a top-up that had to wait. Another event follows it.
+    /// The newest `top-up.due` event whose top-up had to wait. Another event follows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited_top_up: Option<Id>,
 }
 
-/// What a pool's grants depend on.
+/// The state that grants depend on: the account, the subscription and the order of its messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
-    /// Whether the account is in use.
+    /// The status of the account.
     pub account: Account,
-    /// When the account was created, once that was told.
+    /// The creation of the account, if a message has stated it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_created_at: Option<Time>,
-    /// The plan and its seats, while there is one.
+    /// The current subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<Subscription>,
-    /// The epoch that the last reset began; the free credits of earlier ones have lapsed.
+    /// The epoch that began with the last reset. The free credits of earlier epochs have lapsed.
     pub reset_epoch: u64,
     /// The current cycle, while there is a subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle: Option<Cycle>,
-    /// When the newest subscription started, whatever has become of it.
+    /// The start of the newest subscription, ended or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_start: Option<Time>,
-    /// A subscription that begins before anything else is decided, whatever a clock says.
+    /// A subscription that is due to begin, independent of any clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
-    /// A subscription that begins at its `started_at`, which was in the future.
+    /// A subscription that begins at its `started_at`, a later time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<Subscription>,
-    /// The versions of the messages that scheduled a subscription since the current one began, the
-    /// last of them. Repeated, they change nothing.
+    /// The last versions of messages that scheduled a subscription since the current one began. Such
+    /// a message changes nothing if it is repeated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scheduled_versions: Vec<u64>,
     /// The version of the newest message that changed the subscription or closed the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing_version: Option<u64>,
-    /// The version of the newest message that named a start. A scheduled subscription is of it, or
-    /// was replaced by it.
+    /// The version of the newest message with a start. A message that is not newer neither schedules
+    /// a subscription nor replaces the scheduled one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_version: Option<u64>,
     /// The version of the newest cancellation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_version: Option<u64>,
-    /// `billing_version` when the current cycle began. Later versions belong to this cycle, even if
-    /// they arrive in another order.
+    /// `billing_version` when the current cycle began. Later versions belong to this cycle in any
+    /// order of arrival.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle_version: Option<u64>,
-    /// The version of the message that named the start of the current subscription, if the one before
-    /// was of the same plan. Older messages that name no start mean that one.
+    /// The version of the message with the start of the current subscription, if the previous one had
+    /// the same plan. An older message without a start refers to the previous one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_version: Option<u64>,
 }
 
 impl Terms {
-    /// The version of the newest message of the billing system.
+    /// The version of the newest message from the billing system.
     #[must_use]
     pub fn version(&self) -> Option<u64> {
         self.billing_version.max(self.start_version).max(self.cancelled_version)
     }
 }
 
-/// A subscription that takes the place of the current one. While it waits, nothing can be charged to
-/// the pool, so that the free credits that lapse with the old one stand still once all lanes are
-/// returned.
+/// A subscription that replaces the current one. Until it begins, the pool accepts no charge. So the
+/// free credits that lapse are final once all lanes are returned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Next {
     /// The subscription.
     pub subscription: Subscription,
-    /// When it was asked for.
+    /// The time of its request.
     pub since: Time,
 }
 
-/// See [`Pool::owed_step`].
+/// The effect of a grant on [`Pool::owed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwedStep {
-    /// No hold is open, so nothing can come back.
+    /// Removes all groups: no hold is open, so nothing can return.
     Clear,
-    /// Nothing is added: no purchased credits were used, or no hold was taken since the last reset.
+    /// No change: no purchased credits were used, or no hold was taken since the last reset.
     Keep,
-    /// They are the group of the ending epoch.
+    /// Adds the purchased credits used to this group, the ending epoch's.
     Add(Group),
 }
 
-/// Whether a team's account is in use.
+/// The status of a team's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Account {
-    /// In use.
+    /// The account can be used.
     Active,
     /// Closed for good.
     Closed,
 }
 
 impl Account {
-    /// The word that stands for it in an item and an answer.
+    /// The name in items and answers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -199,7 +200,7 @@ impl Account {
 }
 
 impl Pool {
-    /// The empty pool of a team that is new here.
+    /// The empty pool of a new team.
     #[must_use]
     pub fn open(team: TeamId) -> Self {
         Self {
@@ -245,9 +246,9 @@ impl Pool {
         }
     }
 
-    /// The instant from which on nothing can be charged before [`Pool::due_change`] is made: the end
-    /// of the cycle or the start of a scheduled subscription. A subscription in `next` is due whatever
-    /// a clock says.
+    /// The instant of the next due change: the end of the cycle or the start of a scheduled
+    /// subscription, and [`Time::EPOCH`] for a subscription in `next`. From then on the pool accepts
+    /// no charge before [`Pool::due_change`] is applied. `None` if no change is due later.
     #[must_use]
     pub fn due_at(&self) -> Option<Time> {
         let Terms { account, next, cycle, scheduled, .. } = &self.terms;
@@ -267,20 +268,20 @@ impl Pool {
         self.due_at().is_some_and(|due| due <= now)
     }
 
-    /// Whether another process makes a change now that needs all lanes returned.
+    /// Whether a process returns all lanes for a change now.
     #[must_use]
     pub fn is_changing(&self, now: Time) -> bool {
         self.changing_until.is_some_and(|until| until > now)
     }
 
-    /// What a hold takes over that is taken now.
+    /// The state that a hold taken now stores.
     #[must_use]
     pub fn origin(&self) -> Origin {
         let reset_epoch = self.terms.reset_epoch;
         Origin { epoch: self.epoch, reset_epoch, pause: self.pause() }
     }
 
-    /// What a grant does with the purchased credits that the ending epoch used.
+    /// The effect of a grant on `owed`.
     #[must_use]
     pub fn owed_step(&self) -> OwedStep {
         if self.open_holds == 0 {
@@ -292,13 +293,12 @@ impl Pool {
         }
     }
 
-    /// Takes back what is left of a hold, as if it had never been taken. Returns the free credits
-    /// among it that lapse because their cycle is over.
+    /// Returns the remaining credits of a hold to the pool, as if the hold had never been taken.
+    /// Returns the free credits that lapse because their cycle is over.
     ///
-    /// Without the hold, its epoch would have used fewer purchased credits, and what free credits it
-    /// had left would have spared those of the later epochs until the next reset. So purchased
-    /// credits come back as far as they are owed there, in that order. What is beyond them is free:
-    /// it comes back in the cycle that it was taken in and lapses after it.
+    /// Without the hold, its epoch and then the later ones until the next reset would have used fewer
+    /// purchased credits. So purchased credits return up to the amount owed to these epochs, oldest
+    /// first. The rest is free: it returns while its cycle runs and lapses after it.
     ///
     /// # Errors
     /// [`TooMany`] if an amount becomes larger than [`Credits::MAX`].
@@ -310,7 +310,8 @@ impl Pool {
         Ok(lapsed)
     }
 
-    /// Takes back what is left of a lane. No lane outlives a reset, so nothing of it lapses.
+    /// Returns the remaining credits of a lane to the pool. No lane outlives a reset, so none of them
+    /// lapse.
     ///
     /// # Errors
     /// [`TooMany`] if an amount becomes larger than [`Credits::MAX`].
@@ -319,7 +320,8 @@ impl Pool {
         self.receive(lane, now).map(drop)
     }
 
-    /// Adds what is left of a hold and counts what was charged to it. Returns what lapses.
+    /// Adds the remaining credits of a hold or lane, and counts its charges. Returns the free credits
+    /// that lapse.
     fn receive(&mut self, hold: &Hold, now: Time) -> Result<Credits, TooMany> {
         self.used.merge(&hold.used);
         self.weeks.add(hold.captured, now)?;
@@ -328,8 +330,8 @@ impl Pool {
         self.balance.mark = self.balance.mark.try_add(purchased)?;
         let is_over = hold.reset_epoch != self.terms.reset_epoch;
         let lapsed = if is_over { hold.remaining.excess_over(purchased) } else { Credits::ZERO };
-        let back = hold.remaining.excess_over(lapsed);
-        self.balance.credits = self.balance.credits.try_add(back)?;
+        let returned = hold.remaining.excess_over(lapsed);
+        self.balance.credits = self.balance.credits.try_add(returned)?;
         Ok(lapsed)
     }
 }

@@ -1,17 +1,17 @@
-//! The refused charge that a pool stores.
+//! A refused charge, as the pool stores it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
 use crate::domain::time::Time;
 
-/// A charge that the pool did not cover.
+/// A charge that the pool's credits did not cover.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// When it was refused.
+    /// The time of the refusal.
     pub at: Time,
-    /// What was to be charged.
+    /// The action.
     pub action: String,
-    /// What it would have cost.
+    /// The cost in credits.
     pub required: Credits,
 }

@@ -1,4 +1,4 @@
-//! How long credits will last, at the rate of the last seven days.
+//! The forecast of a balance: how long it lasts at the spending rate of the last seven days.
 
 use std::collections::BTreeMap;
 
@@ -9,47 +9,47 @@ use crate::domain::Credits;
 use crate::domain::credits::TooMany;
 use crate::domain::time::Time;
 
-/// The seconds of a week.
-const WEEK: i64 = 7 * 24 * 60 * 60;
+const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
 
-/// What is further away than these seconds, ten years, is not foretold.
-const HORIZON: u64 = 10 * 365 * 24 * 60 * 60;
+/// A forecast ends after this many seconds: ten years.
+const FORECAST_SECONDS_MAX: u32 = 10 * 365 * 24 * 60 * 60;
 
-/// What was spent, by weeks of the Unix epoch. Older weeks than the last go with the next charge.
+/// The credits spent per week, counted from the Unix epoch. A charge and a new cycle remove counters
+/// of weeks before the previous one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WeeklySpend(BTreeMap<String, Credits>);
 
-/// How long credits will last.
+/// The forecast of a balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Forecast {
-    /// The credits that were spent in the last seven days.
+    /// The credits spent in the last seven days.
     pub spent_in_a_week: Credits,
-    /// The day (UTC) on which nothing is left at that rate, without any refill or purchase; `None`
-    /// if nothing was spent, or if that is more than ten years away.
+    /// The day (UTC) on which the balance reaches 0 at that rate, without a refill or a purchase;
+    /// `None` if nothing was spent, or if the day is more than ten years away.
     pub lasts_until: Option<Date>,
 }
 
-/// The counter of the week that an instant is in.
+/// The name of the counter for the week of `now`.
 #[must_use]
 pub fn week(now: Time) -> String {
-    name(number(now))
+    counter_name(week_number(now))
 }
 
-/// The counters that no forecast needs any more, as far as they are likely to be there.
+/// The names of the counters for 2 to 5 weeks ago, which no forecast uses. Each charge removes them.
 #[must_use]
 pub fn old_weeks(now: Time) -> [String; 4] {
-    [2, 3, 4, 5].map(|ago| name(number(now).saturating_sub(ago)))
+    [2, 3, 4, 5].map(|ago| counter_name(week_number(now).saturating_sub(ago)))
 }
 
 /// The most old counters that one write removes.
-const OLD_MAX: usize = 20;
+const OLD_WEEKS_MAX: usize = 20;
 
-fn number(now: Time) -> i64 {
-    now.timestamp().as_second().div_euclid(WEEK)
+fn week_number(now: Time) -> i64 {
+    now.timestamp().as_second().div_euclid(WEEK_SECONDS)
 }
 
-fn name(number: i64) -> String {
+fn counter_name(number: i64) -> String {
     format!("w{number}")
 }
 
@@ -57,50 +57,50 @@ impl WeeklySpend {
     /// Adds credits to the spending of this week.
     ///
     /// # Errors
-    /// [`TooMany`] if it becomes larger than [`Credits::MAX`].
+    /// [`TooMany`] if the spending of the week becomes larger than [`Credits::MAX`].
     pub fn add(&mut self, spent: Credits, now: Time) -> Result<(), TooMany> {
         let week = self.0.entry(week(now)).or_default();
         *week = week.try_add(spent)?;
         Ok(())
     }
 
-    /// The names of some counters that no forecast needs any more.
+    /// The names of up to 20 counters that no forecast uses.
     pub fn old(&self, now: Time) -> impl Iterator<Item = &str> {
-        let needed = [week(now), name(number(now).saturating_sub(1))];
+        let needed = [week(now), counter_name(week_number(now).saturating_sub(1))];
         let old = self.0.keys().filter(move |name| !needed.contains(name));
-        old.map(String::as_str).take(OLD_MAX)
+        old.map(String::as_str).take(OLD_WEEKS_MAX)
     }
 
-    /// What was spent in the last seven days: all of this week, and of the week before the part that
-    /// is as long as what is still to come of this one.
+    /// The credits spent in the last seven days: those of this week, and a part of the previous
+    /// week's in proportion to the time left in this week.
     #[must_use]
     pub fn last_seven_days(&self, now: Time) -> Credits {
-        let of = |name| self.0.get(&name).copied().unwrap_or_default();
-        let elapsed = now.timestamp().as_second().rem_euclid(WEEK);
-        let (before, this) = (of(name(number(now).saturating_sub(1))), of(week(now)));
-        let part = share(before, WEEK.saturating_sub(elapsed).unsigned_abs(), WEEK.unsigned_abs());
-        this.checked_add(part).unwrap_or(Credits::MAX)
+        let spent_in = |counter: String| self.0.get(&counter).copied().unwrap_or_default();
+        let elapsed = now.timestamp().as_second().rem_euclid(WEEK_SECONDS);
+        let left = WEEK_SECONDS.saturating_sub(elapsed).unsigned_abs();
+        let previous = spent_in(counter_name(week_number(now).saturating_sub(1)));
+        let part = fraction(previous, left, WEEK_SECONDS.unsigned_abs());
+        spent_in(week(now)).checked_add(part).unwrap_or(Credits::MAX)
     }
 
-    /// How long `balance` will last.
+    /// The forecast of `balance` at the rate of the last seven days.
     #[must_use]
     pub fn forecast(&self, balance: Credits, now: Time) -> Forecast {
         let spent = self.last_seven_days(now);
-        let seconds = balance.get().saturating_mul(WEEK.unsigned_abs()).checked_div(spent.get());
-        let seconds = seconds.filter(|seconds| *seconds <= HORIZON);
-        let last = seconds.and_then(|seconds| u32::try_from(seconds).ok());
-        Forecast {
-            spent_in_a_week: spent,
-            lasts_until: last.map(|seconds| now.plus_seconds(seconds).day()),
-        }
+        let product = u128::from(balance.get()).saturating_mul(WEEK_SECONDS.unsigned_abs().into());
+        let seconds = product.checked_div(spent.get().into());
+        let seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+        let seconds = seconds.filter(|seconds| *seconds <= FORECAST_SECONDS_MAX);
+        let lasts_until = seconds.map(|seconds| now.plus_seconds(seconds).day());
+        Forecast { spent_in_a_week: spent, lasts_until }
     }
 }
 
-/// So many parts of a whole, rounded down.
-fn share(credits: Credits, parts: u64, whole: u64) -> Credits {
-    let product = u128::from(credits.get()).saturating_mul(parts.into());
-    let share = product.checked_div(whole.into()).unwrap_or_default();
-    Credits::new(u64::try_from(share).unwrap_or(u64::MAX))
+/// `credits` times `part / whole`, rounded down. `part` is at most `whole`.
+fn fraction(credits: Credits, part: u64, whole: u64) -> Credits {
+    let product = u128::from(credits.get()).saturating_mul(part.into());
+    let fraction = product.checked_div(whole.into()).unwrap_or_default();
+    u64::try_from(fraction).map_or(credits, Credits::new)
 }
 
 #[cfg(test)]
@@ -119,9 +119,9 @@ mod tests {
         weeks
     }
 
-    /// 2026-11-05 was a Thursday.
+    /// Weeks start on Thursday, as the Unix epoch does; 2026-11-05 is a Thursday.
     #[test]
-    fn the_week_before_counts_as_far_as_it_is_within_seven_days() {
+    fn the_previous_week_counts_in_proportion() {
         let weeks = spent(&[("2026-11-06T00:00:00Z", 700), ("2026-11-13T00:00:00Z", 10)]);
         let seven_days = |now| weeks.last_seven_days(at(now)).get();
         assert_eq!(seven_days("2026-11-12T00:00:00Z"), 710);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn old_counters_are_all_but_the_last_two() {
+    fn all_but_the_last_two_weeks_are_old() {
         let weeks = spent(&[
             ("2025-01-01T00:00:00Z", 1),
             ("2026-10-30T00:00:00Z", 2),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn credits_last_as_long_as_the_rate_says() {
+    fn forecast_divides_the_balance_by_the_rate() {
         let now = at("2026-11-12T00:00:00Z");
         let weeks = spent(&[("2026-11-06T00:00:00Z", 700)]);
         let until = |balance| weeks.forecast(Credits::new(balance), now).lasts_until;
@@ -152,5 +152,13 @@ mod tests {
         assert_eq!(until(0), Some(now.day()));
         assert_eq!(until(10_000_000), None);
         assert_eq!(WeeklySpend::default().forecast(Credits::new(1), now).lasts_until, None);
+    }
+
+    #[test]
+    fn forecast_is_exact_for_large_amounts() {
+        let now = at("2026-11-12T00:00:00Z");
+        let weeks = spent(&[("2026-11-06T00:00:00Z", 10_000_000_000_000)]);
+        let forecast = weeks.forecast(Credits::new(1_000_000_000_000_000), now);
+        assert_eq!(forecast.lasts_until, Some(jiff::civil::date(2028, 10, 12)), "700 days");
     }
 }

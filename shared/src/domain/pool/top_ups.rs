@@ -7,30 +7,31 @@ use crate::domain::Credits;
 use crate::domain::purchase::Purchase;
 use crate::domain::time::Time;
 
-/// What a team buys by itself in a calendar month (UTC).
+/// The automatic top-ups of a team in a calendar month (UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopUps {
     /// The first day of the month.
     pub month: Date,
-    /// The credits, those that are not paid yet included.
+    /// The credits of the top-ups, pending ones included.
     pub bought: Credits,
 }
 
 impl TopUps {
-    /// What counts at that time. Clocks differ: who is late by his own counts in the new month.
-    pub(in crate::domain) fn at(so_far: Option<Self>, now: Time) -> Self {
+    /// The top-ups of the month of `now`; without any, 0 credits. A stored later month takes
+    /// precedence over a clock that is late.
+    pub(in crate::domain) fn at(stored: Option<Self>, now: Time) -> Self {
         let month = now.day().first_of_month();
-        let counts = so_far.filter(|so_far| so_far.month >= month);
-        counts.unwrap_or(Self { month, bought: Credits::ZERO })
+        let current = stored.filter(|stored| stored.month >= month);
+        current.unwrap_or(Self { month, bought: Credits::ZERO })
     }
 
-    /// After a purchase was begun; `None` if that is more than the month's limit.
+    /// These and a further top-up of `credits`; `None` if the sum exceeds the monthly `limit`.
     pub(in crate::domain) fn with_purchase(self, credits: Credits, limit: Credits) -> Option<Self> {
         let bought = self.bought.checked_add(credits)?;
         (bought <= limit).then_some(Self { bought, ..self })
     }
 
-    /// After a purchase has failed, which counts no longer.
+    /// These without a failed purchase; unchanged if the purchase is of another month.
     #[must_use]
     pub fn without(self, purchase: &Purchase) -> Self {
         if self.month == purchase.at.day().first_of_month() {

@@ -1,26 +1,27 @@
-//! The totals of the current cycle, except for charges.
+//! The totals of the current cycle other than charges.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
 
-/// What came and went in a cycle besides what was charged, as the pool counts it.
+/// The credits of a cycle that were granted, purchased, gifted or lapsed; charges are in
+/// [`Usage`](super::usage::Usage).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CycleTotals {
-    /// Counts the cycles of the team, and the times between them.
+    /// The number of cycles of the team so far; the time between two subscriptions counts as one.
     pub number: u64,
-    /// The day on which they began to be counted; `None` before the first cycle.
+    /// The day on which these totals start; `None` before the first cycle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Date>,
-    /// The free credits that were kept from the cycle before, as a plan that grants once does.
+    /// The free credits kept from the previous cycle, as with a one-time grant.
     pub kept: Credits,
-    /// The free credits that were granted.
+    /// The free credits granted.
     pub granted: Credits,
-    /// The credits that were bought.
+    /// The credits purchased.
     pub bought: Credits,
-    /// The credits that support staff gave.
+    /// The credits gifted.
     pub gifted: Credits,
-    /// The free credits that lapsed because a hold of an earlier cycle gave them back too late.
+    /// The free credits of earlier cycles that lapsed when a hold returned them in this one.
     pub expired: Credits,
 }

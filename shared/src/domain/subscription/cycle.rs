@@ -1,4 +1,4 @@
-//! Monthly cycles in UTC, anchored on the day the subscription started.
+//! Monthly cycles in UTC, anchored on the start day of the subscription.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -6,41 +6,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::time::Time;
 
-/// The days from `start` up to, and without, `end`. It ends with the first instant of `end`.
+/// The days from `start` up to but not including `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cycle {
     /// The first day.
     pub start: Date,
-    /// The day after the last, on which the next cycle starts.
+    /// The day after the last, the first day of the next cycle.
     pub end: Date,
 }
 
 impl Cycle {
-    /// The cycle that holds `day`, or the first one if `day` is before the anchor.
+    /// The cycle that contains `day`, or the first one if `day` is before the anchor.
     ///
-    /// Each cycle starts on the anchor's day of the month, or on the month's last day where the
-    /// month is shorter. It is counted from the anchor each time, so it cannot drift.
+    /// Each cycle starts on the anchor's day of the month, clamped to the month's last day. Starts
+    /// are computed from the anchor, so they do not drift.
     #[must_use]
     pub fn holding(anchor: Date, day: Date) -> Self {
         let months = |date: Date| {
             i32::from(date.year()).saturating_mul(12).saturating_add(date.month().into())
         };
-        let between = months(day).saturating_sub(months(anchor)).max(0);
-        let in_month = nth(anchor, between);
-        let first =
-            if in_month <= day || between == 0 { between } else { between.saturating_sub(1) };
-        Self { start: nth(anchor, first), end: nth(anchor, first.saturating_add(1)) }
+        let elapsed = months(day).saturating_sub(months(anchor)).max(0);
+        let is_started = elapsed == 0 || start_after(anchor, elapsed) <= day;
+        let first = if is_started { elapsed } else { elapsed.saturating_sub(1) };
+        let (start, end) =
+            (start_after(anchor, first), start_after(anchor, first.saturating_add(1)));
+        Self { start, end }
     }
 
-    /// The instant at which the cycle is over.
+    /// The end of the cycle: the first instant of the day `end`.
     #[must_use]
     pub fn over_at(self) -> Time {
         Time::start_of(self.end)
     }
 }
 
-/// The start of the cycle that is `months` after the anchor.
-fn nth(anchor: Date, months: i32) -> Date {
+/// The start of the cycle `months` months after the anchor.
+fn start_after(anchor: Date, months: i32) -> Date {
     anchor.saturating_add(months.months())
 }
 
@@ -51,12 +52,13 @@ mod tests {
 
     #[test]
     fn month_ends_are_clamped_without_drift() {
-        let starts: Vec<Date> = (0..5).map(|n| nth(date(2027, 1, 31), n)).collect();
+        let starts: Vec<Date> =
+            (0..5).map(|months| start_after(date(2027, 1, 31), months)).collect();
         let days = [(1, 31), (2, 28), (3, 31), (4, 30), (5, 31)];
         assert_eq!(starts, days.map(|(month, day)| date(2027, month, day)));
-        assert_eq!(nth(date(2028, 1, 31), 1), date(2028, 2, 29));
-        assert_eq!(nth(date(2028, 2, 29), 12), date(2029, 2, 28));
-        assert_eq!(nth(date(2028, 2, 29), 48), date(2032, 2, 29));
+        assert_eq!(start_after(date(2028, 1, 31), 1), date(2028, 2, 29));
+        assert_eq!(start_after(date(2028, 2, 29), 12), date(2029, 2, 28));
+        assert_eq!(start_after(date(2028, 2, 29), 48), date(2032, 2, 29));
     }
 
     #[test]
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_is_over_at_the_first_instant_of_its_end() {
+    fn a_cycle_ends_at_the_first_instant_of_its_end_day() {
         let cycle = Cycle::holding(date(2026, 11, 3), date(2026, 11, 22));
         assert_eq!((cycle.start, cycle.end), (date(2026, 11, 3), date(2026, 12, 3)));
         assert_eq!(cycle.over_at().to_string(), "2026-12-03T00:00:00.000Z");

@@ -1,4 +1,4 @@
-//! What the SDK's failures mean to us; the one place that reads cancellation reasons.
+//! The meaning of the SDK's errors for a write. Only this file reads cancellation reasons.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -9,22 +9,22 @@ use super::keys::Item;
 pub use crate::aws::failure::failure;
 use crate::domain::Error;
 
-/// How one part of a cancelled transaction fared.
+/// The result of one leg of a cancelled transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegResult {
-    /// It would have gone through.
+    /// The leg is not a reason of the cancellation.
     Passed,
-    /// Its condition did not hold; the item as it was, or nothing if there was none.
+    /// Its condition was not met. Contains the item; `None` if it does not exist.
     Failed(Option<Item>),
-    /// Another write was in the way, or too many of them.
+    /// It conflicted with another write or was throttled.
     Busy,
 }
 
-/// The legs of a cancelled transaction, in its order.
+/// The results of the legs of a cancelled transaction, in their order.
 ///
 /// # Errors
-/// [`Error::Busy`] if the transaction was not even tried, or if its answer got lost;
-/// [`Error::Internal`] if it never can succeed.
+/// [`Error::Busy`] if the transaction was not attempted or its answer was lost; [`Error::Internal`]
+/// if a retry cannot succeed.
 pub fn legs(error: SdkError<TransactWriteItemsError>) -> Result<Vec<LegResult>, Error> {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
@@ -47,11 +47,11 @@ fn leg(reason: &CancellationReason) -> Result<LegResult, Error> {
     }
 }
 
-/// The item that did not meet the condition of an update; nothing if there was none.
+/// The item that did not meet the condition of an update; `None` if it does not exist.
 ///
 /// # Errors
-/// [`Error::Busy`] if another write was in the way, if the update was not even tried, or if its
-/// answer got lost; [`Error::Internal`] if it never can succeed.
+/// [`Error::Busy`] if the update conflicted with another write, was not attempted or its answer was
+/// lost; [`Error::Internal`] if a retry cannot succeed.
 pub fn unmet(error: SdkError<UpdateItemError>) -> Result<Option<Item>, Error> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(unmet)) => Ok(unmet.item.clone()),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_told_apart() {
+    fn each_cancellation_reason_has_its_result() {
         assert_eq!(leg(&reason("None")).unwrap(), LegResult::Passed);
         assert_eq!(leg(&reason("ConditionalCheckFailed")).unwrap(), LegResult::Failed(None));
         for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {

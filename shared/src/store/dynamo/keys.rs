@@ -1,4 +1,4 @@
-//! Where everything is in the table: keys, index attributes and their names.
+//! The keys and index attributes of all items.
 
 use std::collections::HashMap;
 
@@ -11,15 +11,15 @@ use crate::domain::monitored_account::MonitoredAccount;
 use crate::domain::statement::Statement;
 use crate::domain::time::Time;
 
-/// An item as the SDK has it.
+/// An item of the table: attributes by name.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// The index that lists entries by team and time.
+/// The index of entries by team and time.
 pub const HISTORY_INDEX: &str = "history";
-/// The index of all that is due at some time.
+/// The sparse index of items with a due time.
 pub const DUE_INDEX: &str = "due";
-/// The digits that number the shards of both indexes. An index partition takes a thousand writes
-/// a second, as a table partition does; sixteen of them keep up with a busy team.
+/// The digits of the shards of both indexes. An index partition takes 1,000 writes a second, as a
+/// table partition does.
 pub const SHARDS: [char; 16] =
     ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
@@ -38,13 +38,13 @@ pub fn team(team: &TeamId) -> String {
 const TEAM: &str = "TEAM#";
 const POOL: &str = "POOL";
 
-/// The number of partitions that hold a team's open holds: few, so that they are read together at
-/// little cost, and enough that captures do not slow each other down.
+/// The number of partitions for a team's open holds. A balance reads all of them; captures are spread
+/// over them.
 pub const HOLD_SHARDS: u32 = 8;
 
 const HOLDS: &str = "HOLDS#";
 
-/// One of the partitions of a team's open holds.
+/// A partition of a team's open holds; `shard` is below [`HOLD_SHARDS`].
 #[must_use]
 pub fn holds(team: &TeamId, shard: u32) -> String {
     format!("{HOLDS}{team}#{shard}")
@@ -57,46 +57,46 @@ pub fn open_hold(team: &TeamId, id: &Id) -> Item {
     key(holds(team, digit.unwrap_or_default() % HOLD_SHARDS), id.as_str())
 }
 
-/// What an open hold's expiry puts into the index of what is due.
+/// The attribute that puts an open hold into the index of due items.
 #[must_use]
 pub fn hold_due(team: &TeamId) -> (String, AttributeValue) {
     ("due".to_owned(), text(due_shard_of(team)))
 }
 
-/// The key of a closed hold. It has a partition of its own, so that reading the open ones does not
-/// read it.
+/// The key of a closed hold. It is outside the partitions of open holds, which are read as a whole.
 #[must_use]
 pub fn closed_hold(team: &TeamId, id: &Id) -> Item {
     key(format!("HOLD#{team}#{id}"), "HOLD")
 }
 
-/// What the sort keys of statements begin with.
-const STATEMENTS: &str = "CYCLE#";
+/// The prefix of the sort keys of statements.
+const STATEMENT_PREFIX: &str = "CYCLE#";
 
-/// The key of a statement, in the partition of its team's pool, in the order of the cycles.
+/// The key of a statement. It sorts by cycle in the partition of the team's pool.
 #[must_use]
 pub fn statement(statement: &Statement) -> Item {
     let Statement { start, number, .. } = statement;
-    key(team(&statement.team), &format!("{STATEMENTS}{start}#{number:08}"))
+    key(team(&statement.team), &format!("{STATEMENT_PREFIX}{start}#{number:08}"))
 }
 
-/// Where the statements are of the cycles that started on a day, or all of them.
+/// The first and last sort key of the statements of the cycles that started on a day, or of all.
 #[must_use]
 pub fn statements(start: Option<Date>) -> (String, String) {
-    let first = start.map_or_else(|| STATEMENTS.to_owned(), |day| format!("{STATEMENTS}{day}"));
-    // '~' sorts above all that can follow.
+    let first =
+        start.map_or_else(|| STATEMENT_PREFIX.to_owned(), |day| format!("{STATEMENT_PREFIX}{day}"));
+    // '~' sorts after all characters that can follow.
     let last = format!("{first}~");
     (first, last)
 }
 
-/// The key of a lane, which has a partition of its own as a hold has.
+/// The key of a lane, in a partition of its own: the owner writes it with each charge.
 #[must_use]
 pub fn lane(team: &TeamId, id: &Id) -> Item {
     key(format!("LANE#{team}#{id}"), "LANE")
 }
 
-/// The partition of the markers of a team's open lanes. It is not the pool's, whose writes are
-/// scarce just when lanes are taken.
+/// The partition of the markers of a team's open lanes. It is not the pool's, which is busy when
+/// lanes are opened.
 #[must_use]
 pub fn lanes(team: &TeamId) -> String {
     format!("{LANES}{team}")
@@ -104,13 +104,13 @@ pub fn lanes(team: &TeamId) -> String {
 
 const LANES: &str = "LANES#";
 
-/// The key of the marker of an open lane. It stays the same when the lane is prolonged.
+/// The key of the marker of an open lane. It stays the same when the lane is extended.
 #[must_use]
 pub fn lane_marker_key(team: &TeamId, id: &Id) -> Item {
     key(lanes(team), id.as_str())
 }
 
-/// The marker of an open lane, which is due when it expires.
+/// The marker of an open lane, due when the lane expires.
 #[must_use]
 pub fn lane_marker(team: &TeamId, id: &Id, expires_at: Time) -> Item {
     let mut item = lane_marker_key(team, id);
@@ -118,15 +118,15 @@ pub fn lane_marker(team: &TeamId, id: &Id, expires_at: Time) -> Item {
     item
 }
 
-/// The lane that a marker stands for.
+/// The id of a marker's lane; `None` if the item is not a marker.
 #[must_use]
 pub fn lane_of_marker(marker: &Item) -> Option<Id> {
     marker.get("sk")?.as_s().ok()?.parse().ok()
 }
 
-/// What the sort keys of monitored accounts begin with.
+/// The prefix of the sort keys of monitored accounts.
 pub const ACCOUNTS: &str = "ACCOUNT#";
-/// Where the sort keys of monitored accounts end: `$` comes just after `#`.
+/// The upper bound of the sort keys of monitored accounts: `$` follows `#`.
 pub const ACCOUNTS_END: &str = "ACCOUNT$";
 
 /// The key of a monitored account, in the partition of its team's pool.
@@ -135,7 +135,7 @@ pub fn account(team: &TeamId, id: &AccountId) -> Item {
     key(self::team(team), &format!("{ACCOUNTS}{id}"))
 }
 
-/// The key of a monitored account, and when it is due if it is.
+/// The key of a monitored account, with its due time if it has one.
 #[must_use]
 pub fn account_with_due(account: &MonitoredAccount) -> Item {
     let mut item = self::account(&account.team, &account.id);
@@ -145,19 +145,19 @@ pub fn account_with_due(account: &MonitoredAccount) -> Item {
     item
 }
 
-/// The monitored account that something due is, if it is one.
+/// The monitored account of a due item; `None` for another item.
 #[must_use]
 pub fn account_of_due(key: &Item) -> Option<AccountId> {
     key.get("sk")?.as_s().ok()?.strip_prefix(ACCOUNTS)?.parse().ok()
 }
 
-/// The time at which something is due.
+/// The due time of an item; `None` if it has none.
 #[must_use]
 pub fn due_at(item: &Item) -> Option<Time> {
     item.get("due_at")?.as_s().ok()?.parse().ok()
 }
 
-/// The team that something due belongs to.
+/// The team of a due item; `None` if the partition is unknown to this version.
 #[must_use]
 pub fn team_of_due(key: &Item) -> Option<TeamId> {
     let partition = key.get("pk")?.as_s().ok()?;
@@ -166,14 +166,13 @@ pub fn team_of_due(key: &Item) -> Option<TeamId> {
     partition.strip_prefix(TEAM).or_else(of_hold).or_else(of_lane)?.parse().ok()
 }
 
-/// The key of a ledger entry. Each has a partition of its own, so that a busy team's ledger
-/// spreads over the table.
+/// The key of a ledger entry, in a partition of its own: a busy team's ledger spreads over the table.
 #[must_use]
 pub fn entry(entry: &Entry) -> Item {
     entry_of(&entry.team, &entry.id)
 }
 
-/// The key of the ledger entry with that id.
+/// The key of the ledger entry with this id.
 #[must_use]
 pub fn entry_of(team: &TeamId, id: &Id) -> Item {
     key(format!("ENTRY#{team}#{id}"), ENTRY)
@@ -181,7 +180,7 @@ pub fn entry_of(team: &TeamId, id: &Id) -> Item {
 
 const ENTRY: &str = "ENTRY";
 
-/// What puts an entry into the history.
+/// The attributes that put an entry into the history index.
 #[must_use]
 pub fn in_history(entry: &Entry) -> Item {
     let shard = entry.id.as_str().chars().next_back().unwrap_or('0');
@@ -189,7 +188,7 @@ pub fn in_history(entry: &Entry) -> Item {
     texts([("history", history_shard(&entry.team, shard)), ("position", position)])
 }
 
-/// One shard of a team's history.
+/// A shard of a team's history.
 #[must_use]
 pub fn history_shard(team: &TeamId, shard: char) -> String {
     format!("{team}#{shard}")
@@ -209,38 +208,38 @@ pub fn purchase(team: &TeamId, id: &Id) -> Item {
 
 const PURCHASE: &str = "PURCHASE";
 
-/// What kinds of items there are that events tell of.
+/// A kind of item whose changes are events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Ledger entries.
+pub enum ItemKind {
+    /// A ledger entry.
     Entry,
-    /// Purchases.
+    /// A purchase.
     Purchase,
-    /// Pools.
+    /// A pool.
     Pool,
-    /// Monitored accounts.
+    /// A monitored account.
     Account,
 }
 
-/// What an item is, by its key; `None` for what no event tells of.
+/// The kind of an item by its sort key; `None` if its changes are no events.
 #[must_use]
-pub fn family(item: &Item) -> Option<Family> {
+pub fn item_kind(item: &Item) -> Option<ItemKind> {
     match item.get("sk")?.as_s().ok()?.as_str() {
-        ENTRY => Some(Family::Entry),
-        PURCHASE => Some(Family::Purchase),
-        POOL => Some(Family::Pool),
-        sort if sort.starts_with(ACCOUNTS) => Some(Family::Account),
+        ENTRY => Some(ItemKind::Entry),
+        PURCHASE => Some(ItemKind::Purchase),
+        POOL => Some(ItemKind::Pool),
+        sort if sort.starts_with(ACCOUNTS) => Some(ItemKind::Account),
         _ => None,
     }
 }
 
-/// One shard of what is due.
+/// A shard of the index of due items.
 #[must_use]
 pub fn due_shard(shard: char) -> String {
     format!("DUE#{shard}")
 }
 
-/// The shard in which a team's affairs are due.
+/// The shard of a team's due items.
 #[must_use]
 pub fn due_shard_of(team: &TeamId) -> String {
     let sum = team.as_str().bytes().fold(0_u8, u8::wrapping_add);
