@@ -1,11 +1,5 @@
 //! The figures of the contention benchmark, which are the same on every machine.
 
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::unwrap_used,
-    reason = "a test stops at what it did not expect"
-)]
-
 use std::time::Duration;
 
 use bench::PRICE;
