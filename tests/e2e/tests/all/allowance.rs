@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::http::allowance::FREE_REQUESTS_PER_MINUTE;
 
-use crate::api::{Answer, Api, admin, member, pipeline};
+use crate::support::api::{Answer, Api, admin, member, pipeline};
 
 const BATCH: &str = "/teams/t/charges/batch";
 

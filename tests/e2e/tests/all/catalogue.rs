@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{Api, member};
+use crate::support::api::{Api, member};
 
 /// Action, unit, credits, outcomes that cost them, outcomes that are free.
 type Row = (&'static str, &'static str, u64, &'static [&'static str], &'static [&'static str]);

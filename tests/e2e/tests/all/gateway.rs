@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use shared::domain::limits::PurchaseLimits;
 
-use crate::api::{Answer, Api, admin, billing, member, pipeline};
+use crate::support::api::{Answer, Api, admin, billing, member, pipeline};
 use crate::template::paths;
 
 /// An event of an HTTP API, payload version 2.0. API Gateway has decoded the path, and checked the token

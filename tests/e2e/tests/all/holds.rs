@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::api::{Answer, Api, admin, billing, member, pipeline};
+use crate::support::api::{Answer, Api, admin, billing, member, pipeline};
 
 const DAY: u32 = 24 * 60 * 60;
 

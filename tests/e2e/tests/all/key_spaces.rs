@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::api::{Answer, Api, admin, billing, member, pipeline, token};
+use crate::support::api::{Answer, Api, admin, billing, member, pipeline, token};
 
 const CHARGES: &str = "/teams/t/charges";
 

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::api::{Api, admin, billing, member};
+use crate::support::api::{Api, admin, billing, member};
 
 /// When the first cycle of a team ends that begins when all tests do.
 const BOUNDARY: &str = "2027-02-28T00:00:00Z";

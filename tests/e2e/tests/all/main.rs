@@ -8,28 +8,28 @@
     reason = "a test stops at what it did not expect"
 )]
 
-mod accounts;
 mod allowance;
-mod api;
-mod bad_input;
+mod billing_messages;
 mod budget;
+mod callers;
 mod catalogue;
-mod events;
+mod charges;
+mod enrichment;
+mod faults;
 mod gateway;
+mod history;
 mod holds;
-mod hostile;
-mod identity;
 mod key_spaces;
 mod known_bugs;
-mod messages;
-mod outgoing;
-mod problems;
-mod reading;
+mod monitored_accounts;
+mod outgoing_events;
+mod random_requests;
+mod refills;
 mod regressions;
-mod rules;
-mod running_out;
+mod samples;
 mod subscriptions;
+mod support;
 mod template;
-mod top_up;
+mod top_ups;
 mod usage;
-mod verbs;
+mod validation;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::domain::ids::{CallerKey, TeamId, UserId};
 use shared::domain::ledger::entry::{Entry, Kind};
 
-use crate::api::{Api, admin, billing, member, pipeline};
+use crate::support::api::{Api, admin, billing, member, pipeline};
 
 fn email() -> Value {
     json!({ "action": "email_finder", "outcome": "risky" })

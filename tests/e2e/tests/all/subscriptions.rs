@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{Api, NOW, admin, billing, member};
+use crate::support::api::{Api, NOW, admin, billing, member};
 
 const PATH: &str = "/teams/t/subscription";
 const START: &str = "2027-02-15T00:00:00.000Z";

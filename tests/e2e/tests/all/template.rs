@@ -14,8 +14,8 @@ use shared::http::{App, serve};
 use shared::store::keys;
 use tower::ServiceExt;
 
-use crate::api::Api;
-use crate::identity;
+use crate::callers;
+use crate::support::api::Api;
 
 /// The functions of the template, each with its paths; parameters have got values.
 pub fn paths() -> Vec<(String, String)> {
@@ -69,7 +69,7 @@ async fn every_path_is_known_to_its_function() {
 async fn every_method_of_every_path_is_in_the_authorisation_matrix() {
     let api = Api::start().await;
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for route in identity::routes() {
+    for route in callers::routes() {
         let path = route.path.split('?').next().unwrap().to_owned();
         known.entry(path).or_default().insert(route.method.to_string());
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{Api, member, pipeline};
+use crate::support::api::{Api, member, pipeline};
 
 impl Api {
     pub async fn usage(&self, team: &str, query: &str) -> Value {
@@ -89,7 +89,7 @@ async fn a_cycle_that_is_over_has_a_statement() {
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     api.buy("t", "order", 500).await.ok();
     let gift = json!({ "credits": 20 });
-    api.post(&crate::api::billing(), "/teams/t/gifts", "gift", &gift).await.ok();
+    api.post(&crate::support::api::billing(), "/teams/t/gifts", "gift", &gift).await.ok();
     api.email("much", "risky", 84).await;
     api.travel("2027-02-28T00:00:00Z").await;
     api.email("in the next", "risky", 1).await;
@@ -155,7 +155,7 @@ async fn settings() {
         "low_balance_threshold": 200,
         "auto_top_up": { "below": 500, "credits": 5_000, "monthly_limit": 20_000 },
     });
-    let admin = crate::api::admin("t");
+    let admin = crate::support::api::admin("t");
     assert_eq!(api.put(&admin, path, &body).await.ok(), body);
     assert_eq!(api.get(&member("t"), path).await.ok(), body);
     for (bad, field) in [

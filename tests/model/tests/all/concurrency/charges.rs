@@ -1,0 +1,252 @@
+//! Many clients on the same pools at once, each with a connection of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use engine::Engine;
+use futures_util::future::join_all;
+use shared::domain::catalogue::prices::PRICE_LISTS;
+use shared::domain::charge::ChargeRequest;
+use shared::domain::hold::HoldRequest;
+use shared::domain::ids::{CallerKey, TeamId};
+use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::purchase::GiftRequest;
+use shared::domain::time::Time;
+use shared::domain::{Credits, Error};
+use shared::store::Store;
+use shared::store::history::Selection;
+use shared::store::outcome::Outcome;
+
+use crate::support::operations::key_named;
+
+pub fn now() -> Time {
+    "2027-01-10T12:00:00Z".parse().unwrap()
+}
+
+/// A team with 400 free credits and so many that roll over.
+pub async fn team_with(store: &Store, name: &str, rolling: u64) -> TeamId {
+    let team: TeamId = name.parse().unwrap();
+    store.open(&team).await.unwrap();
+    let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
+    store.change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
+    if rolling > 0 {
+        let gift = GiftRequest { credits: Credits::new(rolling), reference: None };
+        let gift = gift.entry(&team, key_named("the gift"), "u".parse().unwrap(), now()).unwrap();
+        store.gift(gift).await.unwrap();
+    }
+    team
+}
+
+pub fn charge(team: &TeamId, key: &str, action: &str, outcome: &str) -> Entry {
+    charge_of(team, key_named(key), action, outcome)
+}
+
+pub fn charge_of(team: &TeamId, key: CallerKey, action: &str, outcome: &str) -> Entry {
+    let body = format!(r#"{{"action":"{action}","outcome":"{outcome}"}}"#);
+    let request: ChargeRequest = serde_json::from_str(&body).unwrap();
+    let entry = request.price(team, key, None, &PRICE_LISTS[0], now()).unwrap();
+    // As it is stored.
+    Entry { names_no_user: false, ..entry }
+}
+
+async fn whole_history(store: &Store, team: &TeamId) -> Vec<Entry> {
+    store.history(team, &Selection::default(), None, 100_000).await.unwrap().entries
+}
+
+/// 64 clients, three teams, single charges and batches, and every key sent by two clients.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_accepted_is_what_the_balance_covers() {
+    const CLIENTS: usize = 64;
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let mut teams = Vec::new();
+    for (name, rolling) in [("a", 100), ("b", 1_000), ("c", 3)] {
+        teams.push((team_with(&store, name, rolling).await, 400 + rolling));
+    }
+    let running = Arc::new(AtomicBool::new(true));
+    let watcher = tokio::spawn(watch(engine.store(), teams.clone(), Arc::clone(&running)));
+    let clients = (0..CLIENTS).map(|client| {
+        let store = engine.store();
+        let teams = teams.clone();
+        tokio::spawn(async move {
+            let mut random = fastrand::Rng::with_seed(client as u64 / 2);
+            let mut came = Vec::new();
+            // Two clients share a seed, so each key is in flight twice, with the same request.
+            for round in 0..10 {
+                for (team, _) in &teams {
+                    let size = if random.bool() { 1 } else { random.usize(2..8) };
+                    let charges = (0..size).map(|n| {
+                        let (action, outcome) = random
+                            .choice([
+                                ("email_finder", "risky"),
+                                ("phone_finder", "valid"),
+                                ("linkedin_enrichment", "found"),
+                                ("email_finder", "not_found"),
+                            ])
+                            .unwrap();
+                        charge(team, &format!("{}-{round}-{n}", client / 2), action, outcome)
+                    });
+                    let charges: Vec<Entry> = charges.collect();
+                    let outcomes = store.charge(team, charges.clone(), now()).await;
+                    came.extend(charges.into_iter().zip(outcomes));
+                }
+            }
+            came
+        })
+    });
+    let came: Vec<(Entry, Outcome)> =
+        join_all(clients).await.into_iter().flat_map(Result::unwrap).collect();
+    running.store(false, Ordering::Relaxed);
+    watcher.await.unwrap();
+
+    for (team, budget) in teams {
+        let mut charged: HashMap<String, u64> = HashMap::new();
+        let mut cheapest_refused = u64::MAX;
+        for (asked, outcome) in came.iter().filter(|(asked, _)| asked.team == team) {
+            match outcome {
+                Outcome::Charged(entry) => {
+                    let twice = charged.insert(entry.source(), entry.credits.unsigned_abs());
+                    assert_eq!(twice, None, "{} was charged twice", entry.source());
+                }
+                Outcome::Replayed(entry) => assert!(entry.answers(asked)),
+                Outcome::Refused(Error::InsufficientCredits { balance, required }) => {
+                    assert!(balance < required);
+                    cheapest_refused = cheapest_refused.min(required.get());
+                }
+                // The first that was refused has paused it for all.
+                Outcome::Refused(Error::EnrichmentPaused) => {}
+                Outcome::Refused(error) => panic!("{error:?}"),
+            }
+        }
+        let spent: u64 = charged.values().sum();
+        let left = store.pool(&team, now()).await.unwrap().balance;
+        assert_eq!(spent + left.credits.get(), budget, "team {team}");
+        assert!(
+            left.credits.get() < cheapest_refused,
+            "{cheapest_refused} was refused and {} is left",
+            left.credits
+        );
+        assert_eq!(left.purchased().get(), (budget - 400).min(left.credits.get()), "free first");
+        let history = whole_history(&store, &team).await;
+        let sum: i64 = history.iter().map(|entry| entry.credits).sum();
+        assert_eq!(sum, left.credits.gained(), "the entries add up to the balance");
+        let entries = history.iter().filter(|entry| entry.kind == Kind::Charge).count();
+        assert_eq!(entries, charged.len(), "one entry for each charge");
+    }
+}
+
+async fn watch(store: Store, teams: Vec<(TeamId, u64)>, running: Arc<AtomicBool>) {
+    while running.load(Ordering::Relaxed) {
+        for (team, budget) in &teams {
+            // A number below zero would not even parse.
+            let pool = store.pool(team, now()).await.unwrap();
+            assert!(pool.balance.credits.get() <= *budget);
+        }
+    }
+}
+
+/// The same with purchases and resets in between: nothing is minted and nothing is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gifts_and_resets_among_the_charges() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 0).await;
+    let next_cycle: Time = "2027-02-10T00:00:00Z".parse().unwrap();
+    let clients = (0..24_u32).map(|client| {
+        let store = engine.store();
+        let team = team.clone();
+        tokio::spawn(async move {
+            for round in 0..20 {
+                // Half of the clients live in the next cycle already.
+                let at = if client % 2 == 0 { now() } else { next_cycle };
+                let key = format!("{client}-{round}");
+                if client % 6 == 0 {
+                    let gift = GiftRequest { credits: Credits::new(7), reference: None };
+                    let gift =
+                        gift.entry(&team, key_named(&key), "u".parse().unwrap(), at).unwrap();
+                    assert!(matches!(store.gift(gift).await.unwrap(), Outcome::Charged(_)));
+                } else {
+                    let entry = Entry { at, ..charge(&team, &key, "linkedin_enrichment", "found") };
+                    let outcomes = store.charge(&team, vec![entry], at).await;
+                    let is_answered = matches!(
+                        outcomes[..],
+                        [Outcome::Charged(_) | Outcome::Refused(Error::InsufficientCredits { .. })]
+                    );
+                    assert!(is_answered, "{outcomes:?}");
+                }
+            }
+        })
+    });
+    join_all(clients).await.into_iter().for_each(Result::unwrap);
+    let pool = store.pool(&team, next_cycle).await.unwrap();
+    let history = whole_history(&store, &team).await;
+    let of = |kind: Kind| {
+        history
+            .iter()
+            .filter(|entry| entry.kind == kind)
+            .map(|entry| entry.credits)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(Kind::Grant), [400, 400], "one grant for each cycle");
+    assert_eq!(of(Kind::Gift).iter().sum::<i64>(), 4 * 20 * 7);
+    assert!(of(Kind::Expiry).len() <= 1);
+    let sum: i64 = history.iter().map(|entry| entry.credits).sum();
+    assert_eq!(sum, pool.balance.credits.gained());
+}
+
+/// One budget, many askers: exactly what it covers, and not one more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_of_a_thousand() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 600).await;
+    let charges = (0..1_000).map(|n| {
+        let store = store.clone();
+        let team = team.clone();
+        tokio::spawn(async move {
+            let entry = charge(&team, &n.to_string(), "phone_finder", "valid");
+            store.charge(&team, vec![entry], now()).await.pop().unwrap()
+        })
+    });
+    let mut accepted = 0;
+    for outcome in join_all(charges).await {
+        match outcome.unwrap() {
+            // A replay where an answer got lost and the charge was sent again.
+            Outcome::Charged(_) | Outcome::Replayed(_) => accepted += 1,
+            Outcome::Refused(Error::InsufficientCredits { .. } | Error::EnrichmentPaused) => {}
+            Outcome::Refused(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!(accepted, 50);
+    let charges = Selection { kind: Some(Kind::Charge), ..Selection::default() };
+    assert_eq!(store.history(&team, &charges, None, 100).await.unwrap().entries.len(), 50);
+    assert_eq!(store.pool(&team, now()).await.unwrap().balance.credits, Credits::ZERO);
+}
+
+/// A hold has expired and its credits are needed: whoever gives them back, nobody is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expired_credits_are_there_for_all() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    for round in 0..20 {
+        let team = team_with(&store, &format!("t{round}"), 0).await;
+        let request: HoldRequest =
+            serde_json::from_str(r#"{"credits":395,"expires_in":60}"#).unwrap();
+        let (key, user) = (key_named("job"), "u".parse().unwrap());
+        let entry = request.entry(&team, key, user, now()).unwrap();
+        store.hold(entry, now()).await.unwrap();
+        let later = now().plus_seconds(60);
+        let callers = (0..20).map(|n| {
+            let (store, team) = (engine.store(), team.clone());
+            tokio::spawn(async move {
+                let entry = charge(&team, &n.to_string(), "phone_finder", "valid");
+                store.charge(&team, vec![Entry { at: later, ..entry }], later).await
+            })
+        });
+        for outcomes in join_all(callers).await {
+            let outcomes = outcomes.unwrap();
+            assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "round {round}: {outcomes:?}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Enrichment is paused at once, for all processes, by a refusal that holds at that very moment; and
+//! what was done is counted whoever paid for it.
+
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use shared::domain::catalogue::prices::PRICE_LISTS;
+use shared::domain::hold::HoldRequest;
+use shared::domain::ids::{Id, TeamId};
+use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::pool::Pool;
+use shared::domain::pool::usage::Usage;
+use shared::domain::purchase::GiftRequest;
+use shared::domain::{Credits, Error};
+use shared::store::Store;
+use shared::store::history::Selection;
+use shared::store::hold::Release;
+use shared::store::outcome::Outcome;
+use simulator::{Nature, World};
+use tokio::time::sleep;
+
+use crate::concurrency::charges::{charge, now, team_with};
+use crate::concurrency::lanes::{calm, charge_one, has_lanes, with_a_lane};
+use crate::support::operations::key_named;
+
+async fn one(store: &Store, charge: Entry, world: &World) -> Outcome {
+    let team = charge.team.clone();
+    store.charge(&team, vec![charge], world.now()).await.pop().unwrap()
+}
+
+fn is_short(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Refused(Error::InsufficientCredits { .. }))
+}
+
+fn is_paused(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Refused(Error::EnrichmentPaused))
+}
+
+async fn pool(world: &World, team: &TeamId) -> Pool {
+    world.store().pool(team, world.now()).await.unwrap()
+}
+
+fn gift(team: &TeamId, credits: u64) -> Entry {
+    let gift = GiftRequest { credits: Credits::new(credits), reference: None };
+    gift.entry(team, key_named("more"), "u".parse().unwrap(), now()).unwrap()
+}
+
+/// What cannot be covered even with what is in lanes leaves them nothing to go on with.
+#[test]
+fn who_has_a_lane_is_paused_as_well() {
+    calm(async |world| {
+        let (owner, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+        let many = charge(&team, "many", "phone_finder", "valid");
+        let many = Entry { credits: -60_000, ..many };
+        let refused = one(&world.store(), many, &world).await;
+        assert!(is_short(&refused), "{refused:?}");
+        assert!(is_paused(&charge_one(&owner, &team, "c", world.now()).await));
+        let sms = one(&owner, charge(&team, "sms", "sms", "sent"), &world).await;
+        assert!(matches!(sms, Outcome::Charged(_)), "{sms:?}");
+        let pool = pool(&world, &team).await;
+        assert_eq!((pool.lanes, pool.balance.credits.get()), (Credits::ZERO, 3_384));
+    });
+}
+
+#[test]
+fn no_lane_is_taken_while_enrichment_is_paused() {
+    calm(async |world| {
+        let team = Box::pin(team_with(&world.store(), "t", 20_000)).await;
+        let many = charge(&team, "many", "phone_finder", "valid");
+        one(&world.store(), Entry { credits: -60_000, ..many }, &world).await;
+        let crowd = (0..16).map(async |n| {
+            let store = world.store();
+            let sms = charge(&team, &format!("sms {n}"), "sms", "sent");
+            let outcome = one(&store, sms, &world).await;
+            (outcome, has_lanes(&world, &team).await)
+        });
+        for (outcome, has_lanes) in join_all(crowd).await {
+            assert!(matches!(outcome, Outcome::Charged(_)), "{outcome:?}");
+            assert!(!has_lanes);
+        }
+        // And one is as soon as it goes on.
+        world.store().restart(&team, world.now()).await.unwrap();
+        let crowd = (0..16)
+            .map(async |n| charge_one(&world.store(), &team, &format!("{n}"), world.now()).await);
+        join_all(crowd).await;
+        assert!(has_lanes(&world, &team).await);
+    });
+}
+
+/// Whenever credits come in, the charge that is refused at about the same time pauses enrichment
+/// only if they did not cover it.
+#[test]
+fn credits_that_come_first_keep_enrichment_running() {
+    let (mut charged, mut refused) = (0, 0);
+    for delay in 0..60 {
+        simulator::run(1, Nature::CALM, now(), async |world| {
+            let team = Box::pin(team_with(&world.store(), "t", 0)).await;
+            let all = charge(&team, "all", "sms", "sent");
+            one(&world.store(), Entry { credits: -400, ..all }, &world).await;
+            let (teller, giver) = (world.store(), world.store());
+            let phone = one(&teller, charge(&team, "phone", "phone_finder", "valid"), &world);
+            let (outcome, ()) = join(phone, async {
+                sleep(Duration::from_millis(delay)).await;
+                giver.gift(gift(&team, 20)).await.unwrap();
+            })
+            .await;
+            let pool = pool(&world, &team).await;
+            assert_eq!(is_short(&outcome), pool.is_paused(), "{delay}: {outcome:?}");
+            let is_told = pool.refused.as_ref().map(|refused| refused.required);
+            assert!(is_told.is_none_or(|required| required > pool.balance.credits), "{delay}");
+            *(if is_short(&outcome) { &mut refused } else { &mut charged }) += 1;
+        })
+        .unwrap();
+    }
+    assert!(charged > 10 && refused > 10, "{charged} charged, {refused} refused");
+}
+
+/// A crowd of processes meets the end of the credits: one of them is told so, all others that
+/// enrichment is paused, and it was paused once.
+#[test]
+fn a_crowd_pauses_once() {
+    calm(async |world| {
+        let team = Box::pin(team_with(&world.store(), "t", 0)).await;
+        let clients = (0..24).map(async |n| {
+            let store = world.store();
+            let mut outcomes = Vec::new();
+            for m in 0..10 {
+                let phone = charge(&team, &format!("{n}/{m}"), "phone_finder", "valid");
+                outcomes.push((one(&store, phone, &world).await, pool(&world, &team).await));
+            }
+            outcomes
+        });
+        let came: Vec<_> = join_all(clients).await.into_iter().flatten().collect();
+        let charged = came.iter().filter(|(outcome, _)| matches!(outcome, Outcome::Charged(_)));
+        assert_eq!(charged.count(), 20);
+        assert_eq!(came.iter().filter(|(outcome, _)| is_short(outcome)).count(), 1);
+        let mut paused: Vec<_> = came.iter().filter_map(|(_, pool)| pool.paused_at).collect();
+        paused.dedup();
+        assert_eq!(paused.len(), 1, "{paused:?}");
+    });
+}
+
+async fn held(store: &Store, team: &TeamId, world: &World) -> Id {
+    let request: HoldRequest = serde_json::from_str(r#"{"credits":50,"expires_in":600}"#).unwrap();
+    let (key, user) = (key_named("job"), "u".parse().unwrap());
+    let entry =
+        request.entry(team, key, user, world.now()).unwrap().sized(&PRICE_LISTS[0]).unwrap();
+    let id = entry.hold.clone().unwrap();
+    store.hold(entry, world.now()).await.unwrap();
+    id
+}
+
+/// A capture that costs nothing leaves no trace in the credits of its hold, and is counted all the
+/// same, or refused, whenever the hold is given back.
+#[test]
+fn all_that_was_captured_is_counted() {
+    for delay in 0..40 {
+        simulator::run(1, Nature::CALM, now(), async |world| {
+            let store = world.store();
+            let team = Box::pin(team_with(&store, "t", 0)).await;
+            let id = Box::pin(held(&store, &team, &world)).await;
+            let miss = charge(&team, "miss", "email_finder", "not_found");
+            let miss = Entry { kind: Kind::Capture, hold: Some(id.clone()), ..miss };
+            let (outcome, ()) = join(one(&store, miss, &world), async {
+                sleep(Duration::from_millis(delay)).await;
+                let by = Release { key: key_named("end"), user: "u".parse().unwrap() };
+                world.store().release(&team, &id, &by, world.now()).await.unwrap();
+            })
+            .await;
+            let counted = !pool(&world, &team).await.used.is_empty();
+            assert_eq!(matches!(outcome, Outcome::Charged(_)), counted, "{delay}: {outcome:?}");
+        })
+        .unwrap();
+    }
+}
+
+/// Charges to the pool, to lanes that come and go, and to holds: the counters say what the ledger does.
+#[test]
+fn the_counters_agree_with_the_ledger() {
+    for seed in 0..8 {
+        simulator::run(seed, Nature::ROUGH, now(), async |world| {
+            let team = Box::pin(team_with(&world.store(), "t", 50_000)).await;
+            let workers = (0..12).map(async |n| {
+                let store = world.store();
+                let hold = Box::pin(held(&store, &team, &world)).await;
+                for m in 0..12 {
+                    let (action, came) = [
+                        ("email_finder", "risky"),
+                        ("email_finder", "not_found"),
+                        ("sms", "sent"),
+                        ("call", "answered"),
+                    ][m % 4];
+                    let entry = charge(&team, &format!("{n}/{m}"), action, came);
+                    let captured = Entry {
+                        kind: Kind::Capture,
+                        held: entry.credits,
+                        hold: Some(hold.clone()),
+                        ..entry.clone()
+                    };
+                    one(&store, if m % 5 == 0 { captured } else { entry }, &world).await;
+                }
+            });
+            join_all(workers).await;
+            world.turn(Nature::CALM);
+            // All lanes and holds are over by then.
+            sleep(Duration::from_secs(700)).await;
+            world.store().keep_up(&team, world.now()).await.unwrap();
+            let pool = pool(&world, &team).await;
+            assert_eq!((pool.lanes, pool.held), (Credits::ZERO, Credits::ZERO));
+            let all = Selection::default();
+            let ledger = world.store().history(&team, &all, None, 10_000).await.unwrap().entries;
+            assert_eq!(pool.used, Usage::of(&ledger));
+            let spent = pool.weeks.last_seven_days(world.now());
+            assert_eq!(spent, pool.used.spent());
+        })
+        .unwrap();
+    }
+}

@@ -1,0 +1,307 @@
+//! Lanes: what a team sees of them is nothing, and what they hold is never lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use proptest::prelude::*;
+use shared::domain::ids::TeamId;
+use shared::domain::ledger::entry::Entry;
+use shared::domain::pool::Account;
+use shared::domain::time::Time;
+use shared::domain::{Credits, Error};
+use shared::store::Store;
+use shared::store::keys;
+use shared::store::outcome::Outcome;
+use simulator::{Nature, World};
+use tokio::time::sleep;
+
+use crate::concurrency::charges::{charge, now, team_with};
+use crate::support::domain_team::{BEGIN, hold_entry};
+use crate::support::operations::{Operation, Size, life, runner};
+use crate::support::reference::Reference;
+use crate::support::stored_team::{apply, sight};
+
+/// A third of all transactions meets another, so that lanes are taken all the time; and many a call
+/// is not even tried.
+const BUSY: Nature = Nature { in_conflict: 333, throttled: 150, turned_away: 20, ..Nature::CALM };
+
+/// One team, three processes that come and go, each operation by any of them: all agree with the
+/// reference, which has never heard of lanes.
+#[test]
+fn lanes_do_not_show() {
+    let taken = std::cell::Cell::new(0_u64);
+    // Rich enough for lanes, and not too rich to run out.
+    let rich = (0..4_u16).prop_map(|n| Operation::Purchase { key: 59, credits: 2_000 * (1 + n) });
+    let rich = (rich, life()).prop_map(|(rich, life)| {
+        let plan = Operation::Subscribe { plan: "enterprise", seats: 1, restart: false };
+        [vec![plan, rich], life].concat()
+    });
+    let tested = runner(3).run(&rich, |life| {
+        let began_at = now();
+        simulator::run(life.len() as u64, BUSY, began_at, async |world| {
+            Box::pin(agree(&world, &life, &taken)).await
+        })
+        .unwrap()
+    });
+    tested.unwrap();
+    assert!(taken.get() > 10, "{} lanes were seen", taken.get());
+}
+
+async fn agree(
+    world: &World,
+    life: &[Operation],
+    taken: &std::cell::Cell<u64>,
+) -> Result<(), TestCaseError> {
+    let team: TeamId = "t".parse().unwrap();
+    // A batch for many holds is many writes, and each of them may be pushed back.
+    let process = || world.store().with_retry_time(Duration::from_mins(1));
+    let mut processes = [process(), process(), process()];
+    let mut reference = Reference::new(BEGIN);
+    for (step, operation) in life.iter().enumerate() {
+        let expected = reference.apply(operation);
+        let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
+        // What another process has added is noticed within half a second.
+        sleep(Duration::from_millis(500)).await;
+        let number = fastrand::usize(0..processes.len());
+        if fastrand::u8(0..8) == 0 {
+            processes[number] = process();
+        }
+        let store = &processes[number];
+        let came = Box::pin(apply(store, &team, operation, now)).await;
+        prop_assert_eq!(came, expected, "{:?}", operation);
+        world.turn(Nature::CALM);
+        if matches!(operation, Operation::Wait(_)) {
+            // A process that meets conflicts ends a cycle earlier than one that is only asked again for
+            // what it has done. So the schedule runs whenever time has passed.
+            _ = store.keep_up(&team, now).await;
+            reference.see();
+        }
+        taken.set(taken.get() + u64::from(has_lanes(world, &team).await));
+        world.turn(BUSY);
+        if step % 15 == 0 || step + 1 == life.len() {
+            prop_assert_eq!(sight(store, &team, now).await, reference.see(), "{:?}", operation);
+        }
+    }
+    Ok(())
+}
+
+/// Looks without turning a cycle that is over.
+pub async fn has_lanes(world: &World, team: &TeamId) -> bool {
+    let pool = world.client().get_item().table_name(engine::TABLE).set_key(Some(keys::pool(team)));
+    let pool = pool.send().await.unwrap().item;
+    pool.is_some_and(|pool| pool["lanes"] != keys::number(0))
+}
+
+pub fn calm<T>(life: impl AsyncFnOnce(World) -> T) -> T {
+    simulator::run(1, Nature::CALM, now(), life).unwrap()
+}
+
+pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> Outcome {
+    let entry = charge(team, key, "email_finder", "risky");
+    store.charge(team, vec![entry], now).await.pop().unwrap()
+}
+
+/// A process with a lane, of a team with 400 free credits and so many others.
+pub async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
+    let store = world.store();
+    let team = team_with(&store, "t", rolling).await;
+    // Two at once are in each other's way.
+    let other = world.store();
+    let pushed = [(&store, "a"), (&other, "b")];
+    join_all(pushed.map(|(store, key)| charge_one(store, &team, key, world.now()))).await;
+    let pool = world.store().pool(&team, world.now()).await.unwrap();
+    assert!(!pool.lanes.is_zero(), "{pool:?}");
+    let seen = store.view(&team, world.now()).await.unwrap().pool.balance;
+    assert_eq!((seen.credits.get(), seen.free().get()), (390 + rolling, 390), "of the balance");
+    (store, team)
+}
+
+#[test]
+fn a_read_counts_an_expired_lane_and_the_schedule_returns_it() {
+    calm(async |world| {
+        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+        // Its owner has crashed.
+        sleep(Duration::from_secs(6)).await;
+        let _ = world.tally();
+        let view = world.store().view(&team, world.now()).await.unwrap();
+        assert_eq!((view.pool.lanes, view.pool.balance.free().get()), (Credits::ZERO, 390));
+        assert_eq!(world.tally().write_units, 0, "a read writes nothing");
+        world.store().keep_up(&team, world.now()).await.unwrap();
+        let pool = world.store().pool(&team, world.now()).await.unwrap();
+        assert_eq!((pool.lanes, pool.balance.credits.get()), (Credits::ZERO, 3_390));
+        assert_eq!(pool.balance.free().get(), 390);
+    });
+}
+
+#[test]
+fn the_schedule_finds_lanes_that_nobody_touches() {
+    calm(async |world| {
+        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+        let store = world.store();
+        let mut due = Vec::new();
+        for shard in keys::SHARDS {
+            let page = store.due(shard, world.now().plus_seconds(6), None).await.unwrap();
+            due.extend(page.teams.into_keys());
+        }
+        assert_eq!(due, [team]);
+    });
+}
+
+#[test]
+fn nobody_is_refused_while_credits_are_in_lanes() {
+    calm(async |world| {
+        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+        let other = world.store();
+        let entries = (0..169).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
+        let outcomes = other.charge(&team, entries.collect(), world.now()).await;
+        let is_charged = |outcome: &Outcome| matches!(outcome, Outcome::Charged(_));
+        assert!(outcomes.iter().all(is_charged), "169 times 20 is 3,380 of 3,390");
+        let last = charge_one(&other, &team, "last", world.now()).await;
+        assert!(is_charged(&last), "{last:?}");
+    });
+}
+
+#[test]
+fn a_hold_gets_what_is_in_lanes() {
+    calm(async |world| {
+        let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+        let now = world.now();
+        let held = world
+            .store()
+            .hold(hold_entry(&team, 1, Size::Credits(3_390), 1, now), now)
+            .await
+            .unwrap();
+        assert!(matches!(held, Outcome::Charged(_)), "{held:?}");
+        let refused = charge_one(&store, &team, "c", world.now()).await;
+        assert!(
+            matches!(refused, Outcome::Refused(Error::InsufficientCredits { balance, .. }) if balance.is_zero()),
+            "{refused:?}"
+        );
+    });
+}
+
+#[test]
+fn nothing_is_charged_to_a_lane_of_a_closed_account() {
+    calm(async |world| {
+        let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+        let now = world.now();
+        let closed =
+            world.store().change(&team, now, |pool| Ok(pool.close(None, now))).await.unwrap();
+        assert_eq!((closed.terms.account, closed.lanes), (Account::Closed, Credits::ZERO));
+        let refused = charge_one(&store, &team, "c", world.now()).await;
+        assert!(matches!(refused, Outcome::Refused(Error::AccountClosed)), "{refused:?}");
+    });
+}
+
+/// Free credits lapse with the cycle wherever they are, and a lane does not outlive it.
+#[test]
+fn a_lane_does_not_outlive_the_cycle() {
+    let almost: Time = "2027-02-09T23:59:58Z".parse().unwrap();
+    simulator::run(1, Nature::CALM, almost, async |world| {
+        let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+        sleep(Duration::from_secs(2)).await;
+        let charged = charge_one(&store, &team, "c", world.now()).await;
+        assert!(matches!(charged, Outcome::Charged(_)), "{charged:?}");
+        let view = store.view(&team, world.now()).await.unwrap().pool;
+        assert_eq!((view.balance.free().get(), view.balance.purchased().get()), (395, 3_000));
+    })
+    .unwrap();
+}
+
+/// What is charged after a seat was added spends the free credits of that first.
+#[test]
+fn a_lane_does_not_outlive_an_added_seat() {
+    calm(async |world| {
+        let store = world.store();
+        let team = Box::pin(team_with(&store, "t", 3_000)).await;
+        let entries = (0..76).map(|n| charge(&team, &format!("{n}"), "email_finder", "risky"));
+        store.charge(&team, entries.collect(), world.now()).await;
+        let others = [world.store(), world.store()];
+        join_all(
+            ["a", "b"]
+                .into_iter()
+                .zip(&others)
+                .map(|(key, store)| charge_one(store, &team, key, world.now())),
+        )
+        .await;
+        let now = world.now();
+        assert!(!store.pool(&team, now).await.unwrap().lanes.is_zero());
+        let request = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
+        store.change(&team, now, |pool| pool.subscribe(&request, now)).await.unwrap();
+        for n in 0..4 {
+            for store in &others {
+                let key = format!("{n} {store:p}");
+                charge_one(store, &team, &key, world.now()).await;
+            }
+        }
+        let seen = store.view(&team, world.now()).await.unwrap().pool.balance;
+        assert_eq!((seen.free().get(), seen.purchased().get()), (370, 3_000));
+    });
+}
+
+/// Who asks for more than there is disturbs nobody.
+#[test]
+fn lanes_stay_open_for_what_they_could_not_cover() {
+    calm(async |world| {
+        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+        let before = world.store().pool(&team, world.now()).await.unwrap();
+        let now = world.now();
+        let held = world
+            .store()
+            .hold(hold_entry(&team, 1, Size::Credits(60_000), 1, now), now)
+            .await
+            .unwrap();
+        let many = charge(&team, "many", "sms", "sent");
+        let many = Entry { credits: -60_000, ..many };
+        let charged = world.store().charge(&team, vec![many], now).await.pop().unwrap();
+        for outcome in [held, charged] {
+            let Outcome::Refused(Error::InsufficientCredits { balance, .. }) = outcome else {
+                panic!("{outcome:?}")
+            };
+            assert_eq!(balance.get(), 3_390, "with what is in lanes");
+        }
+        let after = world.store().pool(&team, world.now()).await.unwrap();
+        assert_eq!((after.balance, after.lanes), (before.balance, before.lanes));
+    });
+}
+
+/// What is read is a balance that there was while it was read: not less than after all charges that
+/// had begun, not more than after those that had come back.
+#[test]
+fn a_balance_is_read_among_charges() {
+    const CREDITS: u64 = 20_400;
+    calm(async |world| {
+        let team = Box::pin(team_with(&world.store(), "t", CREDITS - 400)).await;
+        let (begun, come_back) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let writers: Vec<_> = (0..8)
+            .map(|writer| {
+                let (store, world, team) = (world.store(), world.clone(), team.clone());
+                let (begun, come_back) = (Arc::clone(&begun), Arc::clone(&come_back));
+                tokio::spawn(async move {
+                    for n in 0..150 {
+                        begun.fetch_add(5, Ordering::Relaxed);
+                        let key = format!("{writer} {n}");
+                        let outcome = charge_one(&store, &team, &key, world.now()).await;
+                        assert!(matches!(outcome, Outcome::Charged(_)), "{outcome:?}");
+                        come_back.fetch_add(5, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let (reader, mut with_lanes) = (world.store(), 0);
+        while come_back.load(Ordering::Relaxed) < 6_000 {
+            let most = CREDITS - come_back.load(Ordering::Relaxed);
+            let balance = reader.view(&team, world.now()).await.unwrap().pool.balance.credits.get();
+            let least = CREDITS - begun.load(Ordering::Relaxed);
+            assert!((least..=most).contains(&balance), "{least} {balance} {most}");
+            with_lanes += u32::from(has_lanes(&world, &team).await);
+            sleep(Duration::from_millis(7)).await;
+        }
+        assert!(with_lanes > 20, "{with_lanes}");
+        for writer in writers {
+            writer.await.unwrap();
+        }
+    });
+}

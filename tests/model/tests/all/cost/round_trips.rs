@@ -1,0 +1,288 @@
+//! What operations cost, in round trips and write units. The figures are promises of the README.
+
+use std::time::Duration;
+
+use engine::limits::longest_expressions;
+use engine::{Engine, Meter, Reading};
+use futures_util::future::join_all;
+use shared::domain::catalogue::prices::PRICE_LISTS;
+use shared::domain::hold::HoldRequest;
+use shared::domain::ids::{Id, TeamId};
+use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::purchase::GiftRequest;
+use shared::domain::{Credits, Error};
+use shared::store::Store;
+use shared::store::hold::Release;
+use shared::store::outcome::Outcome;
+use simulator::Nature;
+use tokio::time::sleep;
+
+use crate::concurrency::charges::{charge, now, team_with};
+use crate::support::domain_team::hold_entry;
+use crate::support::operations::{Size, key_named};
+
+struct Bench {
+    engine: Engine,
+    store: Store,
+    meter: Meter,
+    team: TeamId,
+}
+
+impl Bench {
+    async fn new(rolling: u64) -> Self {
+        let engine = Engine::in_memory().await.unwrap();
+        let meter = Meter::default();
+        let store = engine.store_with(&meter);
+        let team = Box::pin(team_with(&store, "a-team-with-a-name-of-usual-length", rolling)).await;
+        let _ = meter.take();
+        Self { engine, store, meter, team }
+    }
+
+    async fn charge(&self, keys: std::ops::Range<u32>) -> (Vec<Outcome>, Reading) {
+        let entries = keys.map(|n| {
+            charge(&self.team, &format!("campaign-77/lead-{n:06}"), "email_finder", "deliverable")
+        });
+        let outcomes = self.store.charge(&self.team, entries.collect(), now()).await;
+        (outcomes, self.meter.take())
+    }
+}
+
+#[tokio::test]
+async fn a_charge_is_one_round_trip_and_five_write_units() {
+    let bench = Bench::new(0).await;
+    let (outcomes, reading) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]));
+    assert_eq!(reading.round_trips, 1);
+    assert!((1..=50).contains(&reading.write_tenths), "{reading:?}");
+}
+
+#[tokio::test]
+async fn a_duplicate_is_one_round_trip() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..1).await;
+    let (outcomes, reading) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Replayed(_)]));
+    assert_eq!(reading.round_trips, 1);
+}
+
+/// The first one is written into the pool as well, which pauses enrichment.
+#[tokio::test]
+async fn a_refusal_is_one_round_trip() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..80).await;
+    let (outcomes, reading) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Refused(Error::InsufficientCredits { .. })]));
+    assert_eq!(reading.round_trips, 2);
+    let (store, meter) = (bench.engine.store_with(&bench.meter), &bench.meter);
+    for (action, outcome) in [("email_finder", "risky"), ("sms", "sent")] {
+        let refused = charge(&bench.team, action, action, outcome);
+        let store = store.clone();
+        let outcomes = store.charge(&bench.team, vec![refused], now()).await;
+        assert!(matches!(outcomes[..], [Outcome::Refused(_)]), "{outcomes:?}");
+        assert_eq!(meter.take().round_trips, 1);
+    }
+}
+
+/// Five hundred times the same key in one request: as the same charge, and as another one.
+#[tokio::test]
+async fn a_key_repeated_in_a_request_needs_no_further_write() {
+    let bench = Bench::new(0).await;
+    let of = |quantity: u64| {
+        let one = charge(&bench.team, "k", "linkedin_enrichment", "found");
+        let credits = -i64::try_from(quantity).unwrap();
+        Entry { credits, quantity: Some(quantity), ..one }
+    };
+    let outcomes = bench.store.charge(&bench.team, vec![of(1); 500], now()).await;
+    assert!(matches!(outcomes[0], Outcome::Charged(_)));
+    assert!(outcomes[1..].iter().all(|outcome| matches!(outcome, Outcome::Replayed(_))));
+    assert_eq!(bench.meter.take().writes, 1);
+    let others = (0..500).map(|number| of(2 + number)).collect();
+    let outcomes = bench.store.charge(&bench.team, others, now()).await;
+    let is_reused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(Error::KeyReused));
+    assert!(outcomes.iter().all(is_reused), "{outcomes:?}");
+    let reading = bench.meter.take();
+    assert_eq!((reading.writes, reading.round_trips), (1, 2), "{reading:?}");
+    // A key whose first charge was refused is tried again, in the order of the request.
+    let first_too_much = [500, 1].map(|quantity| Entry {
+        credits: -quantity,
+        quantity: Some(quantity.unsigned_abs()),
+        ..charge(&bench.team, "l", "linkedin_enrichment", "found")
+    });
+    let outcomes = bench.store.charge(&bench.team, first_too_much.into(), now()).await;
+    assert!(matches!(outcomes[..], [Outcome::Refused(_), Outcome::Charged(_)]), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_batch_shares_the_pool_write() {
+    let bench = Bench::new(1_000).await;
+    let (outcomes, reading) = bench.charge(0..99).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Charged(_))));
+    assert_eq!(reading.round_trips, 1);
+    assert!((99..=99 * 31).contains(&reading.write_tenths), "{reading:?}");
+}
+
+#[tokio::test]
+async fn a_batch_that_runs_short_takes_two_round_trips() {
+    let bench = Bench::new(0).await;
+    let (outcomes, reading) = bench.charge(0..99).await;
+    let charged = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Charged(_))).count();
+    assert_eq!((charged, reading.round_trips), (80, 2));
+}
+
+/// A hold reads the pool for its epoch first; a release reads the hold and the pool.
+#[tokio::test]
+async fn a_hold_and_its_release_and_the_captures_between() {
+    let bench = Bench::new(0).await;
+    let request: HoldRequest = serde_json::from_str(r#"{"credits":100}"#).unwrap();
+    let (key, user) = (key_named("campaign-77"), "pipeline".parse().unwrap());
+    let entry = request.entry(&bench.team, key, user, now()).unwrap();
+    let hold = entry.hold.clone().unwrap();
+    bench.store.hold(entry, now()).await.unwrap();
+    assert_eq!(
+        bench.meter.take(),
+        Reading { round_trips: 2, writes: 1, write_tenths: 80, read_tenths: 10 }
+    );
+
+    let capture = charge(&bench.team, "campaign-77/lead-000001", "email_finder", "deliverable");
+    let capture = Entry { kind: Kind::Capture, hold: Some(hold.clone()), ..capture };
+    bench.store.charge(&bench.team, vec![capture], now()).await;
+    assert_eq!(
+        bench.meter.take(),
+        Reading { round_trips: 1, writes: 1, write_tenths: 50, read_tenths: 0 }
+    );
+
+    let by = Release { key: key_named("campaign-77/end"), user: "pipeline".parse().unwrap() };
+    bench.store.release(&bench.team, &hold, &by, now()).await.unwrap();
+    assert_eq!(
+        bench.meter.take(),
+        Reading { round_trips: 3, writes: 1, write_tenths: 100, read_tenths: 20 }
+    );
+}
+
+fn gift_of(team: &TeamId, credits: u64) -> Entry {
+    let gift = GiftRequest { credits: Credits::new(credits), reference: None };
+    let (key, user) = (key_named("gift"), "support".parse().unwrap());
+    gift.entry(team, key, user, now()).unwrap()
+}
+
+/// After the first of them, refusals look at their own entries only; none of them writes.
+#[tokio::test]
+async fn a_storm_of_refusals_stays_away_from_the_pool() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..80).await;
+    let (_, first) = bench.charge(80..81).await;
+    assert_eq!((first.round_trips, first.writes), (2, 2));
+    let (_, second) = bench.charge(80..81).await;
+    assert_eq!((second.round_trips, second.writes), (1, 0));
+    let storm: Vec<_> = (81..1_081).map(|key| bench.charge(key..key + 1)).collect();
+    for (outcomes, reading) in join_all(storm).await {
+        let refused = matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]);
+        assert!(refused, "{outcomes:?}");
+        assert_eq!(reading.writes, 0);
+    }
+    let (outcomes, again) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Replayed(_)]), "a replay is no refusal");
+    assert_eq!((again.round_trips, again.writes), (1, 0));
+    bench.store.gift(gift_of(&bench.team, 5)).await.unwrap();
+    let (outcomes, _) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]), "{outcomes:?}");
+    bench.store.restart(&bench.team, now()).await.unwrap();
+    let (outcomes, _) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "a top-up is noticed");
+}
+
+/// The same at a rate, on a table that counts writes that fail as DynamoDB does.
+#[test]
+fn a_thousand_refusals_a_second_cost_two_write_units() {
+    const SECONDS: u32 = 5;
+    simulator::run(1, Nature::CALM, now(), async |world| {
+        let store = world.store();
+        let team = Box::pin(team_with(&store, "t", 0)).await;
+        let entries = (0..20).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
+        store.charge(&team, entries.collect(), world.now()).await;
+        // While a job of the team goes on.
+        store.gift(gift_of(&team, 100)).await.unwrap();
+        store
+            .hold(hold_entry(&team, 1, Size::Credits(100), 1, world.now()), world.now())
+            .await
+            .unwrap();
+        let _ = world.tally();
+        let calls = (0..SECONDS * 1_000).map(async |n| {
+            sleep(Duration::from_millis(n.into())).await;
+            let (action, came) =
+                if n % 2 == 0 { ("email_finder", "risky") } else { ("sms", "sent") };
+            let entry = charge(&team, &format!("late {n}"), action, came);
+            store.charge(&team, vec![entry], world.now()).await.pop()
+        });
+        for outcome in join_all(calls.map(Box::pin)).await {
+            use Error::{EnrichmentPaused, InsufficientCredits};
+            let refused = matches!(
+                outcome,
+                Some(Outcome::Refused(InsufficientCredits { .. } | EnrichmentPaused))
+            );
+            assert!(refused, "{outcome:?}");
+        }
+        let tally = world.tally();
+        assert!(tally.write_units <= u64::from(2 * SECONDS), "{tally:?}");
+    })
+    .unwrap();
+}
+
+/// Credits that another process brings are noticed as soon as the memory is no longer fresh.
+#[tokio::test]
+async fn a_memory_of_too_few_credits_fades() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..81).await;
+    let elsewhere = bench.engine.store();
+    elsewhere.gift(gift_of(&bench.team, 5)).await.unwrap();
+    elsewhere.restart(&bench.team, now()).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    let (outcomes, _) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "{outcomes:?}");
+}
+
+/// A pool stays below 1 KB with all its settings, after a top-up and with counters of a dozen actions,
+/// so that a charge costs no more.
+#[tokio::test]
+async fn a_pool_with_its_counters_is_still_small() {
+    let bench = Bench::new(1_000_000).await;
+    let settings = r#"{"low_balance_threshold":20000,
+        "auto_top_up":{"below":9000000,"credits":100000,"monthly_limit":1000000}}"#;
+    let settings = serde_json::from_str(settings).unwrap();
+    bench.store.set(&bench.team, &settings, now()).await.unwrap();
+    let event = Id::of("ev", &bench.team, "1");
+    let begun = bench.store.begin_top_up(&bench.team, &event, now()).await.unwrap();
+    bench.store.fail(&begun.unwrap(), "the card was declined").await.unwrap();
+    let many = |action: &str, outcome: &str| Entry {
+        quantity: Some(12_345),
+        ..charge(&bench.team, &format!("many {action}"), action, outcome)
+    };
+    let dozen = PRICE_LISTS[0].prices.iter().take(12);
+    let dozen = dozen.map(|price| many(price.action, price.charged[0]));
+    bench.store.charge(&bench.team, dozen.collect(), now()).await;
+    let too_much = Entry { credits: -2_000_000, ..many("sms", "sent") };
+    bench.store.charge(&bench.team, vec![too_much], now()).await;
+    let _ = bench.meter.take();
+    let (outcomes, reading) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]));
+    assert_eq!(reading.write_tenths, 50, "{reading:?}");
+}
+
+/// The longest expression belongs to a batch that adds to all counters of the pool and also records
+/// a refusal. DynamoDB allows 4 KB.
+#[tokio::test]
+async fn the_longest_expression_has_room_to_grow() {
+    let bench = Bench::new(10_000).await;
+    let every = PRICE_LISTS[0].prices.iter();
+    let every =
+        every.map(|price| charge(&bench.team, price.action, price.action, price.charged[0]));
+    let too_much = charge(&bench.team, "too much", "sms", "sent");
+    let too_much = Entry { credits: -2_000_000, ..too_much };
+    let outcomes = bench.store.charge(&bench.team, every.chain([too_much]).collect(), now()).await;
+    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_))).count();
+    assert_eq!((outcomes.len(), refused), (22, 1), "{outcomes:?}");
+    let longest = longest_expressions();
+    assert!(longest.values().all(|length| *length < 3_072), "{longest:?}");
+}

@@ -1,0 +1,154 @@
+//! Billing messages that are taken in at the same time by processes whose clocks differ and which die:
+//! the newest message counts, in every order.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use shared::domain::ids::TeamId;
+use shared::domain::pool::Pool;
+use shared::http::App;
+use simulator::{Nature, World};
+use tokio::time::sleep;
+
+use crate::concurrency::charges::now;
+use crate::crash::seeds::dies_at;
+
+/// A process with a clock that differs from the world's.
+fn process(world: &World, skew_ms: i64) -> App {
+    App::new(world.store(), world.clock(skew_ms))
+}
+
+fn changed(version: u64, plan: &str, seats: u32) -> Vec<u8> {
+    let detail = json!({ "team": "t", "version": version, "plan": plan, "seats": seats });
+    json!({ "detail-type": "subscription.changed", "detail": detail }).to_string().into_bytes()
+}
+
+fn cancelled(version: u64) -> Vec<u8> {
+    let detail = json!({ "team": "t", "version": version });
+    json!({ "detail-type": "subscription.cancelled", "detail": detail }).to_string().into_bytes()
+}
+
+/// Delivers a message until it is taken in, each time by another process that may die.
+async fn deliver(world: &World, message: &[u8], skews: [i64; 2], polls: u32) {
+    let first = process(world, skews[0]);
+    if dies_at(polls, Box::pin(team::take_in(&first, message))).await.is_some_and(|it| it.is_ok()) {
+        return;
+    }
+    for _ in 0..20 {
+        let next = process(world, skews[1]);
+        if Box::pin(team::take_in(&next, message)).await.is_ok() {
+            return;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    panic!("a message is never taken in");
+}
+
+async fn stored(world: &World) -> Pool {
+    let team: TeamId = "t".parse().unwrap();
+    world.store().pool(&team, world.now()).await.unwrap()
+}
+
+/// The process that changes the plan dies between its two writes, and the clock of the one that
+/// cancels is behind: the new subscription is cancelled, not the old one.
+#[test]
+fn a_cancellation_after_a_plan_change_that_died_cancels_the_new_plan() {
+    let mut halves = 0;
+    for polls in 1.. {
+        let came_to_its_end = simulator::run(3, Nature::CALM, now(), async |world| {
+            let start = process(&world, 0);
+            Box::pin(team::take_in(&start, &changed(4, "multichannel_expert", 1))).await.unwrap();
+            let dying = process(&world, 0);
+            let message = changed(5, "enterprise", 1);
+            let change = Box::pin(team::take_in(&dying, &message));
+            let came_to_its_end = dies_at(polls, change).await.is_some();
+            let late = process(&world, -200);
+            Box::pin(team::take_in(&late, &cancelled(6))).await.unwrap();
+            Box::pin(team::take_in(&late, &message)).await.unwrap();
+            let subscription = stored(&world).await.terms.subscription.unwrap();
+            assert!(
+                subscription.cancelled || subscription.plan == "enterprise",
+                "{subscription:?}"
+            );
+            if subscription.plan == "enterprise" {
+                halves += 1;
+                assert!(subscription.cancelled, "after {polls} polls: {subscription:?}");
+            }
+            came_to_its_end
+        });
+        if came_to_its_end.unwrap() {
+            assert!(halves > 3, "{halves}");
+            break;
+        }
+    }
+}
+
+/// Three messages at once, by processes that die at random and whose clocks differ by up to a second.
+#[test]
+fn the_newest_messages_count_whoever_takes_them_in() {
+    for seed in 0..400 {
+        let nature = if seed % 2 == 0 { Nature::CALM } else { Nature::ROUGH };
+        simulator::run(seed, Nature::CALM, now(), async |world| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let start = process(&world, 0);
+            Box::pin(team::take_in(&start, &changed(1, "multichannel_expert", 1))).await.unwrap();
+            world.turn(nature);
+            let messages =
+                [changed(5, "enterprise", 1), cancelled(6), changed(4, "multichannel_expert", 3)];
+            let deliveries = messages.iter().map(|message| {
+                let skews = [random.i64(-500..=500), random.i64(-500..=500)];
+                let polls = if random.bool() { random.u32(1..30) } else { u32::MAX };
+                let wait = Duration::from_millis(random.u64(0..60));
+                let world = &world;
+                async move {
+                    sleep(wait).await;
+                    deliver(world, message, skews, polls).await;
+                }
+            });
+            join_all(deliveries.map(Box::pin)).await;
+            world.turn(Nature::CALM);
+            // Each comes once more.
+            for message in &messages {
+                deliver(&world, message, [-500, 500], u32::MAX).await;
+            }
+            let pool = stored(&world).await;
+            let subscription = pool.terms.subscription.clone().unwrap();
+            assert_eq!(
+                (subscription.plan.as_str(), subscription.cancelled, pool.balance.free().get()),
+                ("enterprise", true, 400),
+                "seed {seed}: {pool:?}"
+            );
+        })
+        .unwrap();
+    }
+}
+
+/// Two plan changes at once: the newer one is the plan.
+#[test]
+fn the_newer_of_two_plan_changes_is_the_plan() {
+    for seed in 0..300 {
+        simulator::run(seed, Nature::ROUGH, now(), async |world| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let messages = [changed(5, "free_trial", 1), changed(6, "enterprise", 1)];
+            let deliveries = messages.iter().map(|message| {
+                let skews = [random.i64(-500..=500), random.i64(-500..=500)];
+                let polls = if random.bool() { random.u32(1..30) } else { u32::MAX };
+                Box::pin(deliver(&world, message, skews, polls))
+            });
+            join_all(deliveries.collect::<Vec<_>>()).await;
+            world.turn(Nature::CALM);
+            sleep(Duration::from_secs(1)).await;
+            let pool = stored(&world).await;
+            let plan =
+                pool.terms.subscription.as_ref().map(|subscription| subscription.plan.as_str());
+            assert_eq!((plan, pool.balance.free().get()), (Some("enterprise"), 400), "seed {seed}");
+            assert_eq!(
+                (pool.terms.next, pool.terms.billing_version),
+                (None, Some(6)),
+                "seed {seed}"
+            );
+        })
+        .unwrap();
+    }
+}

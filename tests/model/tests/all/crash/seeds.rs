@@ -1,0 +1,354 @@
+//! Everything at once in a rough world: calls are turned away, throttled, in conflict, answered into
+//! the void; processes die at any await and come back without a memory; requests are sent twice at
+//! once, and once more long after holds have expired and the cycle has turned; clocks differ between
+//! processes. Nothing is done twice, nothing is minted and nothing is lost.
+//!
+//! `SEEDS=10000 cargo test -p model seeds` lives more lives; `SEEDS=17..18` lives one again.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use shared::domain::hold::HoldRequest;
+use shared::domain::ids::TeamId;
+use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::purchase::{GiftRequest, Purchase};
+use shared::domain::time::Time;
+use shared::domain::{Credits, Error};
+use shared::http::{App, Clock};
+use shared::store::Store;
+use shared::store::history::Selection;
+use shared::store::hold::Release;
+use shared::store::outcome::Outcome;
+use simulator::{Nature, World};
+use tokio::time::sleep;
+
+use crate::concurrency::charges::{charge_of, team_with};
+use crate::support::domain_team::hold_id;
+use crate::support::operations::key;
+
+/// The cycle of a team that began on 10 January ends a few seconds into the life.
+const BEGIN: &str = "2027-02-09T23:59:55Z";
+
+const WORKERS: u64 = 4;
+const STEPS: u32 = 14;
+
+/// How often a lane was taken or given back in all lives together.
+static LANE_MOVES: AtomicU64 = AtomicU64::new(0);
+
+/// What can be done. A number stands for one request, so the same number is the same request.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Charge { first: u8, size: u8 },
+    Hold(u8),
+    Release(u8),
+    Gift(u8),
+    Buy(u8),
+    AddASeat,
+    Restart,
+    Look,
+}
+
+/// The clocks of two processes differ by up to a second.
+const SKEW_MS: i64 = 500;
+
+/// A process of its own, with a clock of its own.
+fn process(world: &World, random: &mut fastrand::Rng) -> App {
+    App::new(world.store(), world.clock(random.i64(-SKEW_MS..=SKEW_MS)))
+}
+
+/// Who works in a process, or in a row of processes of which each dies before the next is there.
+struct Worker {
+    world: World,
+    store: Store,
+    clock: Clock,
+    team: TeamId,
+    random: fastrand::Rng,
+    /// What it was told to be done now.
+    done: Vec<String>,
+}
+
+impl Worker {
+    fn new(world: &World, process: App, team: &TeamId, seed: u64) -> Self {
+        Self {
+            world: world.clone(),
+            store: process.store,
+            clock: process.clock,
+            team: team.clone(),
+            random: fastrand::Rng::with_seed(seed),
+            done: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    async fn live(mut self) -> Vec<String> {
+        for _ in 0..STEPS {
+            let act = match self.random.u8(0..20) {
+                0..=10 => Act::Charge { first: self.random.u8(0..90), size: self.random.u8(1..4) },
+                11..=13 => Act::Hold(self.random.u8(0..6)),
+                14 => Act::Release(self.random.u8(0..6)),
+                15 => Act::Gift(self.random.u8(0..4)),
+                16 => Act::Buy(self.random.u8(0..4)),
+                17 => Act::AddASeat,
+                18 => Act::Restart,
+                _ => Act::Look,
+            };
+            let polls = if self.random.u8(0..5) == 0 { self.random.u32(1..40) } else { u32::MAX };
+            if dies_at(polls, Box::pin(self.act(act))).await.is_none() {
+                let process = process(&self.world, &mut self.random);
+                (self.store, self.clock) = (process.store, process.clock);
+            }
+            let pause = if self.random.u8(0..6) == 0 { 2_500 } else { 60 };
+            sleep(Duration::from_millis(self.random.u64(0..pause))).await;
+        }
+        self.done
+    }
+
+    async fn act(&mut self, act: Act) {
+        let came = match act {
+            Act::Charge { first, size } => self.charge(first, size).await,
+            Act::Hold(number) => self.hold(number).await,
+            Act::Release(number) => self.release(number).await,
+            Act::Gift(number) => self.gift(number).await,
+            Act::Buy(number) => self.buy(number).await,
+            Act::AddASeat => self.add_a_seat().await,
+            Act::Restart => self.store.restart(&self.team, self.now()).await.map(drop),
+            Act::Look => self.store.view(&self.team, self.now()).await.map(drop),
+        };
+        match came {
+            Ok(())
+            | Err(
+                Error::InsufficientCredits { .. }
+                | Error::HoldExceeded { .. }
+                | Error::HoldClosed(_)
+                | Error::EnrichmentPaused
+                | Error::NothingToRestart
+                | Error::NotFound("hold")
+                // Whoever is told so asks again.
+                | Error::Busy,
+            ) => {}
+            Err(error) => panic!("{act:?}: {error:?}"),
+        }
+    }
+
+    fn take(&mut self, outcome: Outcome) -> Result<(), Error> {
+        match outcome {
+            Outcome::Charged(entry) => self.done.push(entry.source()),
+            Outcome::Replayed(_) => {}
+            Outcome::Refused(error) => {
+                if let Error::InsufficientCredits { balance, required }
+                | Error::HoldExceeded { remaining: balance, required } = error
+                {
+                    assert!(balance < required, "{balance} are enough for {required}");
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Charges to the pool, and from 60 on captures.
+    fn entry(&self, number: u8) -> Entry {
+        let (action, outcome) = [
+            ("email_finder", "risky"),
+            ("linkedin_enrichment", "found"),
+            ("email_finder", "not_found"),
+            ("phone_finder", "valid"),
+            ("sms", "sent"),
+        ][usize::from(number % 5)];
+        let entry = charge_of(&self.team, key(number.into()), action, outcome);
+        let entry = Entry { at: self.now(), ..entry };
+        if number < 60 {
+            return entry;
+        }
+        let hold = Some(hold_id(&self.team, 100 + u16::from(number) % 6));
+        Entry { kind: Kind::Capture, held: entry.credits, hold, ..entry }
+    }
+
+    async fn charge(&mut self, first: u8, size: u8) -> Result<(), Error> {
+        let entries = (first..first + size).map(|number| self.entry(number % 90)).collect();
+        let mut came = Ok(());
+        for outcome in self.store.charge(&self.team, entries, self.now()).await {
+            came = self.take(outcome).and(came);
+        }
+        came
+    }
+
+    async fn hold(&mut self, number: u8) -> Result<(), Error> {
+        let (credits, seconds) = (30 + 11 * u32::from(number), 1 + number);
+        let body = format!(r#"{{"credits":{credits},"expires_in":{seconds}}}"#);
+        let request: HoldRequest = serde_json::from_str(&body).unwrap();
+        let user = "u".parse().unwrap();
+        let entry = request.entry(&self.team, key(100 + u16::from(number)), user, self.now())?;
+        let outcome = self.store.hold(entry, self.now()).await?;
+        self.take(outcome)
+    }
+
+    async fn release(&mut self, number: u8) -> Result<(), Error> {
+        let by = Release { key: key(120 + u16::from(number)), user: "u".parse().unwrap() };
+        let hold = hold_id(&self.team, 100 + u16::from(number));
+        self.store.release(&self.team, &hold, &by, self.now()).await.map(drop)
+    }
+
+    async fn gift(&mut self, number: u8) -> Result<(), Error> {
+        let gift = GiftRequest { credits: Credits::new(7 + u64::from(number)), reference: None };
+        let gift =
+            gift.entry(&self.team, key(140 + u16::from(number)), "u".parse().unwrap(), self.now())?;
+        let outcome = self.store.gift(gift).await?;
+        self.take(outcome)
+    }
+
+    async fn buy(&mut self, number: u8) -> Result<(), Error> {
+        let (user, credits) = ("u".parse().unwrap(), Credits::new(50));
+        let purchase =
+            Purchase::new(&self.team, key(160 + u16::from(number)), user, credits, self.now());
+        let (begun, _) = self.store.begin(&purchase).await?;
+        self.store.settle(&begun, self.now()).await.map(drop)
+    }
+
+    async fn add_a_seat(&mut self) -> Result<(), Error> {
+        let request = r#"{"plan":"multichannel_expert","seats":2}"#;
+        let request = serde_json::from_str(request).unwrap();
+        let now = self.now();
+        self.store.change(&self.team, now, |pool| pool.subscribe(&request, now)).await.map(drop)
+    }
+}
+
+/// Lets a future run until it has been polled so often. What it came to, if it came to its end.
+pub async fn dies_at<T>(polls: u32, life: impl Future<Output = T>) -> Option<T> {
+    let mut life = pin!(life);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        left -= 1;
+        match life.as_mut().poll(context) {
+            Poll::Ready(came) => Poll::Ready(Some(came)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+async fn live(world: World, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let store = world.store();
+    let team = team_with(&store, "t", random.choice([0, 300, 3_000, 6_000]).unwrap()).await;
+    world.turn(Nature::ROUGH);
+    // Two of them begin in one process.
+    let shared = process(&world, &mut random);
+    let workers = (0..WORKERS).map(|number| {
+        let process = if number < 2 { shared.clone() } else { process(&world, &mut random) };
+        tokio::spawn(Worker::new(&world, process, &team, seed * WORKERS + number).live())
+    });
+    let mut done: HashMap<String, u32> = HashMap::new();
+    for worker in join_all(workers).await {
+        for source in worker.unwrap() {
+            *done.entry(source).or_default() += 1;
+        }
+    }
+    assert!(done.values().all(|count| *count == 1), "seed {seed}: done twice: {done:?}");
+    let lane_moves = store.pool(&team, world.now()).await.map_or(0, |pool| pool.lane_moves);
+    LANE_MOVES.fetch_add(lane_moves, Ordering::Relaxed);
+
+    // Holds and lanes are over, the cycle has turned, and everything is sent once more.
+    world.turn(Nature::CALM);
+    sleep(Duration::from_secs(30)).await;
+    let mut late = Worker::new(&world, process(&world, &mut random), &team, seed);
+    for first in (0..90).step_by(15) {
+        late.act(Act::Charge { first, size: 15 }).await;
+    }
+    for number in 0..6 {
+        late.act(Act::Release(number)).await;
+        late.act(Act::Gift(number % 4)).await;
+        late.act(Act::Buy(number % 4)).await;
+    }
+    assert!(late.done.iter().all(|source| !done.contains_key(source)), "seed {seed}: done again");
+    sleep(Duration::from_secs(30)).await;
+    Box::pin(check(&store, &team, world.now(), seed, done.keys().chain(&late.done))).await;
+}
+
+/// Looks at what is left of a life.
+async fn check(
+    store: &Store,
+    team: &TeamId,
+    now: Time,
+    seed: u64,
+    mut done: impl Iterator<Item = &String>,
+) {
+    let computed = store.view(team, now).await.unwrap();
+    store.keep_up(team, now).await.unwrap();
+    let pool = store.view(team, now).await.unwrap().pool;
+    assert_eq!(computed.pool.balance, pool.balance, "seed {seed}: written back as it was computed");
+    assert_eq!((pool.held, pool.lanes), (Credits::ZERO, Credits::ZERO), "seed {seed}");
+
+    let history = store.history(team, &Selection::default(), None, 100_000).await.unwrap();
+    let (entries, next) = (history.entries, history.next);
+    assert!(next.is_none());
+    let mut times: HashMap<String, u32> = HashMap::new();
+    for entry in &entries {
+        *times.entry(entry.source()).or_default() += 1;
+    }
+    assert!(times.values().all(|times| *times == 1), "seed {seed}: {times:?}");
+    assert!(done.all(|source| times.contains_key(source)), "seed {seed}: told, not done");
+
+    let of = |kind: Kind| {
+        let entries = entries.iter().filter(move |entry| entry.kind == kind);
+        entries.map(|entry| entry.credits).sum::<i64>()
+    };
+    let credits: i64 = entries.iter().map(|entry| entry.credits).sum();
+    assert_eq!(credits, pool.balance.credits.gained(), "seed {seed}: the ledger sums up");
+    let moved: i64 = entries.iter().map(|entry| entry.held).sum();
+    assert_eq!(moved, 0, "seed {seed}: what was held was captured or given back");
+    let granted = of(Kind::Grant);
+    assert!([800, 1_200, 1_600].contains(&granted), "seed {seed}: {granted} were granted");
+    let bought = of(Kind::Gift) + of(Kind::Purchase);
+    let spent = -(of(Kind::Charge) + of(Kind::Capture));
+    let purchased = pool.balance.purchased().gained();
+    assert!(purchased <= bought, "seed {seed}: purchased credits were minted");
+    assert!(
+        bought - purchased <= spent,
+        "seed {seed}: purchased credits are lost to spending alone"
+    );
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Hold) {
+        let id = entry.hold.clone().unwrap();
+        let is_capture = |other: &&Entry| other.kind == Kind::Capture && other.hold == entry.hold;
+        let captured: i64 = entries.iter().filter(is_capture).map(|capture| -capture.credits).sum();
+        let hold = store.look_at_hold(team, &id).await.unwrap();
+        assert_eq!(captured, hold.captured.gained(), "seed {seed}: {hold:?}");
+        assert!(hold.captured <= hold.credits, "seed {seed}: {hold:?}");
+    }
+}
+
+/// The seeds that the environment asks for, or else these.
+pub fn seeds(default: Range<u64>) -> Range<u64> {
+    let Ok(text) = std::env::var("SEEDS") else { return default };
+    match text.split_once("..") {
+        Some((first, last)) => first.parse().unwrap()..last.parse().unwrap(),
+        None => 0..text.parse().unwrap(),
+    }
+}
+
+#[test]
+fn nothing_is_done_twice_minted_or_lost() {
+    const THREADS: usize = 2;
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                for seed in seeds(0..200).skip(thread).step_by(THREADS) {
+                    let life = async |world| Box::pin(live(world, seed)).await;
+                    simulator::run(seed, Nature::CALM, BEGIN.parse().unwrap(), life).unwrap();
+                }
+            });
+        }
+    });
+    let lives = u64::try_from(seeds(0..200).count()).unwrap();
+    let moves = LANE_MOVES.load(Ordering::Relaxed);
+    assert!(lives < 100 || moves > lives, "{moves} lanes came and went in {lives} lives");
+}

@@ -1,0 +1,4 @@
+//! Random operations and their results.
+
+pub mod history;
+pub mod versions;

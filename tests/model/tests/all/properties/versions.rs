@@ -1,0 +1,236 @@
+//! Versions coexist: items that a newer version wrote, with attributes, plans, actions, kinds and
+//! settings that this one does not know, pass through every read and write, and what this one does not
+//! know is still there afterwards.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use engine::{Engine, TABLE};
+use lambda_runtime::{Context, LambdaEvent};
+use refill::Summary;
+use serde_json::json;
+use shared::domain::ids::TeamId;
+use shared::domain::ledger::entry::Kind;
+use shared::domain::purchase::{GiftRequest, Purchase, Status};
+use shared::domain::time::Time;
+use shared::domain::{Credits, Error};
+use shared::http::{App, Clock};
+use shared::store::Store;
+use shared::store::history::Selection;
+use shared::store::hold::Release;
+use shared::store::keys::{self, Item};
+use shared::store::outcome::Outcome;
+use simulator::Nature;
+
+use crate::concurrency::charges::{charge, now, team_with};
+use crate::support::domain_team::{hold_entry, hold_id};
+use crate::support::operations::{Size, key_named};
+
+const NEXT_CYCLE: &str = "2027-02-10T00:00:00Z";
+
+/// The attribute that only the newer version knows.
+const NEWER: &str = "newer";
+
+async fn update(client: &Client, key: Item, expression: &str, values: &[(&str, AttributeValue)]) {
+    let mut update = client.update_item().table_name(TABLE).set_key(Some(key));
+    update = update.update_expression(expression);
+    if expression.contains("#plan") {
+        update = update.expression_attribute_names("#plan", "plan");
+    }
+    for (name, value) in values {
+        update = update.expression_attribute_values(*name, value.clone());
+    }
+    update.send().await.unwrap();
+}
+
+async fn item(client: &Client, key: Item) -> Item {
+    client.get_item().table_name(TABLE).set_key(Some(key)).send().await.unwrap().item.unwrap()
+}
+
+fn map(pairs: &[(&str, AttributeValue)]) -> AttributeValue {
+    let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    AttributeValue::M(pairs.collect())
+}
+
+fn newer() -> AttributeValue {
+    map(&[("of", keys::text("a newer version")), ("set", AttributeValue::Ss(vec!["a".into()]))])
+}
+
+/// Has a newer version write to all that a team has: its plan is unknown here, and everything has an
+/// attribute more.
+async fn upgrade(client: &Client, team: &TeamId) {
+    let pool = "SET newer = :newer, terms.newer = :newer, terms.subscription.newer = :newer, \
+                terms.subscription.#plan = :plan, settings.newer = :newer, used.zza = :two, \
+                used.zzc = :one, used.zzs = :seven";
+    let values = [
+        (":newer", newer()),
+        (":plan", keys::text("platinum")),
+        (":one", keys::number(1)),
+        (":two", keys::number(2)),
+        (":seven", keys::number(7)),
+    ];
+    update(client, keys::pool(team), pool, &values).await;
+    let set = "SET newer = :newer";
+    let values = [(":newer", newer())];
+    update(client, keys::open_hold(team, &hold_id(team, 1)), set, &values).await;
+    update(client, keys::account(team, &"acme".parse().unwrap()), set, &values).await;
+}
+
+async fn has_newer(client: &Client, key: Item) -> bool {
+    item(client, key).await.get(NEWER) == Some(&newer())
+}
+
+/// An entry of a kind that this version does not know, in the table and the history.
+async fn write_newer_entry(client: &Client, team: &TeamId) {
+    let (at, id) = (now(), "e_00000000000000000000000000000007".parse().unwrap());
+    let mut entry: Item = [
+        ("pk", keys::text(format!("ENTRY#{team}#import#1"))),
+        ("sk", keys::text("ENTRY")),
+        ("history", keys::text(keys::history_shard(team, '7'))),
+        ("position", keys::text(keys::position(at, &id))),
+        ("id", keys::text(id.as_str())),
+        ("team", keys::text(team.as_str())),
+        ("kind", keys::text("import")),
+        ("at", keys::text(at.to_string())),
+        ("credits", AttributeValue::N("0".into())),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    entry.insert(NEWER.to_owned(), newer());
+    client.put_item().table_name(TABLE).set_item(Some(entry)).send().await.unwrap();
+}
+
+async fn team_of_a_newer_version(store: &Store, client: &Client) -> TeamId {
+    let team = team_with(store, "t", 1_000).await;
+    store.hold(hold_entry(&team, 1, Size::Credits(100), 40, now()), now()).await.unwrap();
+    store.monitor(&team, &"acme".parse().unwrap(), now()).await.unwrap();
+    upgrade(client, &team).await;
+    write_newer_entry(client, &team).await;
+    team
+}
+
+async fn is_charged(store: &Store, team: &TeamId, key: &str, at: Time) {
+    let outcome = store.charge(team, vec![charge(team, key, "sms", "sent")], at).await;
+    assert!(matches!(outcome[..], [Outcome::Charged(_)]), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn items_of_a_newer_version_pass_through_every_operation() {
+    let engine = Engine::in_memory().await.unwrap();
+    let (store, client) = (engine.store(), engine.client());
+    let team = team_of_a_newer_version(&store, &client).await;
+
+    // Reads.
+    let view = store.view(&team, now()).await.unwrap();
+    let subscription = view.pool.terms.subscription.clone().unwrap();
+    assert_eq!((subscription.plan.as_str(), view.pool.balance.free().get()), ("platinum", 250));
+    assert_eq!(view.pool.used.spent(), Credits::new(57), "an unknown action is counted");
+    let history = store.history(&team, &Selection::default(), None, 100).await.unwrap();
+    let kinds: Vec<&str> = history.entries.iter().map(|entry| entry.kind.as_str()).collect();
+    assert!(kinds.contains(&"import"), "{kinds:?}");
+    let imports = Selection { kind: Some(Kind::Other("import".into())), ..Selection::default() };
+    assert_eq!(store.history(&team, &imports, None, 10).await.unwrap().entries.len(), 1);
+
+    // Writes.
+    is_charged(&store, &team, "sms 1", now()).await;
+    let (key, user) = (key_named("gift"), "u".parse::<shared::domain::ids::UserId>().unwrap());
+    let gift = GiftRequest { credits: Credits::new(5), reference: None };
+    store.gift(gift.entry(&team, key, user.clone(), now()).unwrap()).await.unwrap();
+    let purchase = Purchase::new(&team, key_named("order"), user.clone(), Credits::new(50), now());
+    let (begun, _) = store.begin(&purchase).await.unwrap();
+    store.settle(&begun, now()).await.unwrap();
+    let settings = serde_json::from_str(r#"{"low_balance_threshold":10}"#).unwrap();
+    store.set(&team, &settings, now()).await.unwrap();
+    // A seat for a plan that is unknown here, by the terms that the subscription stores.
+    let seats = serde_json::from_str(r#"{"plan":"platinum","seats":2}"#).unwrap();
+    let pool = store.change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
+    assert_eq!(pool.balance.free().get(), 250 - 6 + 400);
+    let unknown = serde_json::from_str(r#"{"plan":"palladium"}"#).unwrap();
+    let refused = store.change(&team, now(), |pool| pool.subscribe(&unknown, now())).await;
+    assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+
+    // The schedule turns the cycle and charges the account.
+    let at: Time = NEXT_CYCLE.parse().unwrap();
+    let app = App::new(store.clone(), Clock::new(move || at));
+    let run = refill::run(&app, None).await;
+    assert_eq!(run, Summary { turned: 1, billed: 1, ..Summary::default() });
+    let pool = store.pool(&team, at).await.unwrap();
+    assert_eq!(pool.balance.free().get(), 750, "two seats at the stored terms, less 50");
+    is_charged(&store, &team, "sms 2", at).await;
+    let by = Release { key: key_named("end"), user };
+    store.release(&team, &hold_id(&team, 1), &by, at).await.unwrap();
+    store.stop_monitoring(&team, &"acme".parse().unwrap(), at).await.unwrap();
+
+    // Nothing of it is lost.
+    let stored = item(&client, keys::pool(&team)).await;
+    let terms = stored["terms"].as_m().unwrap();
+    let inner = [terms, terms["subscription"].as_m().unwrap(), stored["settings"].as_m().unwrap()];
+    assert!(
+        [&stored].into_iter().chain(inner).all(|map| map.get(NEWER) == Some(&newer())),
+        "{stored:?}"
+    );
+    assert!(has_newer(&client, keys::closed_hold(&team, &hold_id(&team, 1))).await);
+    assert!(has_newer(&client, keys::account(&team, &"acme".parse().unwrap())).await);
+}
+
+/// A subscription that is scheduled takes all its attributes along when it begins, and none of the one
+/// before it.
+#[tokio::test]
+async fn a_scheduled_subscription_of_a_newer_version_begins_with_all_it_has() {
+    let engine = Engine::in_memory().await.unwrap();
+    let (store, client) = (engine.store(), engine.client());
+    let team = team_with(&store, "t", 1_000).await;
+    let later = format!(r#"{{"plan":"enterprise","started_at":"{NEXT_CYCLE}"}}"#);
+    let later = serde_json::from_str(&later).unwrap();
+    store.change(&team, now(), |pool| pool.subscribe(&later, now())).await.unwrap();
+    let set = "SET terms.scheduled.newer = :newer, terms.subscription.older = :newer";
+    let note = map(&[("of", keys::text("a newer version")), ("number", keys::number(7))]);
+    update(&client, keys::pool(&team), set, &[(":newer", note.clone())]).await;
+    store.keep_up(&team, NEXT_CYCLE.parse().unwrap()).await.unwrap();
+    let stored = item(&client, keys::pool(&team)).await;
+    let subscription = stored["terms"].as_m().unwrap()["subscription"].as_m().unwrap();
+    assert_eq!(subscription["plan"], keys::text("enterprise"));
+    assert_eq!((subscription.get("newer"), subscription.get("older")), (Some(&note), None));
+}
+
+/// What counts top-ups has an attribute more: they go on, and fail, as before.
+#[tokio::test]
+async fn top_ups_are_counted_beside_attributes_of_a_newer_version() {
+    let engine = Engine::in_memory().await.unwrap();
+    let (store, client) = (engine.store(), engine.client());
+    let team = team_with(&store, "t", 100).await;
+    let settings = r#"{"low_balance_threshold":10,
+        "auto_top_up":{"below":9000,"credits":200,"monthly_limit":2000}}"#;
+    store.set(&team, &serde_json::from_str(settings).unwrap(), now()).await.unwrap();
+    let first = store.begin_top_up(&team, &"e_1".parse().unwrap(), now()).await.unwrap().unwrap();
+    store.settle(&first, now()).await.unwrap();
+    let set = "SET top_ups.newer = :newer";
+    update(&client, keys::pool(&team), set, &[(":newer", newer())]).await;
+    let second = store.begin_top_up(&team, &"e_2".parse().unwrap(), now()).await.unwrap().unwrap();
+    let failed = store.fail(&second, "declined").await.unwrap();
+    assert_eq!(failed.status, Status::Failed);
+    let stored = item(&client, keys::pool(&team)).await;
+    let top_ups = stored["top_ups"].as_m().unwrap();
+    assert_eq!((&top_ups["bought"], &top_ups[NEWER]), (&keys::number(200), &newer()));
+}
+
+/// The relay reads what a newer version wrote, item by item.
+#[test]
+fn the_relay_passes_items_of_a_newer_version() {
+    simulator::run_with_stream(1, Nature::CALM, now(), async |world| {
+        let (store, client) = (world.store(), world.client());
+        let mut records = world.records().unwrap();
+        let team = team_with(&store, "t", 1_000).await;
+        let spoil = "SET newer = :newer, terms.subscription.#plan = :plan, settings.newer = :newer";
+        let values = [(":newer", newer()), (":plan", keys::text("platinum"))];
+        update(&client, keys::pool(&team), spoil, &values).await;
+        is_charged(&store, &team, "sms 1", now()).await;
+        let records = records.read().unwrap();
+        let event = serde_json::from_value(json!({ "Records": records })).unwrap();
+        let event = LambdaEvent::new(event, Context::default());
+        let answer = relay::handle(&store, &world.bus(), event).await.unwrap();
+        assert!(answer.batch_item_failures.is_empty(), "{answer:?}");
+        let charged = world.arrived().into_iter();
+        assert_eq!(charged.filter(|event| event["DetailType"] == "credits.charged").count(), 1);
+    })
+    .unwrap();
+}

@@ -1,0 +1,567 @@
+//! The pure domain against the reference: no store, so that many lives fit into a second.
+
+use std::collections::{BTreeMap, HashMap};
+
+use proptest::prelude::*;
+use shared::domain::catalogue::prices::PRICE_LISTS;
+use shared::domain::charge::ChargeRequest;
+use shared::domain::hold::{Hold, HoldRequest, Status};
+use shared::domain::ids::{AccountId, Id, TeamId};
+use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::monitored_account::{self, Bill, MonitoredAccount};
+use shared::domain::pool::Pool;
+use shared::domain::pool::balance::BalanceChange;
+use shared::domain::pool::epochs::GROUPS_USUAL;
+use shared::domain::pool::usage::{ActionUsage, Usage};
+use shared::domain::purchase::{GiftRequest, Purchase};
+use shared::domain::settings::{AutoTopUp, Settings};
+use shared::domain::statement::{Spending, Statement};
+use shared::domain::subscription::SubscriptionRequest;
+use shared::domain::subscription::terms::Change;
+use shared::domain::time::Time;
+use shared::domain::{Credits, Error};
+
+use crate::support::operations::{
+    Came, Charge, Closed, Cycle, Operation, Sight, Size, Told, TopUp, key, ledger, life, long_life,
+    long_runner, runner,
+};
+use crate::support::reference::Reference;
+use crate::support::stored_team::refusal;
+
+/// A team as the domain has it, with maps for a table.
+struct Team {
+    pool: Pool,
+    exists: bool,
+    entries: HashMap<String, Entry>,
+    holds: BTreeMap<Id, Hold>,
+    accounts: BTreeMap<AccountId, MonitoredAccount>,
+    statements: Vec<Closed>,
+}
+
+pub fn hold_id(team: &TeamId, number: u16) -> Id {
+    Id::of("h", team, &key(number).source())
+}
+
+pub fn priced(charge: &Charge, team: &TeamId, now: Time) -> Entry {
+    let request = ChargeRequest {
+        team: None,
+        key: None,
+        action: charge.action.to_owned(),
+        quantity: charge.quantity.into(),
+        outcome: Some(charge.outcome.to_owned()),
+        user: None,
+        reference: None,
+        own_key: false,
+        hold: charge.hold.map(|hold| hold_id(team, hold)),
+    };
+    request.price(team, key(charge.key), None, &PRICE_LISTS[0], now).unwrap()
+}
+
+pub fn hold_entry(team: &TeamId, number: u16, size: Size, days: u8, now: Time) -> Entry {
+    let (credits, leads, actions) = match size {
+        Size::Credits(credits) => (Some(Credits::new(credits.into())), None, None),
+        Size::Leads { leads, phones } => {
+            let phones = phones.then(|| "phone_finder".to_owned());
+            let actions = std::iter::once("email_finder".to_owned()).chain(phones).collect();
+            (None, Some(leads.into()), Some(actions))
+        }
+    };
+    let request = HoldRequest {
+        credits,
+        leads,
+        actions,
+        expires_in: u32::from(days) * 24 * 60 * 60,
+        reference: None,
+    };
+    let entry = request.entry(team, key(number), "u".parse().unwrap(), now).unwrap();
+    entry.sized(&PRICE_LISTS[0]).unwrap()
+}
+
+pub fn subscription(plan: &str, seats: u8, restart: bool, now: Time) -> SubscriptionRequest {
+    let started_at = if restart { format!(r#","started_at":"{now}""#) } else { String::new() };
+    serde_json::from_str(&format!(r#"{{"plan":"{plan}","seats":{seats}{started_at}}}"#)).unwrap()
+}
+
+pub fn account_id(number: u8) -> AccountId {
+    format!("a{number}").parse().unwrap()
+}
+
+pub fn settings(low: u16, top_up: Option<TopUp>) -> Settings {
+    let credits = |credits: u16| Credits::new(credits.into());
+    let auto_top_up = top_up.map(|top_up| AutoTopUp {
+        below: credits(top_up.below),
+        credits: credits(top_up.credits),
+        monthly_limit: credits(top_up.limit),
+    });
+    Settings { low_balance_threshold: credits(low), auto_top_up }
+}
+
+impl Team {
+    fn new() -> Self {
+        Self {
+            pool: Pool::open("t".parse().unwrap()),
+            exists: false,
+            entries: HashMap::new(),
+            holds: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            statements: Vec::new(),
+        }
+    }
+
+    fn apply(&mut self, operation: &Operation, now: Time) -> Vec<Came> {
+        match operation {
+            Operation::Charge(charges) => charges
+                .iter()
+                .map(|charge| {
+                    let entry = priced(charge, &self.pool.team, now);
+                    let cost = Credits::new(entry.credits.unsigned_abs());
+                    match entry.hold.clone() {
+                        Some(hold) => self.capture(&entry, &hold, cost, now),
+                        None => self.charge(&entry, cost, now),
+                    }
+                })
+                .collect(),
+            Operation::Purchase { key: number, credits } => {
+                let credits = Credits::new((*credits).into());
+                let purchase = Purchase::new(
+                    &self.pool.team,
+                    key(*number),
+                    "u".parse().unwrap(),
+                    credits,
+                    now,
+                );
+                let came = self.add(&purchase.order(), credits, now);
+                if matches!(came, Came::Done(_)) {
+                    self.write(purchase.entry(now));
+                }
+                vec![came]
+            }
+            Operation::Gift { key: number, credits } => {
+                let credits = Credits::new((*credits).into());
+                let gift = GiftRequest { credits, reference: None };
+                let entry =
+                    gift.entry(&self.pool.team, key(*number), "u".parse().unwrap(), now).unwrap();
+                vec![self.add(&entry, credits, now)]
+            }
+            Operation::Hold { key: number, size, days } => {
+                vec![self.hold(&hold_entry(&self.pool.team, *number, *size, *days, now), now)]
+            }
+            Operation::Release { key: number, hold } => vec![self.release(*number, *hold, now)],
+            Operation::Subscribe { plan, seats, restart } => {
+                self.exists = true;
+                let request = subscription(plan, *seats, *restart, now);
+                vec![self.decide(now, |pool| pool.subscribe(&request, now))]
+            }
+            Operation::Cancel => vec![self.decide(now, |pool| pool.cancel(None, now))],
+            Operation::Close => vec![self.decide(now, |pool| Ok(pool.close(None, now)))],
+            Operation::Restart => {
+                self.keep_up(now);
+                vec![self.restart(now)]
+            }
+            Operation::Wait(_) => Vec::new(),
+            Operation::Refill => {
+                self.keep_up(now);
+                self.bill_all(now);
+                vec![if self.exists { Came::Done(0) } else { Came::NoTeam }]
+            }
+            Operation::Monitor(number) => vec![self.monitor(*number, now)],
+            Operation::StopMonitoring(number) => vec![self.stop_monitoring(*number, now)],
+            Operation::Tell { version, told } => vec![self.tell(*version, told, now)],
+            Operation::Choose { low, top_up } => {
+                self.keep_up(now);
+                vec![self.if_open(|pool| pool.settings = settings(*low, *top_up))]
+            }
+        }
+    }
+
+    fn if_open(&mut self, act: impl FnOnce(&mut Pool)) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        if self.pool.check_open().is_err() {
+            return Came::Closed;
+        }
+        act(&mut self.pool);
+        Came::Done(0)
+    }
+
+    fn restart(&mut self, now: Time) -> Came {
+        let closed = self.if_open(|_| {});
+        if closed != Came::Done(0) {
+            return closed;
+        }
+        let is_paused =
+            |account: &&MonitoredAccount| account.status == monitored_account::Status::Paused;
+        let paused: Vec<_> = self.accounts.values().filter(is_paused).cloned().collect();
+        if !self.pool.is_paused() && paused.is_empty() {
+            return Came::NothingToRestart;
+        }
+        if let Err(error) = self.pool.check_restart() {
+            return refusal(&error);
+        }
+        self.pool.paused_at = None;
+        for account in paused {
+            self.bill(&account, account.first_bill(now.day()).unwrap(), now);
+        }
+        Came::Done(0)
+    }
+
+    fn monitor(&mut self, number: u8, now: Time) -> Came {
+        self.keep_up(now);
+        let closed = self.if_open(|_| {});
+        if closed != Came::Done(0) {
+            return closed;
+        }
+        let (team, id) = (self.pool.team.clone(), account_id(number));
+        let new = || MonitoredAccount::new(team, id.clone(), now.day());
+        let seen = self.accounts.get(&id).cloned().unwrap_or_else(new);
+        let Some(bill) = seen.first_bill(now.day()) else {
+            self.accounts.insert(id, seen.with_status(monitored_account::Status::Active));
+            return Came::Done(0);
+        };
+        match self.bill(&seen, bill, now) {
+            Came::Done(_) => Came::Done(0),
+            refused => refused,
+        }
+    }
+
+    fn stop_monitoring(&mut self, number: u8, now: Time) -> Came {
+        self.keep_up(now);
+        let closed = self.if_open(|_| {});
+        if closed != Came::Done(0) {
+            return closed;
+        }
+        let Some(account) = self.accounts.get_mut(&account_id(number)) else {
+            return Came::NoAccount;
+        };
+        *account = account.with_status(monitored_account::Status::Removed);
+        Came::Done(0)
+    }
+
+    fn bill_all(&mut self, now: Time) {
+        let due = |account: &&MonitoredAccount| account.due_at().is_some_and(|due| due <= now);
+        let mut due: Vec<MonitoredAccount> = self.accounts.values().filter(due).cloned().collect();
+        due.sort_by_key(MonitoredAccount::due_at);
+        for account in due {
+            self.bill(&account, account.due_bill(now.day()).unwrap(), now);
+        }
+    }
+
+    fn bill(&mut self, account: &MonitoredAccount, bill: Bill, now: Time) -> Came {
+        let entry = account.entry(&bill, &PRICE_LISTS[0], now).unwrap();
+        let came = self.charge(&entry, entry.spent(), now);
+        let after = match came {
+            Came::Done(_) => account.paid(&bill),
+            _ if account.status != monitored_account::Status::Active => return came,
+            Came::Closed => account.with_status(monitored_account::Status::Removed),
+            _ => account.with_status(monitored_account::Status::Paused),
+        };
+        self.accounts.insert(after.id.clone(), after);
+        came
+    }
+
+    fn tell(&mut self, version: u64, told: &Told, now: Time) -> Came {
+        self.exists = true;
+        let version = Some(version);
+        self.decide(now, |pool| match told {
+            Told::Changed { plan, seats, restart } => {
+                let request = subscription(plan, *seats, *restart, now);
+                pool.subscribe(&SubscriptionRequest { version, ..request }, now)
+            }
+            Told::Cancelled => pool.cancel(version, now),
+        })
+    }
+
+    fn decide(
+        &mut self,
+        now: Time,
+        decide: impl FnOnce(&Pool) -> Result<Option<Change>, Error>,
+    ) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        self.keep_up(now);
+        match decide(&self.pool) {
+            Ok(change) => {
+                if let Some(change) = change {
+                    self.change(change);
+                }
+                self.keep_up(now);
+                Came::Done(0)
+            }
+            Err(error) => refusal(&error),
+        }
+    }
+
+    fn charge(&mut self, entry: &Entry, required: Credits, now: Time) -> Came {
+        if let Some(came) = self.refused(entry, now) {
+            return came;
+        }
+        if self.pool.is_paused() && entry.is_enrichment() {
+            return Came::Paused;
+        }
+        let Some(after) = self.pool.balance.after(BalanceChange::Charge(required)) else {
+            if entry.pauses_enrichment_at(self.pool.balance.credits) {
+                self.pool.paused_at = Some(now);
+                self.pool.pauses += 1;
+            }
+            let balance = self.pool.balance.credits.get();
+            return Came::Short { balance, required: required.get() };
+        };
+        self.pool.balance = after;
+        self.pool.used.merge(&Usage::of([entry]));
+        self.write(entry.clone());
+        Came::Done(required.get())
+    }
+
+    fn add(&mut self, entry: &Entry, credits: Credits, now: Time) -> Came {
+        if let Some(came) = self.refused(entry, now) {
+            return came;
+        }
+        self.pool.balance = self.pool.balance.after(BalanceChange::Purchase(credits)).unwrap();
+        let tally = &mut self.pool.tally;
+        let count = if entry.kind == Kind::Gift { &mut tally.gifted } else { &mut tally.bought };
+        *count = count.checked_add(credits).unwrap();
+        self.write(entry.clone());
+        Came::Done(credits.get())
+    }
+
+    fn refused(&mut self, entry: &Entry, now: Time) -> Option<Came> {
+        if let Some(came) = self.repeated(entry) {
+            return Some(came);
+        }
+        if !self.exists {
+            return Some(Came::NoTeam);
+        }
+        if self.pool.check_open().is_err() {
+            return Some(Came::Closed);
+        }
+        self.keep_up(now);
+        None
+    }
+
+    fn repeated(&self, entry: &Entry) -> Option<Came> {
+        let first = self.entries.get(&entry.source())?;
+        let credits = if entry.kind == Kind::Hold { first.held } else { first.credits };
+        let is_same = first.answers(entry);
+        Some(if is_same { Came::Replayed(credits.unsigned_abs()) } else { Came::KeyReused })
+    }
+
+    fn write(&mut self, entry: Entry) {
+        assert!(self.entries.insert(entry.source(), entry).is_none(), "an entry is written once");
+    }
+
+    fn capture(&mut self, entry: &Entry, hold: &Id, cost: Credits, now: Time) -> Came {
+        if let Some(came) = self.repeated(entry) {
+            return came;
+        }
+        let Some(hold) = self.holds.get_mut(hold) else { return Came::NoHold };
+        if hold.check_open(now).is_err() {
+            return Came::HoldClosed;
+        }
+        let in_pause = hold.pause.is_some() && hold.pause == self.pool.pause();
+        if in_pause && entry.is_enrichment() {
+            return Came::Paused;
+        }
+        let Some(remaining) = hold.remaining.checked_sub(cost) else {
+            return Came::Short { balance: hold.remaining.get(), required: cost.get() };
+        };
+        hold.remaining = remaining;
+        hold.captured = hold.captured.checked_add(cost).unwrap();
+        hold.used.merge(&Usage::of([entry]));
+        self.write(entry.clone());
+        Came::Done(cost.get())
+    }
+
+    fn hold(&mut self, entry: &Entry, now: Time) -> Came {
+        if !self.exists {
+            return Came::NoTeam;
+        }
+        self.keep_up(now);
+        if let Some(came) = self.repeated(entry) {
+            return came;
+        }
+        if self.pool.check_open().is_err() {
+            return Came::Closed;
+        }
+        let hold = Hold::of(entry, self.pool.origin()).unwrap();
+        let required = hold.credits;
+        let Some(after) = self.pool.balance.after(BalanceChange::Charge(required)) else {
+            let balance = self.pool.balance.credits.get();
+            return Came::Short { balance, required: required.get() };
+        };
+        self.pool.balance = after;
+        self.pool.held = self.pool.held.checked_add(required).unwrap();
+        self.pool.open_holds += 1;
+        self.pool.hold_epoch = self.pool.epoch;
+        self.holds.insert(hold.id.clone(), hold);
+        self.write(entry.clone());
+        Came::Done(required.get())
+    }
+
+    fn release(&mut self, number: u16, hold: u16, now: Time) -> Came {
+        let id = hold_id(&self.pool.team, hold);
+        let Some(hold) = self.holds.get(&id) else { return Came::NoHold };
+        let captured = hold.captured.get();
+        let source = Entry::of_key(&self.pool.team, key(number), Kind::Release, now).source();
+        if let Some(first) = self.entries.get(&source) {
+            let is_same = first.kind == Kind::Release && first.hold.as_ref() == Some(&id);
+            return if is_same { Came::Replayed(captured) } else { Came::KeyReused };
+        }
+        if hold.check_open(now).is_err() {
+            return Came::HoldClosed;
+        }
+        if self.pool.is_due(now) {
+            self.keep_up(now);
+        }
+        let entry = Entry {
+            hold: Some(id.clone()),
+            ..Entry::of_key(&self.pool.team, key(number), Kind::Release, now)
+        };
+        self.give_back(&id, entry, Status::Released);
+        Came::Done(captured)
+    }
+
+    fn give_back(&mut self, id: &Id, entry: Entry, status: Status) {
+        let hold = self.holds.get_mut(id).unwrap();
+        let rest = hold.remaining;
+        let lapsed = self.pool.take_back(hold, entry.at);
+        hold.remaining = Credits::ZERO;
+        hold.status = status;
+        if !lapsed.is_zero() {
+            let entry = Entry::of_hold(&self.pool.team, Kind::Expiry, id.clone(), entry.at);
+            self.write(Entry { credits: lapsed.lost(), ..entry });
+        }
+        self.write(Entry { held: rest.lost(), ..entry });
+    }
+
+    fn keep_up(&mut self, now: Time) {
+        while let Some(change) = self.pool.due_change(now) {
+            self.expire(change.at);
+            let change = self.pool.due_change(now).unwrap();
+            self.change(change);
+        }
+        self.expire(now);
+    }
+
+    fn expire(&mut self, by: Time) {
+        let due = |hold: &&Hold| hold.status == Status::Open && hold.expires_at <= by;
+        let due: Vec<Hold> = self.holds.values().filter(due).cloned().collect();
+        for hold in due {
+            let (id, at) = (hold.id, hold.expires_at);
+            let entry = Entry::of_hold(&self.pool.team, Kind::Release, id.clone(), at);
+            self.give_back(&id, entry, Status::Expired);
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        if change.effect.is_grant() && self.pool.owed.groups() > GROUPS_USUAL {
+            let is_open = |hold: &&Hold| hold.status == Status::Open;
+            let open: Vec<Hold> = self.holds.values().filter(is_open).cloned().collect();
+            self.pool.owed = self.pool.owed.compacted(&open);
+        }
+        let old = self.pool.clone();
+        self.pool.apply(&change).unwrap();
+        self.statements.extend(Statement::of(&old, &self.pool).as_ref().map(closed));
+        for entry in change.entries {
+            self.write(entry);
+        }
+    }
+
+    fn see(&mut self, now: Time) -> Sight {
+        self.keep_up(now);
+        let open = self.holds.values().filter(|hold| hold.status == Status::Open);
+        let held = open.map(|hold| hold.remaining.get()).sum();
+        let listed = self.entries.values().filter(|entry| entry.kind != Kind::Order);
+        see(&self.pool, held, listed, self.accounts.values())
+    }
+}
+
+/// What can be seen of a pool and its ledger. The ledger must add up to what there is.
+pub fn see<'a>(
+    pool: &Pool,
+    held: u64,
+    entries: impl Iterator<Item = &'a Entry>,
+    accounts: impl Iterator<Item = &'a MonitoredAccount>,
+) -> Sight {
+    let (mut credits, mut moved, mut rows) = (0, 0, Vec::new());
+    for entry in entries {
+        credits += entry.credits;
+        moved += entry.held;
+        rows.push((entry.kind.as_str().to_owned(), entry.credits));
+    }
+    assert_eq!(moved, i64::try_from(held).unwrap(), "what moved into holds is in them");
+    let total = pool.balance.credits.gained();
+    assert_eq!(credits, total + moved, "the ledger adds up to the balance and what is held");
+    Sight {
+        free: pool.balance.free().get(),
+        purchased: pool.balance.purchased().get(),
+        held,
+        plan: pool.terms.subscription.as_ref().map(|subscription| subscription.plan.clone()),
+        cycle_end: pool.terms.cycle.map(|cycle| cycle.end.to_string()),
+        closed: pool.check_open().is_err(),
+        paused: pool.is_paused(),
+        cycle: cycle(&pool.used, &Spending::so_far(pool)),
+        accounts: accounts.filter_map(account).collect(),
+        ledger: ledger(rows.into_iter()),
+    }
+}
+
+fn account(account: &MonitoredAccount) -> Option<(String, &'static str, String, String)> {
+    let status = match account.status {
+        monitored_account::Status::Active => "active",
+        monitored_account::Status::Paused => "paused",
+        monitored_account::Status::Removed => return None,
+    };
+    let [since, until] = [account.since, account.paid_until].map(|day| day.to_string());
+    Some((account.id.to_string(), status, since, until))
+}
+
+fn cycle(used: &Usage, credits: &Spending) -> Cycle {
+    let row =
+        |row: ActionUsage| (row.action.to_owned(), [row.attempts, row.charged, row.credits.get()]);
+    Cycle {
+        used: used.actions().map(row).collect(),
+        spent: credits.spent.get(),
+        free_spent: credits.free_spent.get(),
+        granted: credits.granted.get(),
+        bought: credits.purchased.get(),
+        gifted: credits.gifted.get(),
+    }
+}
+
+pub fn closed(statement: &Statement) -> Closed {
+    Closed {
+        start: statement.start.to_string(),
+        end: statement.end.to_string(),
+        plan: statement.plan.clone(),
+        cycle: cycle(&statement.used, &statement.credits),
+        expired: statement.credits.expired.unwrap().get(),
+    }
+}
+
+/// Where all lives begin: two days before the end of a January, so that month ends matter.
+pub const BEGIN: (i64, i64, i64) = (2027, 1, 29);
+
+fn check(life: &[Operation]) -> Result<(), TestCaseError> {
+    let mut reference = Reference::new(BEGIN);
+    let mut team = Team::new();
+    for operation in life {
+        let expected = reference.apply(operation);
+        let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
+        prop_assert_eq!(team.apply(operation, now), expected, "{:?}", operation);
+        prop_assert_eq!(team.see(now), reference.see(), "after {:?}", operation);
+        prop_assert_eq!(&team.statements, &reference.statements, "after {:?}", operation);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_domain_agrees_with_the_reference() {
+    runner(48).run(&life(), |life| check(&life)).unwrap();
+}
+
+#[test]
+fn the_domain_agrees_with_the_reference_in_long_lives() {
+    long_runner(48).run(&long_life(), |life| check(&life)).unwrap();
+}

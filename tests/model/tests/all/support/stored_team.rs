@@ -1,0 +1,242 @@
+//! The store, through the real SDK on the embedded engine, against the same reference.
+
+use engine::Engine;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::json;
+use shared::domain::ids::TeamId;
+use shared::domain::monitored_account::MonitoredAccount;
+use shared::domain::purchase::{GiftRequest, Purchase, Status};
+use shared::domain::time::Time;
+use shared::domain::{Credits, Error};
+use shared::http::{App, Clock};
+use shared::store::Store;
+use shared::store::history::Selection;
+use shared::store::hold::Release;
+use shared::store::outcome::Outcome;
+
+use crate::support::domain_team::{
+    BEGIN, account_id, hold_entry, hold_id, priced, see, settings, subscription,
+};
+use crate::support::operations::{
+    Came, Operation, Sight, Told, key, life, long_life, long_runner, runner,
+};
+use crate::support::reference::Reference;
+
+pub fn refusal(error: &Error) -> Came {
+    match error {
+        Error::InsufficientCredits { balance, required } => {
+            Came::Short { balance: balance.get(), required: required.get() }
+        }
+        Error::HoldExceeded { remaining, required } => {
+            Came::Short { balance: remaining.get(), required: required.get() }
+        }
+        Error::KeyReused => Came::KeyReused,
+        Error::AccountClosed => Came::Closed,
+        Error::NotFound("hold") => Came::NoHold,
+        Error::NotFound("monitored account") => Came::NoAccount,
+        Error::NotFound("subscription") => Came::NoPlan,
+        Error::NotFound(_) => Came::NoTeam,
+        Error::HoldClosed(_) => Came::HoldClosed,
+        Error::EnrichmentPaused => Came::Paused,
+        Error::NothingToRestart => Came::NothingToRestart,
+        Error::Busy => Came::Busy,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn came(outcome: Outcome) -> Came {
+    match outcome {
+        Outcome::Charged(entry) => Came::Done(entry.credits.unsigned_abs()),
+        Outcome::Replayed(entry) => Came::Replayed(entry.credits.unsigned_abs()),
+        Outcome::Refused(error) => refusal(&error),
+    }
+}
+
+async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Came, Error> {
+    let (begun, _) = store.begin(purchase).await?;
+    let credits = begun.credits.get();
+    if begun.status == Status::Paid {
+        return Ok(Came::Replayed(credits));
+    }
+    // Whoever settles twice must add once.
+    store.settle(&begun, now).await?;
+    store.settle(&begun, now).await?;
+    Ok(Came::Done(credits))
+}
+
+pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -> Vec<Came> {
+    match operation {
+        Operation::Charge(charges) => {
+            let entries = charges.iter().map(|charge| priced(charge, team, now)).collect();
+            store.charge(team, entries, now).await.into_iter().map(came).collect()
+        }
+        Operation::Purchase { key: number, credits } => {
+            let credits = Credits::new((*credits).into());
+            let purchase = Purchase::new(team, key(*number), "u".parse().unwrap(), credits, now);
+            vec![buy(store, &purchase, now).await.unwrap_or_else(|error| refusal(&error))]
+        }
+        Operation::Gift { key: number, credits } => {
+            let gift = GiftRequest { credits: Credits::new((*credits).into()), reference: None };
+            let entry = gift.entry(team, key(*number), "u".parse().unwrap(), now).unwrap();
+            vec![store.gift(entry).await.map_or_else(|error| refusal(&error), came)]
+        }
+        Operation::Hold { key: number, size, days } => {
+            let entry = hold_entry(team, *number, *size, *days, now);
+            vec![match store.hold(entry, now).await {
+                Ok(Outcome::Charged(entry)) => Came::Done(entry.held.unsigned_abs()),
+                Ok(Outcome::Replayed(entry)) => Came::Replayed(entry.held.unsigned_abs()),
+                Ok(Outcome::Refused(error)) | Err(error) => refusal(&error),
+            }]
+        }
+        Operation::Release { key: number, hold } => {
+            let by = Release { key: key(*number), user: "u".parse().unwrap() };
+            vec![match store.release(team, &hold_id(team, *hold), &by, now).await {
+                Ok((hold, false)) => Came::Done(hold.captured.get()),
+                Ok((hold, true)) => Came::Replayed(hold.captured.get()),
+                Err(error) => refusal(&error),
+            }]
+        }
+        Operation::Subscribe { plan, seats, restart } => {
+            let request = subscription(plan, *seats, *restart, now);
+            vec![
+                done(async {
+                    store.open(team).await?;
+                    store.change(team, now, |pool| pool.subscribe(&request, now)).await
+                })
+                .await,
+            ]
+        }
+        Operation::Cancel => {
+            vec![done(store.change(team, now, |pool| pool.cancel(None, now))).await]
+        }
+        Operation::Close => {
+            vec![done(store.change(team, now, |pool| Ok(pool.close(None, now)))).await]
+        }
+        Operation::Restart => vec![done(store.restart(team, now)).await],
+        Operation::Monitor(id) => vec![done(store.monitor(team, &account_id(*id), now)).await],
+        Operation::StopMonitoring(id) => {
+            vec![done(store.stop_monitoring(team, &account_id(*id), now)).await]
+        }
+        Operation::Tell { version, told } => {
+            let app = App::new(store.clone(), Clock::new(move || now));
+            let message = message(team, *version, told, now);
+            vec![done(team::take_in(&app, message.as_bytes())).await]
+        }
+        Operation::Choose { low, top_up } => {
+            vec![done(store.set(team, &settings(*low, *top_up), now)).await]
+        }
+        Operation::Refill => vec![done(see_to_all_due(store, team, now)).await],
+        Operation::Wait(_) => Vec::new(),
+    }
+}
+
+fn done<T>(act: impl Future<Output = Result<T, Error>>) -> impl Future<Output = Came> {
+    let act = Box::pin(act);
+    async { act.await.map_or_else(|error| refusal(&error), |_| Came::Done(0)) }
+}
+
+/// What the schedule does for a team that has something due.
+async fn see_to_all_due(store: &Store, team: &TeamId, now: Time) -> Result<(), Error> {
+    store.keep_up(team, now).await?;
+    let mut due = store.monitored(team).await?;
+    due.retain(|account| account.due_at().is_some_and(|due| due <= now));
+    due.sort_by_key(MonitoredAccount::due_at);
+    let due = due.into_iter().map(|account| account.id).collect();
+    store.bill(team, due, now).await.map(drop)
+}
+
+fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
+    let message = match told {
+        Told::Changed { plan, seats, restart } => {
+            let mut detail =
+                json!({ "team": team, "version": version, "plan": plan, "seats": seats });
+            if *restart {
+                detail["started_at"] = json!(now);
+            }
+            json!({ "detail-type": "subscription.changed", "detail": detail })
+        }
+        Told::Cancelled => {
+            let detail = json!({ "team": team, "version": version });
+            json!({ "detail-type": "subscription.cancelled", "detail": detail })
+        }
+    };
+    message.to_string()
+}
+
+/// The team as reads show it, before and after everything due is written back: no difference.
+pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
+    let computed = look(store, team, now).await;
+    match store.keep_up(team, now).await {
+        Ok(_) => assert_eq!(look(store, team, now).await, computed, "as it was computed"),
+        Err(error) => assert!(matches!(error, Error::NotFound(_)), "{error:?}"),
+    }
+    computed
+}
+
+async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
+    let view = match store.view(team, now).await {
+        Ok(view) => view,
+        Err(Error::NotFound(_)) => return Sight::default(),
+        Err(error) => panic!("{error:?}"),
+    };
+    let selection = Selection { unwritten: view.entries.clone(), ..Selection::default() };
+    let mut entries = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.history(team, &selection, after.as_ref(), 200).await.unwrap();
+        entries.extend(page.entries);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)), "newest first, none twice");
+    let accounts = store.monitored(team).await.unwrap();
+    see(&view.pool, view.held().get(), entries.iter(), accounts.iter())
+}
+
+/// Lives in a store with the reference. Looks at the team after every `looks` operations.
+fn check(mut runner: TestRunner, lives: &impl Strategy<Value = Vec<Operation>>, looks: usize) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let engine = runtime.block_on(Engine::in_memory()).unwrap();
+    let store = engine.store();
+    let teams = std::cell::Cell::new(0_u32);
+    let tested = runner.run(lives, |life| {
+        teams.set(teams.get() + 1);
+        let team: TeamId = format!("t{}", teams.get()).parse().unwrap();
+        let mut reference = Reference::new(BEGIN);
+        runtime.block_on(async {
+            for (step, operation) in life.iter().enumerate() {
+                let expected = reference.apply(operation);
+                let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
+                prop_assert_eq!(
+                    apply(&store, &team, operation, now).await,
+                    expected,
+                    "{:?}",
+                    operation
+                );
+                if step % looks == 0 || step + 1 == life.len() {
+                    prop_assert_eq!(
+                        sight(&store, &team, now).await,
+                        reference.see(),
+                        "after {:?}",
+                        operation
+                    );
+                }
+            }
+            Ok(())
+        })
+    });
+    tested.unwrap();
+}
+
+#[test]
+fn the_store_agrees_with_the_reference() {
+    check(runner(1), &life(), 15);
+}
+
+#[test]
+fn the_store_agrees_with_the_reference_in_long_lives() {
+    check(long_runner(2), &long_life(), 100);
+}
