@@ -158,24 +158,3 @@ async fn every_plan_grants_what_the_rules_say() {
         api.settles(&team).await;
     }
 }
-
-#[tokio::test]
-async fn credits_are_sold_at_a_cent_each() {
-    let api = Api::start().await;
-    let options = api.get(&member("anybody"), "/purchase-options").await.ok();
-    assert_eq!(options["cents_per_credit"], 1);
-    assert_eq!((&options["minimum"], &options["maximum"]), (&json!(100), &json!(1_000_000)));
-    assert_eq!(
-        options["presets"][1],
-        json!({ "credits": 5_000, "amount": { "cents": 5_000, "currency": "usd" } })
-    );
-    api.team_with("t", 0).await;
-    for (number, outside) in [99_u64, 1_000_001].into_iter().enumerate() {
-        api.buy("t", &number.to_string(), outside).await.problem(400, "/problems/invalid-request");
-    }
-    for (number, within) in [100_u64, 1_000_000].into_iter().enumerate() {
-        let bought = api.buy("t", &number.to_string(), within).await.ok();
-        assert_eq!(bought["purchase"]["amount"], json!({ "cents": within, "currency": "usd" }));
-    }
-    assert_eq!(api.split("t").await, (0, 1_000_100));
-}

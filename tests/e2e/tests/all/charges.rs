@@ -1,17 +1,10 @@
 //! What each verb answers, and that it does so once.
 
-use axum::body::{Body, to_bytes};
-use axum::http::Request;
-use axum::middleware;
-use local::{authorize, purchase_state};
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::domain::Credits;
-use shared::domain::limits::PurchaseLimits;
-use shared::http::serve;
-use tower::ServiceExt;
 
-use crate::support::api::{Api, admin, billing, member, pipeline};
+use crate::support::api::{Api, DAY, admin, billing, member, pipeline};
 
 #[tokio::test]
 async fn a_charge_and_its_replay() {
@@ -149,119 +142,87 @@ async fn the_largest_batch() {
     assert_eq!(api.split("t").await, (0, 0));
 }
 
-#[tokio::test]
-async fn a_purchase_from_the_order_to_the_credits() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_charges_on_a_budget_for_fifty() {
     let api = Api::start().await;
-    api.team_with("t", 0).await;
-    let first = api.buy("t", "order", 5_000).await;
-    assert_eq!(first.status, 201, "{first:?}");
-    let purchase = first.json()["purchase"].clone();
-    assert_eq!(purchase["status"], "paid");
-    assert_eq!(purchase["amount"], json!({ "cents": 5_000, "currency": "usd" }));
-    let again = api.buy("t", "order", 5_000).await;
-    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
-    api.buy("t", "order", 5_001).await.problem(422, "/problems/idempotency-key-reused");
-    let path = format!("/teams/t/purchases/{}", purchase["id"].as_str().unwrap());
-    assert_eq!(api.get(&member("t"), &path).await.ok()["purchase"], purchase);
-    assert_eq!(api.split("t").await, (0, 5_000));
-
-    let declined = api.buy("t", "declined", 402).await.problem(402, "/problems/payment-failed");
-    assert_eq!(declined["reason"], "the card was declined");
-    let again = api.buy("t", "declined", 402).await;
-    again.problem(402, "/problems/payment-failed");
-    assert!(again.is_replayed());
-    assert_eq!(api.split("t").await, (0, 5_000));
-
-    let pending = api.buy("t", "with a step", 202).await;
-    assert_eq!(pending.status, 202, "{pending:?}");
-    let pending = pending.json()["purchase"].clone();
-    assert_eq!(pending["status"], "pending");
-    assert!(pending["next_action"].is_object());
-    let path = format!("/teams/t/purchases/{}", pending["id"].as_str().unwrap());
-    assert_eq!(api.get(&admin("t"), &path).await.ok()["purchase"]["status"], "pending");
-    assert_eq!(api.split("t").await, (0, 5_000));
-    api.travel("2027-01-31T10:05:00Z").await;
-    let confirmed = api.buy("t", "with a step", 202).await;
-    assert_eq!(confirmed.ok()["purchase"]["status"], "paid");
-    api.buy("t", "with a step", 202).await.ok();
-    assert_eq!(api.split("t").await, (0, 5_202));
-    let bought: Vec<_> =
-        api.history("t").await.iter().map(|entry| entry["credits"].clone()).collect();
-    assert_eq!(bought, [202, 5_000], "newest first, paid only");
-}
-
-/// A paid order is answered for ever; no payment is requested for a closed account.
-#[tokio::test]
-async fn an_order_outlives_the_account() {
-    let api = Api::start().await;
-    api.team_with("t", 0).await;
-    let first = api.buy("t", "order", 5_000).await;
-    assert_eq!(api.buy("t", "with a step", 202).await.status, 202);
-    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
-    let again = api.buy("t", "order", 5_000).await;
-    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
-    for key in ["with a step", "another"] {
-        api.buy("t", key, 202).await.problem(409, "/problems/account-closed");
+    api.team_with("t", 250).await;
+    let body = json!({ "action": "email_finder", "outcome": "deliverable" });
+    let keys: Vec<String> = (0..1_000).map(|n| format!("lead {n}")).collect();
+    let answers = join_all(keys.iter().map(|key| api.charge("t", key, &body))).await;
+    let (charged, refused): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 201);
+    assert_eq!(charged.len(), 50);
+    let (short, paused): (Vec<_>, Vec<_>) =
+        refused.into_iter().partition(|answer| answer.status == 402);
+    assert!(!short.is_empty());
+    for short in short {
+        let problem = short.problem(402, "/problems/insufficient-credits");
+        assert_eq!(problem["required"], 5);
     }
-    assert_eq!(api.split("t").await, (0, 5_000));
-}
-
-#[tokio::test]
-async fn an_order_outlives_the_limits() {
-    let api = Api::start().await;
-    api.team_with("t", 0).await;
-    let first = api.buy("t", "order", 5_000).await.ok();
-    let limits = PurchaseLimits { maximum: Credits::new(1_000), ..PurchaseLimits::default() };
-    let router = purchase::routes(purchase_state(api.stack.app().clone(), limits));
-    let buy = async |key: &str, credits: u64| {
-        let request = Request::post("/teams/t/purchases")
-            .header("authorization", format!("Bearer {}", admin("t")))
-            .header("idempotency-key", key)
-            .header("content-type", "application/json")
-            .body(Body::from(json!({ "credits": credits }).to_string()))
-            .unwrap();
-        let router = serve::with_middleware(router.clone()).layer(middleware::from_fn(authorize));
-        let response = router.oneshot(request).await.unwrap();
-        (response.status().as_u16(), to_bytes(response.into_body(), usize::MAX).await.unwrap())
-    };
-    let (status, body) = buy("order", 5_000).await;
-    assert_eq!((status, serde_json::from_slice::<Value>(&body).unwrap()), (200, first));
-    assert_eq!(buy("order", 5_001).await.0, 422);
-    assert_eq!(buy("another", 5_000).await.0, 400);
-}
-
-#[tokio::test]
-async fn a_gift_rolls_over() {
-    let api = Api::start().await;
-    api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
-    let body = json!({ "credits": 70, "reference": "ticket_7" });
-    let first = api.post(&billing(), "/teams/t/gifts", "g", &body).await;
-    assert_eq!(first.status, 201, "{first:?}");
-    assert_eq!(first.json()["gift"]["credits"], 70);
-    let again = api.post(&billing(), "/teams/t/gifts", "g", &body).await;
-    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
-    api.travel("2027-03-01T00:00:00Z").await;
-    assert_eq!(api.split("t").await, (400, 70));
+    for paused in paused {
+        paused.problem(409, "/problems/enrichment-paused");
+    }
+    assert_eq!(api.split("t").await, (0, 0));
     api.settles("t").await;
+    assert_eq!(api.history("t").await.len(), 51, "the grant and fifty charges");
 }
 
 #[tokio::test]
-async fn a_subscription_is_put() {
+async fn a_hundred_leads() {
     let api = Api::start().await;
-    let body = json!({
-        "plan": "multichannel_expert", "seats": 3, "started_at": "2027-01-03T00:00:00Z",
-        "account_created_at": "2024-02-01T00:00:00Z", "included_credits": null,
-    });
-    let first = api.subscribe("t", &body).await;
-    assert_eq!(first["plan"], "multichannel_expert");
-    assert_eq!(first["seats"], 3);
-    assert_eq!(first["started_at"], "2027-01-03T00:00:00.000Z");
-    assert_eq!(first["cycle"], json!({ "start": "2027-01-03", "end": "2027-02-03" }));
-    assert_eq!(first["next_refill"], "2027-02-03");
-    assert_eq!(api.subscribe("t", &body).await, first, "the same again changes nothing");
-    assert_eq!(api.history("t").await.len(), 1);
-    let cancelled = api.delete(&billing(), "/teams/t/subscription").await.ok();
-    assert_eq!((&cancelled["cancelled"], &cancelled["next_refill"]), (&json!(true), &json!(null)));
-    assert_eq!(api.subscribe("t", &body).await, first, "a cancellation can be taken back");
-    assert_eq!(api.history("t").await.len(), 1);
+    api.team_with("t", 2_500).await;
+    let emails = json!({ "action": "email_finder", "outcome": "risky", "quantity": 100 });
+    let phones = json!({ "action": "phone_finder", "outcome": "valid", "quantity": 100 });
+    assert_eq!(api.charge("t", "emails", &emails).await.ok()["charge"]["credits"], 500);
+    assert_eq!(api.charge("t", "phones", &phones).await.ok()["charge"]["credits"], 2_000);
+    assert_eq!(api.split("t").await, (0, 0));
+}
+
+#[tokio::test]
+async fn every_started_minute_of_a_call_counts() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    for (seconds, credits) in [(1, 4), (59, 4), (60, 4), (61, 8), (120, 8), (121, 12)] {
+        let call = json!({ "action": "call", "outcome": "answered", "quantity": seconds });
+        let charged = api.charge("t", &format!("call {seconds}"), &call).await.ok();
+        assert_eq!(charged["charge"]["credits"], credits, "{seconds} seconds");
+    }
+}
+
+#[tokio::test]
+async fn too_few_credits() {
+    let api = Api::start().await;
+    api.team_with("t", 13).await;
+    let body = json!({ "action": "phone_finder", "outcome": "valid" });
+    let refused = api.post(&pipeline(), "/teams/t/charges", "k", &body).await;
+    let problem = refused.problem(402, "/problems/insufficient-credits");
+    assert_eq!(problem["balance"], 13);
+    assert_eq!(problem["required"], 20);
+    assert_eq!(problem["shortfall"], 7);
+    assert!(problem["detail"].as_str().unwrap().contains("admin"));
+    assert_eq!(api.history("t").await.len(), 1, "a refusal leaves no trace");
+}
+
+#[tokio::test]
+async fn a_batch_that_alternates_between_payers() {
+    let api = Api::start().await;
+    api.team_with("t", 10_000).await;
+    let holds = [api.held("t", 1_250, DAY).await, api.held("t", 1_251, DAY).await];
+    let charges: Vec<Value> = (0..500)
+        .map(|n| {
+            let key = format!("lead {}", n % 498);
+            json!({ "key": key, "action": "email_finder", "outcome": "risky", "hold": holds[n % 2] })
+        })
+        .collect();
+    let path = "/teams/t/charges/batch";
+    let body = json!({ "charges": charges });
+    let results = api.send(Method::POST, path, &pipeline(), None, Some(&body)).await.ok();
+    let results = results["results"].as_array().unwrap();
+    for (number, result) in results.iter().enumerate() {
+        let expected = if number < 498 { "charged" } else { "replayed" };
+        assert_eq!(result["status"], expected, "{number}: {result}");
+        assert_eq!(result["charge"]["key"], format!("lead {}", number % 498));
+    }
+    assert_eq!(api.all_credits("t").await, (7_499, 0, 11));
+    api.adds_up("t").await;
 }

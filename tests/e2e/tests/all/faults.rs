@@ -19,7 +19,7 @@ use shared::http::{App, Clock, serve};
 use shared::store::Store;
 use tower::ServiceExt;
 
-use crate::support::api::{Api, member, pipeline};
+use crate::support::api::{Api, member};
 
 /// The functions over another store.
 fn router(store: Store) -> Router {
@@ -143,18 +143,4 @@ async fn routes_and_methods_that_are_not_there() {
         answer.problem(405, "/problems/method-not-allowed");
         assert!(answer.headers.contains_key("allow"), "{answer:?}");
     }
-}
-
-#[tokio::test]
-async fn too_few_credits() {
-    let api = Api::start().await;
-    api.team_with("t", 13).await;
-    let body = json!({ "action": "phone_finder", "outcome": "valid" });
-    let refused = api.post(&pipeline(), "/teams/t/charges", "k", &body).await;
-    let problem = refused.problem(402, "/problems/insufficient-credits");
-    assert_eq!(problem["balance"], 13);
-    assert_eq!(problem["required"], 20);
-    assert_eq!(problem["shortfall"], 7);
-    assert!(problem["detail"].as_str().unwrap().contains("admin"));
-    assert_eq!(api.history("t").await.len(), 1, "a refusal leaves no trace");
 }

@@ -8,39 +8,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::store::retry::with_deadline;
 
-use crate::gateway::Event;
-use crate::support::api::{Api, admin, answer, billing, member, pipeline};
-
-#[tokio::test]
-async fn the_balance() {
-    let api = Api::start().await;
-    api.subscribe("t", &json!({ "plan": "multichannel_expert", "seats": 3 })).await;
-    api.buy("t", "order", 150).await.ok();
-    let expected = json!({
-        "team": "t", "plan": "multichannel_expert", "seats": 3, "cancelled": false,
-        "credits": { "total": 1_350, "free": 1_200, "purchased": 150, "held": 0 },
-        "cycle": { "start": "2027-01-31", "end": "2027-02-28" }, "next_refill": "2027-02-28",
-        "enrichment": "running", "paused_at": null, "auto_top_up": "off", "account": "active",
-    });
-    for token in [member("t"), admin("t"), pipeline()] {
-        assert_eq!(api.get(&token, "/teams/t/credits").await.ok(), expected);
-    }
-}
-
-#[tokio::test]
-async fn the_own_team_in_the_public_shape() {
-    let api = Api::start().await;
-    let shape = |total: u64, freemium: u64, subscription: u64, paid: u64| {
-        json!({ "credits": total, "details": { "remaining": {
-            "total": total, "freemium": freemium, "subscription": subscription, "gifted": 0, "paid": paid,
-        } } })
-    };
-    api.subscribe("trial", &json!({ "plan": "free_trial" })).await;
-    assert_eq!(api.get(&member("trial"), "/team/credits").await.ok(), shape(200, 200, 0, 0));
-    api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
-    api.buy("t", "order", 100).await.ok();
-    assert_eq!(api.get(&member("t"), "/team/credits").await.ok(), shape(500, 0, 400, 100));
-}
+use crate::support::api::{Api, answer, member, pipeline};
+use crate::support::gateway::Event;
 
 /// A team with a story of ten days, told by its own entries.
 async fn story(api: &Api) -> Vec<Value> {
@@ -236,27 +205,4 @@ async fn a_file_is_never_cut_short() {
         time *= 2;
     }
     assert!(statuses.contains(&413), "{statuses:?}");
-}
-
-#[tokio::test]
-async fn what_is_not_there() {
-    let api = Api::start().await;
-    for path in [
-        "/teams/nobody/credits",
-        "/teams/nobody/history",
-        "/teams/nobody/purchases/p_1",
-        "/team/credits",
-    ] {
-        api.get(&member("nobody"), path).await.problem(404, "/problems/not-found");
-    }
-    api.charge("nobody", "k", &json!({ "action": "sms" }))
-        .await
-        .problem(404, "/problems/not-found");
-    api.buy("nobody", "k", 100).await.problem(404, "/problems/not-found");
-    let gift = api.post(&billing(), "/teams/nobody/gifts", "k", &json!({ "credits": 1 })).await;
-    gift.problem(404, "/problems/not-found");
-    for path in ["/teams/nobody/subscription", "/teams/nobody?confirm=nobody"] {
-        api.delete(&billing(), path).await.problem(404, "/problems/not-found");
-    }
-    api.get(&member("nobody"), "/teams/nobody/credits").await.problem(404, "/problems/not-found");
 }

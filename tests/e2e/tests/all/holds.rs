@@ -2,57 +2,9 @@
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::api::{Answer, Api, admin, billing, member, pipeline};
-
-const DAY: u32 = 24 * 60 * 60;
-
-impl Api {
-    pub async fn hold(&self, team: &str, key: &str, body: &Value) -> Answer {
-        self.post(&pipeline(), &format!("/teams/{team}/holds"), key, body).await
-    }
-
-    /// The id of a hold of so many credits.
-    async fn held(&self, team: &str, credits: u64, expires_in: u32) -> String {
-        let body = json!({ "credits": credits, "expires_in": expires_in });
-        let hold = self.hold(team, &format!("hold {credits} {expires_in}"), &body).await.ok();
-        hold["hold"]["id"].as_str().unwrap().to_owned()
-    }
-
-    async fn look(&self, team: &str, hold: &str) -> Value {
-        self.get(&pipeline(), &format!("/teams/{team}/holds/{hold}")).await.ok()["hold"].clone()
-    }
-
-    async fn release(&self, team: &str, hold: &str, key: &str) -> Answer {
-        let path = format!("/teams/{team}/holds/{hold}/release");
-        self.send(Method::POST, &path, &pipeline(), Some(key), None).await
-    }
-
-    async fn capture(&self, team: &str, hold: &str, key: &str) -> Answer {
-        let body = json!({ "action": "email_finder", "outcome": "risky", "hold": hold });
-        self.charge_by_pipeline(team, key, &body).await
-    }
-
-    /// Free, purchased and held credits.
-    async fn all_credits(&self, team: &str) -> (u64, u64, u64) {
-        let credits = &self.balance(team).await["credits"];
-        let [free, purchased, held] =
-            ["free", "purchased", "held"].map(|name| credits[name].as_u64().unwrap());
-        (free, purchased, held)
-    }
-
-    /// Checks that the ledger explains what there is and what is held.
-    pub async fn adds_up(&self, team: &str) {
-        let (free, purchased, held) = self.all_credits(team).await;
-        let entries = self.history(team).await;
-        let sum = |field: &str| -> i64 {
-            entries.iter().map(|entry| entry[field].as_i64().unwrap_or_default()).sum()
-        };
-        assert_eq!(sum("held"), i64::try_from(held).unwrap());
-        assert_eq!(sum("credits"), i64::try_from(free + purchased + held).unwrap());
-    }
-}
+use crate::support::api::{Api, DAY, admin, billing, member, pipeline};
 
 #[tokio::test]
 async fn from_the_reservation_to_the_release() {
@@ -293,29 +245,5 @@ async fn a_release_spares_what_was_spent_after_a_seat_came() {
     assert_eq!(api.all_credits("t").await, (200, 99, 30));
     api.release("t", &id, "release").await.ok();
     assert_eq!(api.all_credits("t").await, (200, 100, 0));
-    api.adds_up("t").await;
-}
-
-#[tokio::test]
-async fn a_batch_that_alternates_between_payers() {
-    let api = Api::start().await;
-    api.team_with("t", 10_000).await;
-    let holds = [api.held("t", 1_250, DAY).await, api.held("t", 1_251, DAY).await];
-    let charges: Vec<Value> = (0..500)
-        .map(|n| {
-            let key = format!("lead {}", n % 498);
-            json!({ "key": key, "action": "email_finder", "outcome": "risky", "hold": holds[n % 2] })
-        })
-        .collect();
-    let path = "/teams/t/charges/batch";
-    let body = json!({ "charges": charges });
-    let results = api.send(Method::POST, path, &pipeline(), None, Some(&body)).await.ok();
-    let results = results["results"].as_array().unwrap();
-    for (number, result) in results.iter().enumerate() {
-        let expected = if number < 498 { "charged" } else { "replayed" };
-        assert_eq!(result["status"], expected, "{number}: {result}");
-        assert_eq!(result["charge"]["key"], format!("lead {}", number % 498));
-    }
-    assert_eq!(api.all_credits("t").await, (7_499, 0, 11));
     api.adds_up("t").await;
 }

@@ -9,24 +9,28 @@
 )]
 
 mod allowance;
+mod balance;
 mod billing_messages;
-mod budget;
 mod callers;
 mod catalogue;
 mod charges;
 mod enrichment;
+mod estimates;
 mod faults;
 mod gateway;
+mod gifts;
 mod history;
 mod holds;
-mod key_spaces;
-mod known_bugs;
+mod invocations;
 mod monitored_accounts;
 mod outgoing_events;
+mod purchases;
 mod random_requests;
 mod refills;
 mod regressions;
 mod samples;
+mod settings;
+mod statements;
 mod subscriptions;
 mod support;
 mod template;

@@ -152,3 +152,85 @@ async fn an_unknown_plan_is_refused_now_or_later() {
     }
     api.get(&admin("t"), "/teams/t/credits").await.problem(404, "/problems/not-found");
 }
+
+#[tokio::test]
+async fn a_subscription_is_put() {
+    let api = Api::start().await;
+    let body = json!({
+        "plan": "multichannel_expert", "seats": 3, "started_at": "2027-01-03T00:00:00Z",
+        "account_created_at": "2024-02-01T00:00:00Z", "included_credits": null,
+    });
+    let first = api.subscribe("t", &body).await;
+    assert_eq!(first["plan"], "multichannel_expert");
+    assert_eq!(first["seats"], 3);
+    assert_eq!(first["started_at"], "2027-01-03T00:00:00.000Z");
+    assert_eq!(first["cycle"], json!({ "start": "2027-01-03", "end": "2027-02-03" }));
+    assert_eq!(first["next_refill"], "2027-02-03");
+    assert_eq!(api.subscribe("t", &body).await, first, "the same again changes nothing");
+    assert_eq!(api.history("t").await.len(), 1);
+    let cancelled = api.delete(&billing(), "/teams/t/subscription").await.ok();
+    assert_eq!((&cancelled["cancelled"], &cancelled["next_refill"]), (&json!(true), &json!(null)));
+    assert_eq!(api.subscribe("t", &body).await, first, "a cancellation can be taken back");
+    assert_eq!(api.history("t").await.len(), 1);
+}
+
+#[tokio::test]
+async fn seats_plans_and_the_end_of_them() {
+    let api = Api::start().await;
+    let expert = |seats: u64| json!({ "plan": "multichannel_expert", "seats": seats });
+    api.subscribe("t", &expert(1)).await;
+    api.buy("t", "order", 100).await.ok();
+    assert_eq!(api.split("t").await, (400, 100));
+    api.subscribe("t", &expert(3)).await;
+    assert_eq!(api.split("t").await, (1_200, 100), "seats bring their grant at once");
+    api.subscribe("t", &expert(1)).await;
+    api.subscribe("t", &expert(3)).await;
+    assert_eq!(api.split("t").await, (1_200, 100), "and only once in a cycle");
+    api.subscribe("t", &expert(1)).await;
+    assert_eq!(api.split("t").await, (1_200, 100), "a removed seat takes nothing back");
+    api.travel("2027-02-28T00:00:00Z").await;
+    assert_eq!(api.split("t").await, (400, 100), "before the next reset");
+
+    api.subscribe("t", &json!({ "plan": "free_trial" })).await;
+    assert_eq!(api.split("t").await, (200, 100), "a change of plan replaces the free credits");
+    assert_eq!(api.balance("t").await["next_refill"], json!(null));
+    api.travel("2027-06-01T00:00:00Z").await;
+    assert_eq!(api.split("t").await, (200, 100), "a one-time grant stays, and is not repeated");
+
+    api.subscribe("t", &expert(1)).await;
+    api.delete(&billing(), "/teams/t/subscription").await.ok();
+    assert_eq!(api.split("t").await, (400, 100), "a cancelled plan goes on until its cycle ends");
+    api.travel("2027-07-01T00:00:00Z").await;
+    assert_eq!(api.split("t").await, (0, 100), "then free credits lapse and purchased ones stay");
+    assert_eq!(api.balance("t").await["plan"], json!(null));
+    api.subscribe("t", &expert(1)).await;
+    assert_eq!(api.split("t").await, (400, 100), "whoever comes back starts afresh");
+    api.settles("t").await;
+
+    assert_eq!(api.delete(&billing(), "/teams/t?confirm=t").await.ok()["account"], "closed");
+    assert_eq!(api.balance("t").await["account"], "closed");
+    api.charge("t", "late", &json!({ "action": "sms" }))
+        .await
+        .problem(409, "/problems/account-closed");
+    api.buy("t", "late order", 100).await.problem(409, "/problems/account-closed");
+    let gift = api.post(&billing(), "/teams/t/gifts", "late gift", &json!({ "credits": 1 })).await;
+    gift.problem(409, "/problems/account-closed");
+    let again = api.put(&billing(), "/teams/t/subscription", &expert(1)).await;
+    again.problem(409, "/problems/account-closed");
+}
+
+#[tokio::test]
+async fn a_grant_that_was_agreed_stays_as_agreed() {
+    let api = Api::start().await;
+    let started = api
+        .subscribe("t", &json!({ "plan": "enterprise", "included_credits": 7_000, "started_at": "2026-12-24T00:00:00Z" }))
+        .await;
+    assert_eq!(started["included_credits"], 7_000);
+    assert_eq!(
+        api.balance("t").await["cycle"],
+        json!({ "start": "2027-01-24", "end": "2027-02-24" })
+    );
+    assert_eq!(api.split("t").await, (7_000, 0));
+    api.subscribe("t", &json!({ "plan": "enterprise", "seats": 9 })).await;
+    assert_eq!(api.split("t").await, (7_000, 0), "its grant is for the team, not for a seat");
+}

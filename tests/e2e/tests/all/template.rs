@@ -14,31 +14,9 @@ use shared::http::{App, serve};
 use shared::store::keys;
 use tower::ServiceExt;
 
-use crate::callers;
 use crate::support::api::Api;
-
-/// The functions of the template, each with its paths; parameters have got values.
-pub fn paths() -> Vec<(String, String)> {
-    let text = include_str!("../../../../template.yaml");
-    // Only the tags of CloudFormation keep it from being plain YAML.
-    let template: serde_norway::Value = serde_norway::from_str(text).unwrap();
-    let template = serde_json::to_value(template).unwrap();
-    let mut paths = Vec::new();
-    for (name, resource) in template["Resources"].as_object().unwrap() {
-        for event in resource["Properties"]["Events"].as_object().into_iter().flat_map(Map::values)
-        {
-            if let Some(path) = event["Properties"]["Path"].as_str() {
-                assert_eq!(event["Properties"]["Method"], "ANY", "{path}: the function says 405");
-                let path =
-                    path.replace("{team}", "t").replace("{hold}", "h_1").replace("{id}", "p_1");
-                paths.push((name.to_lowercase(), path.replace("{account}", "acme")));
-            }
-        }
-    }
-    paths
-}
-
-type Map = serde_json::Map<String, Value>;
+use crate::support::routes::routes;
+use crate::support::template::paths;
 
 fn router(function: &str, app: App) -> Router {
     let limits = PurchaseLimits::default();
@@ -69,7 +47,7 @@ async fn every_path_is_known_to_its_function() {
 async fn every_method_of_every_path_is_in_the_authorisation_matrix() {
     let api = Api::start().await;
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for route in callers::routes() {
+    for route in routes() {
         let path = route.path.split('?').next().unwrap().to_owned();
         known.entry(path).or_default().insert(route.method.to_string());
     }

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 /// Where all tests begin.
 pub const NOW: &str = "2027-01-31T10:00:00Z";
 
+/// A day in seconds.
+pub const DAY: u32 = 24 * 60 * 60;
+
 /// A stack whose clock stands still, and a client of it.
 pub struct Api {
     pub stack: Stack,
@@ -199,4 +202,66 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Answer { status, headers, text: response.text().await.unwrap() }
+}
+
+impl Api {
+    pub async fn hold(&self, team: &str, key: &str, body: &Value) -> Answer {
+        self.post(&pipeline(), &format!("/teams/{team}/holds"), key, body).await
+    }
+
+    /// The id of a hold of so many credits.
+    pub async fn held(&self, team: &str, credits: u64, expires_in: u32) -> String {
+        let body = json!({ "credits": credits, "expires_in": expires_in });
+        let hold = self.hold(team, &format!("hold {credits} {expires_in}"), &body).await.ok();
+        hold["hold"]["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn look(&self, team: &str, hold: &str) -> Value {
+        self.get(&pipeline(), &format!("/teams/{team}/holds/{hold}")).await.ok()["hold"].clone()
+    }
+
+    pub async fn release(&self, team: &str, hold: &str, key: &str) -> Answer {
+        let path = format!("/teams/{team}/holds/{hold}/release");
+        self.send(Method::POST, &path, &pipeline(), Some(key), None).await
+    }
+
+    pub async fn capture(&self, team: &str, hold: &str, key: &str) -> Answer {
+        let body = json!({ "action": "email_finder", "outcome": "risky", "hold": hold });
+        self.charge_by_pipeline(team, key, &body).await
+    }
+
+    /// Free, purchased and held credits.
+    pub async fn all_credits(&self, team: &str) -> (u64, u64, u64) {
+        let credits = &self.balance(team).await["credits"];
+        let [free, purchased, held] =
+            ["free", "purchased", "held"].map(|name| credits[name].as_u64().unwrap());
+        (free, purchased, held)
+    }
+
+    /// Checks that the ledger explains what there is and what is held.
+    pub async fn adds_up(&self, team: &str) {
+        let (free, purchased, held) = self.all_credits(team).await;
+        let entries = self.history(team).await;
+        let sum = |field: &str| -> i64 {
+            entries.iter().map(|entry| entry[field].as_i64().unwrap_or_default()).sum()
+        };
+        assert_eq!(sum("held"), i64::try_from(held).unwrap());
+        assert_eq!(sum("credits"), i64::try_from(free + purchased + held).unwrap());
+    }
+}
+
+impl Api {
+    pub async fn usage(&self, team: &str, query: &str) -> Value {
+        self.get(&member(team), &format!("/teams/{team}/usage{query}")).await.ok()
+    }
+
+    pub async fn email(&self, key: &str, outcome: &str, quantity: u32) {
+        let body = json!({ "action": "email_finder", "outcome": outcome, "quantity": quantity });
+        self.charge("t", key, &body).await.ok();
+    }
+
+    pub async fn estimate(&self, actions: &[&str]) -> Value {
+        let work = json!({ "leads": 100, "actions": actions });
+        self.post(&member("t"), "/teams/t/estimates", "", &work).await.ok()
+    }
 }

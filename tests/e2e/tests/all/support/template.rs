@@ -1,0 +1,21 @@
+//! `template.yaml` as the tests read it.
+
+use serde_json::Map;
+
+/// The functions of the template, each with its paths; parameters have got values.
+pub fn paths() -> Vec<(String, String)> {
+    let template = engine::template().unwrap();
+    let mut paths = Vec::new();
+    for (name, resource) in template["Resources"].as_object().unwrap() {
+        for event in resource["Properties"]["Events"].as_object().into_iter().flat_map(Map::values)
+        {
+            if let Some(path) = event["Properties"]["Path"].as_str() {
+                assert_eq!(event["Properties"]["Method"], "ANY", "{path}: the function says 405");
+                let path =
+                    path.replace("{team}", "t").replace("{hold}", "h_1").replace("{id}", "p_1");
+                paths.push((name.to_lowercase(), path.replace("{account}", "acme")));
+            }
+        }
+    }
+    paths
+}
