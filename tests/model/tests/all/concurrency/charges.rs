@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::Engine;
 use futures_util::future::join_all;
-use shared::domain::catalogue::prices::PRICE_LISTS;
-use shared::domain::charge::ChargeRequest;
 use shared::domain::hold::HoldRequest;
-use shared::domain::ids::{CallerKey, TeamId};
+use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
@@ -18,41 +16,7 @@ use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
 
-use crate::support::operations::key_named;
-
-pub fn now() -> Time {
-    "2027-01-10T12:00:00Z".parse().unwrap()
-}
-
-/// A team with 400 free credits and so many that roll over.
-pub async fn team_with(store: &Store, name: &str, rolling: u64) -> TeamId {
-    let team: TeamId = name.parse().unwrap();
-    store.open(&team).await.unwrap();
-    let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
-    store.change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
-    if rolling > 0 {
-        let gift = GiftRequest { credits: Credits::new(rolling), reference: None };
-        let gift = gift.entry(&team, key_named("the gift"), "u".parse().unwrap(), now()).unwrap();
-        store.gift(gift).await.unwrap();
-    }
-    team
-}
-
-pub fn charge(team: &TeamId, key: &str, action: &str, outcome: &str) -> Entry {
-    charge_of(team, key_named(key), action, outcome)
-}
-
-pub fn charge_of(team: &TeamId, key: CallerKey, action: &str, outcome: &str) -> Entry {
-    let body = format!(r#"{{"action":"{action}","outcome":"{outcome}"}}"#);
-    let request: ChargeRequest = serde_json::from_str(&body).unwrap();
-    let entry = request.price(team, key, None, &PRICE_LISTS[0], now()).unwrap();
-    // As it is stored.
-    Entry { names_no_user: false, ..entry }
-}
-
-async fn whole_history(store: &Store, team: &TeamId) -> Vec<Entry> {
-    store.history(team, &Selection::default(), None, 100_000).await.unwrap().entries
-}
+use crate::support::teams::{charge, key_named, now, team_with, whole_history};
 
 /// 64 clients, three teams, single charges and batches, and every key sent by two clients.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,7 @@ use shared::store::retry::with_deadline;
 use simulator::Nature;
 use tokio::time::{Instant, sleep};
 
-use crate::concurrency::charges::{charge, now, team_with};
+use crate::support::teams::{charge, now, team_with};
 
 #[tokio::test]
 async fn a_crowd_needs_two_writes() {

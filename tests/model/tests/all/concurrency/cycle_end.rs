@@ -15,7 +15,7 @@ use shared::store::keys::SHARDS;
 use shared::store::outcome::Outcome;
 use shared::store::retry::RetryBudget;
 
-use crate::concurrency::charges::{charge, now, team_with};
+use crate::support::teams::{charge, now, team_with};
 
 fn boundary() -> Time {
     "2027-02-10T00:00:00Z".parse().unwrap()

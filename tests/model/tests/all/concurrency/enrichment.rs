@@ -19,9 +19,8 @@ use shared::store::outcome::Outcome;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 
-use crate::concurrency::charges::{charge, now, team_with};
-use crate::concurrency::lanes::{calm, charge_one, has_lanes, with_a_lane};
-use crate::support::operations::key_named;
+use crate::support::lanes::{calm, charge_one, has_lanes, with_a_lane};
+use crate::support::teams::{charge, key_named, now, team_with};
 
 async fn one(store: &Store, charge: Entry, world: &World) -> Outcome {
     let team = charge.team.clone();

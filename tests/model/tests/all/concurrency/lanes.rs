@@ -5,118 +5,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use proptest::prelude::*;
-use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
 use shared::domain::pool::Account;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::store::Store;
 use shared::store::keys;
 use shared::store::outcome::Outcome;
-use simulator::{Nature, World};
+use simulator::Nature;
 use tokio::time::sleep;
 
-use crate::concurrency::charges::{charge, now, team_with};
-use crate::support::domain_team::{BEGIN, hold_entry};
-use crate::support::operations::{Operation, Size, life, runner};
-use crate::support::reference::Reference;
-use crate::support::stored_team::{apply, sight};
-
-/// A third of all transactions meets another, so that lanes are taken all the time; and many a call
-/// is not even tried.
-const BUSY: Nature = Nature { in_conflict: 333, throttled: 150, turned_away: 20, ..Nature::CALM };
-
-/// One team, three processes that come and go, each operation by any of them: all agree with the
-/// reference, which has never heard of lanes.
-#[test]
-fn lanes_do_not_show() {
-    let taken = std::cell::Cell::new(0_u64);
-    // Rich enough for lanes, and not too rich to run out.
-    let rich = (0..4_u16).prop_map(|n| Operation::Purchase { key: 59, credits: 2_000 * (1 + n) });
-    let rich = (rich, life()).prop_map(|(rich, life)| {
-        let plan = Operation::Subscribe { plan: "enterprise", seats: 1, restart: false };
-        [vec![plan, rich], life].concat()
-    });
-    let tested = runner(3).run(&rich, |life| {
-        let began_at = now();
-        simulator::run(life.len() as u64, BUSY, began_at, async |world| {
-            Box::pin(agree(&world, &life, &taken)).await
-        })
-        .unwrap()
-    });
-    tested.unwrap();
-    assert!(taken.get() > 10, "{} lanes were seen", taken.get());
-}
-
-async fn agree(
-    world: &World,
-    life: &[Operation],
-    taken: &std::cell::Cell<u64>,
-) -> Result<(), TestCaseError> {
-    let team: TeamId = "t".parse().unwrap();
-    // A batch for many holds is many writes, and each of them may be pushed back.
-    let process = || world.store().with_retry_time(Duration::from_mins(1));
-    let mut processes = [process(), process(), process()];
-    let mut reference = Reference::new(BEGIN);
-    for (step, operation) in life.iter().enumerate() {
-        let expected = reference.apply(operation);
-        let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
-        // What another process has added is noticed within half a second.
-        sleep(Duration::from_millis(500)).await;
-        let number = fastrand::usize(0..processes.len());
-        if fastrand::u8(0..8) == 0 {
-            processes[number] = process();
-        }
-        let store = &processes[number];
-        let came = Box::pin(apply(store, &team, operation, now)).await;
-        prop_assert_eq!(came, expected, "{:?}", operation);
-        world.turn(Nature::CALM);
-        if matches!(operation, Operation::Wait(_)) {
-            // A process that meets conflicts ends a cycle earlier than one that is only asked again for
-            // what it has done. So the schedule runs whenever time has passed.
-            _ = store.keep_up(&team, now).await;
-            reference.see();
-        }
-        taken.set(taken.get() + u64::from(has_lanes(world, &team).await));
-        world.turn(BUSY);
-        if step % 15 == 0 || step + 1 == life.len() {
-            prop_assert_eq!(sight(store, &team, now).await, reference.see(), "{:?}", operation);
-        }
-    }
-    Ok(())
-}
-
-/// Looks without turning a cycle that is over.
-pub async fn has_lanes(world: &World, team: &TeamId) -> bool {
-    let pool = world.client().get_item().table_name(engine::TABLE).set_key(Some(keys::pool(team)));
-    let pool = pool.send().await.unwrap().item;
-    pool.is_some_and(|pool| pool["lanes"] != keys::number(0))
-}
-
-pub fn calm<T>(life: impl AsyncFnOnce(World) -> T) -> T {
-    simulator::run(1, Nature::CALM, now(), life).unwrap()
-}
-
-pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> Outcome {
-    let entry = charge(team, key, "email_finder", "risky");
-    store.charge(team, vec![entry], now).await.pop().unwrap()
-}
-
-/// A process with a lane, of a team with 400 free credits and so many others.
-pub async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
-    let store = world.store();
-    let team = team_with(&store, "t", rolling).await;
-    // Two at once are in each other's way.
-    let other = world.store();
-    let pushed = [(&store, "a"), (&other, "b")];
-    join_all(pushed.map(|(store, key)| charge_one(store, &team, key, world.now()))).await;
-    let pool = world.store().pool(&team, world.now()).await.unwrap();
-    assert!(!pool.lanes.is_zero(), "{pool:?}");
-    let seen = store.view(&team, world.now()).await.unwrap().pool.balance;
-    assert_eq!((seen.credits.get(), seen.free().get()), (390 + rolling, 390), "of the balance");
-    (store, team)
-}
+use crate::support::lanes::{calm, charge_one, has_lanes, with_a_lane};
+use crate::support::operations::Size;
+use crate::support::teams::{charge, hold_entry, team_with};
 
 #[test]
 fn a_read_counts_an_expired_lane_and_the_schedule_returns_it() {

@@ -1,8 +1,8 @@
 //! Many clients of one team at the same time.
 
-pub mod charges;
-pub mod coalescing;
-pub mod cycle_end;
-pub mod enrichment;
-pub mod lanes;
-pub mod team_changes;
+mod charges;
+mod coalescing;
+mod cycle_end;
+mod enrichment;
+mod lanes;
+mod team_changes;

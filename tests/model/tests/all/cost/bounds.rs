@@ -16,9 +16,8 @@ use shared::store::hold::Release;
 use shared::store::keys;
 use shared::store::outcome::Outcome;
 
-use crate::concurrency::charges::{charge, now, team_with};
-use crate::support::domain_team::hold_entry;
-use crate::support::operations::{Size, key_named};
+use crate::support::operations::Size;
+use crate::support::teams::{charge, hold_entry, hold_id, key_named, now, team_with};
 
 /// The size of a team's pool in the table, in bytes.
 async fn pool_size(engine: &Engine, team: &TeamId) -> usize {
@@ -104,7 +103,7 @@ async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {
     assert!(before.owed.groups() <= GROUPS_USUAL + 1);
     let size = pool_size(&engine, &team).await;
     assert!(size < 1_024, "{size} bytes");
-    let hold = crate::support::domain_team::hold_id(&team, 1);
+    let hold = hold_id(&team, 1);
     let by = Release { key: key_named("end"), user: "u".parse().unwrap() };
     store.release(&team, &hold, &by, now()).await.unwrap();
     let after = store.pool(&team, now()).await.unwrap();

@@ -1,5 +1,5 @@
 //! Round trips, capacity units and sizes.
 
-pub mod bounds;
-pub mod open_holds;
-pub mod round_trips;
+mod bounds;
+mod open_holds;
+mod round_trips;

@@ -15,8 +15,7 @@ use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
 use simulator::Nature;
 
-use crate::concurrency::charges::{charge, now, team_with};
-use crate::support::operations::key_named;
+use crate::support::teams::{charge, key_named, now, team_with};
 
 /// The credits of a hold, and how many of them are captured from each.
 const HELD: u64 = 100;

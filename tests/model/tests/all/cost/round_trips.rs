@@ -17,9 +17,8 @@ use shared::store::outcome::Outcome;
 use simulator::Nature;
 use tokio::time::sleep;
 
-use crate::concurrency::charges::{charge, now, team_with};
-use crate::support::domain_team::hold_entry;
-use crate::support::operations::{Size, key_named};
+use crate::support::operations::Size;
+use crate::support::teams::{charge, hold_entry, key_named, now, team_with};
 
 struct Bench {
     engine: Engine,

@@ -11,8 +11,8 @@ use shared::http::App;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 
-use crate::concurrency::charges::now;
-use crate::crash::seeds::dies_at;
+use crate::support::process::dies_at;
+use crate::support::teams::now;
 
 /// A process with a clock that differs from the world's.
 fn process(world: &World, skew_ms: i64) -> App {

@@ -1,6 +1,6 @@
 //! Processes that stop at any await, calls that fail, clocks that differ.
 
-pub mod billing_messages;
-pub mod schedule;
-pub mod seeds;
-pub mod top_ups;
+mod billing_messages;
+mod schedule;
+mod seeds;
+mod top_ups;

@@ -18,10 +18,9 @@ use shared::store::history::Selection;
 use shared::store::keys::{self, SHARDS};
 use simulator::{Nature, World};
 
-use crate::concurrency::charges::{charge, now, team_with};
-use crate::crash::seeds::dies_at;
-use crate::support::domain_team::hold_entry;
-use crate::support::operations::{Size, key_named};
+use crate::support::operations::Size;
+use crate::support::process::dies_at;
+use crate::support::teams::{charge, hold_entry, key_named, now, team_with};
 
 /// When a month has passed since [`now`], to the day.
 const MONTH_LATER: &str = "2027-02-10T00:00:00Z";

@@ -6,10 +6,7 @@
 //! `SEEDS=10000 cargo test -p model seeds` lives more lives; `SEEDS=17..18` lives one again.
 
 use std::collections::HashMap;
-use std::ops::Range;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -27,9 +24,8 @@ use shared::store::outcome::Outcome;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 
-use crate::concurrency::charges::{charge_of, team_with};
-use crate::support::domain_team::hold_id;
-use crate::support::operations::key;
+use crate::support::process::{dies_at, seeds};
+use crate::support::teams::{charge_of, hold_id, key, team_with};
 
 /// The cycle of a team that began on 10 January ends a few seconds into the life.
 const BEGIN: &str = "2027-02-09T23:59:55Z";
@@ -221,21 +217,6 @@ impl Worker {
     }
 }
 
-/// Lets a future run until it has been polled so often. What it came to, if it came to its end.
-pub async fn dies_at<T>(polls: u32, life: impl Future<Output = T>) -> Option<T> {
-    let mut life = pin!(life);
-    let mut left = polls;
-    std::future::poll_fn(|context| {
-        left -= 1;
-        match life.as_mut().poll(context) {
-            Poll::Ready(came) => Poll::Ready(Some(came)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
 async fn live(world: World, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let store = world.store();
@@ -323,15 +304,6 @@ async fn check(
         let hold = store.look_at_hold(team, &id).await.unwrap();
         assert_eq!(captured, hold.captured.gained(), "seed {seed}: {hold:?}");
         assert!(hold.captured <= hold.credits, "seed {seed}: {hold:?}");
-    }
-}
-
-/// The seeds that the environment asks for, or else these.
-pub fn seeds(default: Range<u64>) -> Range<u64> {
-    let Ok(text) = std::env::var("SEEDS") else { return default };
-    match text.split_once("..") {
-        Some((first, last)) => first.parse().unwrap()..last.parse().unwrap(),
-        None => 0..text.parse().unwrap(),
     }
 }
 

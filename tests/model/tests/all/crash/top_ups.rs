@@ -2,15 +2,14 @@
 //! the provider's answer gets lost. Each event makes one purchase at most, each purchase takes its
 //! money once, a month stays within its limit, and a declined card is not asked again and again.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use engine::Records;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::join_all;
 use purchase::PurchaseState;
-use purchase::payments::{Payment, Payments};
-use serde_json::{Value, json};
+use purchase::payments::Payments;
+use serde_json::json;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::limits::PurchaseLimits;
@@ -24,49 +23,14 @@ use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
 use simulator::{Nature, World};
-use tokio::time::sleep;
 
-use crate::concurrency::charges::{charge, now, team_with};
-use crate::crash::seeds::dies_at;
-use crate::support::operations::key_named;
+use crate::support::payments::{Provider, bring};
+use crate::support::process::dies_at;
 use crate::support::relay::relayed;
+use crate::support::teams::{charge, key_named, now, team_with};
 
 const NONE: fn(&Purchase) -> bool = |_| false;
 const ALL: fn(&Purchase) -> bool = |_| true;
-
-/// A payment provider that knows each purchase by its id, as a real one does.
-#[derive(Debug)]
-pub struct Provider {
-    declines: fn(&Purchase) -> bool,
-    /// How often each purchase was asked for.
-    asked: Mutex<BTreeMap<Id, u32>>,
-}
-
-impl Provider {
-    pub fn that_declines(declines: fn(&Purchase) -> bool) -> Self {
-        Self { declines, asked: Mutex::default() }
-    }
-}
-
-impl Payments for Provider {
-    fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
-        Box::pin(async {
-            let asked = {
-                let mut asked = self.asked.lock().unwrap();
-                let times = asked.entry(purchase.id.clone()).or_default();
-                *times += 1;
-                *times
-            };
-            sleep(Duration::from_millis(300)).await;
-            match ((self.declines)(purchase), asked) {
-                // The first answer gets lost.
-                (_, 1) if fastrand::bool() => Err(Error::Busy),
-                (true, _) => Ok(Payment::Failed("the card was declined".to_owned())),
-                (false, _) => Ok(Payment::Succeeded),
-            }
-        })
-    }
-}
 
 fn purchase_state(world: &World, payments: &Arc<Provider>) -> PurchaseState {
     let (store, time) = (world.store(), world.clone());
@@ -99,18 +63,6 @@ fn due(team: &TeamId, number: u32) -> (Id, Vec<u8>) {
     let id = Id::of("ev", team, &number.to_string());
     let event = json!({ "detail-type": "top-up.due", "detail": { "id": id, "team": team } });
     (id, event.to_string().into_bytes())
-}
-
-/// Brings an event as Lambda does, which tries again what has failed.
-pub async fn bring(state: &PurchaseState, event: &[u8]) -> Value {
-    for _ in 0..20 {
-        match purchase::top_up(state, event).await {
-            Ok(came) => return came,
-            Err(Error::Busy) => sleep(Duration::from_secs(1)).await,
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-    panic!("it is tried and tried");
 }
 
 async fn pool(world: &World, team: &TeamId) -> Pool {

@@ -5,7 +5,7 @@ use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::time::Time;
 use shared::store::history::{Position, Selection};
 
-use crate::concurrency::charges::{charge, now, team_with};
+use crate::support::teams::{charge, now, team_with};
 
 fn at(second: u32) -> Time {
     now().plus_seconds(second)

@@ -1,4 +1,8 @@
 //! Random operations and their results.
 
-pub mod history;
-pub mod versions;
+mod domain;
+mod history;
+mod lanes;
+mod store;
+mod versions;
+mod year;

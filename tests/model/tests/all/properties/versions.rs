@@ -21,9 +21,8 @@ use shared::store::keys::{self, Item};
 use shared::store::outcome::Outcome;
 use simulator::Nature;
 
-use crate::concurrency::charges::{charge, now, team_with};
-use crate::support::domain_team::{hold_entry, hold_id};
-use crate::support::operations::{Size, key_named};
+use crate::support::operations::Size;
+use crate::support::teams::{charge, hold_entry, hold_id, key_named, now, team_with};
 
 const NEXT_CYCLE: &str = "2027-02-10T00:00:00Z";
 

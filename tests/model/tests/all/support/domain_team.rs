@@ -2,102 +2,39 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use proptest::prelude::*;
 use shared::domain::catalogue::prices::PRICE_LISTS;
-use shared::domain::charge::ChargeRequest;
-use shared::domain::hold::{Hold, HoldRequest, Status};
-use shared::domain::ids::{AccountId, Id, TeamId};
+use shared::domain::hold::{Hold, Status};
+use shared::domain::ids::{AccountId, Id};
 use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::monitored_account::{self, Bill, MonitoredAccount};
 use shared::domain::pool::Pool;
 use shared::domain::pool::balance::BalanceChange;
 use shared::domain::pool::epochs::GROUPS_USUAL;
-use shared::domain::pool::usage::{ActionUsage, Usage};
+use shared::domain::pool::usage::Usage;
 use shared::domain::purchase::{GiftRequest, Purchase};
-use shared::domain::settings::{AutoTopUp, Settings};
-use shared::domain::statement::{Spending, Statement};
+use shared::domain::statement::Statement;
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::subscription::terms::Change;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 
-use crate::support::operations::{
-    Came, Charge, Closed, Cycle, Operation, Sight, Size, Told, TopUp, key, ledger, life, long_life,
-    long_runner, runner,
-};
-use crate::support::reference::Reference;
+use crate::support::operations::{Came, Closed, Operation, Sight, Told};
 use crate::support::stored_team::refusal;
+use crate::support::teams::{account_id, hold_entry, hold_id, key, priced, settings, subscription};
+use crate::support::views::{closed, see};
 
 /// A team as the domain has it, with maps for a table.
-struct Team {
+pub struct Team {
     pool: Pool,
     exists: bool,
     entries: HashMap<String, Entry>,
     holds: BTreeMap<Id, Hold>,
     accounts: BTreeMap<AccountId, MonitoredAccount>,
-    statements: Vec<Closed>,
-}
-
-pub fn hold_id(team: &TeamId, number: u16) -> Id {
-    Id::of("h", team, &key(number).source())
-}
-
-pub fn priced(charge: &Charge, team: &TeamId, now: Time) -> Entry {
-    let request = ChargeRequest {
-        team: None,
-        key: None,
-        action: charge.action.to_owned(),
-        quantity: charge.quantity.into(),
-        outcome: Some(charge.outcome.to_owned()),
-        user: None,
-        reference: None,
-        own_key: false,
-        hold: charge.hold.map(|hold| hold_id(team, hold)),
-    };
-    request.price(team, key(charge.key), None, &PRICE_LISTS[0], now).unwrap()
-}
-
-pub fn hold_entry(team: &TeamId, number: u16, size: Size, days: u8, now: Time) -> Entry {
-    let (credits, leads, actions) = match size {
-        Size::Credits(credits) => (Some(Credits::new(credits.into())), None, None),
-        Size::Leads { leads, phones } => {
-            let phones = phones.then(|| "phone_finder".to_owned());
-            let actions = std::iter::once("email_finder".to_owned()).chain(phones).collect();
-            (None, Some(leads.into()), Some(actions))
-        }
-    };
-    let request = HoldRequest {
-        credits,
-        leads,
-        actions,
-        expires_in: u32::from(days) * 24 * 60 * 60,
-        reference: None,
-    };
-    let entry = request.entry(team, key(number), "u".parse().unwrap(), now).unwrap();
-    entry.sized(&PRICE_LISTS[0]).unwrap()
-}
-
-pub fn subscription(plan: &str, seats: u8, restart: bool, now: Time) -> SubscriptionRequest {
-    let started_at = if restart { format!(r#","started_at":"{now}""#) } else { String::new() };
-    serde_json::from_str(&format!(r#"{{"plan":"{plan}","seats":{seats}{started_at}}}"#)).unwrap()
-}
-
-pub fn account_id(number: u8) -> AccountId {
-    format!("a{number}").parse().unwrap()
-}
-
-pub fn settings(low: u16, top_up: Option<TopUp>) -> Settings {
-    let credits = |credits: u16| Credits::new(credits.into());
-    let auto_top_up = top_up.map(|top_up| AutoTopUp {
-        below: credits(top_up.below),
-        credits: credits(top_up.credits),
-        monthly_limit: credits(top_up.limit),
-    });
-    Settings { low_balance_threshold: credits(low), auto_top_up }
+    pub statements: Vec<Closed>,
 }
 
 impl Team {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             pool: Pool::open("t".parse().unwrap()),
             exists: false,
@@ -108,7 +45,7 @@ impl Team {
         }
     }
 
-    fn apply(&mut self, operation: &Operation, now: Time) -> Vec<Came> {
+    pub fn apply(&mut self, operation: &Operation, now: Time) -> Vec<Came> {
         match operation {
             Operation::Charge(charges) => charges
                 .iter()
@@ -468,100 +405,11 @@ impl Team {
         }
     }
 
-    fn see(&mut self, now: Time) -> Sight {
+    pub fn see(&mut self, now: Time) -> Sight {
         self.keep_up(now);
         let open = self.holds.values().filter(|hold| hold.status == Status::Open);
         let held = open.map(|hold| hold.remaining.get()).sum();
         let listed = self.entries.values().filter(|entry| entry.kind != Kind::Order);
         see(&self.pool, held, listed, self.accounts.values())
     }
-}
-
-/// What can be seen of a pool and its ledger. The ledger must add up to what there is.
-pub fn see<'a>(
-    pool: &Pool,
-    held: u64,
-    entries: impl Iterator<Item = &'a Entry>,
-    accounts: impl Iterator<Item = &'a MonitoredAccount>,
-) -> Sight {
-    let (mut credits, mut moved, mut rows) = (0, 0, Vec::new());
-    for entry in entries {
-        credits += entry.credits;
-        moved += entry.held;
-        rows.push((entry.kind.as_str().to_owned(), entry.credits));
-    }
-    assert_eq!(moved, i64::try_from(held).unwrap(), "what moved into holds is in them");
-    let total = pool.balance.credits.gained();
-    assert_eq!(credits, total + moved, "the ledger adds up to the balance and what is held");
-    Sight {
-        free: pool.balance.free().get(),
-        purchased: pool.balance.purchased().get(),
-        held,
-        plan: pool.terms.subscription.as_ref().map(|subscription| subscription.plan.clone()),
-        cycle_end: pool.terms.cycle.map(|cycle| cycle.end.to_string()),
-        closed: pool.check_open().is_err(),
-        paused: pool.is_paused(),
-        cycle: cycle(&pool.used, &Spending::so_far(pool)),
-        accounts: accounts.filter_map(account).collect(),
-        ledger: ledger(rows.into_iter()),
-    }
-}
-
-fn account(account: &MonitoredAccount) -> Option<(String, &'static str, String, String)> {
-    let status = match account.status {
-        monitored_account::Status::Active => "active",
-        monitored_account::Status::Paused => "paused",
-        monitored_account::Status::Removed => return None,
-    };
-    let [since, until] = [account.since, account.paid_until].map(|day| day.to_string());
-    Some((account.id.to_string(), status, since, until))
-}
-
-fn cycle(used: &Usage, credits: &Spending) -> Cycle {
-    let row =
-        |row: ActionUsage| (row.action.to_owned(), [row.attempts, row.charged, row.credits.get()]);
-    Cycle {
-        used: used.actions().map(row).collect(),
-        spent: credits.spent.get(),
-        free_spent: credits.free_spent.get(),
-        granted: credits.granted.get(),
-        bought: credits.purchased.get(),
-        gifted: credits.gifted.get(),
-    }
-}
-
-pub fn closed(statement: &Statement) -> Closed {
-    Closed {
-        start: statement.start.to_string(),
-        end: statement.end.to_string(),
-        plan: statement.plan.clone(),
-        cycle: cycle(&statement.used, &statement.credits),
-        expired: statement.credits.expired.unwrap().get(),
-    }
-}
-
-/// Where all lives begin: two days before the end of a January, so that month ends matter.
-pub const BEGIN: (i64, i64, i64) = (2027, 1, 29);
-
-fn check(life: &[Operation]) -> Result<(), TestCaseError> {
-    let mut reference = Reference::new(BEGIN);
-    let mut team = Team::new();
-    for operation in life {
-        let expected = reference.apply(operation);
-        let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
-        prop_assert_eq!(team.apply(operation, now), expected, "{:?}", operation);
-        prop_assert_eq!(team.see(now), reference.see(), "after {:?}", operation);
-        prop_assert_eq!(&team.statements, &reference.statements, "after {:?}", operation);
-    }
-    Ok(())
-}
-
-#[test]
-fn the_domain_agrees_with_the_reference() {
-    runner(48).run(&life(), |life| check(&life)).unwrap();
-}
-
-#[test]
-fn the_domain_agrees_with_the_reference_in_long_lives() {
-    long_runner(48).run(&long_life(), |life| check(&life)).unwrap();
 }

@@ -13,16 +13,10 @@ use serde_json::{Value, json};
 use shared::aws::retry::with_deadline;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::{Entry, Kind};
-use simulator::{Nature, World};
+use simulator::World;
 
-use crate::concurrency::charges::now;
-use crate::crash::seeds::dies_at;
-use crate::support::domain_team::closed;
-use crate::support::operations::{Closed, runner, year};
-use crate::support::year::{Lived, live};
-
-/// More than half of all calls go wrong.
-const STORM: Nature = Nature { turned_away: 150, throttled: 150, in_conflict: 200, lost: 100 };
+use crate::support::process::dies_at;
+use crate::support::year::Lived;
 
 /// What an entry's event is called.
 pub fn told(entry: &Entry) -> Option<&'static str> {
@@ -75,7 +69,10 @@ pub async fn relayed(world: &World, records: &[Value]) {
 }
 
 /// The records that an invocation reports as failed, by their sequence numbers.
-async fn reported(world: &World, batch: &[Value]) -> Result<Vec<String>, lambda_runtime::Error> {
+pub async fn reported(
+    world: &World,
+    batch: &[Value],
+) -> Result<Vec<String>, lambda_runtime::Error> {
     let event = serde_json::from_value(json!({ "Records": batch })).unwrap();
     let event = LambdaEvent::new(event, Context::default());
     let answer = relay::handle(&world.store(), &world.bus(), event).await?;
@@ -83,12 +80,12 @@ async fn reported(world: &World, batch: &[Value]) -> Result<Vec<String>, lambda_
     Ok(failures.map(|failure| failure.item_identifier.unwrap()).collect())
 }
 
-fn number(record: &Value) -> Option<&str> {
+pub fn number(record: &Value) -> Option<&str> {
     record["dynamodb"]["SequenceNumber"].as_str()
 }
 
 /// The records with unreadable ones among them, and the ids of those.
-fn with_unreadable(records: &[Value]) -> (Vec<Value>, BTreeSet<String>) {
+pub fn with_unreadable(records: &[Value]) -> (Vec<Value>, BTreeSet<String>) {
     let (mut all, mut ids) = (Vec::new(), BTreeSet::new());
     for record in records {
         all.push(record.clone());
@@ -102,7 +99,7 @@ fn with_unreadable(records: &[Value]) -> (Vec<Value>, BTreeSet<String>) {
 }
 
 /// An unreadable record that comes after another one.
-fn unreadable(after: &Value) -> Value {
+pub fn unreadable(after: &Value) -> Value {
     let mut record = after.clone();
     let number = format!("{}-unreadable", number(after).unwrap());
     record["eventID"] = json!(number);
@@ -120,19 +117,19 @@ fn unreadable(after: &Value) -> Value {
     record
 }
 
-fn detail(entry: &Value) -> Value {
+pub fn detail(entry: &Value) -> Value {
     serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap()
 }
 
 /// The ids of the records that were handed over.
-fn handed_over(world: &World) -> BTreeSet<String> {
+pub fn handed_over(world: &World) -> BTreeSet<String> {
     let arrived = world.arrived().into_iter();
     let records = arrived.filter(|entry| entry["Source"] == SOURCE).map(|entry| detail(&entry));
     records.map(|detail| detail["record"]["eventID"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The events that have arrived, by their ids; all copies of an event are the same.
-fn arrived(world: &World) -> BTreeMap<String, Value> {
+pub fn arrived(world: &World) -> BTreeMap<String, Value> {
     let mut events: BTreeMap<String, Value> = BTreeMap::new();
     for entry in world.arrived().into_iter().filter(|entry| entry["Source"] != SOURCE) {
         let detail = detail(&entry);
@@ -163,43 +160,4 @@ pub fn agree(world: &World, lived: &Lived) -> Result<(), TestCaseError> {
     prop_assert_eq!(take("monitoring.paused"), reference.accounts_paused);
     prop_assert_eq!(&arrived.into_keys().collect::<BTreeSet<_>>(), ids);
     Ok(())
-}
-
-#[test]
-fn a_year_comes_to_what_the_reference_has_and_is_told_of_so() {
-    let tested = runner(1).run(&year(), |year| {
-        let seed = year.life.len() as u64;
-        let lived = simulator::run_with_stream(seed, Nature::CALM, now(), async |world| {
-            Box::pin(live(world, &year)).await
-        });
-        let lived = lived.unwrap()?;
-        simulator::run(seed, Nature::CALM, now(), async |world| {
-            let (records, unreadable) = with_unreadable(&lived.records);
-            for batch in records.chunks(100) {
-                let failed = reported(&world, batch).await.unwrap();
-                prop_assert!(failed.is_empty(), "{:?} delay the records after them", failed);
-            }
-            prop_assert_eq!(handed_over(&world), unreadable);
-            agree(&world, &lived)
-        })
-        .unwrap()?;
-        simulator::run(seed, STORM, now(), async |world| {
-            let mut first = None;
-            let (records, unreadable) = with_unreadable(&lived.records);
-            for _ in 0..2 {
-                Box::pin(relayed(&world, &records)).await;
-                prop_assert_eq!(handed_over(&world), unreadable.clone());
-                agree(&world, &lived)?;
-                let arrived = arrived(&world);
-                prop_assert_eq!(&arrived, first.get_or_insert_with(|| arrived.clone()));
-            }
-            world.turn(Nature::CALM);
-            let kept = world.store().statements(&"t".parse().unwrap()).await.unwrap();
-            let kept: Vec<Closed> = kept.iter().map(closed).collect();
-            prop_assert_eq!(&kept, &lived.reference.statements);
-            Ok(())
-        })
-        .unwrap()
-    });
-    tested.unwrap();
 }

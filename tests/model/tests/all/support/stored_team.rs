@@ -1,8 +1,5 @@
 //! The store, through the real SDK on the embedded engine, against the same reference.
 
-use engine::Engine;
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use serde_json::json;
 use shared::domain::ids::TeamId;
 use shared::domain::monitored_account::MonitoredAccount;
@@ -15,13 +12,9 @@ use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::outcome::Outcome;
 
-use crate::support::domain_team::{
-    BEGIN, account_id, hold_entry, hold_id, priced, see, settings, subscription,
-};
-use crate::support::operations::{
-    Came, Operation, Sight, Told, key, life, long_life, long_runner, runner,
-};
-use crate::support::reference::Reference;
+use crate::support::operations::{Came, Operation, Sight, Told};
+use crate::support::teams::{account_id, hold_entry, hold_id, key, priced, settings, subscription};
+use crate::support::views::see;
 
 pub fn refusal(error: &Error) -> Came {
     match error {
@@ -45,7 +38,7 @@ pub fn refusal(error: &Error) -> Came {
     }
 }
 
-fn came(outcome: Outcome) -> Came {
+pub fn came(outcome: Outcome) -> Came {
     match outcome {
         Outcome::Charged(entry) => Came::Done(entry.credits.unsigned_abs()),
         Outcome::Replayed(entry) => Came::Replayed(entry.credits.unsigned_abs()),
@@ -53,7 +46,7 @@ fn came(outcome: Outcome) -> Came {
     }
 }
 
-async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Came, Error> {
+pub async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Came, Error> {
     let (begun, _) = store.begin(purchase).await?;
     let credits = begun.credits.get();
     if begun.status == Status::Paid {
@@ -131,13 +124,13 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
     }
 }
 
-fn done<T>(act: impl Future<Output = Result<T, Error>>) -> impl Future<Output = Came> {
+pub fn done<T>(act: impl Future<Output = Result<T, Error>>) -> impl Future<Output = Came> {
     let act = Box::pin(act);
     async { act.await.map_or_else(|error| refusal(&error), |_| Came::Done(0)) }
 }
 
 /// What the schedule does for a team that has something due.
-async fn see_to_all_due(store: &Store, team: &TeamId, now: Time) -> Result<(), Error> {
+pub async fn see_to_all_due(store: &Store, team: &TeamId, now: Time) -> Result<(), Error> {
     store.keep_up(team, now).await?;
     let mut due = store.monitored(team).await?;
     due.retain(|account| account.due_at().is_some_and(|due| due <= now));
@@ -146,7 +139,7 @@ async fn see_to_all_due(store: &Store, team: &TeamId, now: Time) -> Result<(), E
     store.bill(team, due, now).await.map(drop)
 }
 
-fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
+pub fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
     let message = match told {
         Told::Changed { plan, seats, restart } => {
             let mut detail =
@@ -174,7 +167,7 @@ pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
     computed
 }
 
-async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
+pub async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
     let view = match store.view(team, now).await {
         Ok(view) => view,
         Err(Error::NotFound(_)) => return Sight::default(),
@@ -194,49 +187,4 @@ async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
     assert!(entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)), "newest first, none twice");
     let accounts = store.monitored(team).await.unwrap();
     see(&view.pool, view.held().get(), entries.iter(), accounts.iter())
-}
-
-/// Lives in a store with the reference. Looks at the team after every `looks` operations.
-fn check(mut runner: TestRunner, lives: &impl Strategy<Value = Vec<Operation>>, looks: usize) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let engine = runtime.block_on(Engine::in_memory()).unwrap();
-    let store = engine.store();
-    let teams = std::cell::Cell::new(0_u32);
-    let tested = runner.run(lives, |life| {
-        teams.set(teams.get() + 1);
-        let team: TeamId = format!("t{}", teams.get()).parse().unwrap();
-        let mut reference = Reference::new(BEGIN);
-        runtime.block_on(async {
-            for (step, operation) in life.iter().enumerate() {
-                let expected = reference.apply(operation);
-                let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
-                prop_assert_eq!(
-                    apply(&store, &team, operation, now).await,
-                    expected,
-                    "{:?}",
-                    operation
-                );
-                if step % looks == 0 || step + 1 == life.len() {
-                    prop_assert_eq!(
-                        sight(&store, &team, now).await,
-                        reference.see(),
-                        "after {:?}",
-                        operation
-                    );
-                }
-            }
-            Ok(())
-        })
-    });
-    tested.unwrap();
-}
-
-#[test]
-fn the_store_agrees_with_the_reference() {
-    check(runner(1), &life(), 15);
-}
-
-#[test]
-fn the_store_agrees_with_the_reference_in_long_lives() {
-    check(long_runner(2), &long_life(), 100);
 }

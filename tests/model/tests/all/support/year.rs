@@ -20,16 +20,17 @@ use shared::store::Store;
 use shared::store::history::Selection;
 use simulator::{Nature, World};
 
-use crate::crash::seeds::dies_at;
-use crate::crash::top_ups::{Provider, bring};
-use crate::support::operations::{Came, Operation, Year};
+use crate::support::operations::{Came, Operation};
+use crate::support::payments::{Provider, bring};
+use crate::support::process::dies_at;
 use crate::support::reference::Reference;
 use crate::support::relay::{agree, event_id, relayed, told};
 use crate::support::stored_team::{apply, sight};
+use crate::support::strategies::Year;
 
 /// Many calls fail, and none is in conflict with another, so that there are no lanes: what is spent
 /// from them is told of later than the reference knows it.
-const NATURE: Nature = Nature { turned_away: 40, throttled: 40, in_conflict: 0, lost: 40 };
+pub const NATURE: Nature = Nature { turned_away: 40, throttled: 40, in_conflict: 0, lost: 40 };
 
 /// What was lived, and what should be told of it.
 pub struct Lived {
@@ -40,7 +41,7 @@ pub struct Lived {
     pub is_diligent: bool,
 }
 
-struct Living {
+pub struct Living {
     world: World,
     /// Of the process that is alive.
     store: Store,
@@ -81,7 +82,7 @@ pub async fn live(world: World, year: &Year) -> Result<Lived, TestCaseError> {
 }
 
 /// Who has lost an answer and tries again meets what it has done itself.
-fn blurred(came: Vec<Came>) -> Vec<Came> {
+pub fn blurred(came: Vec<Came>) -> Vec<Came> {
     let blur = |came| match came {
         Came::Replayed(credits) => Came::Done(credits),
         Came::Short { .. } => Came::Paused,

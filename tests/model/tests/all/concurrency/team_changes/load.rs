@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Scenario;
 use super::figures::{Change, Charge, Run};
-use crate::concurrency::charges::{self, team_with};
-use crate::support::domain_team::{hold_entry, subscription};
-use crate::support::operations::{Size, key_named};
+use crate::support::operations::Size;
+use crate::support::teams;
+use crate::support::teams::{hold_entry, key_named, subscription, team_with};
 
 /// The time from the beginning of the world to the changes.
 pub const LEAD: Duration = Duration::from_secs(5);
@@ -91,7 +91,7 @@ impl Team {
     /// Charges 1 to 5 credits.
     async fn charge(&self, store: &Store, key: String) -> Result<(), Error> {
         let (asked, now, credits) = (Instant::now(), self.world.now(), fastrand::u64(1..=5));
-        let entry = charges::charge(&self.id, &key, "linkedin_enrichment", "found");
+        let entry = teams::charge(&self.id, &key, "linkedin_enrichment", "found");
         let entry = Entry { at: now, credits: Credits::new(credits).lost(), ..entry };
         let result = store.charge(&self.id, vec![entry], now).await.pop().map_or(Ok(()), result);
         let refused = result.clone().err();

@@ -15,9 +15,10 @@ use shared::domain::Error;
 use simulator::Nature;
 use tokio::time::Instant;
 
-use crate::crash::seeds::{dies_at, seeds};
 use figures::Change;
 use load::{Team, spent_in_a_second};
+
+use crate::support::process::{dies_at, seeds};
 
 /// The numbers of writers, and the seeds that run by default.
 const LOADS: [(u32, Range<u64>); 5] = [(8, 0..1), (32, 0..1), (64, 0..1), (128, 1..2), (256, 2..3)];

@@ -1,0 +1,41 @@
+//! Teams with lanes.
+
+use futures_util::future::join_all;
+use shared::domain::ids::TeamId;
+use shared::domain::time::Time;
+use shared::store::outcome::Outcome;
+use shared::store::{Store, keys};
+use simulator::{Nature, World};
+
+use super::teams::{charge, now, team_with};
+
+/// Looks without turning a cycle that is over.
+pub async fn has_lanes(world: &World, team: &TeamId) -> bool {
+    let pool = world.client().get_item().table_name(engine::TABLE).set_key(Some(keys::pool(team)));
+    let pool = pool.send().await.unwrap().item;
+    pool.is_some_and(|pool| pool["lanes"] != keys::number(0))
+}
+
+pub fn calm<T>(life: impl AsyncFnOnce(World) -> T) -> T {
+    simulator::run(1, Nature::CALM, now(), life).unwrap()
+}
+
+pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> Outcome {
+    let entry = charge(team, key, "email_finder", "risky");
+    store.charge(team, vec![entry], now).await.pop().unwrap()
+}
+
+/// A process with a lane, of a team with 400 free credits and so many others.
+pub async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
+    let store = world.store();
+    let team = team_with(&store, "t", rolling).await;
+    // Two at once are in each other's way.
+    let other = world.store();
+    let pushed = [(&store, "a"), (&other, "b")];
+    join_all(pushed.map(|(store, key)| charge_one(store, &team, key, world.now()))).await;
+    let pool = world.store().pool(&team, world.now()).await.unwrap();
+    assert!(!pool.lanes.is_zero(), "{pool:?}");
+    let seen = store.view(&team, world.now()).await.unwrap().pool.balance;
+    assert_eq!((seen.credits.get(), seen.free().get()), (390 + rolling, 390), "of the balance");
+    (store, team)
+}
