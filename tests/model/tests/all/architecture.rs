@@ -1,5 +1,4 @@
-//! Imports go down only: `domain` below `aws` below `store` and `bus` below `http` below the functions
-//! below the tests.
+//! Imports go down only: `domain`, `aws`, `store` and `bus`, `http`, the functions, the tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -35,7 +34,7 @@ fn assert_free_of(directory: &str, banned: &[&str]) {
 }
 
 #[test]
-fn the_domain_knows_no_floor_above_and_no_io() {
+fn the_domain_imports_no_upper_layer_and_no_io() {
     let above = ["crate::aws", "crate::store", "crate::bus", "crate::http", "super::super"];
     let outside =
         ["aws_", "axum", "lambda_", "tokio", "std::env", "std::fs", "Timestamp::now", "SystemTime"];
@@ -43,19 +42,19 @@ fn the_domain_knows_no_floor_above_and_no_io() {
 }
 
 #[test]
-fn what_calls_to_aws_have_in_common_knows_none_of_them() {
+fn the_aws_layer_imports_no_service() {
     assert_free_of("shared/src/aws", &["crate::store", "crate::bus", "crate::http", "aws_sdk_"]);
 }
 
 #[test]
-fn the_store_and_the_bus_know_neither_each_other_nor_http() {
+fn the_store_and_the_bus_import_neither_each_other_nor_http() {
     let outside = ["crate::http", "axum", "lambda_", "Timestamp::now", "SystemTime"];
     assert_free_of("shared/src/store", &[&["crate::bus", "eventbridge"], &outside[..]].concat());
     assert_free_of("shared/src/bus", &[&["crate::store", "dynamodb"], &outside[..]].concat());
 }
 
 #[test]
-fn functions_know_neither_each_other_nor_the_tests() {
+fn functions_depend_on_neither_each_other_nor_the_tests() {
     let names: Vec<String> = fs::read_dir(root().join("functions"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -67,7 +66,7 @@ fn functions_know_neither_each_other_nor_the_tests() {
         let dependencies: Vec<&str> = manifest
             .lines()
             .skip_while(|line| *line != "[dependencies]")
-            // What its own tests need is not linked into it.
+            // A function does not link its dev-dependencies.
             .take_while(|line| *line != "[dev-dependencies]")
             .filter_map(|line| line.split(['.', ' ', '=']).next())
             .collect();
@@ -80,7 +79,7 @@ fn functions_know_neither_each_other_nor_the_tests() {
 }
 
 #[test]
-fn the_top_level_holds_what_was_agreed() {
+fn the_top_level_contains_listed_entries_only() {
     let agreed = [
         "Cargo.toml",
         "Cargo.lock",
@@ -105,7 +104,7 @@ fn the_top_level_holds_what_was_agreed() {
     }
 }
 
-/// The files of a module under `shared/src`, by their paths, and what each imports of the others outside
+/// The files of a module under `shared/src` and the files of the module that each imports outside
 /// its tests.
 fn imports(module: &str) -> BTreeMap<String, BTreeSet<String>> {
     let directory = root().join("shared/src").join(module);
@@ -131,7 +130,7 @@ fn imports(module: &str) -> BTreeMap<String, BTreeSet<String>> {
                 |list| list.split(',').map(str::to_owned).collect(),
             )
         });
-        // The file of a path is that of its longest beginning that names one.
+        // A path belongs to the file with the longest matching prefix.
         let file_of = |path: String| {
             let path = path.split('{').next().unwrap().trim_end_matches("::").to_owned();
             let mut beginning = path.as_str();
@@ -145,7 +144,7 @@ fn imports(module: &str) -> BTreeMap<String, BTreeSet<String>> {
     files.iter().map(|(own, file)| (own.clone(), imported(own, file))).collect()
 }
 
-/// A path through imports from a file back to itself.
+/// Returns a chain of imports from a file back to itself.
 fn cycle(imports: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     fn from(
         path: &mut Vec<String>,
@@ -193,9 +192,9 @@ fn files_of_the_store_import_each_other_in_one_direction() {
     assert_eq!(cycle(&imports), None);
 }
 
-/// The keys that `TABLE.md` documents are those that are built.
+/// `TABLE.md` documents every key prefix that the store builds.
 #[test]
-fn the_table_is_documented() {
+fn table_md_documents_every_key() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let (keys, table) = (read("shared/src/store/keys.rs"), read("shared/docs/TABLE.md"));
     let prefixes: BTreeSet<&str> = keys

@@ -1,4 +1,4 @@
-//! One binary for all of them, because linking is what takes long.
+//! One executable for all tests of the package, because linking takes long.
 
 #![allow(
     clippy::arithmetic_side_effects,

@@ -1,4 +1,4 @@
-//! Many clients on the same pools at once, each with a connection of its own.
+//! Many clients on the same pools at once, each with its own connection.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
 
-use crate::support::teams::{charge, key_named, now, team_with, whole_history};
+use crate::support::teams::{all_entries, charge, key_named, now, team_with};
 
-/// 64 clients, three teams, single charges and batches, and every key sent by two clients.
+/// 64 clients, three teams, single charges and batches. Two clients send each key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_accepted_is_what_the_balance_covers() {
+async fn accepted_charges_equal_the_spent_balance() {
     const CLIENTS: usize = 64;
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
@@ -36,7 +36,7 @@ async fn what_is_accepted_is_what_the_balance_covers() {
         tokio::spawn(async move {
             let mut random = fastrand::Rng::with_seed(client as u64 / 2);
             let mut came = Vec::new();
-            // Two clients share a seed, so each key is in flight twice, with the same request.
+            // Two clients share a seed, so each key is in flight twice with the same request.
             for round in 0..10 {
                 for (team, _) in &teams {
                     let size = if random.bool() { 1 } else { random.usize(2..8) };
@@ -78,7 +78,7 @@ async fn what_is_accepted_is_what_the_balance_covers() {
                     assert!(balance < required);
                     cheapest_refused = cheapest_refused.min(required.get());
                 }
-                // The first that was refused has paused it for all.
+                // The first refusal pauses enrichment for all clients.
                 Outcome::Refused(Error::EnrichmentPaused) => {}
                 Outcome::Refused(error) => panic!("{error:?}"),
             }
@@ -92,7 +92,7 @@ async fn what_is_accepted_is_what_the_balance_covers() {
             left.credits
         );
         assert_eq!(left.purchased().get(), (budget - 400).min(left.credits.get()), "free first");
-        let history = whole_history(&store, &team).await;
+        let history = all_entries(&store, &team).await;
         let sum: i64 = history.iter().map(|entry| entry.credits).sum();
         assert_eq!(sum, left.credits.gained(), "the entries add up to the balance");
         let entries = history.iter().filter(|entry| entry.kind == Kind::Charge).count();
@@ -103,16 +103,16 @@ async fn what_is_accepted_is_what_the_balance_covers() {
 async fn watch(store: Store, teams: Vec<(TeamId, u64)>, running: Arc<AtomicBool>) {
     while running.load(Ordering::Relaxed) {
         for (team, budget) in &teams {
-            // A number below zero would not even parse.
+            // A negative number would fail to parse.
             let pool = store.pool(team, now()).await.unwrap();
             assert!(pool.balance.credits.get() <= *budget);
         }
     }
 }
 
-/// The same with purchases and resets in between: nothing is minted and nothing is lost.
+/// Clients in two cycles charge while others add gifts. The ledger adds up to the balance.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn gifts_and_resets_among_the_charges() {
+async fn gifts_and_resets_during_charges_add_up() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
@@ -122,7 +122,7 @@ async fn gifts_and_resets_among_the_charges() {
         let team = team.clone();
         tokio::spawn(async move {
             for round in 0..20 {
-                // Half of the clients live in the next cycle already.
+                // Half of the clients run in the next cycle.
                 let at = if client % 2 == 0 { now() } else { next_cycle };
                 let key = format!("{client}-{round}");
                 if client % 6 == 0 {
@@ -144,7 +144,7 @@ async fn gifts_and_resets_among_the_charges() {
     });
     join_all(clients).await.into_iter().for_each(Result::unwrap);
     let pool = store.pool(&team, next_cycle).await.unwrap();
-    let history = whole_history(&store, &team).await;
+    let history = all_entries(&store, &team).await;
     let of = |kind: Kind| {
         history
             .iter()
@@ -159,9 +159,9 @@ async fn gifts_and_resets_among_the_charges() {
     assert_eq!(sum, pool.balance.credits.gained());
 }
 
-/// One budget, many askers: exactly what it covers, and not one more.
+/// 1,000 concurrent charges of 20 credits against a balance of 1,000.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_of_a_thousand() {
+async fn accepts_fifty_of_a_thousand_charges_on_a_balance_for_fifty() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 600).await;
@@ -176,7 +176,7 @@ async fn fifty_of_a_thousand() {
     let mut accepted = 0;
     for outcome in join_all(charges).await {
         match outcome.unwrap() {
-            // A replay where an answer got lost and the charge was sent again.
+            // A replay occurs if an answer was lost and the charge was sent again.
             Outcome::Charged(_) | Outcome::Replayed(_) => accepted += 1,
             Outcome::Refused(Error::InsufficientCredits { .. } | Error::EnrichmentPaused) => {}
             Outcome::Refused(error) => panic!("{error:?}"),
@@ -188,9 +188,9 @@ async fn fifty_of_a_thousand() {
     assert_eq!(store.pool(&team, now()).await.unwrap().balance.credits, Credits::ZERO);
 }
 
-/// A hold has expired and its credits are needed: whoever gives them back, nobody is refused.
+/// Concurrent charges that need the credits of an expired hold are all accepted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn expired_credits_are_there_for_all() {
+async fn credits_of_an_expired_hold_cover_concurrent_charges() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     for round in 0..20 {

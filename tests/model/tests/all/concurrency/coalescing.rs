@@ -1,4 +1,4 @@
-//! Charges that come together in one process share a write, and each caller gets its own answer.
+//! Concurrent charges in one process share writes, and each caller gets its own answer.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::support::teams::{charge, now, team_with};
 
 #[tokio::test]
-async fn a_crowd_needs_two_writes() {
+async fn concurrent_charges_share_writes() {
     let engine = Engine::in_memory().await.unwrap();
     let meter = Meter::default();
     let store = engine.store_with(&meter);
@@ -35,7 +35,7 @@ async fn a_crowd_needs_two_writes() {
     });
     let mut spent = 0;
     for (asked, outcomes) in join_all(callers).await {
-        // 16 of each: 80 + 0 + 16 + 320 credits for 400 that there are.
+        // 16 charges of each kind: 80 + 0 + 16 + 320 credits against a balance of 400.
         match &outcomes[..] {
             [Outcome::Charged(entry)] => {
                 assert_eq!(*entry, asked, "the caller's own");
@@ -47,15 +47,15 @@ async fn a_crowd_needs_two_writes() {
             other => panic!("{other:?}"),
         }
     }
-    // The first alone, then all the others: a try, and another one without what was too much.
+    // The first charge alone; then the others: one attempt, and one without the refused charges.
     assert_eq!(meter.take().writes, 3);
     assert_eq!(store.pool(&team, now()).await.unwrap().balance.credits.get(), 400 - spent);
     assert!(spent > 380, "{spent}");
 }
 
-/// The same key by many callers at once is charged once, and replayed to all but one.
+/// Twenty callers with the same key: one charge, 19 replays.
 #[tokio::test]
-async fn company_of_oneself() {
+async fn charges_a_key_of_concurrent_callers_once() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
@@ -69,9 +69,9 @@ async fn company_of_oneself() {
     assert_eq!(store.pool(&team, now()).await.unwrap().balance.credits.get(), 380);
 }
 
-/// Whoever writes for the others may go away in the middle of it; they are answered all the same.
+/// A caller that writes for others may be cancelled at any await. The others are still answered.
 #[tokio::test]
-async fn the_one_who_writes_goes_away() {
+async fn answers_all_callers_if_the_writing_caller_is_cancelled() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
@@ -83,7 +83,7 @@ async fn the_one_who_writes_goes_away() {
         let mut first = call(format!("{round} first"));
         assert!(first.as_mut().now_or_never().is_none());
         let others: Vec<_> = (0..10).map(|n| tokio::spawn(call(format!("{round} {n}")))).collect();
-        // The first gets so far into its write, and then its caller hangs up.
+        // The first call is polled a few times and then dropped.
         for _ in 0..round {
             tokio::task::yield_now().await;
             if first.as_mut().now_or_never().is_some() {
@@ -104,7 +104,7 @@ async fn the_one_who_writes_goes_away() {
     assert_eq!(left + entries as u64, 400);
 }
 
-/// Who writes for the others may have less time than they, or more.
+/// A caller that writes for others may have an earlier or a later deadline than theirs.
 #[test]
 fn each_caller_keeps_its_own_deadline() {
     for hurried_is_first in [true, false] {

@@ -1,4 +1,4 @@
-//! The turn of a cycle: by whom ever, once.
+//! The end of a cycle is applied once, whether by a read, a charge or the schedule.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ fn boundary() -> Time {
 }
 
 #[tokio::test]
-async fn the_charge_that_meets_it_turns_it() {
+async fn a_charge_ends_a_due_cycle() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
@@ -39,7 +39,7 @@ async fn the_charge_that_meets_it_turns_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_at_once_turn_it_once() {
+async fn concurrent_callers_end_a_cycle_once() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 50).await;
@@ -64,7 +64,7 @@ async fn all_at_once_turn_it_once() {
 }
 
 #[tokio::test]
-async fn only_what_is_due_is_listed() {
+async fn lists_due_teams_only() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let mut teams: Vec<TeamId> = Vec::new();
@@ -90,9 +90,9 @@ async fn only_what_is_due_is_listed() {
     assert_eq!(due(boundary()).await, [], "a closed account is never due");
 }
 
-/// Whatever was decided on terms that are no longer those of the pool must not land.
+/// A change that was decided on an older version of the terms is not written.
 #[tokio::test]
-async fn a_change_of_older_terms_does_not_land() {
+async fn rejects_a_change_of_an_older_version() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
@@ -114,9 +114,9 @@ fn subscription(body: &str) -> SubscriptionRequest {
     serde_json::from_str(body).unwrap()
 }
 
-/// Each of two plans that are asked for at once begins once.
+/// Two plans that are requested at once each begin once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes_at_once_are_made_once_each() {
+async fn concurrent_plan_changes_apply_once_each() {
     let engine = Engine::in_memory().await.unwrap();
     for round in 0..30 {
         let store = engine.store();
@@ -138,9 +138,9 @@ async fn changes_at_once_are_made_once_each() {
     }
 }
 
-/// A change of plan lapses free credits, and a busy pool does not keep it from that.
+/// A plan change expires free credits. It succeeds while eight writers charge the pool.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_pool_changes_its_plan() {
+async fn a_plan_changes_during_charges() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 100_000).await;

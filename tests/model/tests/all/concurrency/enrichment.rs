@@ -1,5 +1,5 @@
-//! Enrichment is paused at once, for all processes, by a refusal that holds at that very moment; and
-//! what was done is counted whoever paid for it.
+//! Enrichment is paused for all processes by a refusal that holds at the time of the write. Usage
+//! is counted whether a pool, a lane or a hold pays.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use shared::store::outcome::Outcome;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 
-use crate::support::lanes::{calm, charge_one, has_lanes, with_a_lane};
+use crate::support::lanes::{charge_one, has_lanes, in_calm_world, team_with_a_lane};
 use crate::support::teams::{charge, key_named, now, team_with};
 
 async fn one(store: &Store, charge: Entry, world: &World) -> Outcome {
@@ -44,11 +44,11 @@ fn gift(team: &TeamId, credits: u64) -> Entry {
     gift.entry(team, key_named("more"), "u".parse().unwrap(), now()).unwrap()
 }
 
-/// What cannot be covered even with what is in lanes leaves them nothing to go on with.
+/// A refusal that includes the credits of lanes recalls the lanes.
 #[test]
-fn who_has_a_lane_is_paused_as_well() {
-    calm(async |world| {
-        let (owner, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+fn a_refusal_pauses_owners_of_lanes() {
+    in_calm_world(async |world| {
+        let (owner, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let many = charge(&team, "many", "phone_finder", "valid");
         let many = Entry { credits: -60_000, ..many };
         let refused = one(&world.store(), many, &world).await;
@@ -62,8 +62,8 @@ fn who_has_a_lane_is_paused_as_well() {
 }
 
 #[test]
-fn no_lane_is_taken_while_enrichment_is_paused() {
-    calm(async |world| {
+fn no_lane_opens_while_enrichment_is_paused() {
+    in_calm_world(async |world| {
         let team = Box::pin(team_with(&world.store(), "t", 20_000)).await;
         let many = charge(&team, "many", "phone_finder", "valid");
         one(&world.store(), Entry { credits: -60_000, ..many }, &world).await;
@@ -77,7 +77,7 @@ fn no_lane_is_taken_while_enrichment_is_paused() {
             assert!(matches!(outcome, Outcome::Charged(_)), "{outcome:?}");
             assert!(!has_lanes);
         }
-        // And one is as soon as it goes on.
+        // Lanes open again after the restart.
         world.store().restart(&team, world.now()).await.unwrap();
         let crowd = (0..16)
             .map(async |n| charge_one(&world.store(), &team, &format!("{n}"), world.now()).await);
@@ -86,10 +86,10 @@ fn no_lane_is_taken_while_enrichment_is_paused() {
     });
 }
 
-/// Whenever credits come in, the charge that is refused at about the same time pauses enrichment
-/// only if they did not cover it.
+/// Gifts arrive at each of 60 offsets relative to a charge. The charge pauses enrichment only if
+/// the gift does not cover it.
 #[test]
-fn credits_that_come_first_keep_enrichment_running() {
+fn a_gift_before_a_refusal_keeps_enrichment_running() {
     let (mut charged, mut refused) = (0, 0);
     for delay in 0..60 {
         simulator::run(1, Nature::CALM, now(), async |world| {
@@ -105,8 +105,11 @@ fn credits_that_come_first_keep_enrichment_running() {
             .await;
             let pool = pool(&world, &team).await;
             assert_eq!(is_short(&outcome), pool.is_paused(), "{delay}: {outcome:?}");
-            let is_told = pool.refused.as_ref().map(|refused| refused.required);
-            assert!(is_told.is_none_or(|required| required > pool.balance.credits), "{delay}");
+            let refused_credits = pool.refused.as_ref().map(|refused| refused.required);
+            assert!(
+                refused_credits.is_none_or(|required| required > pool.balance.credits),
+                "{delay}"
+            );
             *(if is_short(&outcome) { &mut refused } else { &mut charged }) += 1;
         })
         .unwrap();
@@ -114,11 +117,11 @@ fn credits_that_come_first_keep_enrichment_running() {
     assert!(charged > 10 && refused > 10, "{charged} charged, {refused} refused");
 }
 
-/// A crowd of processes meets the end of the credits: one of them is told so, all others that
-/// enrichment is paused, and it was paused once.
+/// One of 24 processes is refused for missing credits; the others find enrichment paused. The pool
+/// is paused once.
 #[test]
-fn a_crowd_pauses_once() {
-    calm(async |world| {
+fn concurrent_refusals_pause_once() {
+    in_calm_world(async |world| {
         let team = Box::pin(team_with(&world.store(), "t", 0)).await;
         let clients = (0..24).map(async |n| {
             let store = world.store();
@@ -149,10 +152,10 @@ async fn held(store: &Store, team: &TeamId, world: &World) -> Id {
     id
 }
 
-/// A capture that costs nothing leaves no trace in the credits of its hold, and is counted all the
-/// same, or refused, whenever the hold is given back.
+/// A capture of 0 credits does not change the credits of its hold. It is counted or refused, at
+/// every offset to the release.
 #[test]
-fn all_that_was_captured_is_counted() {
+fn counts_captures_of_0_credits_before_a_release() {
     for delay in 0..40 {
         simulator::run(1, Nature::CALM, now(), async |world| {
             let store = world.store();
@@ -173,9 +176,10 @@ fn all_that_was_captured_is_counted() {
     }
 }
 
-/// Charges to the pool, to lanes that come and go, and to holds: the counters say what the ledger does.
+/// Charges to the pool, to lanes and to holds: the usage counters of the pool equal the sums of the
+/// ledger.
 #[test]
-fn the_counters_agree_with_the_ledger() {
+fn usage_counters_equal_the_ledger() {
     for seed in 0..8 {
         simulator::run(seed, Nature::ROUGH, now(), async |world| {
             let team = Box::pin(team_with(&world.store(), "t", 50_000)).await;
@@ -201,7 +205,7 @@ fn the_counters_agree_with_the_ledger() {
             });
             join_all(workers).await;
             world.turn(Nature::CALM);
-            // All lanes and holds are over by then.
+            // All lanes and holds have expired by then.
             sleep(Duration::from_secs(700)).await;
             world.store().keep_up(&team, world.now()).await.unwrap();
             let pool = pool(&world, &team).await;

@@ -1,4 +1,4 @@
-//! Lanes: what a team sees of them is nothing, and what they hold is never lost.
+//! Lanes do not change a balance, and their credits are never lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,15 +14,15 @@ use shared::store::outcome::Outcome;
 use simulator::Nature;
 use tokio::time::sleep;
 
-use crate::support::lanes::{calm, charge_one, has_lanes, with_a_lane};
+use crate::support::lanes::{charge_one, has_lanes, in_calm_world, team_with_a_lane};
 use crate::support::operations::Size;
 use crate::support::teams::{charge, hold_entry, team_with};
 
 #[test]
 fn a_read_counts_an_expired_lane_and_the_schedule_returns_it() {
-    calm(async |world| {
-        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
-        // Its owner has crashed.
+    in_calm_world(async |world| {
+        let (_, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
+        // The owner of the lane has crashed.
         sleep(Duration::from_secs(6)).await;
         let _ = world.tally();
         let view = world.store().view(&team, world.now()).await.unwrap();
@@ -36,9 +36,9 @@ fn a_read_counts_an_expired_lane_and_the_schedule_returns_it() {
 }
 
 #[test]
-fn the_schedule_finds_lanes_that_nobody_touches() {
-    calm(async |world| {
-        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+fn the_schedule_finds_abandoned_lanes() {
+    in_calm_world(async |world| {
+        let (_, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let store = world.store();
         let mut due = Vec::new();
         for shard in keys::SHARDS {
@@ -50,9 +50,9 @@ fn the_schedule_finds_lanes_that_nobody_touches() {
 }
 
 #[test]
-fn nobody_is_refused_while_credits_are_in_lanes() {
-    calm(async |world| {
-        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+fn charges_use_the_credits_of_all_lanes() {
+    in_calm_world(async |world| {
+        let (_, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let other = world.store();
         let entries = (0..169).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
         let outcomes = other.charge(&team, entries.collect(), world.now()).await;
@@ -64,9 +64,9 @@ fn nobody_is_refused_while_credits_are_in_lanes() {
 }
 
 #[test]
-fn a_hold_gets_what_is_in_lanes() {
-    calm(async |world| {
-        let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+fn a_hold_uses_the_credits_of_all_lanes() {
+    in_calm_world(async |world| {
+        let (store, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let now = world.now();
         let held = world
             .store()
@@ -83,9 +83,9 @@ fn a_hold_gets_what_is_in_lanes() {
 }
 
 #[test]
-fn nothing_is_charged_to_a_lane_of_a_closed_account() {
-    calm(async |world| {
-        let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+fn rejects_charges_to_a_lane_of_a_closed_account() {
+    in_calm_world(async |world| {
+        let (store, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let now = world.now();
         let closed =
             world.store().change(&team, now, |pool| Ok(pool.close(None, now))).await.unwrap();
@@ -95,12 +95,12 @@ fn nothing_is_charged_to_a_lane_of_a_closed_account() {
     });
 }
 
-/// Free credits lapse with the cycle wherever they are, and a lane does not outlive it.
+/// Free credits expire with the cycle, also those in a lane.
 #[test]
-fn a_lane_does_not_outlive_the_cycle() {
+fn a_lane_ends_with_the_cycle() {
     let almost: Time = "2027-02-09T23:59:58Z".parse().unwrap();
     simulator::run(1, Nature::CALM, almost, async |world| {
-        let (store, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+        let (store, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         sleep(Duration::from_secs(2)).await;
         let charged = charge_one(&store, &team, "c", world.now()).await;
         assert!(matches!(charged, Outcome::Charged(_)), "{charged:?}");
@@ -110,10 +110,10 @@ fn a_lane_does_not_outlive_the_cycle() {
     .unwrap();
 }
 
-/// What is charged after a seat was added spends the free credits of that first.
+/// Charges after an added seat spend its free credits first.
 #[test]
-fn a_lane_does_not_outlive_an_added_seat() {
-    calm(async |world| {
+fn a_lane_ends_with_an_added_seat() {
+    in_calm_world(async |world| {
         let store = world.store();
         let team = Box::pin(team_with(&store, "t", 3_000)).await;
         let entries = (0..76).map(|n| charge(&team, &format!("{n}"), "email_finder", "risky"));
@@ -141,11 +141,11 @@ fn a_lane_does_not_outlive_an_added_seat() {
     });
 }
 
-/// Who asks for more than there is disturbs nobody.
+/// A refusal for more credits than the pool and the lanes have leaves the lanes open.
 #[test]
-fn lanes_stay_open_for_what_they_could_not_cover() {
-    calm(async |world| {
-        let (_, team) = Box::pin(with_a_lane(&world, 3_000)).await;
+fn lanes_stay_open_after_a_refusal_beyond_all_credits() {
+    in_calm_world(async |world| {
+        let (_, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let before = world.store().pool(&team, world.now()).await.unwrap();
         let now = world.now();
         let held = world
@@ -167,12 +167,12 @@ fn lanes_stay_open_for_what_they_could_not_cover() {
     });
 }
 
-/// What is read is a balance that there was while it was read: not less than after all charges that
-/// had begun, not more than after those that had come back.
+/// A balance that is read during charges includes all charges that were answered before the read
+/// and none that began after it.
 #[test]
-fn a_balance_is_read_among_charges() {
+fn reads_a_consistent_balance_during_charges() {
     const CREDITS: u64 = 20_400;
-    calm(async |world| {
+    in_calm_world(async |world| {
         let team = Box::pin(team_with(&world.store(), "t", CREDITS - 400)).await;
         let (begun, come_back) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let writers: Vec<_> = (0..8)

@@ -1,4 +1,4 @@
-//! Many clients of one team at the same time.
+//! Concurrent clients of one team.
 
 mod charges;
 mod coalescing;

@@ -1,4 +1,4 @@
-//! A pool and its expressions are bounded by construction: the worst lives stay usable and small.
+//! The size of a pool and the length of its expressions are bounded in the worst cases.
 
 use engine::limits::longest_expressions;
 use engine::{Engine, TABLE};
@@ -19,7 +19,7 @@ use shared::store::outcome::Outcome;
 use crate::support::operations::Size;
 use crate::support::teams::{charge, hold_entry, hold_id, key_named, now, team_with};
 
-/// The size of a team's pool in the table, in bytes.
+/// Returns the size of a team's pool item in bytes.
 async fn pool_size(engine: &Engine, team: &TeamId) -> usize {
     let read = engine.client().get_item().table_name(TABLE).set_key(Some(keys::pool(team)));
     let item = read.send().await.unwrap().item.unwrap();
@@ -27,8 +27,8 @@ async fn pool_size(engine: &Engine, team: &TeamId) -> usize {
     size(&item)
 }
 
-/// As DynamoDB counts it: names and texts in UTF-8, numbers by their digits, 3 bytes for a map or a
-/// list and 1 more for each element.
+/// The size as DynamoDB counts it: names and texts in UTF-8, numbers by their digits, 3 bytes for a
+/// map or a list plus 1 for each element.
 fn size(value: &serde_json::Value) -> usize {
     use serde_json::Value::{Array, Bool, Null, Number, Object, String};
     match value {
@@ -48,7 +48,7 @@ async fn seats(store: &Store, team: &TeamId, seats: u32, now: Time) {
     store.change(team, now, |pool| pool.subscribe(&request, now)).await.unwrap();
 }
 
-/// Spends all free credits and one purchased one, so that the pool is below its mark.
+/// Spends all free credits and one purchased credit, so that the pool is below its mark.
 async fn fall_below(store: &Store, team: &TeamId, key: &str, now: Time) {
     let free = store.view(team, now).await.unwrap().pool.balance.free().get();
     let cost = i64::try_from(free + 1).unwrap();
@@ -72,9 +72,9 @@ async fn a_long_series_of_seats_below_the_mark_owes_nothing_without_holds() {
     assert!(size < 1_024, "{size} bytes");
 }
 
-/// Each charge is in a week of its own, and the weeks before are not the last ones any more.
+/// Each charge falls into another week; counters of earlier weeks are removed.
 #[tokio::test]
-async fn a_team_that_charges_every_few_weeks_for_ten_years_stays_small() {
+async fn a_pool_stays_below_1_kb_over_ten_years_of_charges() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "a-team-with-a-name-of-usual-length", 10_000).await;
@@ -88,7 +88,8 @@ async fn a_team_that_charges_every_few_weeks_for_ten_years_stays_small() {
     assert!(size < 1_024, "{size} bytes");
 }
 
-/// One hold stays open: all that is owed is owed to it, in few groups, and comes back with it.
+/// One hold stays open. All credits owed belong to it, in a bounded number of groups, and its
+/// release returns them.
 #[tokio::test]
 async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {
     let engine = Engine::in_memory().await.unwrap();
@@ -112,10 +113,10 @@ async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {
     assert_eq!(after.balance.free(), before.balance.free());
 }
 
-/// A hold in every epoch, all of them open and with captures of all actions: the most that a pool can
-/// owe. What would exceed its bound is refused as too many holds; all else goes on.
+/// A hold in every epoch, all open and with captures of all actions. A hold beyond the bound is
+/// refused as too many holds; all other operations succeed.
 #[tokio::test]
-async fn the_worst_life_keeps_a_pool_under_4_kb_and_expressions_under_3_kb() {
+async fn the_largest_pool_is_below_4_kb_and_its_expressions_below_3_kb() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "a-team-with-a-name-of-usual-length", 900_000).await;
@@ -160,7 +161,7 @@ async fn the_worst_life_keeps_a_pool_under_4_kb_and_expressions_under_3_kb() {
     for outcome in store.charge(&team, all_actions("all"), now()).await {
         assert!(matches!(outcome, Outcome::Charged(_)), "{outcome:?}");
     }
-    // All of them expire; the team gets back what is owed, and holds can be taken again.
+    // All holds expire. The team gets back the credits owed, and new holds are accepted.
     let later = now().plus_seconds(41 * 24 * 60 * 60);
     let computed = store.view(&team, later).await.unwrap();
     store.keep_up(&team, later).await.unwrap();
@@ -174,9 +175,9 @@ async fn the_worst_life_keeps_a_pool_under_4_kb_and_expressions_under_3_kb() {
     assert!(longest.values().all(|bytes| *bytes < 3_072), "{longest:?}");
 }
 
-/// A pool that holds more credits than any client could count accepts no more, and is charged as ever.
+/// A pool with the maximum of credits accepts no purchase and no gift. Charges succeed.
 #[tokio::test]
-async fn a_pool_has_a_largest_size() {
+async fn rejects_credits_beyond_the_maximum_of_a_pool() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 10).await;

@@ -1,4 +1,4 @@
-//! Hundreds of open holds: what they cost, and what happens when they expire together.
+//! Hundreds of open holds: the cost of a read, and the expiry of all holds at one instant.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use simulator::Nature;
 
 use crate::support::teams::{charge, key_named, now, team_with};
 
-/// The credits of a hold, and how many of them are captured from each.
+/// The credits of a hold and the credits captured from it.
 const HELD: u64 = 100;
 const CAPTURED: u64 = 5;
 
@@ -31,7 +31,7 @@ async fn hold(store: &Store, team: &TeamId, number: u64, seconds: u32, at: Time)
     store.hold(entry, at).await.unwrap()
 }
 
-/// Takes holds that expire together, and captures one email from each.
+/// Takes holds that expire together and captures one email from each.
 async fn take_holds(store: &Store, team: &TeamId, count: u64, seconds: u32) {
     for number in 0..count {
         let Outcome::Charged(entry) = hold(store, team, number, seconds, now()).await else {
@@ -68,15 +68,15 @@ async fn a_balance_with_a_thousand_holds_costs_at_most_100_read_units() {
     assert!(matches!(refused, Outcome::Refused(Error::TooManyHolds)), "{refused:?}");
     let again = hold(&store, &team, 0, 3_600, now()).await;
     assert!(matches!(again, Outcome::Replayed(_)), "{again:?}");
-    // An expired hold makes room, even with nothing left of it.
+    // An expired hold does not count, even if nothing remains of it.
     let later = now().plus_seconds(3_600);
     let taken = hold(&store, &team, OPEN_HOLDS_MAX, 60, later).await;
     assert!(matches!(taken, Outcome::Charged(_)), "{taken:?}");
 }
 
-/// Twenty readers and a charge at the instant at which a thousand holds expire.
+/// Twenty reads and a charge at the instant at which a thousand holds expire.
 #[test]
-fn a_thousand_holds_that_expire_together_hold_nobody_up() {
+fn a_thousand_holds_that_expire_together_delay_no_request() {
     simulator::run(1, Nature::CALM, now(), async |world| {
         let store = world.store();
         let team = team_with(&store, "t", OPEN_HOLDS_MAX * HELD).await;
@@ -91,7 +91,7 @@ fn a_thousand_holds_that_expire_together_hold_nobody_up() {
         });
         let charging = async {
             let store = world.store();
-            // More than the pool has stored, so that a few holds have to be returned.
+            // The charge exceeds the stored credits of the pool, so a few holds are returned first.
             let found = charge(&team, "late", "linkedin_enrichment", "found");
             let entry = Entry { at: later, credits: -500, quantity: Some(500), ..found };
             let began = tokio::time::Instant::now();
@@ -110,7 +110,7 @@ fn a_thousand_holds_that_expire_together_hold_nobody_up() {
             stored.holds.len()
         );
 
-        // One that needs most of the others returns them without a pause in between.
+        // A charge that needs most of the holds returns them without a pause between the writes.
         let began = tokio::time::Instant::now();
         let needed = OPEN_HOLDS_MAX * 80;
         let much = charge(&team, "much", "linkedin_enrichment", "found");
@@ -122,7 +122,7 @@ fn a_thousand_holds_that_expire_together_hold_nobody_up() {
         assert!(took < Duration::from_secs(2), "the charge took {took:?}");
         let stored = store.view(&team, now()).await.unwrap();
 
-        // The schedule returns the rest, many in a write.
+        // The schedule returns the rest, many holds per write.
         let _ = world.tally();
         let done = store.keep_up(&team, later).await.unwrap();
         assert_eq!(done.expired, u64::try_from(stored.holds.len()).unwrap());

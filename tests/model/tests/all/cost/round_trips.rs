@@ -1,4 +1,4 @@
-//! What operations cost, in round trips and write units. The figures are promises of the README.
+//! The round trips and write units of operations. README.md states these figures.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ async fn a_charge_is_one_round_trip_and_five_write_units() {
 }
 
 #[tokio::test]
-async fn a_duplicate_is_one_round_trip() {
+async fn a_replay_is_one_round_trip() {
     let bench = Bench::new(0).await;
     bench.charge(0..1).await;
     let (outcomes, reading) = bench.charge(0..1).await;
@@ -64,7 +64,7 @@ async fn a_duplicate_is_one_round_trip() {
     assert_eq!(reading.round_trips, 1);
 }
 
-/// The first one is written into the pool as well, which pauses enrichment.
+/// The first refusal also writes the pool, which pauses enrichment.
 #[tokio::test]
 async fn a_refusal_is_one_round_trip() {
     let bench = Bench::new(0).await;
@@ -82,7 +82,8 @@ async fn a_refusal_is_one_round_trip() {
     }
 }
 
-/// Five hundred times the same key in one request: as the same charge, and as another one.
+/// The same key five hundred times in one request: with the same charge, and with different
+/// charges.
 #[tokio::test]
 async fn a_key_repeated_in_a_request_needs_no_further_write() {
     let bench = Bench::new(0).await;
@@ -121,16 +122,16 @@ async fn a_batch_shares_the_pool_write() {
 }
 
 #[tokio::test]
-async fn a_batch_that_runs_short_takes_two_round_trips() {
+async fn a_batch_with_refusals_is_two_round_trips() {
     let bench = Bench::new(0).await;
     let (outcomes, reading) = bench.charge(0..99).await;
     let charged = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Charged(_))).count();
     assert_eq!((charged, reading.round_trips), (80, 2));
 }
 
-/// A hold reads the pool for its epoch first; a release reads the hold and the pool.
+/// A hold first reads the pool for its epoch. A release reads the hold and the pool.
 #[tokio::test]
-async fn a_hold_and_its_release_and_the_captures_between() {
+async fn hold_capture_and_release_have_fixed_costs() {
     let bench = Bench::new(0).await;
     let request: HoldRequest = serde_json::from_str(r#"{"credits":100}"#).unwrap();
     let (key, user) = (key_named("campaign-77"), "pipeline".parse().unwrap());
@@ -164,9 +165,9 @@ fn gift_of(team: &TeamId, credits: u64) -> Entry {
     gift.entry(team, key, user, now()).unwrap()
 }
 
-/// After the first of them, refusals look at their own entries only; none of them writes.
+/// After the first refusal, further ones read their own entries only and write nothing.
 #[tokio::test]
-async fn a_storm_of_refusals_stays_away_from_the_pool() {
+async fn repeated_refusals_do_not_write() {
     let bench = Bench::new(0).await;
     bench.charge(0..80).await;
     let (_, first) = bench.charge(80..81).await;
@@ -190,16 +191,16 @@ async fn a_storm_of_refusals_stays_away_from_the_pool() {
     assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "a top-up is noticed");
 }
 
-/// The same at a rate, on a table that counts writes that fail as DynamoDB does.
+/// A thousand refusals per second on a table that counts failed writes, as DynamoDB does.
 #[test]
-fn a_thousand_refusals_a_second_cost_two_write_units() {
+fn a_thousand_refusals_per_second_cost_two_write_units() {
     const SECONDS: u32 = 5;
     simulator::run(1, Nature::CALM, now(), async |world| {
         let store = world.store();
         let team = Box::pin(team_with(&store, "t", 0)).await;
         let entries = (0..20).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
         store.charge(&team, entries.collect(), world.now()).await;
-        // While a job of the team goes on.
+        // A hold of the team is open meanwhile.
         store.gift(gift_of(&team, 100)).await.unwrap();
         store
             .hold(hold_entry(&team, 1, Size::Credits(100), 1, world.now()), world.now())
@@ -227,9 +228,9 @@ fn a_thousand_refusals_a_second_cost_two_write_units() {
     .unwrap();
 }
 
-/// Credits that another process brings are noticed as soon as the memory is no longer fresh.
+/// Credits from another process are found once the cached refusal is no longer fresh.
 #[tokio::test]
-async fn a_memory_of_too_few_credits_fades() {
+async fn a_cached_refusal_expires() {
     let bench = Bench::new(0).await;
     bench.charge(0..81).await;
     let elsewhere = bench.engine.store();
@@ -242,10 +243,10 @@ async fn a_memory_of_too_few_credits_fades() {
     assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "{outcomes:?}");
 }
 
-/// A pool stays below 1 KB with all its settings, after a top-up and with counters of a dozen actions,
-/// so that a charge costs no more.
+/// The pool is smaller than 1 KB with all settings, after a top-up and with counters of twelve
+/// actions, so a charge costs no additional write unit.
 #[tokio::test]
-async fn a_pool_with_its_counters_is_still_small() {
+async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
     let bench = Bench::new(1_000_000).await;
     let settings = r#"{"low_balance_threshold":20000,
         "auto_top_up":{"below":9000000,"credits":100000,"monthly_limit":1000000}}"#;
@@ -269,10 +270,10 @@ async fn a_pool_with_its_counters_is_still_small() {
     assert_eq!(reading.write_tenths, 50, "{reading:?}");
 }
 
-/// The longest expression belongs to a batch that adds to all counters of the pool and also records
-/// a refusal. DynamoDB allows 4 KB.
+/// A batch that adds to all counters of the pool and records a refusal has the longest expression.
+/// DynamoDB allows 4 KB.
 #[tokio::test]
-async fn the_longest_expression_has_room_to_grow() {
+async fn the_longest_expression_is_below_3_kb() {
     let bench = Bench::new(10_000).await;
     let every = PRICE_LISTS[0].prices.iter();
     let every =

@@ -1,5 +1,5 @@
-//! Billing messages that are taken in at the same time by processes whose clocks differ and which die:
-//! the newest message counts, in every order.
+//! Processes with different clocks take in billing messages concurrently and are stopped at random.
+//! The newest message determines the state, in every order.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use shared::http::App;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 
-use crate::support::process::dies_at;
+use crate::support::process::run_for_polls;
 use crate::support::teams::now;
 
-/// A process with a clock that differs from the world's.
+/// A process whose clock differs from the simulated time by `skew_ms`.
 fn process(world: &World, skew_ms: i64) -> App {
     App::new(world.store(), world.clock(skew_ms))
 }
@@ -29,10 +29,14 @@ fn cancelled(version: u64) -> Vec<u8> {
     json!({ "detail-type": "subscription.cancelled", "detail": detail }).to_string().into_bytes()
 }
 
-/// Delivers a message until it is taken in, each time by another process that may die.
+/// Delivers a message until it is taken in. Each attempt runs in a new process; the first may be
+/// stopped.
 async fn deliver(world: &World, message: &[u8], skews: [i64; 2], polls: u32) {
     let first = process(world, skews[0]);
-    if dies_at(polls, Box::pin(team::take_in(&first, message))).await.is_some_and(|it| it.is_ok()) {
+    if run_for_polls(polls, Box::pin(team::take_in(&first, message)))
+        .await
+        .is_some_and(|it| it.is_ok())
+    {
         return;
     }
     for _ in 0..20 {
@@ -50,19 +54,19 @@ async fn stored(world: &World) -> Pool {
     world.store().pool(&team, world.now()).await.unwrap()
 }
 
-/// The process that changes the plan dies between its two writes, and the clock of the one that
-/// cancels is behind: the new subscription is cancelled, not the old one.
+/// The process that changes the plan is stopped between its two writes, and the clock of the
+/// process that cancels is late. The new subscription is cancelled, not the old one.
 #[test]
-fn a_cancellation_after_a_plan_change_that_died_cancels_the_new_plan() {
+fn a_cancellation_after_an_interrupted_plan_change_cancels_the_new_plan() {
     let mut halves = 0;
     for polls in 1.. {
-        let came_to_its_end = simulator::run(3, Nature::CALM, now(), async |world| {
+        let is_complete = simulator::run(3, Nature::CALM, now(), async |world| {
             let start = process(&world, 0);
             Box::pin(team::take_in(&start, &changed(4, "multichannel_expert", 1))).await.unwrap();
             let dying = process(&world, 0);
             let message = changed(5, "enterprise", 1);
             let change = Box::pin(team::take_in(&dying, &message));
-            let came_to_its_end = dies_at(polls, change).await.is_some();
+            let is_complete = run_for_polls(polls, change).await.is_some();
             let late = process(&world, -200);
             Box::pin(team::take_in(&late, &cancelled(6))).await.unwrap();
             Box::pin(team::take_in(&late, &message)).await.unwrap();
@@ -75,18 +79,19 @@ fn a_cancellation_after_a_plan_change_that_died_cancels_the_new_plan() {
                 halves += 1;
                 assert!(subscription.cancelled, "after {polls} polls: {subscription:?}");
             }
-            came_to_its_end
+            is_complete
         });
-        if came_to_its_end.unwrap() {
+        if is_complete.unwrap() {
             assert!(halves > 3, "{halves}");
             break;
         }
     }
 }
 
-/// Three messages at once, by processes that die at random and whose clocks differ by up to a second.
+/// Three messages at once, in processes that are stopped at random and whose clocks differ by up to
+/// a second.
 #[test]
-fn the_newest_messages_count_whoever_takes_them_in() {
+fn the_newest_messages_determine_the_state() {
     for seed in 0..400 {
         let nature = if seed % 2 == 0 { Nature::CALM } else { Nature::ROUGH };
         simulator::run(seed, Nature::CALM, now(), async |world| {
@@ -108,7 +113,7 @@ fn the_newest_messages_count_whoever_takes_them_in() {
             });
             join_all(deliveries.map(Box::pin)).await;
             world.turn(Nature::CALM);
-            // Each comes once more.
+            // Each message is delivered once more.
             for message in &messages {
                 deliver(&world, message, [-500, 500], u32::MAX).await;
             }
@@ -124,9 +129,9 @@ fn the_newest_messages_count_whoever_takes_them_in() {
     }
 }
 
-/// Two plan changes at once: the newer one is the plan.
+/// Two concurrent plan changes: the newer one determines the plan.
 #[test]
-fn the_newer_of_two_plan_changes_is_the_plan() {
+fn the_newer_of_two_concurrent_plan_changes_wins() {
     for seed in 0..300 {
         simulator::run(seed, Nature::ROUGH, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);

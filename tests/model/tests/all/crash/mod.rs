@@ -1,4 +1,4 @@
-//! Processes that stop at any await, calls that fail, clocks that differ.
+//! Processes that stop at any await, failed calls and different clocks.
 
 mod billing_messages;
 mod schedule;

@@ -1,5 +1,5 @@
-//! The schedule: all that is due, once, whoever else is at it and whenever it dies; and the bills of
-//! monitored accounts, which it makes.
+//! The schedule does all due work once, next to other processes and after a stop at any await. It
+//! also charges monitored accounts.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use shared::store::keys::{self, SHARDS};
 use simulator::{Nature, World};
 
 use crate::support::operations::Size;
-use crate::support::process::dies_at;
+use crate::support::process::run_for_polls;
 use crate::support::teams::{charge, hold_entry, key_named, now, team_with};
 
-/// When a month has passed since [`now`], to the day.
+/// One month after [`now`], to the day.
 const MONTH_LATER: &str = "2027-02-10T00:00:00Z";
 
 fn at(time: &str) -> Time {
@@ -43,7 +43,7 @@ fn app_of(world: &World) -> App {
     App::new(store, Clock::new(move || world.now()))
 }
 
-/// A team of which all kinds of things are due a month later: its cycle, a hold, and two accounts.
+/// A team with a cycle, a hold and two accounts that are due a month later.
 async fn busy_team(store: &Store, name: &str) -> TeamId {
     let team = team_with(store, name, 0).await;
     store.hold(hold_entry(&team, 1, Size::Credits(30), 20, now()), now()).await.unwrap();
@@ -57,7 +57,7 @@ async fn history(store: &Store, team: &TeamId) -> Vec<Entry> {
     store.history(team, &Selection::default(), None, 1_000).await.unwrap().entries
 }
 
-/// The days from which on months of an account were charged, in order.
+/// The first days of the charged months of an account, in order.
 async fn charged(store: &Store, team: &TeamId, id: &str) -> Vec<String> {
     let history = history(store, team).await;
     let bills = history.iter().filter(|entry| entry.account == Some(account(id)));
@@ -73,7 +73,7 @@ async fn monitored(store: &Store, team: &TeamId, id: &str) -> MonitoredAccount {
     accounts.into_iter().find(|found| found.id == account(id)).unwrap()
 }
 
-/// All that was due for a busy team is done, and once.
+/// Asserts that all due work of such a team was done once.
 async fn is_done(store: &Store, team: &TeamId, now: Time) {
     for id in ["acme", "umbrella"] {
         assert_eq!(charged(store, team, id).await, ["2027-01-10", "2027-02-10"]);
@@ -108,7 +108,7 @@ async fn busy_teams(store: &Store, count: u32) -> Vec<TeamId> {
 }
 
 #[test]
-fn runs_at_the_same_time_share_the_work() {
+fn concurrent_runs_share_the_work() {
     simulator::run(1, Nature::CALM, at(MONTH_LATER), async |world| {
         let teams = busy_teams(&world.store(), 30).await;
         let apps = [(); 3].map(|()| app_of(&world));
@@ -126,14 +126,14 @@ fn runs_at_the_same_time_share_the_work() {
 }
 
 #[test]
-fn a_rough_world_comes_to_the_same() {
+fn runs_with_faults_do_all_due_work_once() {
     for seed in 0..12 {
         simulator::run(seed, Nature::CALM, at(MONTH_LATER), async |world| {
             let teams = busy_teams(&world.store(), 6).await;
             world.turn(Nature::ROUGH);
             for polls in [40, 90, 200] {
                 let [dying, other] = [app_of(&world), app_of(&world)];
-                let dying = dies_at(polls, async { _ = refill::run(&dying, None).await });
+                let dying = run_for_polls(polls, async { _ = refill::run(&dying, None).await });
                 tokio::join!(Box::pin(dying), Box::pin(refill::run(&other, None)));
             }
             world.turn(Nature::CALM);
@@ -145,20 +145,20 @@ fn a_rough_world_comes_to_the_same() {
     }
 }
 
-/// Whenever a run dies, the next one comes to the same end.
+/// After a run is stopped at any await, the next run completes the work.
 #[test]
-fn a_run_that_dies_at_any_await_is_made_good() {
+fn completes_a_run_that_stopped_at_any_await() {
     for polls in 1.. {
-        let came_to_its_end = simulator::run(7, Nature::CALM, at(MONTH_LATER), async |world| {
+        let is_complete = simulator::run(7, Nature::CALM, at(MONTH_LATER), async |world| {
             let teams = busy_teams(&world.store(), 2).await;
             let dying = app_of(&world);
             let run = async { _ = refill::run(&dying, None).await };
-            let came_to_its_end = dies_at(polls, Box::pin(run)).await.is_some();
+            let is_complete = run_for_polls(polls, Box::pin(run)).await.is_some();
             assert_eq!(refill::run(&app_of(&world), None).await.failed, 0);
             is_all_done(&world.store(), &teams, world.now()).await;
-            came_to_its_end
+            is_complete
         });
-        if came_to_its_end.unwrap() {
+        if is_complete.unwrap() {
             assert!(polls > 20, "{polls} polls are too few to have seen much");
             break;
         }
@@ -166,7 +166,7 @@ fn a_run_that_dies_at_any_await_is_made_good() {
 }
 
 #[test]
-fn what_the_time_does_not_allow_is_left_to_the_next_run() {
+fn leaves_work_beyond_its_time_to_the_next_run() {
     simulator::run(1, Nature::CALM, at(MONTH_LATER), async |world| {
         let store = world.store();
         let teams = busy_teams(&store, 320).await;
@@ -174,7 +174,7 @@ fn what_the_time_does_not_allow_is_left_to_the_next_run() {
         assert_eq!(before.iter().sum::<usize>(), 320);
         let mut runs = Vec::new();
         while runs.last().is_none_or(|run: &Summary| run.left) {
-            // 50 ms for work to begin in, and what every run keeps for its end.
+            // 50 ms to begin work in, plus the time that every run reserves for its end.
             let time = Duration::from_millis(15_050);
             runs.push(refill::run(&app_of(&world), Some(time)).await);
             assert!(runs.iter().all(|run| run.turned > 0), "each gets on: {runs:?}");
@@ -193,7 +193,7 @@ fn what_the_time_does_not_allow_is_left_to_the_next_run() {
 }
 
 #[tokio::test]
-async fn the_failure_of_one_team_is_its_own() {
+async fn a_failure_of_one_team_does_not_affect_others() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let teams = busy_teams(&store, 20).await;
@@ -210,7 +210,7 @@ async fn the_failure_of_one_team_is_its_own() {
 }
 
 #[tokio::test]
-async fn months_end_when_they_do_and_missed_ones_are_one() {
+async fn charges_one_month_for_all_missed_months() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 10_000).await;
@@ -245,14 +245,14 @@ async fn months_end_when_they_do_and_missed_ones_are_one() {
 }
 
 #[tokio::test]
-async fn who_cannot_pay_is_paused_and_owes_nothing() {
+async fn pauses_accounts_that_cannot_be_paid() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
     for id in ["a", "b", "c"] {
         store.monitor(&team, &account(id), now()).await.unwrap();
     }
-    // Another plan grants nothing again, so that 70 credits are there for three bills of 50.
+    // Another plan grants nothing, so 70 credits remain for three bills of 50.
     let request = serde_json::from_str(r#"{"plan":"email"}"#).unwrap();
     store.change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
     gift(&store, &team, "enough for one", 70).await;
@@ -288,7 +288,7 @@ async fn gift(store: &Store, team: &TeamId, key: &str, credits: u64) {
 }
 
 #[tokio::test]
-async fn a_closed_account_is_not_billed() {
+async fn rejects_bills_of_a_closed_account() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = busy_team(&store, "t").await;
@@ -300,9 +300,9 @@ async fn a_closed_account_is_not_billed() {
     assert_eq!(refill::run(&app(store, MONTH_LATER), None).await, Summary::default());
 }
 
-/// A caller cannot keep a bill from being made by taking its key.
+/// The key of a bill differs from every caller's key.
 #[tokio::test]
-async fn a_bill_has_a_key_that_no_caller_can_take() {
+async fn a_bill_shares_no_key_with_callers() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = busy_team(&store, "t").await;
@@ -313,9 +313,9 @@ async fn a_bill_has_a_key_that_no_caller_can_take() {
     assert_eq!(charged(&store, &team, "acme").await, ["2027-01-10", "2027-02-10"]);
 }
 
-/// A start that dies anywhere is finished by the schedule, or has charged nothing.
+/// The schedule completes a start that was stopped at any await, or the start has charged nothing.
 #[test]
-fn an_account_is_monitored_if_its_month_was_charged() {
+fn an_account_is_active_exactly_if_its_month_was_charged() {
     for seed in [1, 2] {
         simulator::run(seed, Nature::CALM, now(), async |world| {
             let mut outcomes = [0, 0];
@@ -324,7 +324,7 @@ fn an_account_is_monitored_if_its_month_was_charged() {
                 let team = team_with(&store, &format!("team-{polls}"), 0).await;
                 let acme = account("acme");
                 let start = async { _ = store.monitor(&team, &acme, world.now()).await };
-                let came_to_its_end = dies_at(polls, Box::pin(start)).await.is_some();
+                let is_complete = run_for_polls(polls, Box::pin(start)).await.is_some();
                 assert_eq!(refill::run(&app_of(&world), None).await.failed, 0);
                 let later = world.store();
                 let charges = charged(&later, &team, "acme").await.len();
@@ -334,7 +334,7 @@ fn an_account_is_monitored_if_its_month_was_charged() {
                 outcomes[charges] += 1;
                 later.monitor(&team, &acme, world.now()).await.unwrap();
                 assert_eq!(charged(&later, &team, "acme").await.len(), 1);
-                if came_to_its_end {
+                if is_complete {
                     break;
                 }
             }
@@ -344,9 +344,10 @@ fn an_account_is_monitored_if_its_month_was_charged() {
     }
 }
 
-/// Whoever adds, removes and bills the same accounts at the same time: each month is charged once.
+/// Runs of the schedule, additions and removals of an account at the same time charge each month
+/// once.
 #[test]
-fn all_at_once_charge_a_month_once() {
+fn concurrent_callers_charge_a_month_once() {
     for seed in 0..12 {
         simulator::run(seed, Nature::CALM, at(MONTH_LATER), async |world| {
             let store = world.store();

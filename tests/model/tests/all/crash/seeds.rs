@@ -1,9 +1,9 @@
-//! Everything at once in a rough world: calls are turned away, throttled, in conflict, answered into
-//! the void; processes die at any await and come back without a memory; requests are sent twice at
-//! once, and once more long after holds have expired and the cycle has turned; clocks differ between
-//! processes. Nothing is done twice, nothing is minted and nothing is lost.
+//! All operations at once in a simulation with faults: calls are rejected, throttled, in conflict,
+//! or their answers are lost; processes are stopped at any await and restart without state;
+//! requests are sent twice at once, and again after holds have expired and the cycle has ended;
+//! clocks differ between processes. No request takes effect twice, and the ledger adds up.
 //!
-//! `SEEDS=10000 cargo test -p model seeds` lives more lives; `SEEDS=17..18` lives one again.
+//! `SEEDS=10000 cargo test -p model seeds` runs more seeds; `SEEDS=17..18` repeats one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,19 +24,19 @@ use shared::store::outcome::Outcome;
 use simulator::{Nature, World};
 use tokio::time::sleep;
 
-use crate::support::process::{dies_at, seeds};
+use crate::support::process::{run_for_polls, seeds};
 use crate::support::teams::{charge_of, hold_id, key, team_with};
 
-/// The cycle of a team that began on 10 January ends a few seconds into the life.
+/// The first cycle of a team that began on 10 January ends a few seconds after this.
 const BEGIN: &str = "2027-02-09T23:59:55Z";
 
 const WORKERS: u64 = 4;
 const STEPS: u32 = 14;
 
-/// How often a lane was taken or given back in all lives together.
+/// The number of opened and returned lanes in all runs.
 static LANE_MOVES: AtomicU64 = AtomicU64::new(0);
 
-/// What can be done. A number stands for one request, so the same number is the same request.
+/// An action. A number identifies one request, so the same number is the same request.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Charge { first: u8, size: u8 },
@@ -52,19 +52,19 @@ enum Act {
 /// The clocks of two processes differ by up to a second.
 const SKEW_MS: i64 = 500;
 
-/// A process of its own, with a clock of its own.
+/// A new process with its own clock.
 fn process(world: &World, random: &mut fastrand::Rng) -> App {
     App::new(world.store(), world.clock(random.i64(-SKEW_MS..=SKEW_MS)))
 }
 
-/// Who works in a process, or in a row of processes of which each dies before the next is there.
+/// A client in a process that is replaced by a new one when it is stopped.
 struct Worker {
     world: World,
     store: Store,
     clock: Clock,
     team: TeamId,
     random: fastrand::Rng,
-    /// What it was told to be done now.
+    /// The sources of the entries that were acknowledged as new.
     done: Vec<String>,
 }
 
@@ -97,7 +97,7 @@ impl Worker {
                 _ => Act::Look,
             };
             let polls = if self.random.u8(0..5) == 0 { self.random.u32(1..40) } else { u32::MAX };
-            if dies_at(polls, Box::pin(self.act(act))).await.is_none() {
+            if run_for_polls(polls, Box::pin(self.act(act))).await.is_none() {
                 let process = process(&self.world, &mut self.random);
                 (self.store, self.clock) = (process.store, process.clock);
             }
@@ -127,7 +127,7 @@ impl Worker {
                 | Error::EnrichmentPaused
                 | Error::NothingToRestart
                 | Error::NotFound("hold")
-                // Whoever is told so asks again.
+                // The caller may retry.
                 | Error::Busy,
             ) => {}
             Err(error) => panic!("{act:?}: {error:?}"),
@@ -150,7 +150,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Charges to the pool, and from 60 on captures.
+    /// Returns a charge to the pool for numbers below 60, else a capture.
     fn entry(&self, number: u8) -> Entry {
         let (action, outcome) = [
             ("email_finder", "risky"),
@@ -222,7 +222,7 @@ async fn live(world: World, seed: u64) {
     let store = world.store();
     let team = team_with(&store, "t", random.choice([0, 300, 3_000, 6_000]).unwrap()).await;
     world.turn(Nature::ROUGH);
-    // Two of them begin in one process.
+    // Two workers start in one process.
     let shared = process(&world, &mut random);
     let workers = (0..WORKERS).map(|number| {
         let process = if number < 2 { shared.clone() } else { process(&world, &mut random) };
@@ -238,7 +238,7 @@ async fn live(world: World, seed: u64) {
     let lane_moves = store.pool(&team, world.now()).await.map_or(0, |pool| pool.lane_moves);
     LANE_MOVES.fetch_add(lane_moves, Ordering::Relaxed);
 
-    // Holds and lanes are over, the cycle has turned, and everything is sent once more.
+    // Holds and lanes have expired and the cycle has ended. Every request is sent once more.
     world.turn(Nature::CALM);
     sleep(Duration::from_secs(30)).await;
     let mut late = Worker::new(&world, process(&world, &mut random), &team, seed);
@@ -255,7 +255,7 @@ async fn live(world: World, seed: u64) {
     Box::pin(check(&store, &team, world.now(), seed, done.keys().chain(&late.done))).await;
 }
 
-/// Looks at what is left of a life.
+/// Checks the state after a run.
 async fn check(
     store: &Store,
     team: &TeamId,
@@ -308,14 +308,14 @@ async fn check(
 }
 
 #[test]
-fn nothing_is_done_twice_minted_or_lost() {
+fn each_request_applies_once_and_the_ledger_adds_up() {
     const THREADS: usize = 2;
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             scope.spawn(move || {
                 for seed in seeds(0..200).skip(thread).step_by(THREADS) {
-                    let life = async |world| Box::pin(live(world, seed)).await;
-                    simulator::run(seed, Nature::CALM, BEGIN.parse().unwrap(), life).unwrap();
+                    let run = async |world| Box::pin(live(world, seed)).await;
+                    simulator::run(seed, Nature::CALM, BEGIN.parse().unwrap(), run).unwrap();
                 }
             });
         }

@@ -1,6 +1,6 @@
-//! Automatic top-ups in a rough world: events come twice and at once, the process dies at any await,
-//! the provider's answer gets lost. Each event makes one purchase at most, each purchase takes its
-//! money once, a month stays within its limit, and a declined card is not asked again and again.
+//! Automatic top-ups in a simulation with faults: events arrive twice and concurrently, the process
+//! is stopped at any await, the provider's answer is lost. Each event makes at most one purchase,
+//! each purchase is paid once, the monthly limit holds, and a declined card is not charged again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,9 +24,9 @@ use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
 use simulator::{Nature, World};
 
-use crate::support::payments::{Provider, bring};
-use crate::support::process::dies_at;
-use crate::support::relay::relayed;
+use crate::support::payments::{Provider, deliver};
+use crate::support::process::run_for_polls;
+use crate::support::relay::relay_all;
 use crate::support::teams::{charge, key_named, now, team_with};
 
 const NONE: fn(&Purchase) -> bool = |_| false;
@@ -42,8 +42,8 @@ fn purchase_state(world: &World, payments: &Arc<Provider>) -> PurchaseState {
     }
 }
 
-/// The team has 400 credits.
-async fn team_that_wants(store: &Store, below: u64, limit: u64) -> TeamId {
+/// Opens a team with 400 credits and an automatic top-up of 200.
+async fn team_with_top_up(store: &Store, below: u64, limit: u64) -> TeamId {
     let team = team_with(store, "t", 0).await;
     choose(store, &team, Some((below, limit))).await;
     team
@@ -69,7 +69,7 @@ async fn pool(world: &World, team: &TeamId) -> Pool {
     world.store().view(team, world.now()).await.unwrap().pool
 }
 
-/// What the history has of top-ups: their credits.
+/// The credits of the top-ups in the history.
 async fn bought(world: &World, team: &TeamId) -> Vec<i64> {
     let history = world.store().history(team, &Selection::default(), None, 1_000).await.unwrap();
     let bought = history.entries.iter().filter(|entry| entry.kind == Kind::Purchase);
@@ -77,33 +77,28 @@ async fn bought(world: &World, team: &TeamId) -> Vec<i64> {
 }
 
 #[test]
-fn an_event_makes_one_purchase_whenever_it_dies() {
+fn an_event_makes_one_purchase_after_a_stop_at_any_await() {
     for (declines, is_paid) in [(NONE, true), (ALL, false)] {
         for polls in 1.. {
-            let came_to_its_end =
-                simulator::run(polls.into(), Nature::CALM, now(), async |world| {
-                    let team = team_that_wants(&world.store(), 500, 600).await;
-                    let payments = Arc::new(Provider::that_declines(declines));
-                    let (_, event) = due(&team, 1);
-                    let first = purchase_state(&world, &payments);
-                    let first = Box::pin(purchase::top_up(&first, &event));
-                    let came_to_its_end = matches!(dies_at(polls, first).await, Some(Ok(_)));
-                    for _ in 0..2 {
-                        bring(&purchase_state(&world, &payments), &event).await;
-                    }
-                    let pool = pool(&world, &team).await;
-                    let expected = if is_paid { (600, 200) } else { (400, 0) };
-                    let counted = pool.top_ups.unwrap().bought.get();
-                    assert_eq!(
-                        (pool.balance.credits.get(), counted),
-                        expected,
-                        "after {polls} polls"
-                    );
-                    assert_eq!(bought(&world, &team).await.len(), usize::from(is_paid));
-                    assert_eq!(payments.asked.lock().unwrap().len(), 1, "after {polls} polls");
-                    came_to_its_end
-                });
-            if came_to_its_end.unwrap() {
+            let is_complete = simulator::run(polls.into(), Nature::CALM, now(), async |world| {
+                let team = team_with_top_up(&world.store(), 500, 600).await;
+                let payments = Arc::new(Provider::declining(declines));
+                let (_, event) = due(&team, 1);
+                let first = purchase_state(&world, &payments);
+                let first = Box::pin(purchase::top_up(&first, &event));
+                let is_complete = matches!(run_for_polls(polls, first).await, Some(Ok(_)));
+                for _ in 0..2 {
+                    deliver(&purchase_state(&world, &payments), &event).await;
+                }
+                let pool = pool(&world, &team).await;
+                let expected = if is_paid { (600, 200) } else { (400, 0) };
+                let counted = pool.top_ups.unwrap().bought.get();
+                assert_eq!((pool.balance.credits.get(), counted), expected, "after {polls} polls");
+                assert_eq!(bought(&world, &team).await.len(), usize::from(is_paid));
+                assert_eq!(payments.asked.lock().unwrap().len(), 1, "after {polls} polls");
+                is_complete
+            });
+            if is_complete.unwrap() {
                 assert!(polls > 7, "{polls} polls are too few to have seen much");
                 break;
             }
@@ -111,27 +106,27 @@ fn an_event_makes_one_purchase_whenever_it_dies() {
     }
 }
 
-/// Five events at once, each four times, and once more one after the other, for one top-up waits for
-/// another. As many are bought as the month's limit allows.
+/// Five events, each delivered four times concurrently, then once more in turn, because one top-up
+/// waits for another. The limit of the month bounds the purchases.
 #[test]
-fn a_crowd_of_events_keeps_to_the_limit() {
+fn concurrent_events_respect_the_monthly_limit() {
     for seed in 0..20 {
         simulator::run(seed, Nature::CALM, now(), async |world| {
-            let team = team_that_wants(&world.store(), 10_000, 600).await;
-            let payments = Arc::new(Provider::that_declines(NONE));
+            let team = team_with_top_up(&world.store(), 10_000, 600).await;
+            let payments = Arc::new(Provider::declining(NONE));
             world.turn(Nature::ROUGH);
             let crowd = (0..20).map(async |number| {
                 let (_, event) = due(&team, number % 5);
                 let polls = if fastrand::bool() { fastrand::u32(1..60) } else { u32::MAX };
                 let dying = purchase_state(&world, &payments);
-                if dies_at(polls, Box::pin(bring(&dying, &event))).await.is_none() {
-                    bring(&purchase_state(&world, &payments), &event).await;
+                if run_for_polls(polls, Box::pin(deliver(&dying, &event))).await.is_none() {
+                    deliver(&purchase_state(&world, &payments), &event).await;
                 }
             });
             join_all(crowd.map(Box::pin)).await;
             world.turn(Nature::CALM);
             for number in 0..5 {
-                bring(&purchase_state(&world, &payments), &due(&team, number).1).await;
+                deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
             }
             assert_eq!(bought(&world, &team).await, [200, 200, 200], "seed {seed}");
             assert_eq!(payments.asked.lock().unwrap().len(), 3, "seed {seed}");
@@ -143,17 +138,17 @@ fn a_crowd_of_events_keeps_to_the_limit() {
     }
 }
 
-/// Whatever has been begun before the first of them fails may fail as well; nothing is begun after it.
+/// Purchases that began before the first failure may also fail. None begins after it.
 #[test]
-fn a_declined_card_ends_it() {
+fn a_declined_card_stops_top_ups() {
     for seed in 0..20 {
         simulator::run(seed, Nature::CALM, now(), async |world| {
-            let team = team_that_wants(&world.store(), 10_000, 2_000).await;
-            let payments = Arc::new(Provider::that_declines(ALL));
+            let team = team_with_top_up(&world.store(), 10_000, 2_000).await;
+            let payments = Arc::new(Provider::declining(ALL));
             world.turn(Nature::ROUGH);
             let crowd = (0..6).map(async |number| {
                 let state = purchase_state(&world, &payments);
-                bring(&state, &due(&team, number % 3).1).await
+                deliver(&state, &due(&team, number % 3).1).await
             });
             let came = join_all(crowd.map(Box::pin)).await;
             world.turn(Nature::CALM);
@@ -162,7 +157,7 @@ fn a_declined_card_ends_it() {
                 assert_eq!(came["purchase"]["status"], "failed", "seed {seed}");
             }
             for number in 0..10 {
-                bring(&purchase_state(&world, &payments), &due(&team, number).1).await;
+                deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
             }
             assert_eq!(*payments.asked.lock().unwrap(), known, "seed {seed}: asked again");
             assert_eq!(bought(&world, &team).await, Vec::<i64>::new(), "seed {seed}");
@@ -172,56 +167,56 @@ fn a_declined_card_ends_it() {
 
             choose(&world.store(), &team, Some((10_000, 2_000))).await;
             let state = PurchaseState {
-                payments: Arc::new(Provider::that_declines(NONE)),
+                payments: Arc::new(Provider::declining(NONE)),
                 ..purchase_state(&world, &payments)
             };
-            bring(&state, &due(&team, 20).1).await;
+            deliver(&state, &due(&team, 20).1).await;
             assert_eq!(bought(&world, &team).await, [200], "seed {seed}");
         })
         .unwrap();
     }
 }
 
-/// An event may be late: the team has credits again, or does not want it any more.
+/// A late event is ignored if the balance is above the threshold again or the top-up was removed.
 #[test]
-fn what_is_wanted_no_longer_is_not_bought() {
+fn ignores_an_event_that_no_longer_applies() {
     simulator::run(1, Nature::CALM, now(), async |world| {
         let store = world.store();
-        let team = team_that_wants(&store, 401, 600).await;
-        let payments = Arc::new(Provider::that_declines(NONE));
+        let team = team_with_top_up(&store, 401, 600).await;
+        let payments = Arc::new(Provider::declining(NONE));
         let state = purchase_state(&world, &payments);
         let nothing = json!({ "purchase": null });
         choose(&store, &team, None).await;
-        assert_eq!(bring(&state, &due(&team, 1).1).await, nothing);
+        assert_eq!(deliver(&state, &due(&team, 1).1).await, nothing);
         choose(&store, &team, Some((400, 600))).await;
-        assert_eq!(bring(&state, &due(&team, 1).1).await, nothing);
+        assert_eq!(deliver(&state, &due(&team, 1).1).await, nothing);
         choose(&store, &team, Some((401, 600))).await;
         store.change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
-        assert_eq!(bring(&state, &due(&team, 1).1).await, nothing);
+        assert_eq!(deliver(&state, &due(&team, 1).1).await, nothing);
         assert!(payments.asked.lock().unwrap().is_empty());
     })
     .unwrap();
 }
 
-/// How many top-ups were due so far, after the stream was relayed.
+/// Relays the stream. Returns the number of due top-ups so far.
 async fn due_so_far(world: &World, records: &mut Records) -> usize {
-    relayed(world, &records.read().unwrap()).await;
+    relay_all(world, &records.read().unwrap()).await;
     let arrived = world.arrived();
     let due = arrived.iter().filter(|event| event["DetailType"] == "top-up.due");
     // An event may arrive twice.
     due.map(|event| event["Detail"].as_str().unwrap()).collect::<BTreeSet<_>>().len()
 }
 
-/// While an admin's purchase is pending, a top-up waits. It is due again once the purchase has ended,
-/// if the team still wants it, and once for each crossing.
+/// A top-up waits for a pending purchase. It is due again after that purchase if the balance is
+/// still below the threshold, and once for each crossing.
 #[test]
 fn a_top_up_waits_for_a_pending_purchase() {
     for (credits, is_paid, due_again) in [(100, true, true), (100, false, true), (900, true, false)]
     {
         simulator::run_with_stream(1, Nature::CALM, now(), async |world| {
             let (store, mut records) = (world.store(), world.records().unwrap());
-            let team = team_that_wants(&store, 400, 600).await;
-            let payments = Arc::new(Provider::that_declines(NONE));
+            let team = team_with_top_up(&store, 400, 600).await;
+            let payments = Arc::new(Provider::declining(NONE));
             let state = purchase_state(&world, &payments);
             let (key, user) = (key_named("order"), "u".parse().unwrap());
             let order = Purchase::new(&team, key, user, Credits::new(credits), now());
@@ -230,7 +225,7 @@ fn a_top_up_waits_for_a_pending_purchase() {
             let crossing = Entry { credits: -150, quantity: Some(25), ..crossing };
             store.charge(&team, vec![crossing], now()).await;
             assert_eq!(due_so_far(&world, &mut records).await, 1);
-            assert_eq!(bring(&state, &due(&team, 1).1).await, json!({ "purchase": null }));
+            assert_eq!(deliver(&state, &due(&team, 1).1).await, json!({ "purchase": null }));
             assert!(payments.asked.lock().unwrap().is_empty(), "nothing is bought meanwhile");
             if is_paid {
                 store.settle(&order, now()).await.unwrap();
@@ -239,30 +234,30 @@ fn a_top_up_waits_for_a_pending_purchase() {
             }
             let due_now = due_so_far(&world, &mut records).await;
             assert_eq!(due_now, 1 + usize::from(due_again), "{credits} {is_paid}");
-            let came = bring(&state, &due(&team, 2).1).await;
+            let came = deliver(&state, &due(&team, 2).1).await;
             assert_eq!(came["purchase"]["status"] == "paid", due_again, "{came}");
             assert_eq!(due_so_far(&world, &mut records).await, due_now, "once");
             let spent = charge(&team, "late", "sms", "sent");
             store.charge(&team, vec![Entry { credits: -100, ..spent }], now()).await;
-            let again = bring(&state, &due(&team, 1).1).await;
+            let again = deliver(&state, &due(&team, 1).1).await;
             assert_eq!(again, json!({ "purchase": null }), "the first event comes again");
         })
         .unwrap();
     }
 }
 
-/// A caller cannot keep a top-up from being made by taking its key, nor be answered with one.
+/// A caller's key neither blocks a top-up nor is answered with one.
 #[test]
-fn a_top_up_has_a_key_that_no_caller_can_take() {
+fn a_top_up_shares_no_key_with_callers() {
     simulator::run(1, Nature::CALM, now(), async |world| {
         let store = world.store();
-        let team = team_that_wants(&store, 500, 600).await;
+        let team = team_with_top_up(&store, 500, 600).await;
         let (id, event) = due(&team, 1);
         let sms = charge(&team, id.as_str(), "sms", "sent");
         let charged = store.charge(&team, vec![sms], now()).await;
         assert!(matches!(charged[0], Outcome::Charged(Entry { credits: -6, .. })), "{charged:?}");
-        let payments = Arc::new(Provider::that_declines(NONE));
-        let came = bring(&purchase_state(&world, &payments), &event).await;
+        let payments = Arc::new(Provider::declining(NONE));
+        let came = deliver(&purchase_state(&world, &payments), &event).await;
         assert_eq!(came["purchase"]["status"], "paid", "{came}");
         let order = |key: &str| {
             let (key, user) = (key_named(key), "u".parse().unwrap());

@@ -1,4 +1,4 @@
-//! The history over its sixteen shards: complete, in order, whatever the page and the filter.
+//! The history over its sixteen shards is complete and in order, for every page size and filter.
 
 use engine::Engine;
 use shared::domain::ledger::entry::{Entry, Kind};
@@ -17,7 +17,7 @@ async fn pages_are_complete_and_in_order() {
     let store = engine.store();
     let team = team_with(&store, "t", 10_000).await;
     let other = team_with(&store, "t2", 0).await;
-    // Several entries share each second, so that ties are broken by the id.
+    // Several entries have the same second, so the id orders them.
     let entries: Vec<Entry> = (0..600_u32)
         .map(|n| {
             let (action, outcome) =
@@ -43,7 +43,7 @@ async fn pages_are_complete_and_in_order() {
                 let page = store.history(&team, &selection, after.as_ref(), limit).await.unwrap();
                 assert!(page.entries.len() <= limit);
                 found.extend(page.entries);
-                // A cursor survives its way through a client.
+                // A cursor is a text for a client.
                 after = page.next.map(|position| position.to_string().parse().unwrap());
                 if after.is_none() {
                     break;
@@ -60,9 +60,10 @@ fn is_in(entry: &Entry, selection: &Selection) -> bool {
         && selection.to.is_none_or(|to| entry.at < to)
 }
 
-/// A filter that matches nothing ends a page before it ends the history, and still gets through.
+/// A page of a filter without matches may be empty before the end of the history. Its cursor
+/// continues.
 #[tokio::test]
-async fn a_page_may_be_short_but_the_cursor_goes_on() {
+async fn an_empty_page_has_a_cursor_that_continues() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 1_000_000).await;

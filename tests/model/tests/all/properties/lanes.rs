@@ -1,4 +1,4 @@
-//! The store with lanes against the reference, which has none.
+//! The store with lanes against the reference, which has no lanes.
 
 use std::time::Duration;
 
@@ -11,29 +11,29 @@ use tokio::time::sleep;
 use crate::support::lanes::has_lanes;
 use crate::support::operations::Operation;
 use crate::support::reference::{BEGIN, Reference};
-use crate::support::stored_team::{apply, sight};
-use crate::support::strategies::{life, runner};
+use crate::support::stored_team::{apply, verified_state};
+use crate::support::strategies::{operations, runner};
 use crate::support::teams::now;
 
-/// A third of all transactions meets another, so that lanes are taken all the time; and many a call
-/// is not even tried.
+/// A third of all transactions is in conflict, so lanes open often; some calls are rejected or
+/// throttled.
 const BUSY: Nature = Nature { in_conflict: 333, throttled: 150, turned_away: 20, ..Nature::CALM };
 
-/// One team, three processes that come and go, each operation by any of them: all agree with the
-/// reference, which has never heard of lanes.
+/// One team and three processes, which are replaced at random. Each operation runs in a random
+/// process.
 #[test]
-fn lanes_do_not_show() {
+fn the_store_with_lanes_agrees_with_the_reference() {
     let taken = std::cell::Cell::new(0_u64);
-    // Rich enough for lanes, and not too rich to run out.
+    // The team has enough credits for lanes, and few enough to run out.
     let rich = (0..4_u16).prop_map(|n| Operation::Purchase { key: 59, credits: 2_000 * (1 + n) });
-    let rich = (rich, life()).prop_map(|(rich, life)| {
+    let rich = (rich, operations()).prop_map(|(rich, operations)| {
         let plan = Operation::Subscribe { plan: "enterprise", seats: 1, restart: false };
-        [vec![plan, rich], life].concat()
+        [vec![plan, rich], operations].concat()
     });
-    let tested = runner(3).run(&rich, |life| {
+    let tested = runner(3).run(&rich, |operations| {
         let began_at = now();
-        simulator::run(life.len() as u64, BUSY, began_at, async |world| {
-            Box::pin(agree(&world, &life, &taken)).await
+        simulator::run(operations.len() as u64, BUSY, began_at, async |world| {
+            Box::pin(agree(&world, &operations, &taken)).await
         })
         .unwrap()
     });
@@ -43,18 +43,18 @@ fn lanes_do_not_show() {
 
 async fn agree(
     world: &World,
-    life: &[Operation],
+    operations: &[Operation],
     taken: &std::cell::Cell<u64>,
 ) -> Result<(), TestCaseError> {
     let team: TeamId = "t".parse().unwrap();
-    // A batch for many holds is many writes, and each of them may be pushed back.
+    // A batch for many holds needs many writes, each of which may be in conflict.
     let process = || world.store().with_retry_time(Duration::from_mins(1));
     let mut processes = [process(), process(), process()];
     let mut reference = Reference::new(BEGIN);
-    for (step, operation) in life.iter().enumerate() {
+    for (step, operation) in operations.iter().enumerate() {
         let expected = reference.apply(operation);
         let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
-        // What another process has added is noticed within half a second.
+        // Credits added by another process are visible within half a second.
         sleep(Duration::from_millis(500)).await;
         let number = fastrand::usize(0..processes.len());
         if fastrand::u8(0..8) == 0 {
@@ -65,15 +65,20 @@ async fn agree(
         prop_assert_eq!(came, expected, "{:?}", operation);
         world.turn(Nature::CALM);
         if matches!(operation, Operation::Wait(_)) {
-            // A process that meets conflicts ends a cycle earlier than one that is only asked again for
-            // what it has done. So the schedule runs whenever time has passed.
+            // A process that meets conflicts ends a cycle earlier than one that only replays. So
+            // the schedule runs whenever time has passed.
             _ = store.keep_up(&team, now).await;
-            reference.see();
+            reference.state();
         }
         taken.set(taken.get() + u64::from(has_lanes(world, &team).await));
         world.turn(BUSY);
-        if step % 15 == 0 || step + 1 == life.len() {
-            prop_assert_eq!(sight(store, &team, now).await, reference.see(), "{:?}", operation);
+        if step % 15 == 0 || step + 1 == operations.len() {
+            prop_assert_eq!(
+                verified_state(store, &team, now).await,
+                reference.state(),
+                "{:?}",
+                operation
+            );
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Random operations and their results.
+//! Random operations against the reference, and properties of reads.
 
 mod domain;
 mod history;

@@ -8,21 +8,22 @@ use shared::domain::time::Time;
 
 use crate::support::operations::Operation;
 use crate::support::reference::{BEGIN, Reference};
-use crate::support::stored_team::{apply, sight};
-use crate::support::strategies::{life, long_life, long_runner, runner};
+use crate::support::stored_team::{apply, verified_state};
+use crate::support::strategies::{long_runner, long_series, operations, runner};
 
-/// Lives in a store with the reference. Looks at the team after every `looks` operations.
-fn check(mut runner: TestRunner, lives: &impl Strategy<Value = Vec<Operation>>, looks: usize) {
+/// Compares the store with the reference after each operation. Compares the whole state after every
+/// `period` operations.
+fn check(mut runner: TestRunner, lives: &impl Strategy<Value = Vec<Operation>>, period: usize) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let engine = runtime.block_on(Engine::in_memory()).unwrap();
     let store = engine.store();
     let teams = std::cell::Cell::new(0_u32);
-    let tested = runner.run(lives, |life| {
+    let tested = runner.run(lives, |operations| {
         teams.set(teams.get() + 1);
         let team: TeamId = format!("t{}", teams.get()).parse().unwrap();
         let mut reference = Reference::new(BEGIN);
         runtime.block_on(async {
-            for (step, operation) in life.iter().enumerate() {
+            for (step, operation) in operations.iter().enumerate() {
                 let expected = reference.apply(operation);
                 let now: Time = format!("{}T00:00:00Z", reference.today()).parse().unwrap();
                 prop_assert_eq!(
@@ -31,10 +32,10 @@ fn check(mut runner: TestRunner, lives: &impl Strategy<Value = Vec<Operation>>, 
                     "{:?}",
                     operation
                 );
-                if step % looks == 0 || step + 1 == life.len() {
+                if step % period == 0 || step + 1 == operations.len() {
                     prop_assert_eq!(
-                        sight(&store, &team, now).await,
-                        reference.see(),
+                        verified_state(&store, &team, now).await,
+                        reference.state(),
                         "after {:?}",
                         operation
                     );
@@ -48,10 +49,10 @@ fn check(mut runner: TestRunner, lives: &impl Strategy<Value = Vec<Operation>>, 
 
 #[test]
 fn the_store_agrees_with_the_reference() {
-    check(runner(1), &life(), 15);
+    check(runner(1), &operations(), 15);
 }
 
 #[test]
-fn the_store_agrees_with_the_reference_in_long_lives() {
-    check(long_runner(2), &long_life(), 100);
+fn the_store_agrees_with_the_reference_in_long_series() {
+    check(long_runner(2), &long_series(), 100);
 }

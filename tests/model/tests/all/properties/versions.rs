@@ -1,6 +1,5 @@
-//! Versions coexist: items that a newer version wrote, with attributes, plans, actions, kinds and
-//! settings that this one does not know, pass through every read and write, and what this one does not
-//! know is still there afterwards.
+//! Items that a newer version wrote, with unknown attributes, plans, actions, kinds and settings,
+//! pass through every read and write and keep what is unknown here.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -26,7 +25,7 @@ use crate::support::teams::{charge, hold_entry, hold_id, key_named, now, team_wi
 
 const NEXT_CYCLE: &str = "2027-02-10T00:00:00Z";
 
-/// The attribute that only the newer version knows.
+/// An attribute that only the newer version writes.
 const NEWER: &str = "newer";
 
 async fn update(client: &Client, key: Item, expression: &str, values: &[(&str, AttributeValue)]) {
@@ -54,8 +53,8 @@ fn newer() -> AttributeValue {
     map(&[("of", keys::text("a newer version")), ("set", AttributeValue::Ss(vec!["a".into()]))])
 }
 
-/// Has a newer version write to all that a team has: its plan is unknown here, and everything has an
-/// attribute more.
+/// Updates all items of a team as a newer version would: an unknown plan, and an additional
+/// attribute everywhere.
 async fn upgrade(client: &Client, team: &TeamId) {
     let pool = "SET newer = :newer, terms.newer = :newer, terms.subscription.newer = :newer, \
                 terms.subscription.#plan = :plan, settings.newer = :newer, used.zza = :two, \
@@ -78,7 +77,7 @@ async fn has_newer(client: &Client, key: Item) -> bool {
     item(client, key).await.get(NEWER) == Some(&newer())
 }
 
-/// An entry of a kind that this version does not know, in the table and the history.
+/// Writes an entry of an unknown kind to the table and the history index.
 async fn write_newer_entry(client: &Client, team: &TeamId) {
     let (at, id) = (now(), "e_00000000000000000000000000000007".parse().unwrap());
     let mut entry: Item = [
@@ -118,7 +117,6 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let (store, client) = (engine.store(), engine.client());
     let team = team_of_a_newer_version(&store, &client).await;
 
-    // Reads.
     let view = store.view(&team, now()).await.unwrap();
     let subscription = view.pool.terms.subscription.clone().unwrap();
     assert_eq!((subscription.plan.as_str(), view.pool.balance.free().get()), ("platinum", 250));
@@ -129,7 +127,6 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let imports = Selection { kind: Some(Kind::Other("import".into())), ..Selection::default() };
     assert_eq!(store.history(&team, &imports, None, 10).await.unwrap().entries.len(), 1);
 
-    // Writes.
     is_charged(&store, &team, "sms 1", now()).await;
     let (key, user) = (key_named("gift"), "u".parse::<shared::domain::ids::UserId>().unwrap());
     let gift = GiftRequest { credits: Credits::new(5), reference: None };
@@ -139,7 +136,7 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     store.settle(&begun, now()).await.unwrap();
     let settings = serde_json::from_str(r#"{"low_balance_threshold":10}"#).unwrap();
     store.set(&team, &settings, now()).await.unwrap();
-    // A seat for a plan that is unknown here, by the terms that the subscription stores.
+    // A seat for a plan that is unknown here is granted by the terms that the subscription stores.
     let seats = serde_json::from_str(r#"{"plan":"platinum","seats":2}"#).unwrap();
     let pool = store.change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
     assert_eq!(pool.balance.free().get(), 250 - 6 + 400);
@@ -147,7 +144,7 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let refused = store.change(&team, now(), |pool| pool.subscribe(&unknown, now())).await;
     assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
 
-    // The schedule turns the cycle and charges the account.
+    // The schedule ends the cycle and charges the account.
     let at: Time = NEXT_CYCLE.parse().unwrap();
     let app = App::new(store.clone(), Clock::new(move || at));
     let run = refill::run(&app, None).await;
@@ -159,7 +156,7 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     store.release(&team, &hold_id(&team, 1), &by, at).await.unwrap();
     store.stop_monitoring(&team, &"acme".parse().unwrap(), at).await.unwrap();
 
-    // Nothing of it is lost.
+    // Every unknown attribute is kept.
     let stored = item(&client, keys::pool(&team)).await;
     let terms = stored["terms"].as_m().unwrap();
     let inner = [terms, terms["subscription"].as_m().unwrap(), stored["settings"].as_m().unwrap()];
@@ -171,10 +168,10 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     assert!(has_newer(&client, keys::account(&team, &"acme".parse().unwrap())).await);
 }
 
-/// A subscription that is scheduled takes all its attributes along when it begins, and none of the one
-/// before it.
+/// A scheduled subscription keeps all its attributes when it begins, and takes none of the previous
+/// one.
 #[tokio::test]
-async fn a_scheduled_subscription_of_a_newer_version_begins_with_all_it_has() {
+async fn a_scheduled_subscription_keeps_unknown_attributes() {
     let engine = Engine::in_memory().await.unwrap();
     let (store, client) = (engine.store(), engine.client());
     let team = team_with(&store, "t", 1_000).await;
@@ -191,9 +188,9 @@ async fn a_scheduled_subscription_of_a_newer_version_begins_with_all_it_has() {
     assert_eq!((subscription.get("newer"), subscription.get("older")), (Some(&note), None));
 }
 
-/// What counts top-ups has an attribute more: they go on, and fail, as before.
+/// The top-up counters have an additional attribute. Top-ups proceed and fail as before.
 #[tokio::test]
-async fn top_ups_are_counted_beside_attributes_of_a_newer_version() {
+async fn top_up_counters_keep_unknown_attributes() {
     let engine = Engine::in_memory().await.unwrap();
     let (store, client) = (engine.store(), engine.client());
     let team = team_with(&store, "t", 100).await;
@@ -212,9 +209,9 @@ async fn top_ups_are_counted_beside_attributes_of_a_newer_version() {
     assert_eq!((&top_ups["bought"], &top_ups[NEWER]), (&keys::number(200), &newer()));
 }
 
-/// The relay reads what a newer version wrote, item by item.
+/// The relay reads the items of a newer version.
 #[test]
-fn the_relay_passes_items_of_a_newer_version() {
+fn the_relay_reads_items_of_a_newer_version() {
     simulator::run_with_stream(1, Nature::CALM, now(), async |world| {
         let (store, client) = (world.store(), world.client());
         let mut records = world.records().unwrap();

@@ -1,4 +1,4 @@
-//! The pure domain against the reference: no store, so that many lives fit into a second.
+//! A team in the pure domain, with maps instead of a table.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,19 +18,19 @@ use shared::domain::subscription::terms::Change;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 
-use crate::support::operations::{Came, Closed, Operation, Sight, Told};
+use crate::support::operations::{Answer, BillingMessage, ClosedCycle, Operation, TeamState};
 use crate::support::stored_team::refusal;
 use crate::support::teams::{account_id, hold_entry, hold_id, key, priced, settings, subscription};
-use crate::support::views::{closed, see};
+use crate::support::views::{closed, state};
 
-/// A team as the domain has it, with maps for a table.
+/// A team of the domain.
 pub struct Team {
     pool: Pool,
     exists: bool,
     entries: HashMap<String, Entry>,
     holds: BTreeMap<Id, Hold>,
     accounts: BTreeMap<AccountId, MonitoredAccount>,
-    pub statements: Vec<Closed>,
+    pub statements: Vec<ClosedCycle>,
 }
 
 impl Team {
@@ -45,7 +45,7 @@ impl Team {
         }
     }
 
-    pub fn apply(&mut self, operation: &Operation, now: Time) -> Vec<Came> {
+    pub fn apply(&mut self, operation: &Operation, now: Time) -> Vec<Answer> {
         match operation {
             Operation::Charge(charges) => charges
                 .iter()
@@ -67,11 +67,11 @@ impl Team {
                     credits,
                     now,
                 );
-                let came = self.add(&purchase.order(), credits, now);
-                if matches!(came, Came::Done(_)) {
+                let answer = self.add(&purchase.order(), credits, now);
+                if matches!(answer, Answer::Done(_)) {
                     self.write(purchase.entry(now));
                 }
-                vec![came]
+                vec![answer]
             }
             Operation::Gift { key: number, credits } => {
                 let credits = Credits::new((*credits).into());
@@ -96,42 +96,44 @@ impl Team {
                 vec![self.restart(now)]
             }
             Operation::Wait(_) => Vec::new(),
-            Operation::Refill => {
+            Operation::RunSchedule => {
                 self.keep_up(now);
                 self.bill_all(now);
-                vec![if self.exists { Came::Done(0) } else { Came::NoTeam }]
+                vec![if self.exists { Answer::Done(0) } else { Answer::NoTeam }]
             }
             Operation::Monitor(number) => vec![self.monitor(*number, now)],
             Operation::StopMonitoring(number) => vec![self.stop_monitoring(*number, now)],
-            Operation::Tell { version, told } => vec![self.tell(*version, told, now)],
-            Operation::Choose { low, top_up } => {
+            Operation::BillingMessage { version, message } => {
+                vec![self.take_in(*version, message, now)]
+            }
+            Operation::PutSettings { low, top_up } => {
                 self.keep_up(now);
                 vec![self.if_open(|pool| pool.settings = settings(*low, *top_up))]
             }
         }
     }
 
-    fn if_open(&mut self, act: impl FnOnce(&mut Pool)) -> Came {
+    fn if_open(&mut self, act: impl FnOnce(&mut Pool)) -> Answer {
         if !self.exists {
-            return Came::NoTeam;
+            return Answer::NoTeam;
         }
         if self.pool.check_open().is_err() {
-            return Came::Closed;
+            return Answer::Closed;
         }
         act(&mut self.pool);
-        Came::Done(0)
+        Answer::Done(0)
     }
 
-    fn restart(&mut self, now: Time) -> Came {
+    fn restart(&mut self, now: Time) -> Answer {
         let closed = self.if_open(|_| {});
-        if closed != Came::Done(0) {
+        if closed != Answer::Done(0) {
             return closed;
         }
         let is_paused =
             |account: &&MonitoredAccount| account.status == monitored_account::Status::Paused;
         let paused: Vec<_> = self.accounts.values().filter(is_paused).cloned().collect();
         if !self.pool.is_paused() && paused.is_empty() {
-            return Came::NothingToRestart;
+            return Answer::NothingToRestart;
         }
         if let Err(error) = self.pool.check_restart() {
             return refusal(&error);
@@ -140,13 +142,13 @@ impl Team {
         for account in paused {
             self.bill(&account, account.first_bill(now.day()).unwrap(), now);
         }
-        Came::Done(0)
+        Answer::Done(0)
     }
 
-    fn monitor(&mut self, number: u8, now: Time) -> Came {
+    fn monitor(&mut self, number: u8, now: Time) -> Answer {
         self.keep_up(now);
         let closed = self.if_open(|_| {});
-        if closed != Came::Done(0) {
+        if closed != Answer::Done(0) {
             return closed;
         }
         let (team, id) = (self.pool.team.clone(), account_id(number));
@@ -154,25 +156,25 @@ impl Team {
         let seen = self.accounts.get(&id).cloned().unwrap_or_else(new);
         let Some(bill) = seen.first_bill(now.day()) else {
             self.accounts.insert(id, seen.with_status(monitored_account::Status::Active));
-            return Came::Done(0);
+            return Answer::Done(0);
         };
         match self.bill(&seen, bill, now) {
-            Came::Done(_) => Came::Done(0),
+            Answer::Done(_) => Answer::Done(0),
             refused => refused,
         }
     }
 
-    fn stop_monitoring(&mut self, number: u8, now: Time) -> Came {
+    fn stop_monitoring(&mut self, number: u8, now: Time) -> Answer {
         self.keep_up(now);
         let closed = self.if_open(|_| {});
-        if closed != Came::Done(0) {
+        if closed != Answer::Done(0) {
             return closed;
         }
         let Some(account) = self.accounts.get_mut(&account_id(number)) else {
-            return Came::NoAccount;
+            return Answer::NoAccount;
         };
         *account = account.with_status(monitored_account::Status::Removed);
-        Came::Done(0)
+        Answer::Done(0)
     }
 
     fn bill_all(&mut self, now: Time) {
@@ -184,28 +186,28 @@ impl Team {
         }
     }
 
-    fn bill(&mut self, account: &MonitoredAccount, bill: Bill, now: Time) -> Came {
+    fn bill(&mut self, account: &MonitoredAccount, bill: Bill, now: Time) -> Answer {
         let entry = account.entry(&bill, &PRICE_LISTS[0], now).unwrap();
-        let came = self.charge(&entry, entry.spent(), now);
-        let after = match came {
-            Came::Done(_) => account.paid(&bill),
-            _ if account.status != monitored_account::Status::Active => return came,
-            Came::Closed => account.with_status(monitored_account::Status::Removed),
+        let answer = self.charge(&entry, entry.spent(), now);
+        let after = match answer {
+            Answer::Done(_) => account.paid(&bill),
+            _ if account.status != monitored_account::Status::Active => return answer,
+            Answer::Closed => account.with_status(monitored_account::Status::Removed),
             _ => account.with_status(monitored_account::Status::Paused),
         };
         self.accounts.insert(after.id.clone(), after);
-        came
+        answer
     }
 
-    fn tell(&mut self, version: u64, told: &Told, now: Time) -> Came {
+    fn take_in(&mut self, version: u64, message: &BillingMessage, now: Time) -> Answer {
         self.exists = true;
         let version = Some(version);
-        self.decide(now, |pool| match told {
-            Told::Changed { plan, seats, restart } => {
+        self.decide(now, |pool| match message {
+            BillingMessage::Changed { plan, seats, restart } => {
                 let request = subscription(plan, *seats, *restart, now);
                 pool.subscribe(&SubscriptionRequest { version, ..request }, now)
             }
-            Told::Cancelled => pool.cancel(version, now),
+            BillingMessage::Cancelled => pool.cancel(version, now),
         })
     }
 
@@ -213,9 +215,9 @@ impl Team {
         &mut self,
         now: Time,
         decide: impl FnOnce(&Pool) -> Result<Option<Change>, Error>,
-    ) -> Came {
+    ) -> Answer {
         if !self.exists {
-            return Came::NoTeam;
+            return Answer::NoTeam;
         }
         self.keep_up(now);
         match decide(&self.pool) {
@@ -224,18 +226,18 @@ impl Team {
                     self.change(change);
                 }
                 self.keep_up(now);
-                Came::Done(0)
+                Answer::Done(0)
             }
             Err(error) => refusal(&error),
         }
     }
 
-    fn charge(&mut self, entry: &Entry, required: Credits, now: Time) -> Came {
-        if let Some(came) = self.refused(entry, now) {
-            return came;
+    fn charge(&mut self, entry: &Entry, required: Credits, now: Time) -> Answer {
+        if let Some(answer) = self.refused(entry, now) {
+            return answer;
         }
         if self.pool.is_paused() && entry.is_enrichment() {
-            return Came::Paused;
+            return Answer::Paused;
         }
         let Some(after) = self.pool.balance.after(BalanceChange::Charge(required)) else {
             if entry.pauses_enrichment_at(self.pool.balance.credits) {
@@ -243,89 +245,89 @@ impl Team {
                 self.pool.pauses += 1;
             }
             let balance = self.pool.balance.credits.get();
-            return Came::Short { balance, required: required.get() };
+            return Answer::Insufficient { balance, required: required.get() };
         };
         self.pool.balance = after;
         self.pool.used.merge(&Usage::of([entry]));
         self.write(entry.clone());
-        Came::Done(required.get())
+        Answer::Done(required.get())
     }
 
-    fn add(&mut self, entry: &Entry, credits: Credits, now: Time) -> Came {
-        if let Some(came) = self.refused(entry, now) {
-            return came;
+    fn add(&mut self, entry: &Entry, credits: Credits, now: Time) -> Answer {
+        if let Some(answer) = self.refused(entry, now) {
+            return answer;
         }
         self.pool.balance = self.pool.balance.after(BalanceChange::Purchase(credits)).unwrap();
         let tally = &mut self.pool.tally;
         let count = if entry.kind == Kind::Gift { &mut tally.gifted } else { &mut tally.bought };
         *count = count.checked_add(credits).unwrap();
         self.write(entry.clone());
-        Came::Done(credits.get())
+        Answer::Done(credits.get())
     }
 
-    fn refused(&mut self, entry: &Entry, now: Time) -> Option<Came> {
-        if let Some(came) = self.repeated(entry) {
-            return Some(came);
+    fn refused(&mut self, entry: &Entry, now: Time) -> Option<Answer> {
+        if let Some(answer) = self.repeated(entry) {
+            return Some(answer);
         }
         if !self.exists {
-            return Some(Came::NoTeam);
+            return Some(Answer::NoTeam);
         }
         if self.pool.check_open().is_err() {
-            return Some(Came::Closed);
+            return Some(Answer::Closed);
         }
         self.keep_up(now);
         None
     }
 
-    fn repeated(&self, entry: &Entry) -> Option<Came> {
+    fn repeated(&self, entry: &Entry) -> Option<Answer> {
         let first = self.entries.get(&entry.source())?;
         let credits = if entry.kind == Kind::Hold { first.held } else { first.credits };
         let is_same = first.answers(entry);
-        Some(if is_same { Came::Replayed(credits.unsigned_abs()) } else { Came::KeyReused })
+        Some(if is_same { Answer::Replayed(credits.unsigned_abs()) } else { Answer::KeyReused })
     }
 
     fn write(&mut self, entry: Entry) {
         assert!(self.entries.insert(entry.source(), entry).is_none(), "an entry is written once");
     }
 
-    fn capture(&mut self, entry: &Entry, hold: &Id, cost: Credits, now: Time) -> Came {
-        if let Some(came) = self.repeated(entry) {
-            return came;
+    fn capture(&mut self, entry: &Entry, hold: &Id, cost: Credits, now: Time) -> Answer {
+        if let Some(answer) = self.repeated(entry) {
+            return answer;
         }
-        let Some(hold) = self.holds.get_mut(hold) else { return Came::NoHold };
+        let Some(hold) = self.holds.get_mut(hold) else { return Answer::NoHold };
         if hold.check_open(now).is_err() {
-            return Came::HoldClosed;
+            return Answer::HoldClosed;
         }
         let in_pause = hold.pause.is_some() && hold.pause == self.pool.pause();
         if in_pause && entry.is_enrichment() {
-            return Came::Paused;
+            return Answer::Paused;
         }
         let Some(remaining) = hold.remaining.checked_sub(cost) else {
-            return Came::Short { balance: hold.remaining.get(), required: cost.get() };
+            return Answer::Insufficient { balance: hold.remaining.get(), required: cost.get() };
         };
         hold.remaining = remaining;
         hold.captured = hold.captured.checked_add(cost).unwrap();
         hold.used.merge(&Usage::of([entry]));
         self.write(entry.clone());
-        Came::Done(cost.get())
+        Answer::Done(cost.get())
     }
 
-    fn hold(&mut self, entry: &Entry, now: Time) -> Came {
+    fn hold(&mut self, entry: &Entry, now: Time) -> Answer {
         if !self.exists {
-            return Came::NoTeam;
+            return Answer::NoTeam;
         }
         self.keep_up(now);
-        if let Some(came) = self.repeated(entry) {
-            return came;
+        if let Some(answer) = self.repeated(entry) {
+            return answer;
         }
         if self.pool.check_open().is_err() {
-            return Came::Closed;
+            return Answer::Closed;
         }
         let hold = Hold::of(entry, self.pool.origin()).unwrap();
         let required = hold.credits;
         let Some(after) = self.pool.balance.after(BalanceChange::Charge(required)) else {
             let balance = self.pool.balance.credits.get();
-            return Came::Short { balance, required: required.get() };
+            return Answer::Insufficient { balance, required: required.get() };
         };
         self.pool.balance = after;
         self.pool.held = self.pool.held.checked_add(required).unwrap();
@@ -333,20 +335,20 @@ impl Team {
         self.pool.hold_epoch = self.pool.epoch;
         self.holds.insert(hold.id.clone(), hold);
         self.write(entry.clone());
-        Came::Done(required.get())
+        Answer::Done(required.get())
     }
 
-    fn release(&mut self, number: u16, hold: u16, now: Time) -> Came {
+    fn release(&mut self, number: u16, hold: u16, now: Time) -> Answer {
         let id = hold_id(&self.pool.team, hold);
-        let Some(hold) = self.holds.get(&id) else { return Came::NoHold };
+        let Some(hold) = self.holds.get(&id) else { return Answer::NoHold };
         let captured = hold.captured.get();
         let source = Entry::of_key(&self.pool.team, key(number), Kind::Release, now).source();
         if let Some(first) = self.entries.get(&source) {
             let is_same = first.kind == Kind::Release && first.hold.as_ref() == Some(&id);
-            return if is_same { Came::Replayed(captured) } else { Came::KeyReused };
+            return if is_same { Answer::Replayed(captured) } else { Answer::KeyReused };
         }
         if hold.check_open(now).is_err() {
-            return Came::HoldClosed;
+            return Answer::HoldClosed;
         }
         if self.pool.is_due(now) {
             self.keep_up(now);
@@ -355,11 +357,11 @@ impl Team {
             hold: Some(id.clone()),
             ..Entry::of_key(&self.pool.team, key(number), Kind::Release, now)
         };
-        self.give_back(&id, entry, Status::Released);
-        Came::Done(captured)
+        self.close_hold(&id, entry, Status::Released);
+        Answer::Done(captured)
     }
 
-    fn give_back(&mut self, id: &Id, entry: Entry, status: Status) {
+    fn close_hold(&mut self, id: &Id, entry: Entry, status: Status) {
         let hold = self.holds.get_mut(id).unwrap();
         let rest = hold.remaining;
         let lapsed = self.pool.take_back(hold, entry.at);
@@ -387,7 +389,7 @@ impl Team {
         for hold in due {
             let (id, at) = (hold.id, hold.expires_at);
             let entry = Entry::of_hold(&self.pool.team, Kind::Release, id.clone(), at);
-            self.give_back(&id, entry, Status::Expired);
+            self.close_hold(&id, entry, Status::Expired);
         }
     }
 
@@ -405,11 +407,11 @@ impl Team {
         }
     }
 
-    pub fn see(&mut self, now: Time) -> Sight {
+    pub fn state(&mut self, now: Time) -> TeamState {
         self.keep_up(now);
         let open = self.holds.values().filter(|hold| hold.status == Status::Open);
         let held = open.map(|hold| hold.remaining.get()).sum();
         let listed = self.entries.values().filter(|entry| entry.kind != Kind::Order);
-        see(&self.pool, held, listed, self.accounts.values())
+        state(&self.pool, held, listed, self.accounts.values())
     }
 }

@@ -9,15 +9,15 @@ use simulator::{Nature, World};
 
 use super::teams::{charge, now, team_with};
 
-/// Looks without turning a cycle that is over.
+/// Reads the item without ending a due cycle.
 pub async fn has_lanes(world: &World, team: &TeamId) -> bool {
     let pool = world.client().get_item().table_name(engine::TABLE).set_key(Some(keys::pool(team)));
     let pool = pool.send().await.unwrap().item;
     pool.is_some_and(|pool| pool["lanes"] != keys::number(0))
 }
 
-pub fn calm<T>(life: impl AsyncFnOnce(World) -> T) -> T {
-    simulator::run(1, Nature::CALM, now(), life).unwrap()
+pub fn in_calm_world<T>(run: impl AsyncFnOnce(World) -> T) -> T {
+    simulator::run(1, Nature::CALM, now(), run).unwrap()
 }
 
 pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> Outcome {
@@ -25,11 +25,11 @@ pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> O
     store.charge(team, vec![entry], now).await.pop().unwrap()
 }
 
-/// A process with a lane, of a team with 400 free credits and so many others.
-pub async fn with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
+/// Returns a process with a lane, and its team, which has 400 free and `rolling` purchased credits.
+pub async fn team_with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
     let store = world.store();
     let team = team_with(&store, "t", rolling).await;
-    // Two at once are in each other's way.
+    // Two concurrent charges are in conflict.
     let other = world.store();
     let pushed = [(&store, "a"), (&other, "b")];
     join_all(pushed.map(|(store, key)| charge_one(store, &team, key, world.now()))).await;

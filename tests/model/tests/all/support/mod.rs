@@ -1,4 +1,4 @@
-//! The reference, the operations on it, and helpers of the tests.
+//! The reference, random operations and helpers.
 
 pub mod domain_team;
 pub mod lanes;

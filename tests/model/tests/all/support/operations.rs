@@ -1,8 +1,8 @@
-//! Random operations on one team, and what can come of them. Keys are few, so that they collide.
+//! The operations of a team and their results.
 
 use std::collections::BTreeMap;
 
-/// One operation.
+/// An operation.
 #[derive(Clone, Debug)]
 pub enum Operation {
     Charge(Vec<Charge>),
@@ -30,47 +30,47 @@ pub enum Operation {
     },
     Cancel,
     Close,
-    /// Enrichment is restarted.
+    /// Restarts enrichment.
     Restart,
-    /// An account is monitored from now on.
+    /// Starts the monitoring of an account.
     Monitor(u8),
-    /// An account is monitored no longer.
+    /// Stops the monitoring of an account.
     StopMonitoring(u8),
-    /// A message of the billing system, which may come late or again.
-    Tell {
+    /// A message of the billing system. It may be late or repeated.
+    BillingMessage {
         version: u64,
-        told: Told,
+        message: BillingMessage,
     },
-    /// An admin chooses when to be told of low credits, and automatic top-ups.
-    Choose {
+    /// Sets the threshold of low credits and the automatic top-up.
+    PutSettings {
         low: u16,
         top_up: Option<TopUp>,
     },
-    /// Time passes, in days.
+    /// Lets days pass.
     Wait(u8),
-    /// The schedule runs.
-    Refill,
+    /// Runs the schedule.
+    RunSchedule,
 }
 
 /// The size of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
     Credits(u16),
-    /// As many credits as an `email_finder` for each lead costs, and a `phone_finder` too.
+    /// The cost of one `email_finder` for each lead, plus one `phone_finder` if `phones`.
     Leads {
         leads: u16,
         phones: bool,
     },
 }
 
-/// What the billing system tells.
+/// A billing message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum BillingMessage {
     Changed { plan: &'static str, seats: u8, restart: bool },
     Cancelled,
 }
 
-/// An automatic top-up: below so many credits, so many more, and at most so many in a month.
+/// An automatic top-up: below `below` credits, `credits` are bought, at most `limit` in a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopUp {
     pub below: u16,
@@ -78,23 +78,23 @@ pub struct TopUp {
     pub limit: u16,
 }
 
-/// One charge, of what the catalogue has.
+/// A charge for an action of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     pub key: u16,
     pub action: &'static str,
     pub outcome: &'static str,
     pub quantity: u16,
-    /// The key of the hold that it is captured from.
+    /// The key of the hold to capture from.
     pub hold: Option<u16>,
 }
 
-/// What came of a charge, a purchase or a gift.
+/// The result of an operation or of one charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Came {
+pub enum Answer {
     Done(u64),
     Replayed(u64),
-    Short { balance: u64, required: u64 },
+    Insufficient { balance: u64, required: u64 },
     KeyReused,
     Closed,
     NoTeam,
@@ -107,9 +107,9 @@ pub enum Came {
     Busy,
 }
 
-/// What can be seen of a team after an operation.
+/// The visible state of a team.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sight {
+pub struct TeamState {
     pub free: u64,
     pub purchased: u64,
     pub held: u64,
@@ -118,18 +118,17 @@ pub struct Sight {
     pub closed: bool,
     pub paused: bool,
     pub cycle: Cycle,
-    /// The accounts that are monitored or paused: how they stand, since when, and the first day that
-    /// is not paid for.
+    /// The active and paused accounts: id, status, first day, and first day that is not paid for.
     pub accounts: Vec<(String, &'static str, String, String)>,
-    /// The ledger's kinds and credits, sorted; what lapsed is summed up, because a hold that is given
-    /// back late splits it.
+    /// The kinds and credits of the ledger, sorted. Expired credits are summed, because a late
+    /// release splits them.
     pub ledger: Vec<(String, i64)>,
 }
 
-/// What happened in a cycle.
+/// The figures of a cycle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cycle {
-    /// What was tried, what of that was charged, and what that cost, by action.
+    /// Attempts, charged units and credits by action.
     pub used: BTreeMap<String, [u64; 3]>,
     pub spent: u64,
     pub free_spent: u64,
@@ -138,9 +137,9 @@ pub struct Cycle {
     pub gifted: u64,
 }
 
-/// A cycle that is over.
+/// A finished cycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
+pub struct ClosedCycle {
     pub start: String,
     pub end: String,
     pub plan: Option<String>,
@@ -148,7 +147,7 @@ pub struct Closed {
     pub expired: u64,
 }
 
-/// A ledger as [`Sight`] has it.
+/// Returns the ledger of a [`TeamState`].
 pub fn ledger(entries: impl Iterator<Item = (String, i64)>) -> Vec<(String, i64)> {
     let (expiries, mut ledger): (Vec<_>, Vec<_>) = entries.partition(|(kind, _)| kind == "expiry");
     let lapsed: i64 = expiries.iter().map(|(_, credits)| credits).sum();

@@ -1,4 +1,4 @@
-//! A payment provider, and events of automatic top-ups for `purchase`.
+//! A payment provider, and the delivery of top-up events to `purchase`.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,16 +13,16 @@ use shared::domain::ids::Id;
 use shared::domain::purchase::Purchase;
 use tokio::time::sleep;
 
-/// A payment provider that knows each purchase by its id, as a real one does.
+/// A payment provider that identifies a purchase by its id.
 #[derive(Debug)]
 pub struct Provider {
     declines: fn(&Purchase) -> bool,
-    /// How often each purchase was asked for.
+    /// The number of requests for each purchase.
     pub asked: Mutex<BTreeMap<Id, u32>>,
 }
 
 impl Provider {
-    pub fn that_declines(declines: fn(&Purchase) -> bool) -> Self {
+    pub fn declining(declines: fn(&Purchase) -> bool) -> Self {
         Self { declines, asked: Mutex::default() }
     }
 }
@@ -38,7 +38,7 @@ impl Payments for Provider {
             };
             sleep(Duration::from_millis(300)).await;
             match ((self.declines)(purchase), asked) {
-                // The first answer gets lost.
+                // The first answer may get lost.
                 (_, 1) if fastrand::bool() => Err(Error::Busy),
                 (true, _) => Ok(Payment::Failed("the card was declined".to_owned())),
                 (false, _) => Ok(Payment::Succeeded),
@@ -47,8 +47,8 @@ impl Payments for Provider {
     }
 }
 
-/// Brings an event as Lambda does, which tries again what has failed.
-pub async fn bring(state: &PurchaseState, event: &[u8]) -> Value {
+/// Delivers an event until it succeeds, as Lambda does.
+pub async fn deliver(state: &PurchaseState, event: &[u8]) -> Value {
     for _ in 0..20 {
         match purchase::top_up(state, event).await {
             Ok(came) => return came,

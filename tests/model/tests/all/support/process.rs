@@ -1,16 +1,16 @@
-//! Processes that stop, and the seeds of simulated runs.
+//! Processes that are stopped, and the seeds of simulated runs.
 
 use std::ops::Range;
 use std::pin::pin;
 use std::task::Poll;
 
-/// Lets a future run until it has been polled so often. What it came to, if it came to its end.
-pub async fn dies_at<T>(polls: u32, life: impl Future<Output = T>) -> Option<T> {
-    let mut life = pin!(life);
+/// Polls a future at most `polls` times. Returns its output if it completes.
+pub async fn run_for_polls<T>(polls: u32, operations: impl Future<Output = T>) -> Option<T> {
+    let mut operations = pin!(operations);
     let mut left = polls;
     std::future::poll_fn(|context| {
         left -= 1;
-        match life.as_mut().poll(context) {
+        match operations.as_mut().poll(context) {
             Poll::Ready(came) => Poll::Ready(Some(came)),
             Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
@@ -19,7 +19,7 @@ pub async fn dies_at<T>(polls: u32, life: impl Future<Output = T>) -> Option<T> 
     .await
 }
 
-/// The seeds that the environment asks for, or else these.
+/// The seeds in the environment variable `SEEDS`, or else `default`.
 pub fn seeds(default: Range<u64>) -> Range<u64> {
     let Ok(text) = std::env::var("SEEDS") else { return default };
     match text.split_once("..") {

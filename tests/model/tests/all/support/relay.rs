@@ -1,7 +1,4 @@
-//! From the table's stream to the bus, in a rough world: the relay dies at each of its awaits, calls
-//! are turned away, throttled, answered into the void or done in part, time runs out, and the whole
-//! stream comes twice. What has arrived in the end are the events that follow from the ledger, and
-//! no others; and each unreadable record among the others was handed over.
+//! Delivery of stream records to the relay, and the events that reach the bus.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,11 +12,11 @@ use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::{Entry, Kind};
 use simulator::World;
 
-use crate::support::process::dies_at;
-use crate::support::year::Lived;
+use crate::support::process::run_for_polls;
+use crate::support::year::YearResult;
 
-/// What an entry's event is called.
-pub fn told(entry: &Entry) -> Option<&'static str> {
+/// Returns the kind of the event for an entry, if there is one.
+pub fn event_kind(entry: &Entry) -> Option<&'static str> {
     match &entry.kind {
         Kind::Charge | Kind::Capture => Some("credits.charged"),
         Kind::Purchase => Some("credits.purchased"),
@@ -31,23 +28,23 @@ pub fn told(entry: &Entry) -> Option<&'static str> {
     }
 }
 
-/// The id of the event of that kind which tells of something.
+/// Returns the id of the event of a kind for the entry or purchase `of`.
 pub fn event_id(team: &TeamId, kind: &str, of: &Id) -> String {
     Id::of("ev", team, &format!("{kind}#{of}")).to_string()
 }
 
-/// Brings records to the relay as Lambda does: each batch until it is answered, and then from the
-/// first record on that the answer names.
-pub async fn relayed(world: &World, records: &[Value]) {
+/// Delivers records to the relay as Lambda does: a batch until it is answered, then from the first
+/// failed record on.
+pub async fn relay_all(world: &World, records: &[Value]) {
     let mut waiting = records;
     while !waiting.is_empty() {
         let batch = &waiting[..fastrand::usize(1..=100).min(waiting.len())];
-        // Each try that dies may have sent something, so some batches have none of those.
+        // A stopped attempt may have sent some events, so half of the batches are not stopped.
         let mut polls = if fastrand::bool() { 1 } else { u32::MAX };
         let answer = loop {
-            // Often too short for all of it to arrive.
+            // The time is often too short to send all events.
             let time = Duration::from_millis(fastrand::u64(20..2_000));
-            match dies_at(polls, with_deadline(Some(time), reported(world, batch))).await {
+            match run_for_polls(polls, with_deadline(Some(time), reported(world, batch))).await {
                 Some(answer) => break answer,
                 None => polls += 1,
             }
@@ -68,7 +65,7 @@ pub async fn relayed(world: &World, records: &[Value]) {
     }
 }
 
-/// The records that an invocation reports as failed, by their sequence numbers.
+/// Returns the sequence numbers of the records that an invocation reports as failed.
 pub async fn reported(
     world: &World,
     batch: &[Value],
@@ -84,7 +81,7 @@ pub fn number(record: &Value) -> Option<&str> {
     record["dynamodb"]["SequenceNumber"].as_str()
 }
 
-/// The records with unreadable ones among them, and the ids of those.
+/// Inserts unreadable records at random. Returns all records and the ids of the unreadable ones.
 pub fn with_unreadable(records: &[Value]) -> (Vec<Value>, BTreeSet<String>) {
     let (mut all, mut ids) = (Vec::new(), BTreeSet::new());
     for record in records {
@@ -98,7 +95,7 @@ pub fn with_unreadable(records: &[Value]) -> (Vec<Value>, BTreeSet<String>) {
     (all, ids)
 }
 
-/// An unreadable record that comes after another one.
+/// Returns an unreadable record that follows `after`.
 pub fn unreadable(after: &Value) -> Value {
     let mut record = after.clone();
     let number = format!("{}-unreadable", number(after).unwrap());
@@ -121,14 +118,14 @@ pub fn detail(entry: &Value) -> Value {
     serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap()
 }
 
-/// The ids of the records that were handed over.
+/// The ids of the unreadable records that the relay handed over.
 pub fn handed_over(world: &World) -> BTreeSet<String> {
     let arrived = world.arrived().into_iter();
     let records = arrived.filter(|entry| entry["Source"] == SOURCE).map(|entry| detail(&entry));
     records.map(|detail| detail["record"]["eventID"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The events that have arrived, by their ids; all copies of an event are the same.
+/// The published events by id. All copies of an event are equal.
 pub fn arrived(world: &World) -> BTreeMap<String, Value> {
     let mut events: BTreeMap<String, Value> = BTreeMap::new();
     for entry in world.arrived().into_iter().filter(|entry| entry["Source"] != SOURCE) {
@@ -139,24 +136,29 @@ pub fn arrived(world: &World) -> BTreeMap<String, Value> {
     events
 }
 
-/// What happens to pools is told of as often as it does; and all else are the events of the ledger.
-pub fn agree(world: &World, lived: &Lived) -> Result<(), TestCaseError> {
+/// Asserts that the published events match the reference and the ledger.
+pub fn check_events(world: &World, result: &YearResult) -> Result<(), TestCaseError> {
     let mut arrived = arrived(world);
     let mut take = |kind: &str| {
         let before = arrived.len();
         arrived.retain(|_, event| event["DetailType"] != kind);
         u32::try_from(before - arrived.len()).unwrap()
     };
-    let Lived { reference, ids, .. } = lived;
+    let YearResult { reference, ids, .. } = result;
     let (pauses, restarts) = reference.pauses;
     prop_assert_eq!(take("credits.depleted"), pauses);
     prop_assert_eq!(take("enrichment.paused"), pauses);
     prop_assert_eq!(take("enrichment.restarted"), restarts);
     let refused = take("credits.refused");
-    prop_assert!((pauses..=reference.shortages).contains(&refused), "{} refusals", refused);
+    prop_assert!((pauses..=reference.insufficient).contains(&refused), "{} refusals", refused);
     let lows = take("credits.low");
-    prop_assert!(lows == reference.lows || !lived.is_diligent, "{} {}", lows, reference.lows);
-    prop_assert_eq!(take("top-up.due"), reference.due);
+    prop_assert!(
+        lows == reference.low_alerts || !result.is_diligent,
+        "{} {}",
+        lows,
+        reference.low_alerts
+    );
+    prop_assert_eq!(take("top-up.due"), reference.top_ups_due);
     prop_assert_eq!(take("monitoring.paused"), reference.accounts_paused);
     prop_assert_eq!(&arrived.into_keys().collect::<BTreeSet<_>>(), ids);
     Ok(())

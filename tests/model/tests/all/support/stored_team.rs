@@ -1,4 +1,4 @@
-//! The store, through the real SDK on the embedded engine, against the same reference.
+//! Applies operations to the store, and reads the state of a team.
 
 use serde_json::json;
 use shared::domain::ids::TeamId;
@@ -12,57 +12,57 @@ use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::outcome::Outcome;
 
-use crate::support::operations::{Came, Operation, Sight, Told};
+use crate::support::operations::{Answer, BillingMessage, Operation, TeamState};
 use crate::support::teams::{account_id, hold_entry, hold_id, key, priced, settings, subscription};
-use crate::support::views::see;
+use crate::support::views::state;
 
-pub fn refusal(error: &Error) -> Came {
+pub fn refusal(error: &Error) -> Answer {
     match error {
         Error::InsufficientCredits { balance, required } => {
-            Came::Short { balance: balance.get(), required: required.get() }
+            Answer::Insufficient { balance: balance.get(), required: required.get() }
         }
         Error::HoldExceeded { remaining, required } => {
-            Came::Short { balance: remaining.get(), required: required.get() }
+            Answer::Insufficient { balance: remaining.get(), required: required.get() }
         }
-        Error::KeyReused => Came::KeyReused,
-        Error::AccountClosed => Came::Closed,
-        Error::NotFound("hold") => Came::NoHold,
-        Error::NotFound("monitored account") => Came::NoAccount,
-        Error::NotFound("subscription") => Came::NoPlan,
-        Error::NotFound(_) => Came::NoTeam,
-        Error::HoldClosed(_) => Came::HoldClosed,
-        Error::EnrichmentPaused => Came::Paused,
-        Error::NothingToRestart => Came::NothingToRestart,
-        Error::Busy => Came::Busy,
+        Error::KeyReused => Answer::KeyReused,
+        Error::AccountClosed => Answer::Closed,
+        Error::NotFound("hold") => Answer::NoHold,
+        Error::NotFound("monitored account") => Answer::NoAccount,
+        Error::NotFound("subscription") => Answer::NoPlan,
+        Error::NotFound(_) => Answer::NoTeam,
+        Error::HoldClosed(_) => Answer::HoldClosed,
+        Error::EnrichmentPaused => Answer::Paused,
+        Error::NothingToRestart => Answer::NothingToRestart,
+        Error::Busy => Answer::Busy,
         other => panic!("{other:?}"),
     }
 }
 
-pub fn came(outcome: Outcome) -> Came {
+pub fn answer(outcome: Outcome) -> Answer {
     match outcome {
-        Outcome::Charged(entry) => Came::Done(entry.credits.unsigned_abs()),
-        Outcome::Replayed(entry) => Came::Replayed(entry.credits.unsigned_abs()),
+        Outcome::Charged(entry) => Answer::Done(entry.credits.unsigned_abs()),
+        Outcome::Replayed(entry) => Answer::Replayed(entry.credits.unsigned_abs()),
         Outcome::Refused(error) => refusal(&error),
     }
 }
 
-pub async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Came, Error> {
+pub async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Answer, Error> {
     let (begun, _) = store.begin(purchase).await?;
     let credits = begun.credits.get();
     if begun.status == Status::Paid {
-        return Ok(Came::Replayed(credits));
+        return Ok(Answer::Replayed(credits));
     }
-    // Whoever settles twice must add once.
+    // The second settlement has no effect.
     store.settle(&begun, now).await?;
     store.settle(&begun, now).await?;
-    Ok(Came::Done(credits))
+    Ok(Answer::Done(credits))
 }
 
-pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -> Vec<Came> {
+pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -> Vec<Answer> {
     match operation {
         Operation::Charge(charges) => {
             let entries = charges.iter().map(|charge| priced(charge, team, now)).collect();
-            store.charge(team, entries, now).await.into_iter().map(came).collect()
+            store.charge(team, entries, now).await.into_iter().map(answer).collect()
         }
         Operation::Purchase { key: number, credits } => {
             let credits = Credits::new((*credits).into());
@@ -72,21 +72,21 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         Operation::Gift { key: number, credits } => {
             let gift = GiftRequest { credits: Credits::new((*credits).into()), reference: None };
             let entry = gift.entry(team, key(*number), "u".parse().unwrap(), now).unwrap();
-            vec![store.gift(entry).await.map_or_else(|error| refusal(&error), came)]
+            vec![store.gift(entry).await.map_or_else(|error| refusal(&error), answer)]
         }
         Operation::Hold { key: number, size, days } => {
             let entry = hold_entry(team, *number, *size, *days, now);
             vec![match store.hold(entry, now).await {
-                Ok(Outcome::Charged(entry)) => Came::Done(entry.held.unsigned_abs()),
-                Ok(Outcome::Replayed(entry)) => Came::Replayed(entry.held.unsigned_abs()),
+                Ok(Outcome::Charged(entry)) => Answer::Done(entry.held.unsigned_abs()),
+                Ok(Outcome::Replayed(entry)) => Answer::Replayed(entry.held.unsigned_abs()),
                 Ok(Outcome::Refused(error)) | Err(error) => refusal(&error),
             }]
         }
         Operation::Release { key: number, hold } => {
             let by = Release { key: key(*number), user: "u".parse().unwrap() };
             vec![match store.release(team, &hold_id(team, *hold), &by, now).await {
-                Ok((hold, false)) => Came::Done(hold.captured.get()),
-                Ok((hold, true)) => Came::Replayed(hold.captured.get()),
+                Ok((hold, false)) => Answer::Done(hold.captured.get()),
+                Ok((hold, true)) => Answer::Replayed(hold.captured.get()),
                 Err(error) => refusal(&error),
             }]
         }
@@ -111,26 +111,26 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         Operation::StopMonitoring(id) => {
             vec![done(store.stop_monitoring(team, &account_id(*id), now)).await]
         }
-        Operation::Tell { version, told } => {
+        Operation::BillingMessage { version, message } => {
             let app = App::new(store.clone(), Clock::new(move || now));
-            let message = message(team, *version, told, now);
-            vec![done(team::take_in(&app, message.as_bytes())).await]
+            let event = billing_event(team, *version, message, now);
+            vec![done(team::take_in(&app, event.as_bytes())).await]
         }
-        Operation::Choose { low, top_up } => {
+        Operation::PutSettings { low, top_up } => {
             vec![done(store.set(team, &settings(*low, *top_up), now)).await]
         }
-        Operation::Refill => vec![done(see_to_all_due(store, team, now)).await],
+        Operation::RunSchedule => vec![done(run_schedule(store, team, now)).await],
         Operation::Wait(_) => Vec::new(),
     }
 }
 
-pub fn done<T>(act: impl Future<Output = Result<T, Error>>) -> impl Future<Output = Came> {
+pub fn done<T>(act: impl Future<Output = Result<T, Error>>) -> impl Future<Output = Answer> {
     let act = Box::pin(act);
-    async { act.await.map_or_else(|error| refusal(&error), |_| Came::Done(0)) }
+    async { act.await.map_or_else(|error| refusal(&error), |_| Answer::Done(0)) }
 }
 
-/// What the schedule does for a team that has something due.
-pub async fn see_to_all_due(store: &Store, team: &TeamId, now: Time) -> Result<(), Error> {
+/// Does the work of the schedule for a team with due work.
+pub async fn run_schedule(store: &Store, team: &TeamId, now: Time) -> Result<(), Error> {
     store.keep_up(team, now).await?;
     let mut due = store.monitored(team).await?;
     due.retain(|account| account.due_at().is_some_and(|due| due <= now));
@@ -139,9 +139,9 @@ pub async fn see_to_all_due(store: &Store, team: &TeamId, now: Time) -> Result<(
     store.bill(team, due, now).await.map(drop)
 }
 
-pub fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
-    let message = match told {
-        Told::Changed { plan, seats, restart } => {
+pub fn billing_event(team: &TeamId, version: u64, message: &BillingMessage, now: Time) -> String {
+    let message = match message {
+        BillingMessage::Changed { plan, seats, restart } => {
             let mut detail =
                 json!({ "team": team, "version": version, "plan": plan, "seats": seats });
             if *restart {
@@ -149,7 +149,7 @@ pub fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
             }
             json!({ "detail-type": "subscription.changed", "detail": detail })
         }
-        Told::Cancelled => {
+        BillingMessage::Cancelled => {
             let detail = json!({ "team": team, "version": version });
             json!({ "detail-type": "subscription.cancelled", "detail": detail })
         }
@@ -157,20 +157,21 @@ pub fn message(team: &TeamId, version: u64, told: &Told, now: Time) -> String {
     message.to_string()
 }
 
-/// The team as reads show it, before and after everything due is written back: no difference.
-pub async fn sight(store: &Store, team: &TeamId, now: Time) -> Sight {
-    let computed = look(store, team, now).await;
+/// Returns the state of a team. Asserts that it is the same before and after due changes are
+/// written.
+pub async fn verified_state(store: &Store, team: &TeamId, now: Time) -> TeamState {
+    let computed = read_state(store, team, now).await;
     match store.keep_up(team, now).await {
-        Ok(_) => assert_eq!(look(store, team, now).await, computed, "as it was computed"),
+        Ok(_) => assert_eq!(read_state(store, team, now).await, computed, "as it was computed"),
         Err(error) => assert!(matches!(error, Error::NotFound(_)), "{error:?}"),
     }
     computed
 }
 
-pub async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
+pub async fn read_state(store: &Store, team: &TeamId, now: Time) -> TeamState {
     let view = match store.view(team, now).await {
         Ok(view) => view,
-        Err(Error::NotFound(_)) => return Sight::default(),
+        Err(Error::NotFound(_)) => return TeamState::default(),
         Err(error) => panic!("{error:?}"),
     };
     let selection = Selection { unwritten: view.entries.clone(), ..Selection::default() };
@@ -186,5 +187,5 @@ pub async fn look(store: &Store, team: &TeamId, now: Time) -> Sight {
     }
     assert!(entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)), "newest first, none twice");
     let accounts = store.monitored(team).await.unwrap();
-    see(&view.pool, view.held().get(), entries.iter(), accounts.iter())
+    state(&view.pool, view.held().get(), entries.iter(), accounts.iter())
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use shared::store::batch::CHARGES_PER_WRITE_MAX;
 
-use super::operations::{Charge, Operation, Size, Told, TopUp};
+use super::operations::{BillingMessage, Charge, Operation, Size, TopUp};
 use super::reference::Day;
 
 pub fn charge() -> impl Strategy<Value = Charge> {
@@ -25,19 +25,19 @@ pub fn charge() -> impl Strategy<Value = Charge> {
     })
 }
 
-/// Runs 32 times `factor` random lives; `PROPTEST_CASES` asks for more or fewer than its 256.
+/// A runner for 32 × `factor` cases. `PROPTEST_CASES` scales this number; the default is 256.
 pub fn runner(factor: u32) -> TestRunner {
     runs(ProptestConfig::default().cases * factor / 8)
 }
 
-/// Runs a tenth as many lives, which are ten times as long.
+/// A runner for a tenth of the cases of [`runner`], for series that are ten times as long.
 pub fn long_runner(factor: u32) -> TestRunner {
     runs(ProptestConfig::default().cases * factor / 80)
 }
 
 pub fn runs(cases: u32) -> TestRunner {
     let default = ProptestConfig::default();
-    // A failure is cut down to something readable, but not for longer than it takes to find it.
+    // Limits the time for shrinking a failed case.
     let max_shrink_iters = 300;
     TestRunner::new(ProptestConfig {
         cases,
@@ -47,31 +47,32 @@ pub fn runs(cases: u32) -> TestRunner {
     })
 }
 
-/// A life: mostly charges, in a plan that is there from the start more often than not.
-pub fn life() -> impl Strategy<Value = Vec<Operation>> {
-    prop::collection::vec(operation(), 1..60).prop_map(numbered)
+/// A series of operations, mostly charges. The team has a plan from the start in most cases.
+pub fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    prop::collection::vec(operation(), 1..60).prop_map(versioned)
 }
 
-/// The most seats of a team in a long life.
+/// The maximum number of seats in a long series.
 pub const SEATS_MAX: u8 = 250;
 
-/// The most epochs with a hold of their own in a long life. A pool tells 100 apart.
+/// The maximum number of epochs with a hold of their own in a long series. A pool distinguishes
+/// 100.
 pub const EPOCHS_WITH_A_HOLD_MAX: u8 = 80;
 
-/// The keys of the holds in a long life.
+/// The keys of the holds in a long series.
 pub const LONG_HOLDS: std::ops::Range<u16> = 1_000..1_400;
 
-/// A part of a long life.
+/// A section of a long series.
 #[derive(Clone, Debug)]
-pub enum Chapter {
-    /// Seats are added one by one. Before each, charges bring the pool below the mark; after some, a
-    /// hold is taken.
+pub enum Section {
+    /// Seats are added one by one. Charges before each bring the pool below the mark; some are
+    /// followed by a hold.
     Seats(Vec<(u16, Option<Operation>)>),
     Other(Vec<Operation>),
 }
 
-/// A life with long series of seats that are added below the mark, and with hundreds of open holds.
-pub fn long_life() -> impl Strategy<Value = Vec<Operation>> {
+/// A series with many seats added below the mark and with hundreds of open holds.
+pub fn long_series() -> impl Strategy<Value = Vec<Operation>> {
     let seat = (0..120_u16, prop::option::weighted(0.3, long_hold()));
     let capture = (charge(), LONG_HOLDS).prop_map(|(charge, hold)| Charge {
         quantity: 1,
@@ -80,15 +81,15 @@ pub fn long_life() -> impl Strategy<Value = Vec<Operation>> {
     });
     let release =
         (5_000..6_000_u16, LONG_HOLDS).prop_map(|(key, hold)| Operation::Release { key, hold });
-    let chapter = prop_oneof![
-        2 => prop::collection::vec(seat, 5..60).prop_map(Chapter::Seats),
-        2 => prop::collection::vec(long_hold(), 20..200).prop_map(Chapter::Other),
+    let section = prop_oneof![
+        2 => prop::collection::vec(seat, 5..60).prop_map(Section::Seats),
+        2 => prop::collection::vec(long_hold(), 20..200).prop_map(Section::Other),
         1 => prop::collection::vec(capture, 20..99)
-            .prop_map(|captures| Chapter::Other(vec![Operation::Charge(captures)])),
-        1 => prop::collection::vec(release, 5..50).prop_map(Chapter::Other),
-        3 => prop::collection::vec(operation(), 1..8).prop_map(Chapter::Other),
+            .prop_map(|captures| Section::Other(vec![Operation::Charge(captures)])),
+        1 => prop::collection::vec(release, 5..50).prop_map(Section::Other),
+        3 => prop::collection::vec(operation(), 1..8).prop_map(Section::Other),
     ];
-    prop::collection::vec(chapter, 3..9).prop_map(|chapters| numbered(told(chapters)))
+    prop::collection::vec(section, 3..9).prop_map(|sections| versioned(joined(sections)))
 }
 
 pub fn long_hold() -> impl Strategy<Value = Operation> {
@@ -99,33 +100,33 @@ pub fn long_hold() -> impl Strategy<Value = Operation> {
     (LONG_HOLDS, size, 1..46_u8).prop_map(|(key, size, days)| Operation::Hold { key, size, days })
 }
 
-pub fn told(chapters: Vec<Chapter>) -> Vec<Operation> {
-    let mut life = vec![subscribed(1), Operation::Purchase { key: 999, credits: u16::MAX }];
+fn joined(sections: Vec<Section>) -> Vec<Operation> {
+    let mut operations = vec![subscribed(1), Operation::Purchase { key: 999, credits: u16::MAX }];
     let (mut seats, mut holds, mut keys) = (1, 0, 2_000..);
-    for chapter in chapters {
-        match chapter {
-            Chapter::Other(operations) => life.extend(operations),
-            Chapter::Seats(added) => {
+    for section in sections {
+        match section {
+            Section::Other(more) => operations.extend(more),
+            Section::Seats(added) => {
                 for (quantity, hold) in added {
                     if seats == SEATS_MAX {
                         break;
                     }
                     seats += 1;
-                    life.extend(keys.next().filter(|_| quantity > 0).map(|key| {
+                    operations.extend(keys.next().filter(|_| quantity > 0).map(|key| {
                         let (action, outcome) = ("sms", "sent");
                         let charge = Charge { key, action, outcome, quantity, hold: None };
                         Operation::Charge(vec![charge])
                     }));
-                    life.push(subscribed(seats));
+                    operations.push(subscribed(seats));
                     if let Some(hold) = hold.filter(|_| holds < EPOCHS_WITH_A_HOLD_MAX) {
                         holds += 1;
-                        life.push(hold);
+                        operations.push(hold);
                     }
                 }
             }
         }
     }
-    life
+    operations
 }
 
 pub fn subscribed(seats: u8) -> Operation {
@@ -136,10 +137,10 @@ pub fn subscribed(seats: u8) -> Operation {
 #[derive(Clone, Debug)]
 pub struct Year {
     pub begin: Day,
-    /// Whether the schedule runs whenever time has passed. Where it hardly ever does, holds that have
-    /// expired may be given back after something else is charged: so credits may seem low that are not.
+    /// Whether the schedule runs whenever time has passed. Otherwise expired holds may be returned
+    /// after later charges, so that the balance is temporarily lower.
     pub is_diligent: bool,
-    pub life: Vec<Operation>,
+    pub operations: Vec<Operation>,
 }
 
 pub fn year() -> impl Strategy<Value = Year> {
@@ -148,7 +149,7 @@ pub fn year() -> impl Strategy<Value = Year> {
     (prop::sample::select(begin), any::<bool>(), days).prop_map(|(begin, is_diligent, days)| {
         let steps =
             days.into_iter().flat_map(|(days, operation)| [Operation::Wait(days), operation]);
-        let mut life = Vec::new();
+        let mut operations = Vec::new();
         let mut passed = 0;
         for step in steps {
             if passed >= 366 {
@@ -156,21 +157,21 @@ pub fn year() -> impl Strategy<Value = Year> {
             }
             let days = if let Operation::Wait(days) = step { days } else { 0 };
             passed += u32::from(days);
-            life.push(match step {
-                Operation::Choose { low, .. } if !is_diligent => {
-                    Operation::Choose { low, top_up: None }
+            operations.push(match step {
+                Operation::PutSettings { low, .. } if !is_diligent => {
+                    Operation::PutSettings { low, top_up: None }
                 }
                 Operation::Charge(charges) => Operation::Charge(in_one_write(charges)),
                 step => step,
             });
-            life.extend((is_diligent && days > 0).then_some(Operation::Refill));
+            operations.extend((is_diligent && days > 0).then_some(Operation::RunSchedule));
         }
-        Year { begin, is_diligent, life: numbered(life) }
+        Year { begin, is_diligent, operations: versioned(operations) }
     })
 }
 
-/// The charges of a batch that the store makes in one write for each payer. A process that dies between
-/// two writes leaves a part of the batch to the next process, which meets another balance.
+/// Keeps the charges that the store makes in one write for each payer. A process that stops between
+/// two writes leaves a part of the batch to the next process, at another balance.
 pub fn in_one_write(mut charges: Vec<Charge>) -> Vec<Charge> {
     let mut keys = HashSet::new();
     charges.retain(|charge| keys.insert(charge.key));
@@ -178,15 +179,15 @@ pub fn in_one_write(mut charges: Vec<Charge>) -> Vec<Charge> {
     charges
 }
 
-/// Messages have versions in the order in which they were sent, and come a few places earlier or
+/// Gives billing messages versions in the order of sending. They arrive a few places earlier or
 /// later.
-pub fn numbered(mut life: Vec<Operation>) -> Vec<Operation> {
-    for (place, operation) in life.iter_mut().enumerate() {
-        if let Operation::Tell { version, .. } = operation {
+pub fn versioned(mut operations: Vec<Operation>) -> Vec<Operation> {
+    for (place, operation) in operations.iter_mut().enumerate() {
+        if let Operation::BillingMessage { version, .. } = operation {
             *version += place as u64;
         }
     }
-    life
+    operations
 }
 
 pub fn operation() -> impl Strategy<Value = Operation> {
@@ -198,10 +199,10 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         "enterprise",
     ]);
     let subscribe = (plan, 1..5_u8, any::<bool>());
-    let told = prop_oneof![
+    let message = prop_oneof![
         4 => subscribe.clone()
-            .prop_map(|(plan, seats, restart)| Told::Changed { plan, seats, restart }),
-        1 => Just(Told::Cancelled),
+            .prop_map(|(plan, seats, restart)| BillingMessage::Changed { plan, seats, restart }),
+        1 => Just(BillingMessage::Cancelled),
     ];
     let size = prop_oneof![
         3 => (1..400_u16).prop_map(Size::Credits),
@@ -222,11 +223,11 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         3 => Just(Operation::Restart),
         3 => (0..4_u8).prop_map(Operation::Monitor),
         1 => (0..5_u8).prop_map(Operation::StopMonitoring),
-        3 => (0..12_u64, told).prop_map(|(version, told)| Operation::Tell { version, told }),
+        3 => (0..12_u64, message).prop_map(|(version, message)| Operation::BillingMessage { version, message }),
         3 => (0..500_u16, prop::option::weighted(0.8, top_up))
-            .prop_map(|(low, top_up)| Operation::Choose { low, top_up }),
+            .prop_map(|(low, top_up)| Operation::PutSettings { low, top_up }),
         5 => (1..50_u8).prop_map(Operation::Wait),
-        2 => Just(Operation::Refill),
+        2 => Just(Operation::RunSchedule),
         1 => prop::bool::weighted(0.1).prop_map(|close| if close { Operation::Close } else { Operation::Wait(90) }),
     ]
 }

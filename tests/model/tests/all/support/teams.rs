@@ -1,4 +1,4 @@
-//! Teams and requests for them.
+//! Teams and requests.
 
 use shared::domain::Credits;
 use shared::domain::catalogue::prices::PRICE_LISTS;
@@ -19,7 +19,7 @@ pub fn now() -> Time {
     "2027-01-10T12:00:00Z".parse().unwrap()
 }
 
-/// A team with 400 free credits and so many that roll over.
+/// A team with 400 free and `rolling` purchased credits.
 pub async fn team_with(store: &Store, name: &str, rolling: u64) -> TeamId {
     let team: TeamId = name.parse().unwrap();
     store.open(&team).await.unwrap();
@@ -41,20 +41,20 @@ pub fn charge_of(team: &TeamId, key: CallerKey, action: &str, outcome: &str) -> 
     let body = format!(r#"{{"action":"{action}","outcome":"{outcome}"}}"#);
     let request: ChargeRequest = serde_json::from_str(&body).unwrap();
     let entry = request.price(team, key, None, &PRICE_LISTS[0], now()).unwrap();
-    // As it is stored.
+    // The stored form.
     Entry { names_no_user: false, ..entry }
 }
 
-pub async fn whole_history(store: &Store, team: &TeamId) -> Vec<Entry> {
+pub async fn all_entries(store: &Store, team: &TeamId) -> Vec<Entry> {
     store.history(team, &Selection::default(), None, 100_000).await.unwrap().entries
 }
 
-/// A key of a machine client.
+/// The key of a machine client.
 pub fn key_named(text: &str) -> CallerKey {
     CallerKey::of_machine(text.parse().unwrap())
 }
 
-/// A key of a machine client, or of one of two persons; all of them use the same texts.
+/// The key of a machine client or of one of two persons, all with the same texts.
 pub fn key(number: u16) -> CallerKey {
     let key = format!("k{}", number / 3).parse().unwrap();
     match number % 3 {

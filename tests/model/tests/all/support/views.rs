@@ -1,4 +1,4 @@
-//! The state of a team as the model compares it.
+//! The state of a team in the form that the model compares.
 
 use shared::domain::ledger::entry::Entry;
 use shared::domain::monitored_account::{self, MonitoredAccount};
@@ -6,15 +6,16 @@ use shared::domain::pool::Pool;
 use shared::domain::pool::usage::{ActionUsage, Usage};
 use shared::domain::statement::{Spending, Statement};
 
-use super::operations::{Closed, Cycle, Sight, ledger};
+use super::operations::{ClosedCycle, Cycle, TeamState, ledger};
 
-/// What can be seen of a pool and its ledger. The ledger must add up to what there is.
-pub fn see<'a>(
+/// Returns the state of a pool and its ledger. Asserts that the ledger adds up to the balance and
+/// the held credits.
+pub fn state<'a>(
     pool: &Pool,
     held: u64,
     entries: impl Iterator<Item = &'a Entry>,
     accounts: impl Iterator<Item = &'a MonitoredAccount>,
-) -> Sight {
+) -> TeamState {
     let (mut credits, mut moved, mut rows) = (0, 0, Vec::new());
     for entry in entries {
         credits += entry.credits;
@@ -24,7 +25,7 @@ pub fn see<'a>(
     assert_eq!(moved, i64::try_from(held).unwrap(), "what moved into holds is in them");
     let total = pool.balance.credits.gained();
     assert_eq!(credits, total + moved, "the ledger adds up to the balance and what is held");
-    Sight {
+    TeamState {
         free: pool.balance.free().get(),
         purchased: pool.balance.purchased().get(),
         held,
@@ -61,8 +62,8 @@ pub fn cycle(used: &Usage, credits: &Spending) -> Cycle {
     }
 }
 
-pub fn closed(statement: &Statement) -> Closed {
-    Closed {
+pub fn closed(statement: &Statement) -> ClosedCycle {
+    ClosedCycle {
         start: statement.start.to_string(),
         end: statement.end.to_string(),
         plan: statement.plan.clone(),

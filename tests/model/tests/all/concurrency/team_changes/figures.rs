@@ -1,4 +1,4 @@
-//! The figures of a run, and its faults.
+//! The figures of a run and its faults.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -12,13 +12,13 @@ use tokio::time::Instant;
 use super::Scenario;
 use super::load::TAIL;
 
-/// The fewest charges in a second.
+/// The minimum of accepted charges per second.
 const FEWEST: usize = 20;
 
-/// The most time for a charge.
+/// The maximum duration of a charge.
 const CHARGE_TIME: Duration = Duration::from_secs(5);
 
-/// A change, and its answer.
+/// A change and its result.
 #[derive(Clone, Debug)]
 pub struct Change {
     #[expect(dead_code, reason = "a failed test prints it")]
@@ -27,7 +27,7 @@ pub struct Change {
     pub error: Option<Error>,
 }
 
-/// A charge, and its answer.
+/// A charge and its result.
 pub struct Charge {
     pub key: String,
     pub credits: u64,
@@ -36,7 +36,7 @@ pub struct Charge {
     pub refused: Option<Error>,
 }
 
-/// All that is known of a run.
+/// The record of a run.
 pub struct Run {
     pub scenario: Scenario,
     pub writers: u32,
@@ -44,17 +44,17 @@ pub struct Run {
     /// The seats before the changes.
     pub seats: u8,
     pub changes: Vec<Change>,
-    /// When the first change was asked for.
+    /// The time of the request of the first change.
     pub begun: Instant,
-    /// When the last change was answered.
+    /// The time of the answer to the last change.
     pub finished: Instant,
     pub charges: Vec<Charge>,
-    /// The pool in the end.
+    /// The pool after the run.
     pub pool: Pool,
     pub ledger: Vec<Entry>,
 }
 
-/// What a run comes to.
+/// The figures of a run.
 #[derive(Debug)]
 #[expect(dead_code, reason = "a failed test prints them")]
 pub struct Figures {
@@ -69,7 +69,7 @@ pub struct Figures {
     pub faults: Vec<&'static str>,
 }
 
-/// The credits that were spent before, during and after the changes.
+/// The credits spent before, during and after the changes.
 struct Spent {
     before: u64,
     during: u64,
@@ -92,7 +92,7 @@ impl Run {
     }
 
     fn faults(&self) -> Vec<&'static str> {
-        let Scenario { change_time, dies, .. } = self.scenario;
+        let Scenario { change_time, is_stopped, .. } = self.scenario;
         let is_made = self.changes.iter().all(|change| change.error.is_none());
         let mut requirements = vec![
             ("a change failed", is_made),
@@ -102,7 +102,7 @@ impl Run {
             ("many charges are busy", self.busy() * 20 <= self.charged().count()),
             (
                 "charges stand still",
-                dies || self.charged_each_second().iter().all(|charged| *charged >= FEWEST),
+                is_stopped || self.charged_each_second().iter().all(|charged| *charged >= FEWEST),
             ),
             ("a key is not charged once", self.is_charged_once()),
             ("the ledger is not the balance", self.is_balanced()),
@@ -126,7 +126,7 @@ impl Run {
         self.charges.iter().filter(|charge| charge.refused.is_none())
     }
 
-    /// The charges of each full second of the changes, and of the load after them.
+    /// The accepted charges in each full second of the changes and of the load after them.
     fn charged_each_second(&self) -> Vec<usize> {
         let tail = if self.is_closed() { Duration::ZERO } else { TAIL };
         let seconds = (self.finished - self.begun + tail).as_secs();
@@ -136,13 +136,13 @@ impl Run {
         (0..seconds).map(in_second).collect()
     }
 
-    /// The longest time for a charge, from the beginning of the changes on.
+    /// The longest duration of a charge, counted from the beginning of the changes.
     fn longest_charge(&self) -> Duration {
         let times = self.charges.iter().map(|it| it.answered - it.asked.max(self.begun));
         times.max().unwrap_or_default()
     }
 
-    /// The number of refusals by their kind.
+    /// The number of refusals by kind.
     fn refused(&self, is_part: impl Fn(&Charge) -> bool) -> BTreeMap<String, usize> {
         let mut refused = BTreeMap::new();
         let charges = self.charges.iter().filter(|charge| is_part(charge));
@@ -158,12 +158,12 @@ impl Run {
         self.pool.terms.account == Account::Closed
     }
 
-    /// Whether a charge is made or, once the account is closed, refused for that.
+    /// Whether a charge was accepted or, once the account is closed, refused as closed.
     fn is_right(&self, charge: &Charge) -> bool {
         match charge.refused {
             None => !self.is_closed() || charge.asked < self.finished,
             Some(Error::AccountClosed) => self.is_closed() && charge.answered >= self.begun,
-            Some(Error::Busy) => self.scenario.dies,
+            Some(Error::Busy) => self.scenario.is_stopped,
             Some(_) => false,
         }
     }
@@ -172,7 +172,7 @@ impl Run {
         self.charges.iter().filter(|charge| matches!(charge.refused, Some(Error::Busy))).count()
     }
 
-    /// Whether the ledger has each charge that was made once, and none that was refused.
+    /// Whether the ledger contains each accepted charge once and no refused charge.
     fn is_charged_once(&self) -> bool {
         let mut times: HashMap<&str, u32> = HashMap::new();
         for entry in self.ledger.iter().filter(|entry| entry.kind == Kind::Charge) {
@@ -198,7 +198,7 @@ impl Run {
         entries.map(|entry| entry.credits.unsigned_abs()).sum()
     }
 
-    /// The rest of the first free credits after so many credits were spent.
+    /// The free credits of the first grant after `spent` credits were spent.
     fn left_of_first(&self, spent: u64) -> u64 {
         (400 * u64::from(self.seats)).saturating_sub(spent)
     }
@@ -222,8 +222,9 @@ impl Run {
         Spent { before, during, after }
     }
 
-    /// The free credits in the end, if they are spent first: the least if all that was spent during
-    /// the changes came after the grant, the most if it came before.
+    /// The range of free credits after the run, if free credits are spent first. The minimum
+    /// applies if all credits spent during the changes were spent after the grant, the maximum if
+    /// before.
     fn free(&self) -> RangeInclusive<u64> {
         let Spent { before, during, after } = self.spent();
         let kept = |spent| if self.scenario.lapses { 0 } else { self.left_of_first(spent) };
@@ -232,7 +233,7 @@ impl Run {
         least..=most
     }
 
-    /// The free credits that lapse, if they are spent first.
+    /// The range of free credits that expire, if free credits are spent first.
     fn lapsed(&self) -> RangeInclusive<u64> {
         let Spent { before, during, .. } = self.spent();
         if !self.scenario.lapses {

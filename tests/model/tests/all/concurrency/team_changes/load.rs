@@ -1,4 +1,4 @@
-//! A team, and processes that charge it all the time.
+//! A team and the processes that charge it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,16 +22,16 @@ use crate::support::operations::Size;
 use crate::support::teams;
 use crate::support::teams::{hold_entry, key_named, subscription, team_with};
 
-/// The time from the beginning of the world to the changes.
+/// The time from the start of the simulation to the changes.
 pub const LEAD: Duration = Duration::from_secs(5);
 
-/// The load lasts for this time after the changes.
+/// The load continues for this time after the changes.
 pub const TAIL: Duration = Duration::from_secs(1);
 
-/// No lane is open after this time without charges.
+/// Every lane expires within this time after the last charge.
 const LANES_ARE_OVER: Duration = Duration::from_secs(10);
 
-/// A team on which each operation comes from a process of its own.
+/// A team. Each operation on it comes from a new process.
 #[derive(Clone)]
 pub struct Team {
     world: World,
@@ -41,7 +41,8 @@ pub struct Team {
 }
 
 impl Team {
-    /// A team with so many seats, which grant 400 free credits each, and with purchased credits.
+    /// Opens a team with purchased credits and with `seats` seats, which grant 400 free credits
+    /// each.
     async fn open(world: World, seats: u8, purchased: u64) -> Self {
         let id = team_with(&world.store(), "t", purchased).await;
         let team = Self { world, id, seats, charges: Arc::default() };
@@ -49,7 +50,7 @@ impl Team {
         team
     }
 
-    /// Sets the number of seats to so many more than in the beginning.
+    /// Sets the number of seats to `more` above the initial number.
     pub async fn add_seats(&self, more: u8) -> Result<(), Error> {
         self.subscribe("multichannel_expert", self.seats + more).await
     }
@@ -100,7 +101,7 @@ impl Team {
         result
     }
 
-    /// Charges until the load is over or the account is closed.
+    /// Charges until the load ends or the account is closed.
     async fn write(self, writer: u32, pause: u64, is_over: Arc<AtomicBool>) {
         let store = self.world.store();
         for number in 0.. {
@@ -140,29 +141,29 @@ fn result(outcome: Outcome) -> Result<(), Error> {
     }
 }
 
-/// The load lasts for this time before the changes. Then each writer has a lane: the pool opens about
-/// a hundred in a second.
+/// The duration of the load before the changes. Afterwards each writer has a lane: the pool opens
+/// about a hundred lanes per second.
 fn warm_up(writers: u32) -> Duration {
     Duration::from_millis(1_000 + 8 * u64::from(writers))
 }
 
 /// The mean pause of a writer between two charges, in milliseconds. All writers together charge up
-/// to 1,000 times a second, ten times as often as a pool without lanes allows; more would take too
+/// to 1,000 times per second, ten times the rate of a pool without lanes. A higher rate takes too
 /// long to simulate.
 fn pause(writers: u32) -> u64 {
     if std::env::var("PAUSE").is_ok_and(|pause| pause == "0") { 0 } else { u64::from(writers) }
 }
 
-/// The most credits that the writers spend in a second.
+/// The maximum of credits that the writers spend in a second.
 pub fn spent_in_a_second(writers: u32) -> u64 {
     const MEAN_CREDITS: u64 = 3;
     const CHARGE_MS: u64 = 12;
     u64::from(writers) * MEAN_CREDITS * 1_000 / (CHARGE_MS + pause(writers))
 }
 
-/// Makes changes to a team while so many writers charge it. Under even seeds the team has one seat,
-/// and its free credits are spent before the changes. Under odd seeds it has many, and free credits
-/// are left in the end.
+/// Makes changes to a team while `writers` writers charge it. With an even seed the team has one
+/// seat, and its free credits are spent before the changes. With an odd seed it has 200 seats, and
+/// free credits remain at the end.
 pub async fn run(
     world: World,
     scenario: Scenario,

@@ -1,9 +1,9 @@
-//! Changes to a team while many processes charge it. A change takes two seconds at most, the charges
-//! go on meanwhile, no charge that the pool covers is refused, and the books are exact.
+//! Changes to a team while many processes charge it. A change completes within two seconds, charges
+//! continue meanwhile, no covered charge is refused, and the ledger is exact.
 //!
-//! All times are virtual. A test prints the figures of each run, which appear if it fails.
-//! `SEEDS=20 cargo test -p model busy_team` runs more seeds, `SEEDS=17..18` runs one. With `PAUSE=0`
-//! the writers charge without a pause, which takes several times as long.
+//! All times are virtual. A failed test prints the figures of its runs. `SEEDS=20 cargo test -p
+//! model team_changes` runs more seeds, `SEEDS=17..18` runs one. With `PAUSE=0` the writers charge
+//! without a pause, which takes several times as long.
 
 mod figures;
 mod load;
@@ -18,35 +18,35 @@ use tokio::time::Instant;
 use figures::Change;
 use load::{Team, spent_in_a_second};
 
-use crate::support::process::{dies_at, seeds};
+use crate::support::process::{run_for_polls, seeds};
 
-/// The numbers of writers, and the seeds that run by default.
+/// The numbers of writers and the default seeds of each.
 const LOADS: [(u32, Range<u64>); 5] = [(8, 0..1), (32, 0..1), (64, 0..1), (128, 1..2), (256, 2..3)];
 
-/// The changes of a run, and the requirements on it.
+/// The parameters of a run and the requirements on it.
 #[derive(Clone, Copy)]
 struct Scenario {
-    /// When the world begins. The changes begin [`load::LEAD`] later.
+    /// The start of the simulation. The changes begin [`load::LEAD`] later.
     began_at: &'static str,
     /// The purchased credits of the team, by the number of writers.
     purchased: fn(u32) -> u64,
     /// The free credits that the changes grant, by the number of seats before them.
     granted: fn(u8) -> u64,
-    /// Whether the free credits that are left lapse.
+    /// Whether the remaining free credits expire.
     lapses: bool,
     /// Whether the account is closed.
     closes: bool,
-    /// The most writers.
+    /// The maximum number of writers.
     writers_max: u32,
-    /// The most time for a change.
+    /// The maximum duration of a change.
     change_time: Duration,
-    /// Whether the process that makes the change dies, and another one makes it again. The lanes that
-    /// it has returned stay closed, so that hundreds of writers need seconds until each has one again:
-    /// some charges are answered as busy, and may be made.
-    dies: bool,
+    /// Whether the process that makes the change is stopped and another one repeats the change.
+    /// Lanes that the first process returned stay closed, so hundreds of writers need seconds until
+    /// each has a lane again. Some charges are answered as busy and may have been made.
+    is_stopped: bool,
 }
 
-/// One that grants nothing.
+/// A scenario without a grant.
 const SCENARIO: Scenario = Scenario {
     began_at: "2027-01-10T12:00:00Z",
     purchased: |_| 5_000_000,
@@ -55,7 +55,7 @@ const SCENARIO: Scenario = Scenario {
     closes: false,
     writers_max: 256,
     change_time: Duration::from_secs(2),
-    dies: false,
+    is_stopped: false,
 };
 
 const ADDED_SEAT: Scenario = Scenario { granted: |_| 400, ..SCENARIO };
@@ -64,8 +64,9 @@ const OTHER_PLAN: Scenario = Scenario { granted: |_| 400, lapses: true, ..SCENAR
 
 const CLOSED_ACCOUNT: Scenario = Scenario { closes: true, ..SCENARIO };
 
-/// The most time for a change that another process has left half done: its mark ends after two seconds.
-const AFTER_A_DEATH: Duration = Duration::from_secs(7);
+/// The maximum duration of a change that another process left incomplete: its mark expires after
+/// two seconds.
+const AFTER_A_STOP: Duration = Duration::from_secs(7);
 
 /// Makes the changes under each load.
 fn check(scenario: Scenario, make: impl AsyncFn(&Team) -> Vec<Change> + Copy) {
@@ -88,31 +89,31 @@ async fn timed(name: &'static str, change: impl Future<Output = Result<(), Error
     Change { name, time: begun.elapsed(), error }
 }
 
-/// A process makes a change and dies at a random await. Another process makes the same change, and
-/// its time is measured.
-async fn after_a_death(change: impl AsyncFn() -> Result<(), Error>) -> Vec<Change> {
+/// Stops a process at a random await of a change. Measures the time of another process for the same
+/// change.
+async fn after_a_stop(change: impl AsyncFn() -> Result<(), Error>) -> Vec<Change> {
     let polls = fastrand::u32(1..=1 << fastrand::u32(0..10));
-    let is_dead = dies_at(polls, Box::pin(change())).await.is_none();
+    let is_dead = run_for_polls(polls, Box::pin(change())).await.is_none();
     vec![timed(if is_dead { "after a death" } else { "once more" }, change()).await]
 }
 
 #[test]
-fn a_seat_is_added() {
+fn adds_a_seat() {
     check(ADDED_SEAT, async |team| vec![timed("seat", team.add_seats(1)).await]);
 }
 
 #[test]
-fn the_plan_changes() {
+fn changes_the_plan() {
     check(OTHER_PLAN, async |team| vec![timed("plan", team.subscribe("enterprise", 1)).await]);
 }
 
 #[test]
-fn the_account_is_closed() {
+fn closes_the_account() {
     check(CLOSED_ACCOUNT, async |team| vec![timed("close", team.close()).await]);
 }
 
 #[test]
-fn the_cycle_ends() {
+fn ends_the_cycle() {
     let scenario = Scenario {
         began_at: "2027-02-09T23:59:55Z",
         granted: |seats| 400 * u64::from(seats),
@@ -123,7 +124,7 @@ fn the_cycle_ends() {
 }
 
 #[test]
-fn a_hold_takes_nine_tenths_of_the_balance() {
+fn holds_nine_tenths_of_the_balance() {
     // The last tenth covers the charges of three seconds.
     let scenario = Scenario { purchased: |writers| 30 * spent_in_a_second(writers), ..SCENARIO };
     check(scenario, async |team| {
@@ -136,7 +137,7 @@ fn a_hold_takes_nine_tenths_of_the_balance() {
 }
 
 #[test]
-fn several_changes_come_at_once() {
+fn makes_several_changes_at_once() {
     check(Scenario { granted: |_| 800, ..SCENARIO }, async |team| {
         let (one, two, gift, hold) = tokio::join!(
             timed("one seat more", team.add_seats(1)),
@@ -149,8 +150,8 @@ fn several_changes_come_at_once() {
 }
 
 #[test]
-fn the_plan_changes_while_a_hold_is_taken() {
-    // One waits for the other. The balance is low afterwards, so that lanes stay closed.
+fn changes_the_plan_while_a_hold_is_taken() {
+    // One change waits for the other. The balance is low afterwards, so lanes stay closed.
     let (change_time, writers_max) = (SCENARIO.change_time * 2, 128);
     let purchased = |writers| 30 * spent_in_a_second(writers);
     let scenario = Scenario { purchased, writers_max, change_time, ..OTHER_PLAN };
@@ -168,21 +169,21 @@ fn the_plan_changes_while_a_hold_is_taken() {
 }
 
 #[test]
-fn a_process_dies_while_it_adds_a_seat() {
-    let scenario = Scenario { change_time: AFTER_A_DEATH, dies: true, ..ADDED_SEAT };
-    check(scenario, async |team| after_a_death(async || team.add_seats(1).await).await);
+fn adds_a_seat_after_a_process_stopped() {
+    let scenario = Scenario { change_time: AFTER_A_STOP, is_stopped: true, ..ADDED_SEAT };
+    check(scenario, async |team| after_a_stop(async || team.add_seats(1).await).await);
 }
 
 #[test]
-fn a_process_dies_while_it_changes_the_plan() {
-    let scenario = Scenario { change_time: AFTER_A_DEATH, dies: true, ..OTHER_PLAN };
+fn changes_the_plan_after_a_process_stopped() {
+    let scenario = Scenario { change_time: AFTER_A_STOP, is_stopped: true, ..OTHER_PLAN };
     check(scenario, async |team| {
-        after_a_death(async || team.subscribe("enterprise", 1).await).await
+        after_a_stop(async || team.subscribe("enterprise", 1).await).await
     });
 }
 
 #[test]
-fn a_process_dies_while_it_closes_the_account() {
-    let scenario = Scenario { change_time: AFTER_A_DEATH, dies: true, ..CLOSED_ACCOUNT };
-    check(scenario, async |team| after_a_death(async || team.close().await).await);
+fn closes_the_account_after_a_process_stopped() {
+    let scenario = Scenario { change_time: AFTER_A_STOP, is_stopped: true, ..CLOSED_ACCOUNT };
+    check(scenario, async |team| after_a_stop(async || team.close().await).await);
 }

@@ -2,10 +2,10 @@
 
 use super::calendar::{Day, months_after, written};
 use super::{Event, Reference, count};
-use crate::support::operations::Came;
+use crate::support::operations::Answer;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Standing {
+pub enum Status {
     Active,
     Paused,
     Removed,
@@ -13,7 +13,7 @@ pub enum Standing {
 
 #[derive(Clone, Copy, Debug)]
 pub struct Account {
-    standing: Standing,
+    status: Status,
     since: Day,
     paid_until: Day,
 }
@@ -21,32 +21,32 @@ pub struct Account {
 impl Reference {
     pub fn accounts(&self) -> Vec<(String, &'static str, String, String)> {
         let shown = self.accounts.iter().filter_map(|(id, account)| {
-            let standing = match account.standing {
-                Standing::Active => "active",
-                Standing::Paused => "paused",
-                Standing::Removed => return None,
+            let status = match account.status {
+                Status::Active => "active",
+                Status::Paused => "paused",
+                Status::Removed => return None,
             };
             let (since, until) = (written(account.since), written(account.paid_until));
-            Some((format!("a{id}"), standing, since, until))
+            Some((format!("a{id}"), status, since, until))
         });
         shown.collect()
     }
 
-    pub fn monitor(&mut self, id: u8) -> Came {
+    pub fn monitor(&mut self, id: u8) -> Answer {
         if !self.exists {
-            return Came::NoTeam;
+            return Answer::NoTeam;
         }
-        self.lapse();
+        self.apply_due();
         if self.closed {
-            return Came::Closed;
+            return Answer::Closed;
         }
         match self.accounts.get_mut(&id) {
-            Some(account) if account.standing == Standing::Active => return Came::Done(0),
+            Some(account) if account.status == Status::Active => return Answer::Done(0),
             Some(account)
-                if account.standing == Standing::Removed && self.today < account.paid_until =>
+                if account.status == Status::Removed && self.today < account.paid_until =>
             {
-                account.standing = Standing::Active;
-                return Came::Done(0);
+                account.status = Status::Active;
+                return Answer::Done(0);
             }
             _ => {}
         }
@@ -55,51 +55,51 @@ impl Reference {
             return refused;
         }
         let paid_until = months_after(today, 1);
-        self.accounts.insert(id, Account { standing: Standing::Active, since: today, paid_until });
-        Came::Done(0)
+        self.accounts.insert(id, Account { status: Status::Active, since: today, paid_until });
+        Answer::Done(0)
     }
 
     pub fn has_paused_accounts(&self) -> bool {
-        self.accounts.values().any(|account| account.standing == Standing::Paused)
+        self.accounts.values().any(|account| account.status == Status::Paused)
     }
 
-    /// Pays and resumes paused accounts as long as the credits cover them.
+    /// Pays and resumes paused accounts while the credits cover them.
     pub fn resume_accounts(&mut self) {
         let today = self.today;
-        let paused = |(_, account): &(&u8, &Account)| account.standing == Standing::Paused;
+        let paused = |(_, account): &(&u8, &Account)| account.status == Status::Paused;
         let ids: Vec<u8> = self.accounts.iter().filter(paused).map(|(id, _)| *id).collect();
         for id in ids {
             if self.pay_a_month().is_ok() {
                 let paid_until = months_after(today, 1);
-                let standing = Standing::Active;
-                self.accounts.insert(id, Account { standing, since: today, paid_until });
+                let status = Status::Active;
+                self.accounts.insert(id, Account { status, since: today, paid_until });
             }
         }
     }
 
-    pub fn stop_monitoring(&mut self, id: u8) -> Came {
+    pub fn stop_monitoring(&mut self, id: u8) -> Answer {
         if !self.exists {
-            return Came::NoTeam;
+            return Answer::NoTeam;
         }
-        self.lapse();
+        self.apply_due();
         if self.closed {
-            return Came::Closed;
+            return Answer::Closed;
         }
-        let Some(account) = self.accounts.get_mut(&id) else { return Came::NoAccount };
-        account.standing = Standing::Removed;
-        Came::Done(0)
+        let Some(account) = self.accounts.get_mut(&id) else { return Answer::NoAccount };
+        account.status = Status::Removed;
+        Answer::Done(0)
     }
 
-    /// What the schedule does about accounts, those that have waited longest first.
+    /// Charges due accounts, those due first before others.
     pub fn bill(&mut self) {
         let is_due = |account: &Account| {
-            account.standing == Standing::Active && account.paid_until <= self.today
+            account.status == Status::Active && account.paid_until <= self.today
         };
         let due = self.accounts.iter().filter(|(_, account)| is_due(account));
         let mut due: Vec<(Day, u8)> = due.map(|(id, account)| (account.paid_until, *id)).collect();
         due.sort_unstable();
         for (_, id) in due {
-            let paid = if self.closed { Err(Came::Closed) } else { self.pay_a_month() };
+            let paid = if self.closed { Err(Answer::Closed) } else { self.pay_a_month() };
             let today = self.today;
             let account = self.accounts.get_mut(&id).unwrap();
             match paid {
@@ -110,28 +110,28 @@ impl Reference {
                     }
                     account.paid_until = months_after(account.since, months);
                 }
-                Err(Came::Closed) => account.standing = Standing::Removed,
+                Err(Answer::Closed) => account.status = Status::Removed,
                 Err(_) => {
-                    account.standing = Standing::Paused;
+                    account.status = Status::Paused;
                     self.accounts_paused += 1;
                 }
             }
         }
     }
 
-    fn pay_a_month(&mut self) -> Result<(), Came> {
+    fn pay_a_month(&mut self) -> Result<(), Answer> {
         if self.paused {
-            return Err(Came::Paused);
+            return Err(Answer::Paused);
         }
         let balance = self.balance();
         if balance < 50 {
-            self.shortages += 1;
-            return Err(Came::Short { balance, required: 50 });
+            self.insufficient += 1;
+            return Err(Answer::Insufficient { balance, required: 50 });
         }
         self.events.push(Event::Spend(50));
         count(&mut self.used, "signal_custom", [1, 1, 50]);
         self.write("charge", -50);
-        self.look();
+        self.check_thresholds();
         Ok(())
     }
 }

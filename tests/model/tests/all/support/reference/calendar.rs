@@ -1,4 +1,4 @@
-//! The calendar, written down once more.
+//! An independent calendar.
 
 /// A calendar day as (year, month, day).
 pub type Day = (i64, i64, i64);

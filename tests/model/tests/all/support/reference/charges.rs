@@ -1,11 +1,10 @@
 //! Charges, purchases, gifts and the restart of enrichment.
 
-
-use super::{Asked, Event, Reference, count};
-use crate::support::operations::{Came, Charge};
+use super::{Event, Reference, Request, count};
+use crate::support::operations::{Answer, Charge};
 
 impl Reference {
-    pub(super) fn charge(&mut self, charge: &Charge) -> Came {
+    pub(super) fn charge(&mut self, charge: &Charge) -> Answer {
         let quantity = u64::from(charge.quantity);
         let minutes = quantity / 60 + u64::from(quantity % 60 > 0);
         let cost = match (charge.action, charge.outcome) {
@@ -19,89 +18,89 @@ impl Reference {
         let units = if charge.action == "call" { minutes } else { quantity };
         let counted = [units, if cost > 0 { units } else { 0 }, cost];
         let is_enrichment = !matches!(charge.action, "call" | "sms");
-        if let Some(came) = self.repeated(charge.key, &Asked::Charge(charge.clone())) {
-            return came;
+        if let Some(answer) = self.repeated(charge.key, &Request::Charge(charge.clone())) {
+            return answer;
         }
         let kind = if let Some(key) = charge.hold {
             let today = self.today;
-            let Some(hold) = self.holds.get_mut(&key) else { return Came::NoHold };
+            let Some(hold) = self.holds.get_mut(&key) else { return Answer::NoHold };
             if !hold.is_open || hold.expires <= today {
-                return Came::HoldClosed;
+                return Answer::HoldClosed;
             }
             if hold.taken_paused && is_enrichment {
-                return Came::Paused;
+                return Answer::Paused;
             }
             let balance = hold.credits - hold.captured;
             if cost > balance {
-                return Came::Short { balance, required: cost };
+                return Answer::Insufficient { balance, required: cost };
             }
             hold.captured += cost;
             count(&mut hold.used, charge.action, counted);
             "capture"
         } else {
             if !self.exists {
-                return Came::NoTeam;
+                return Answer::NoTeam;
             }
             if self.closed {
-                return Came::Closed;
+                return Answer::Closed;
             }
-            self.lapse();
+            self.apply_due();
             if self.paused && is_enrichment {
-                return Came::Paused;
+                return Answer::Paused;
             }
             let balance = self.balance();
             if cost > balance {
                 let pauses = is_enrichment && balance < cost / quantity;
                 self.paused |= pauses;
                 self.pauses.0 += u32::from(pauses);
-                self.shortages += 1;
-                return Came::Short { balance, required: cost };
+                self.insufficient += 1;
+                return Answer::Insufficient { balance, required: cost };
             }
             self.events.push(Event::Spend(cost));
             count(&mut self.used, charge.action, counted);
-            self.look();
+            self.check_thresholds();
             "charge"
         };
         self.write(kind, -i64::try_from(cost).unwrap());
-        self.done.insert(charge.key, (Asked::Charge(charge.clone()), cost));
-        Came::Done(cost)
+        self.answered.insert(charge.key, (Request::Charge(charge.clone()), cost));
+        Answer::Done(cost)
     }
 
-    pub(super) fn add(&mut self, key: u16, credits: u16, asked: Asked) -> Came {
-        let name = if matches!(asked, Asked::Gift(_)) { "gift" } else { "purchase" };
-        if let Some(came) = self.repeated(key, &asked) {
-            return came;
+    pub(super) fn add(&mut self, key: u16, credits: u16, request: Request) -> Answer {
+        let name = if matches!(request, Request::Gift(_)) { "gift" } else { "purchase" };
+        if let Some(answer) = self.repeated(key, &request) {
+            return answer;
         }
         if !self.exists {
-            return Came::NoTeam;
+            return Answer::NoTeam;
         }
         if self.closed {
-            return Came::Closed;
+            return Answer::Closed;
         }
-        self.lapse();
+        self.apply_due();
         self.receive(name, credits.into());
-        self.done.insert(key, (asked, u64::from(credits)));
-        Came::Done(u64::from(credits))
+        self.answered.insert(key, (request, u64::from(credits)));
+        Answer::Done(u64::from(credits))
     }
 
     pub(super) fn receive(&mut self, name: &'static str, credits: u64) {
         self.events.push(Event::Add(credits));
-        *self.came_in.entry(name).or_default() += credits;
+        *self.received.entry(name).or_default() += credits;
         self.write(name, i64::try_from(credits).unwrap());
-        self.look();
+        self.check_thresholds();
     }
 
-    pub(super) fn repeated(&self, key: u16, asked: &Asked) -> Option<Came> {
-        let (first, credits) = self.done.get(&key)?;
-        Some(if first == asked { Came::Replayed(*credits) } else { Came::KeyReused })
+    pub(super) fn repeated(&self, key: u16, request: &Request) -> Option<Answer> {
+        let (first, credits) = self.answered.get(&key)?;
+        Some(if first == request { Answer::Replayed(*credits) } else { Answer::KeyReused })
     }
 
-    pub(super) fn restart(&mut self) -> Came {
+    pub(super) fn restart(&mut self) -> Answer {
         if !self.paused && !self.has_paused_accounts() {
-            return Came::NothingToRestart;
+            return Answer::NothingToRestart;
         }
         if self.balance() == 0 {
-            return Came::Short { balance: 0, required: 1 };
+            return Answer::Insufficient { balance: 0, required: 1 };
         }
         self.pauses.1 += u32::from(self.paused);
         self.paused = false;
@@ -109,6 +108,6 @@ impl Reference {
             hold.taken_paused = false;
         }
         self.resume_accounts();
-        Came::Done(0)
+        Answer::Done(0)
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::calendar::{months_after, written};
 use super::{Day, Plan, Reference};
-use crate::support::operations::{Closed, Cycle};
+use crate::support::operations::{ClosedCycle, Cycle};
 
 impl Reference {
-    /// Whatever is due, in its order: the end of holds whose time was over before the cycle that runs
-    /// now, the turn, and the end of all other holds.
-    pub(super) fn lapse(&mut self) {
+    /// Applies due changes: holds that expired before the current cycle, the end of the cycle, all
+    /// other expired holds.
+    pub(super) fn apply_due(&mut self) {
         if self.is_over() {
-            self.turn();
+            self.end_cycle();
         }
         self.expire(self.today);
     }
@@ -20,7 +20,7 @@ impl Reference {
         self.plan.as_ref().is_some_and(|plan| plan.cycle_end <= self.today && !self.closed)
     }
 
-    pub(super) fn turn(&mut self) {
+    pub(super) fn end_cycle(&mut self) {
         let plan = self.plan.clone().unwrap();
         if plan.cancelled {
             self.expire(plan.cycle_end);
@@ -48,15 +48,15 @@ impl Reference {
         self.plan = Some(Plan { cycle_start, cycle_end, most_seats: plan.seats, ..plan });
     }
 
-    /// Ends what is counted, as a statement, and begins anew.
+    /// Closes the current cycle with a statement and resets its counters.
     pub(super) fn close_cycle(&mut self, next: Day, lapsed: u64) {
         let (cycle, plan) = (self.cycle(), self.plan.as_ref());
-        let expired = lapsed + self.lapsed_late;
+        let expired = lapsed + self.expired_late;
         let nothing = Cycle { used: BTreeMap::new(), ..Cycle::default() };
         if plan.is_some() || cycle != nothing || expired > 0 {
             let end = plan.map_or(next, |plan| plan.cycle_end.min(next));
-            let start = plan.map(|plan| plan.cycle_start).or(self.since).unwrap_or(end);
-            self.statements.push(Closed {
+            let start = plan.map(|plan| plan.cycle_start).or(self.counted_since).unwrap_or(end);
+            self.statements.push(ClosedCycle {
                 start: written(start),
                 end: written(end),
                 plan: plan.map(|plan| plan.name.to_owned()),
@@ -65,24 +65,24 @@ impl Reference {
             });
         }
         self.used.clear();
-        self.came_in.clear();
-        self.lapsed_late = 0;
-        self.since = Some(next);
-        self.kept = self.buckets().0 - lapsed;
+        self.received.clear();
+        self.expired_late = 0;
+        self.counted_since = Some(next);
+        self.free_at_start = self.buckets().0 - lapsed;
     }
 
     pub(super) fn cycle(&self) -> Cycle {
         let (free, _) = self.buckets();
-        let came_in = |kind: &str| self.came_in.get(kind).copied().unwrap_or(0);
+        let received = |kind: &str| self.received.get(kind).copied().unwrap_or(0);
         let spent = self.used.values().map(|[_, _, credits]| credits).sum();
-        let granted = came_in("grant");
+        let granted = received("grant");
         Cycle {
             used: self.used.clone(),
             spent,
-            free_spent: spent.min((self.kept + granted).saturating_sub(free)),
+            free_spent: spent.min((self.free_at_start + granted).saturating_sub(free)),
             granted,
-            bought: came_in("purchase"),
-            gifted: came_in("gift"),
+            bought: received("purchase"),
+            gifted: received("gift"),
         }
     }
 }

@@ -1,23 +1,23 @@
-//! Holds.
+//! Holds: taken, released and expired.
 
 use std::collections::BTreeMap;
 
 use super::calendar::tomorrow;
-use super::{Asked, Day, Event, Hold, Reference, count};
-use crate::support::operations::{Came, Size};
+use super::{Day, Event, Hold, Reference, Request, count};
+use crate::support::operations::{Answer, Size};
 
 impl Reference {
-    pub(super) fn hold(&mut self, key: u16, size: Size, days: u8) -> Came {
+    pub(super) fn hold(&mut self, key: u16, size: Size, days: u8) -> Answer {
         if !self.exists {
-            return Came::NoTeam;
+            return Answer::NoTeam;
         }
-        self.lapse();
-        let asked = Asked::Hold(size, days);
-        if let Some(came) = self.repeated(key, &asked) {
-            return came;
+        self.apply_due();
+        let request = Request::Hold(size, days);
+        if let Some(answer) = self.repeated(key, &request) {
+            return answer;
         }
         if self.closed {
-            return Came::Closed;
+            return Answer::Closed;
         }
         let credits = match size {
             Size::Credits(credits) => u64::from(credits),
@@ -26,7 +26,7 @@ impl Reference {
         };
         let balance = self.balance();
         if credits > balance {
-            return Came::Short { balance, required: credits };
+            return Answer::Insufficient { balance, required: credits };
         }
         let mut expires = self.today;
         for _ in 0..days {
@@ -44,32 +44,32 @@ impl Reference {
             },
         );
         self.events.push(Event::Hold(key));
-        self.look();
+        self.check_thresholds();
         self.write("hold", 0);
-        self.done.insert(key, (asked, credits));
-        Came::Done(credits)
+        self.answered.insert(key, (request, credits));
+        Answer::Done(credits)
     }
 
-    pub(super) fn release(&mut self, key: u16, hold: u16) -> Came {
-        let Some(found) = self.holds.get(&hold) else { return Came::NoHold };
+    pub(super) fn release(&mut self, key: u16, hold: u16) -> Answer {
+        let Some(found) = self.holds.get(&hold) else { return Answer::NoHold };
         let is_open = found.is_open && found.expires > self.today;
-        if let Some(came) = self.repeated(key, &Asked::Release(hold)) {
-            return came;
+        if let Some(answer) = self.repeated(key, &Request::Release(hold)) {
+            return answer;
         }
         if !is_open {
-            return Came::HoldClosed;
+            return Answer::HoldClosed;
         }
         if self.is_over() {
-            self.lapse();
+            self.apply_due();
         }
-        self.give_back(hold);
+        self.close_hold(hold);
         let captured = self.holds[&hold].captured;
-        self.done.insert(key, (Asked::Release(hold), captured));
-        Came::Done(captured)
+        self.answered.insert(key, (Request::Release(hold), captured));
+        Answer::Done(captured)
     }
 
-    /// Closes a hold. What came back to neither bucket has lapsed.
-    pub(super) fn give_back(&mut self, key: u16) {
+    /// Closes a hold. Credits that return to neither bucket have expired.
+    pub(super) fn close_hold(&mut self, key: u16) {
         let before = self.balance();
         let hold = self.holds.get_mut(&key).unwrap();
         hold.is_open = false;
@@ -78,10 +78,10 @@ impl Reference {
             count(&mut self.used, &action, counted);
         }
         let lapsed = rest - (self.balance() - before);
-        self.lapsed_late += lapsed;
+        self.expired_late += lapsed;
         self.write("release", 0);
         self.write("expiry", -i64::try_from(lapsed).unwrap());
-        self.look();
+        self.check_thresholds();
     }
 
     pub(super) fn expire(&mut self, by: Day) {
@@ -89,7 +89,7 @@ impl Reference {
         let due: Vec<u16> =
             self.holds.iter().filter(|(_, hold)| due(hold)).map(|(key, _)| *key).collect();
         for key in due {
-            self.give_back(key);
+            self.close_hold(key);
         }
     }
 }

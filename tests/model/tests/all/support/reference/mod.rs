@@ -1,6 +1,6 @@
-//! What a team's credits should be, told naively: two buckets, which are filled anew from all that
-//! happened whenever they are asked for, one ledger, one operation at a time.
-//! It shares no code with what it judges; prices, plans and calendars are written down again.
+//! A naive reference for the credits of a team: one list of events, from which the two buckets are
+//! computed on every read, one ledger, one operation at a time. It shares no code with the
+//! implementation; prices, plans and calendar are repeated here.
 
 mod accounts;
 mod calendar;
@@ -15,14 +15,12 @@ use std::collections::{BTreeMap, HashMap};
 use accounts::Account;
 pub use calendar::Day;
 use calendar::{tomorrow, written};
-use settings::Choice;
+use settings::Settings;
 
-use crate::support::operations::{
-    Came, Charge, Closed, Operation, Sight, Size, ledger,
-};
+use crate::support::operations::{Answer, Charge, ClosedCycle, Operation, Size, TeamState, ledger};
 
 #[derive(Clone, Debug, PartialEq)]
-enum Asked {
+enum Request {
     Charge(Charge),
     Purchase(u16),
     Gift(u16),
@@ -30,7 +28,7 @@ enum Asked {
     Release(u16),
 }
 
-/// What moved the two buckets. A hold stands where it was taken, whatever became of it later.
+/// An event that changes the two buckets. A hold keeps its place in the list when it is released.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Reset(u64),
@@ -68,40 +66,41 @@ pub struct Reference {
     exists: bool,
     closed: bool,
     paused: bool,
-    /// How often enrichment was paused, and restarted.
+    /// The number of pauses and of restarts of enrichment.
     pub pauses: (u32, u32),
-    /// How often the pool did not cover something.
-    pub shortages: u32,
-    /// How often credits fell below the threshold.
-    pub lows: u32,
-    /// How often a top-up was due, and how many of those nobody has seen to yet.
-    pub due: u32,
-    pub waiting: u32,
-    /// How many top-ups were declined.
+    /// The number of refusals for missing credits.
+    pub insufficient: u32,
+    /// How often the balance fell below the threshold.
+    pub low_alerts: u32,
+    /// The number of due top-ups, and of those not yet handled.
+    pub top_ups_due: u32,
+    pub top_ups_waiting: u32,
+    /// The number of declined top-ups.
     pub declined: u32,
-    /// How many accounts were paused because they could not be paid for.
+    /// The number of accounts paused because they could not be paid.
     pub accounts_paused: u32,
     accounts: BTreeMap<u8, Account>,
-    choice: Choice,
-    /// The newest messages of billing: of a subscription, and of a cancellation.
+    settings: Settings,
+    /// The newest versions of billing messages: of a change and of a cancellation.
     newest_change: Option<u64>,
     newest_cancellation: Option<u64>,
-    /// The newest message that named a start, and the newest start.
+    /// The newest version that named a start, and the newest start.
     newest_start_message: Option<u64>,
     newest_start: Option<Day>,
     /// The newest change before the current cycle.
     change_before_cycle: Option<u64>,
     used: BTreeMap<String, [u64; 3]>,
-    /// Since when it is counted what came in, what was kept then, and what lapsed of late holds.
-    since: Option<Day>,
-    kept: u64,
-    came_in: BTreeMap<&'static str, u64>,
-    lapsed_late: u64,
-    pub statements: Vec<Closed>,
+    /// The start of the counters, the free credits at that time, the credits received since by
+    /// kind, and the credits that expired with late holds.
+    counted_since: Option<Day>,
+    free_at_start: u64,
+    received: BTreeMap<&'static str, u64>,
+    expired_late: u64,
+    pub statements: Vec<ClosedCycle>,
     events: Vec<Event>,
     holds: BTreeMap<u16, Hold>,
     plan: Option<Plan>,
-    done: HashMap<u16, (Asked, u64)>,
+    answered: HashMap<u16, (Request, u64)>,
     ledger: Vec<(String, i64)>,
 }
 
@@ -113,29 +112,29 @@ impl Reference {
             closed: false,
             paused: false,
             pauses: (0, 0),
-            shortages: 0,
-            lows: 0,
-            due: 0,
-            waiting: 0,
+            insufficient: 0,
+            low_alerts: 0,
+            top_ups_due: 0,
+            top_ups_waiting: 0,
             declined: 0,
             accounts_paused: 0,
             accounts: BTreeMap::new(),
-            choice: Choice::of_nobody(),
+            settings: Settings::by_default(),
             newest_change: None,
             newest_cancellation: None,
             newest_start_message: None,
             newest_start: None,
             change_before_cycle: None,
             used: BTreeMap::new(),
-            since: None,
-            kept: 0,
-            came_in: BTreeMap::new(),
-            lapsed_late: 0,
+            counted_since: None,
+            free_at_start: 0,
+            received: BTreeMap::new(),
+            expired_late: 0,
             statements: Vec::new(),
             events: Vec::new(),
             holds: BTreeMap::new(),
             plan: None,
-            done: HashMap::new(),
+            answered: HashMap::new(),
             ledger: Vec::new(),
         }
     }
@@ -144,11 +143,11 @@ impl Reference {
         written(self.today)
     }
 
-    pub fn see(&mut self) -> Sight {
-        self.lapse();
+    pub fn state(&mut self) -> TeamState {
+        self.apply_due();
         let (free, purchased) = self.buckets();
         let open = self.holds.values().filter(|hold| hold.is_open);
-        Sight {
+        TeamState {
             free,
             purchased,
             held: open.map(|hold| hold.credits - hold.captured).sum(),
@@ -162,8 +161,8 @@ impl Reference {
         }
     }
 
-    /// The two buckets: all that happened, gone through once more. A hold has taken what it still
-    /// keeps, or what was captured, as if what was given back had never been taken.
+    /// Computes the free and the purchased credits from all events. An open hold counts with all
+    /// its credits, a closed one with the captured credits, as if the rest had never been held.
     fn buckets(&self) -> (u64, u64) {
         let (mut free, mut purchased) = (0, 0);
         let spend = |free: &mut u64, purchased: &mut u64, credits: u64| {
@@ -192,65 +191,65 @@ impl Reference {
         free + purchased
     }
 
-    /// Does one operation; what came of its charges, its purchase or its gift.
-    pub fn apply(&mut self, operation: &Operation) -> Vec<Came> {
+    /// Applies an operation. Returns one answer per charge, else one answer.
+    pub fn apply(&mut self, operation: &Operation) -> Vec<Answer> {
         match operation {
             Operation::Charge(charges) => {
                 charges.iter().map(|charge| self.charge(charge)).collect()
             }
             Operation::Purchase { key, credits } => {
-                vec![self.add(*key, *credits, Asked::Purchase(*credits))]
+                vec![self.add(*key, *credits, Request::Purchase(*credits))]
             }
             Operation::Gift { key, credits } => {
-                vec![self.add(*key, *credits, Asked::Gift(*credits))]
+                vec![self.add(*key, *credits, Request::Gift(*credits))]
             }
             Operation::Hold { key, size, days } => vec![self.hold(*key, *size, *days)],
             Operation::Release { key, hold } => vec![self.release(*key, *hold)],
             Operation::Subscribe { plan, seats, restart } => {
                 self.exists = true;
-                self.lapse();
+                self.apply_due();
                 if self.closed {
-                    return vec![Came::Closed];
+                    return vec![Answer::Closed];
                 }
                 self.subscribe(plan, u64::from(*seats), *restart);
-                vec![Came::Done(0)]
+                vec![Answer::Done(0)]
             }
             Operation::Cancel => vec![self.cancel()],
             Operation::Close => {
                 if !self.exists {
-                    return vec![Came::NoTeam];
+                    return vec![Answer::NoTeam];
                 }
-                self.lapse();
+                self.apply_due();
                 self.closed = true;
-                vec![Came::Done(0)]
+                vec![Answer::Done(0)]
             }
             Operation::Restart => {
                 if !self.exists {
-                    return vec![Came::NoTeam];
+                    return vec![Answer::NoTeam];
                 }
-                self.lapse();
+                self.apply_due();
                 if self.closed {
-                    return vec![Came::Closed];
+                    return vec![Answer::Closed];
                 }
                 vec![self.restart()]
             }
             Operation::Monitor(id) => vec![self.monitor(*id)],
             Operation::StopMonitoring(id) => vec![self.stop_monitoring(*id)],
-            Operation::Tell { version, told } => vec![self.tell(*version, told)],
-            Operation::Choose { low, top_up } => vec![self.choose(*low, *top_up)],
+            Operation::BillingMessage { version, message } => vec![self.take_in(*version, message)],
+            Operation::PutSettings { low, top_up } => vec![self.put_settings(*low, *top_up)],
             Operation::Wait(days) => {
                 for _ in 0..*days {
                     self.today = tomorrow(self.today);
                 }
                 Vec::new()
             }
-            Operation::Refill => {
+            Operation::RunSchedule => {
                 if !self.exists {
-                    return vec![Came::NoTeam];
+                    return vec![Answer::NoTeam];
                 }
-                self.lapse();
+                self.apply_due();
                 self.bill();
-                vec![Came::Done(0)]
+                vec![Answer::Done(0)]
             }
         }
     }
@@ -269,5 +268,5 @@ fn count(used: &mut BTreeMap<String, [u64; 3]>, action: &str, more: [u64; 3]) {
     }
 }
 
-/// Where all lives begin: two days before the end of a January, so that month ends matter.
+/// The start of all runs: two days before the end of January, so that month ends matter.
 pub const BEGIN: (i64, i64, i64) = (2027, 1, 29);

@@ -1,96 +1,88 @@
-//! What follows from the settings: low credits are told of, and more is bought.
+//! The effects of settings: the alert of low credits and automatic top-ups.
 
 use super::Reference;
-use crate::support::operations::{Came, TopUp};
+use crate::support::operations::{Answer, TopUp};
 
-/// What an admin has chosen, and what came of it.
+/// The settings of a team and the state of its top-ups.
 #[derive(Clone, Debug)]
-pub struct Choice {
+pub struct Settings {
     low: u64,
     top_up: Option<TopUp>,
-    /// The last top-up was declined.
+    /// Whether the last top-up was declined.
     declined: bool,
-    /// Credits were below, when they were last looked at.
+    /// Whether the balance was below each threshold at the last check.
     was_low: bool,
-    was_wanted: bool,
-    /// The month of the last top-up, and what was bought in it.
+    was_due: bool,
+    /// The month of the last top-up, and the credits bought in it.
     month: (i64, i64),
     bought: u64,
 }
 
-impl Choice {
-    pub fn of_nobody() -> Self {
+impl Settings {
+    pub fn by_default() -> Self {
         let (top_up, month) = (None, (0, 0));
-        Self {
-            low: 100,
-            top_up,
-            declined: false,
-            was_low: true,
-            was_wanted: false,
-            month,
-            bought: 0,
-        }
+        Self { low: 100, top_up, declined: false, was_low: true, was_due: false, month, bought: 0 }
     }
 }
 
 impl Reference {
-    /// Looks at what is left after anything that has moved it.
-    pub fn look(&mut self) {
+    /// Compares the balance with both thresholds. Called after every change of the balance.
+    pub fn check_thresholds(&mut self) {
         let balance = self.balance();
-        let is_low = balance < self.choice.low;
-        self.lows += u32::from(is_low && !self.choice.was_low);
-        self.choice.was_low = is_low;
-        let is_wanted = self.wanted().is_some();
-        if is_wanted && !self.choice.was_wanted {
-            self.due += 1;
-            self.waiting += 1;
+        let is_low = balance < self.settings.low;
+        self.low_alerts += u32::from(is_low && !self.settings.was_low);
+        self.settings.was_low = is_low;
+        let is_due = self.due_top_up().is_some();
+        if is_due && !self.settings.was_due {
+            self.top_ups_due += 1;
+            self.top_ups_waiting += 1;
         }
-        self.choice.was_wanted = is_wanted;
+        self.settings.was_due = is_due;
     }
 
-    fn wanted(&self) -> Option<TopUp> {
-        let chosen = self.choice.top_up.filter(|_| !self.closed && !self.choice.declined)?;
+    fn due_top_up(&self) -> Option<TopUp> {
+        let chosen = self.settings.top_up.filter(|_| !self.closed && !self.settings.declined)?;
         (self.balance() < u64::from(chosen.below)).then_some(chosen)
     }
 
-    /// Sees to one top-up that was due. An odd number of credits is declined.
+    /// Handles one due top-up. An odd number of credits is declined.
     pub fn top_up(&mut self) {
-        self.waiting -= 1;
-        self.lapse();
-        let Some(TopUp { credits, limit, .. }) = self.wanted() else { return };
+        self.top_ups_waiting -= 1;
+        self.apply_due();
+        let Some(TopUp { credits, limit, .. }) = self.due_top_up() else { return };
         let (year, month, _) = self.today;
-        if self.choice.month != (year, month) {
-            self.choice.month = (year, month);
-            self.choice.bought = 0;
+        if self.settings.month != (year, month) {
+            self.settings.month = (year, month);
+            self.settings.bought = 0;
         }
-        if self.choice.bought + u64::from(credits) > u64::from(limit) {
+        if self.settings.bought + u64::from(credits) > u64::from(limit) {
             return;
         }
         if credits % 2 == 1 {
-            self.choice.declined = true;
+            self.settings.declined = true;
             self.declined += 1;
         } else {
-            self.choice.bought += u64::from(credits);
+            self.settings.bought += u64::from(credits);
             self.receive("purchase", credits.into());
         }
-        self.look();
+        self.check_thresholds();
     }
 
-    pub fn choose(&mut self, low: u16, top_up: Option<TopUp>) -> Came {
+    pub fn put_settings(&mut self, low: u16, top_up: Option<TopUp>) -> Answer {
         if !self.exists {
-            return Came::NoTeam;
+            return Answer::NoTeam;
         }
-        self.lapse();
+        self.apply_due();
         if self.closed {
-            return Came::Closed;
+            return Answer::Closed;
         }
-        // With a higher limit it is looked at anew.
+        // A higher limit makes a top-up due again.
         let limit = |top_up: Option<TopUp>| top_up.map(|top_up| top_up.limit);
-        self.choice.was_wanted &= limit(top_up) <= limit(self.choice.top_up);
-        self.choice.low = low.into();
-        self.choice.top_up = top_up;
-        self.choice.declined = false;
-        self.look();
-        Came::Done(0)
+        self.settings.was_due &= limit(top_up) <= limit(self.settings.top_up);
+        self.settings.low = low.into();
+        self.settings.top_up = top_up;
+        self.settings.declined = false;
+        self.check_thresholds();
+        Answer::Done(0)
     }
 }

@@ -1,43 +1,42 @@
-//! Subscriptions, as the API and billing messages change them.
-
+//! Subscriptions, changed through the API and through billing messages.
 
 use super::calendar::months_after;
 use super::{Event, Plan, Reference};
-use crate::support::operations::{Came, Told};
+use crate::support::operations::{Answer, BillingMessage};
 
 impl Reference {
-    pub(super) fn cancel(&mut self) -> Came {
+    pub(super) fn cancel(&mut self) -> Answer {
         if !self.exists {
-            return Came::NoTeam;
+            return Answer::NoTeam;
         }
-        self.lapse();
+        self.apply_due();
         if self.closed {
-            return Came::Closed;
+            return Answer::Closed;
         }
-        let Some(plan) = &mut self.plan else { return Came::NoPlan };
+        let Some(plan) = &mut self.plan else { return Answer::NoPlan };
         plan.cancelled = true;
-        Came::Done(0)
+        Answer::Done(0)
     }
 
-    pub(super) fn tell(&mut self, version: u64, told: &Told) -> Came {
+    pub(super) fn take_in(&mut self, version: u64, message: &BillingMessage) -> Answer {
         self.exists = true;
-        self.lapse();
+        self.apply_due();
         let version = Some(version);
         let is_late = version <= self.newest_change;
         if self.closed {
-            let is_older =
-                is_late || *told == Told::Cancelled && version <= self.newest_cancellation;
-            return if is_older { Came::Done(0) } else { Came::Closed };
+            let is_older = is_late
+                || *message == BillingMessage::Cancelled && version <= self.newest_cancellation;
+            return if is_older { Answer::Done(0) } else { Answer::Closed };
         }
-        match told {
-            Told::Cancelled if version <= self.newest_cancellation => {}
-            Told::Cancelled => {
+        match message {
+            BillingMessage::Cancelled if version <= self.newest_cancellation => {}
+            BillingMessage::Cancelled => {
                 if let Some(plan) = self.plan.as_mut().filter(|_| !is_late) {
                     plan.cancelled = true;
                 }
                 self.newest_cancellation = version;
             }
-            Told::Changed { plan, seats, restart } => {
+            BillingMessage::Changed { plan, seats, restart } => {
                 let seats = u64::from(*seats);
                 let names_start = *restart && version > self.newest_start_message;
                 if names_start {
@@ -52,8 +51,8 @@ impl Reference {
                         self.grant_seats(seats);
                     }
                 } else {
-                    // It is counted since there was a plan.
-                    let has_ended = self.plan.is_none() && self.since.is_some();
+                    // The counters start with the first plan.
+                    let has_ended = self.plan.is_none() && self.counted_since.is_some();
                     let is_news = !is_late || names_start && self.newest_start < Some(self.today);
                     if is_news && !(is_cancelled && has_ended) {
                         if !is_late {
@@ -66,10 +65,10 @@ impl Reference {
                 self.newest_change = self.newest_change.max(version);
             }
         }
-        Came::Done(0)
+        Answer::Done(0)
     }
 
-    /// The very same start is the very same subscription.
+    /// The same start time means the same subscription.
     pub(super) fn is_current(&self, name: &str, restart: bool) -> bool {
         let today = self.today;
         self.plan
@@ -100,8 +99,8 @@ impl Reference {
         let granted = if plan.name == "multichannel_expert" { 400 * more } else { 0 };
         if granted > 0 {
             self.events.push(Event::Grant(granted));
-            *self.came_in.entry("grant").or_default() += granted;
-            self.look();
+            *self.received.entry("grant").or_default() += granted;
+            self.check_thresholds();
         }
         self.write("grant", i64::try_from(granted).unwrap());
     }
@@ -124,7 +123,7 @@ impl Reference {
             "free_trial" => 200,
             "multichannel_expert" => 400 * seats,
             "enterprise" => 400,
-            // The accounts here are younger than the cut-off of email_pro.
+            // The accounts here are newer than the cut-off of `email_pro`.
             _ => 0,
         };
         self.reset(granted);
@@ -134,8 +133,8 @@ impl Reference {
         let (free, _) = self.buckets();
         self.write("expiry", -i64::try_from(free).unwrap());
         self.events.push(Event::Reset(granted));
-        *self.came_in.entry("grant").or_default() += granted;
+        *self.received.entry("grant").or_default() += granted;
         self.write("grant", i64::try_from(granted).unwrap());
-        self.look();
+        self.check_thresholds();
     }
 }
