@@ -30,74 +30,88 @@ async fn accepted_charges_equal_the_spent_balance() {
     }
     let running = Arc::new(AtomicBool::new(true));
     let watcher = tokio::spawn(watch(engine.store(), teams.clone(), Arc::clone(&running)));
-    let clients = (0..CLIENTS).map(|client| {
-        let store = engine.store();
-        let teams = teams.clone();
-        tokio::spawn(async move {
-            let mut random = fastrand::Rng::with_seed(client as u64 / 2);
-            let mut came = Vec::new();
-            // Two clients share a seed, so each key is in flight twice with the same request.
-            for round in 0..10 {
-                for (team, _) in &teams {
-                    let size = if random.bool() { 1 } else { random.usize(2..8) };
-                    let charges = (0..size).map(|n| {
-                        let (action, outcome) = random
-                            .choice([
-                                ("email_finder", "risky"),
-                                ("phone_finder", "valid"),
-                                ("linkedin_enrichment", "found"),
-                                ("email_finder", "not_found"),
-                            ])
-                            .unwrap();
-                        charge(team, &format!("{}-{round}-{n}", client / 2), action, outcome)
-                    });
-                    let charges: Vec<Entry> = charges.collect();
-                    let outcomes = store.charge(team, charges.clone(), now()).await;
-                    came.extend(charges.into_iter().zip(outcomes));
-                }
-            }
-            came
-        })
-    });
-    let came: Vec<(Entry, Outcome)> =
+    let clients = (0..CLIENTS as u64)
+        .map(|client| tokio::spawn(charge_as_client(engine.store(), teams.clone(), client)));
+    let answers: Vec<(Entry, Outcome)> =
         join_all(clients).await.into_iter().flat_map(Result::unwrap).collect();
     running.store(false, Ordering::Relaxed);
     watcher.await.unwrap();
 
     for (team, budget) in teams {
-        let mut charged: HashMap<String, u64> = HashMap::new();
-        let mut cheapest_refused = u64::MAX;
-        for (asked, outcome) in came.iter().filter(|(asked, _)| asked.team == team) {
-            match outcome {
-                Outcome::Charged(entry) => {
-                    let twice = charged.insert(entry.source(), entry.credits.unsigned_abs());
-                    assert_eq!(twice, None, "{} was charged twice", entry.source());
-                }
-                Outcome::Replayed(entry) => assert!(entry.answers(asked)),
-                Outcome::Refused(Error::InsufficientCredits { balance, required }) => {
-                    assert!(balance < required);
-                    cheapest_refused = cheapest_refused.min(required.get());
-                }
-                // The first refusal pauses enrichment for all clients.
-                Outcome::Refused(Error::EnrichmentPaused) => {}
-                Outcome::Refused(error) => panic!("{error:?}"),
-            }
-        }
-        let spent: u64 = charged.values().sum();
-        let left = store.pool(&team, now()).await.unwrap().balance;
-        assert_eq!(spent + left.credits.get(), budget, "team {team}");
-        assert!(
-            left.credits.get() < cheapest_refused,
-            "{cheapest_refused} was refused and {} is left",
-            left.credits
-        );
-        assert_eq!(left.purchased().get(), (budget - 400).min(left.credits.get()), "free first");
-        let history = all_entries(&store, &team).await;
-        let sum: i64 = history.iter().map(|entry| entry.credits).sum();
-        assert_eq!(sum, left.credits.gained(), "the entries add up to the balance");
-        let entries = history.iter().filter(|entry| entry.kind == Kind::Charge).count();
-        assert_eq!(entries, charged.len(), "one entry for each charge");
+        let answers = answers.iter().filter(|(request, _)| request.team == team);
+        check_answers(&store, &team, budget, answers).await;
     }
+}
+
+/// Sends ten rounds of charges to each team. Clients 2n and 2n + 1 share a seed, so each key is in
+/// flight twice with the same request.
+async fn charge_as_client(
+    store: Store,
+    teams: Vec<(TeamId, u64)>,
+    client: u64,
+) -> Vec<(Entry, Outcome)> {
+    const WORK: [(&str, &str); 4] = [
+        ("email_finder", "risky"),
+        ("phone_finder", "valid"),
+        ("linkedin_enrichment", "found"),
+        ("email_finder", "not_found"),
+    ];
+    let mut random = fastrand::Rng::with_seed(client / 2);
+    let mut answers = Vec::new();
+    for round in 0..10 {
+        for (team, _) in &teams {
+            let size = if random.bool() { 1 } else { random.usize(2..8) };
+            let charges = (0..size).map(|n| {
+                let (action, outcome) = random.choice(WORK).unwrap();
+                charge(team, &format!("{}-{round}-{n}", client / 2), action, outcome)
+            });
+            let charges: Vec<Entry> = charges.collect();
+            let outcomes = store.charge(team, charges.clone(), now()).await;
+            answers.extend(charges.into_iter().zip(outcomes));
+        }
+    }
+    answers
+}
+
+async fn check_answers(
+    store: &Store,
+    team: &TeamId,
+    budget: u64,
+    answers: impl Iterator<Item = &(Entry, Outcome)>,
+) {
+    let mut charged: HashMap<String, u64> = HashMap::new();
+    let mut cheapest_refused = u64::MAX;
+    for (request, outcome) in answers {
+        match outcome {
+            Outcome::Charged(entry) => {
+                let twice = charged.insert(entry.source(), entry.credits.unsigned_abs());
+                assert_eq!(twice, None, "{} was charged twice", entry.source());
+            }
+            Outcome::Replayed(entry) => assert!(entry.answers(request)),
+            Outcome::Refused(Error::InsufficientCredits { balance, required }) => {
+                assert!(balance < required);
+                cheapest_refused = cheapest_refused.min(required.get());
+            }
+            // The first refusal pauses enrichment for all clients.
+            Outcome::Refused(Error::EnrichmentPaused) => {}
+            Outcome::Refused(error) => panic!("{error:?}"),
+        }
+    }
+    let spent: u64 = charged.values().sum();
+    let left = store.pool(team, now()).await.unwrap().balance;
+    assert_eq!(spent + left.credits.get(), budget, "team {team}");
+    assert!(
+        left.credits.get() < cheapest_refused,
+        "a charge of {cheapest_refused} was refused and {} credits are left",
+        left.credits
+    );
+    let purchased = (budget - 400).min(left.credits.get());
+    assert_eq!(left.purchased().get(), purchased, "free credits are spent first");
+    let history = all_entries(store, team).await;
+    let sum: i64 = history.iter().map(|entry| entry.credits).sum();
+    assert_eq!(sum, left.credits.gained(), "the entries add up to the balance");
+    let entries = history.iter().filter(|entry| entry.kind == Kind::Charge).count();
+    assert_eq!(entries, charged.len(), "one entry for each charge");
 }
 
 async fn watch(store: Store, teams: Vec<(TeamId, u64)>, running: Arc<AtomicBool>) {

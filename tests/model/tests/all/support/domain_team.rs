@@ -58,28 +58,8 @@ impl Team {
                     }
                 })
                 .collect(),
-            Operation::Purchase { key: number, credits } => {
-                let credits = Credits::new((*credits).into());
-                let purchase = Purchase::new(
-                    &self.pool.team,
-                    key(*number),
-                    "u".parse().unwrap(),
-                    credits,
-                    now,
-                );
-                let answer = self.add(&purchase.order(), credits, now);
-                if matches!(answer, Answer::Done(_)) {
-                    self.write(purchase.entry(now));
-                }
-                vec![answer]
-            }
-            Operation::Gift { key: number, credits } => {
-                let credits = Credits::new((*credits).into());
-                let gift = GiftRequest { credits, reference: None };
-                let entry =
-                    gift.entry(&self.pool.team, key(*number), "u".parse().unwrap(), now).unwrap();
-                vec![self.add(&entry, credits, now)]
-            }
+            Operation::Purchase { key, credits } => vec![self.purchase(*key, *credits, now)],
+            Operation::Gift { key, credits } => vec![self.gift(*key, *credits, now)],
             Operation::Hold { key: number, size, days } => {
                 vec![self.hold(&hold_entry(&self.pool.team, *number, *size, *days, now), now)]
             }
@@ -111,6 +91,23 @@ impl Team {
                 vec![self.if_open(|pool| pool.settings = settings(*low, *top_up))]
             }
         }
+    }
+
+    fn purchase(&mut self, number: u16, credits: u16, now: Time) -> Answer {
+        let (user, credits) = ("u".parse().unwrap(), Credits::new(credits.into()));
+        let purchase = Purchase::new(&self.pool.team, key(number), user, credits, now);
+        let answer = self.add(&purchase.order(), credits, now);
+        if matches!(answer, Answer::Done(_)) {
+            self.write(purchase.entry(now));
+        }
+        answer
+    }
+
+    fn gift(&mut self, number: u16, credits: u16, now: Time) -> Answer {
+        let (user, credits) = ("u".parse().unwrap(), Credits::new(credits.into()));
+        let gift = GiftRequest { credits, reference: None };
+        let entry = gift.entry(&self.pool.team, key(number), user, now).unwrap();
+        self.add(&entry, credits, now)
     }
 
     fn if_open(&mut self, act: impl FnOnce(&mut Pool)) -> Answer {

@@ -58,6 +58,16 @@ pub async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Answer
     Ok(Answer::Done(credits))
 }
 
+async fn release(store: &Store, team: &TeamId, keys: (u16, u16), now: Time) -> Answer {
+    let by = Release { key: key(keys.0), user: "u".parse().unwrap() };
+    match store.release(team, &hold_id(team, keys.1), &by, now).await {
+        Ok((hold, false)) => Answer::Done(hold.captured.get()),
+        Ok((hold, true)) => Answer::Replayed(hold.captured.get()),
+        Err(error) => refusal(&error),
+    }
+}
+
+/// Applies an operation. Returns one answer per charge, else one answer.
 pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Time) -> Vec<Answer> {
     match operation {
         Operation::Charge(charges) => {
@@ -82,14 +92,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
                 Ok(Outcome::Refused(error)) | Err(error) => refusal(&error),
             }]
         }
-        Operation::Release { key: number, hold } => {
-            let by = Release { key: key(*number), user: "u".parse().unwrap() };
-            vec![match store.release(team, &hold_id(team, *hold), &by, now).await {
-                Ok((hold, false)) => Answer::Done(hold.captured.get()),
-                Ok((hold, true)) => Answer::Replayed(hold.captured.get()),
-                Err(error) => refusal(&error),
-            }]
-        }
+        Operation::Release { key, hold } => vec![release(store, team, (*key, *hold), now).await],
         Operation::Subscribe { plan, seats, restart } => {
             let request = subscription(plan, *seats, *restart, now);
             vec![

@@ -33,12 +33,8 @@ impl Reference {
     }
 
     pub fn monitor(&mut self, id: u8) -> Answer {
-        if !self.exists {
-            return Answer::NoTeam;
-        }
-        self.apply_due();
-        if self.closed {
-            return Answer::Closed;
+        if let Err(refused) = self.open_team() {
+            return refused;
         }
         match self.accounts.get_mut(&id) {
             Some(account) if account.status == Status::Active => return Answer::Done(0),
@@ -78,12 +74,8 @@ impl Reference {
     }
 
     pub fn stop_monitoring(&mut self, id: u8) -> Answer {
-        if !self.exists {
-            return Answer::NoTeam;
-        }
-        self.apply_due();
-        if self.closed {
-            return Answer::Closed;
+        if let Err(refused) = self.open_team() {
+            return refused;
         }
         let Some(account) = self.accounts.get_mut(&id) else { return Answer::NoAccount };
         account.status = Status::Removed;

@@ -207,9 +207,8 @@ impl Reference {
             Operation::Release { key, hold } => vec![self.release(*key, *hold)],
             Operation::Subscribe { plan, seats, restart } => {
                 self.exists = true;
-                self.apply_due();
-                if self.closed {
-                    return vec![Answer::Closed];
+                if let Err(refused) = self.open_team() {
+                    return vec![refused];
                 }
                 self.subscribe(plan, u64::from(*seats), *restart);
                 vec![Answer::Done(0)]
@@ -224,12 +223,8 @@ impl Reference {
                 vec![Answer::Done(0)]
             }
             Operation::Restart => {
-                if !self.exists {
-                    return vec![Answer::NoTeam];
-                }
-                self.apply_due();
-                if self.closed {
-                    return vec![Answer::Closed];
+                if let Err(refused) = self.open_team() {
+                    return vec![refused];
                 }
                 vec![self.restart()]
             }
@@ -252,6 +247,15 @@ impl Reference {
                 vec![Answer::Done(0)]
             }
         }
+    }
+
+    /// Applies due changes to a team that exists and is not closed.
+    fn open_team(&mut self) -> Result<(), Answer> {
+        if !self.exists {
+            return Err(Answer::NoTeam);
+        }
+        self.apply_due();
+        if self.closed { Err(Answer::Closed) } else { Ok(()) }
     }
 
     fn write(&mut self, kind: &str, credits: i64) {

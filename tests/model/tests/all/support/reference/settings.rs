@@ -69,12 +69,8 @@ impl Reference {
     }
 
     pub fn put_settings(&mut self, low: u16, top_up: Option<TopUp>) -> Answer {
-        if !self.exists {
-            return Answer::NoTeam;
-        }
-        self.apply_due();
-        if self.closed {
-            return Answer::Closed;
+        if let Err(refused) = self.open_team() {
+            return refused;
         }
         // A higher limit makes a top-up due again.
         let limit = |top_up: Option<TopUp>| top_up.map(|top_up| top_up.limit);

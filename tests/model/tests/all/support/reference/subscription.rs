@@ -6,12 +6,8 @@ use crate::support::operations::{Answer, BillingMessage};
 
 impl Reference {
     pub(super) fn cancel(&mut self) -> Answer {
-        if !self.exists {
-            return Answer::NoTeam;
-        }
-        self.apply_due();
-        if self.closed {
-            return Answer::Closed;
+        if let Err(refused) = self.open_team() {
+            return refused;
         }
         let Some(plan) = &mut self.plan else { return Answer::NoPlan };
         plan.cancelled = true;
