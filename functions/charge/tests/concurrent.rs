@@ -1,4 +1,4 @@
-//! The real binary as a managed instance runs it: many invocations at a time in one environment.
+//! The real binary as a managed instance runs it: many concurrent invocations in one environment.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 const CHARGES: usize = 200;
 const AT_A_TIME: usize = 32;
 
-/// Lambda's Runtime API, with events that wait to be handled.
+/// Lambda's Runtime API with a queue of events.
 #[derive(Clone)]
 struct Lambda {
     waiting: Arc<Mutex<VecDeque<String>>>,
@@ -58,7 +58,7 @@ async fn answer(State(lambda): State<Lambda>, Path(id): Path<String>, body: Byte
     StatusCode::ACCEPTED
 }
 
-/// What lies between the function and the table, and counts the writes.
+/// A proxy between the function and the table. Counts the writes.
 #[derive(Clone)]
 struct Wire {
     endpoint: String,
@@ -82,7 +82,7 @@ async fn serve(routes: Router) -> String {
     address
 }
 
-/// The function's process, which ends with the test.
+/// The process of the function. Dropping it ends the process.
 struct Environment(Child);
 
 impl Drop for Environment {
@@ -157,7 +157,7 @@ async fn invocations_at_the_same_time_share_writes() {
         assert!(refusals[0].contains(field), "{field} in {}", refusals[0]);
     }
     let charged = answers.iter().filter(|(id, answer)| {
-        // Everybody has the answer to what was asked.
+        // Each answer belongs to its request.
         if answer["status"] == "charged" {
             assert_eq!(answer["charge"]["key"], **id, "{answer}");
         }

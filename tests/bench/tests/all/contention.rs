@@ -1,4 +1,4 @@
-//! The figures of the contention benchmark, which are the same on every machine.
+//! The figures of the contention benchmark.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ fn lanes(writers: usize, batch: usize, seconds: u64) -> Figures {
     let figures = measure(load, 1);
     assert!(is_exact(load, &figures), "{figures:?}");
     assert_eq!(figures.refused, 0, "{figures:?}");
-    // Hundreds that begin at the same instant may keep one of them waiting for five seconds.
+    // With hundreds of writers that begin at the same instant, one of them may wait for five
+    // seconds.
     assert!(figures.busy * 10_000 <= figures.charged, "{figures:?}");
     figures
 }
@@ -26,7 +27,7 @@ fn sixty_four_writers() {
     assert!(ours.p99 < Duration::from_millis(50), "{ours:?}");
     assert!(is_exact(load, &plain), "{plain:?}");
     assert!((60..150).contains(&plain.rate), "{}: {plain:?}", plain.rate);
-    // Next to nothing besides the charge itself: one round trip and five write units.
+    // Little more than the charge itself: one round trip and five write units.
     assert!(ours.tally.round_trips * 100 <= ours.charged * 110, "{ours:?}");
     assert!(ours.tally.write_units * 100 <= ours.charged * 520, "{ours:?}");
 }
@@ -50,8 +51,8 @@ fn one_writer_needs_no_lane() {
     assert_eq!(ours.tally.write_units, ours.charged * 5, "{ours:?}");
 }
 
-/// The balance runs out in the middle: what is accepted is what it covers, nobody is refused before
-/// that, and nothing is stranded.
+/// The balance runs out during the load. The accepted charges equal the balance, no charge is
+/// refused before that, and no credits remain in lanes.
 #[test]
 fn running_out() {
     for (seed, writers, credits) in [(1, 64, 30_000), (2, 256, 60_000)] {
@@ -61,7 +62,7 @@ fn running_out() {
         assert!(figures.told < Some(PRICE), "{figures:?}");
         assert_eq!((figures.left, figures.in_pool), (0, 0), "{figures:?}");
         assert!(figures.refused > 10, "{figures:?}");
-        // Nobody is told so who has not waited for five seconds, next to an empty pool.
+        // A charge is answered as busy only after five seconds.
         assert!(figures.busy * 50 <= figures.charged, "{figures:?}");
     }
 }

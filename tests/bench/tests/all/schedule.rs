@@ -1,4 +1,4 @@
-//! The schedule's cost follows what is due.
+//! The cost of the schedule depends on the due teams only.
 
 use bench::schedule::measure;
 use refill::Summary;

@@ -10,7 +10,7 @@ use shared::domain::ledger::entry::Kind;
 use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
 use shared::store::retry::with_deadline;
-use simulator::Nature;
+use simulator::Faults;
 use tokio::time::{Instant, sleep};
 
 use crate::support::teams::{charge, now, team_with};
@@ -108,10 +108,10 @@ async fn answers_all_callers_if_the_writing_caller_is_cancelled() {
 #[test]
 fn each_caller_keeps_its_own_deadline() {
     for hurried_is_first in [true, false] {
-        simulator::run(1, Nature::CALM, now(), async |world| {
+        simulator::run(1, Faults::NONE, now(), async |world| {
             let store = world.store();
             let team = Box::pin(team_with(&store, "t", 0)).await;
-            world.turn(Nature { in_conflict: 1_000, ..Nature::CALM });
+            world.set_faults(Faults { in_conflict: 1_000, ..Faults::NONE });
             let call = async |key: &str, time| {
                 let entry = charge(&team, key, "linkedin_enrichment", "found");
                 let began = Instant::now();
@@ -122,12 +122,15 @@ fn each_caller_keeps_its_own_deadline() {
             let times = [Duration::from_millis(300), Duration::from_secs(4)];
             let (first, second) =
                 if hurried_is_first { (times[0], times[1]) } else { (times[1], times[0]) };
-            let calm_down = async {
+            let end_of_faults = async {
                 sleep(Duration::from_secs(1)).await;
-                world.turn(Nature::CALM);
+                world.set_faults(Faults::NONE);
             };
-            let (first, second, ()) =
-                tokio::join!(Box::pin(call("a", first)), Box::pin(call("b", second)), calm_down);
+            let (first, second, ()) = tokio::join!(
+                Box::pin(call("a", first)),
+                Box::pin(call("b", second)),
+                end_of_faults
+            );
             let (hurried, patient) =
                 if hurried_is_first { (first, second) } else { (second, first) };
             assert!(matches!(hurried.0, Outcome::Refused(Error::Busy)), "{hurried:?}");

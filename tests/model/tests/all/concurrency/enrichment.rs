@@ -16,10 +16,10 @@ use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::outcome::Outcome;
-use simulator::{Nature, World};
+use simulator::{Faults, World};
 use tokio::time::sleep;
 
-use crate::support::lanes::{charge_one, has_lanes, in_calm_world, team_with_a_lane};
+use crate::support::lanes::{charge_one, has_lanes, team_with_a_lane, without_faults};
 use crate::support::teams::{charge, key_named, now, team_with};
 
 async fn one(store: &Store, charge: Entry, world: &World) -> Outcome {
@@ -47,7 +47,7 @@ fn gift(team: &TeamId, credits: u64) -> Entry {
 /// A refusal that includes the credits of lanes recalls the lanes.
 #[test]
 fn a_refusal_pauses_owners_of_lanes() {
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let (owner, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let many = charge(&team, "many", "phone_finder", "valid");
         let many = Entry { credits: -60_000, ..many };
@@ -63,7 +63,7 @@ fn a_refusal_pauses_owners_of_lanes() {
 
 #[test]
 fn no_lane_opens_while_enrichment_is_paused() {
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let team = Box::pin(team_with(&world.store(), "t", 20_000)).await;
         let many = charge(&team, "many", "phone_finder", "valid");
         one(&world.store(), Entry { credits: -60_000, ..many }, &world).await;
@@ -92,7 +92,7 @@ fn no_lane_opens_while_enrichment_is_paused() {
 fn a_gift_before_a_refusal_keeps_enrichment_running() {
     let (mut charged, mut refused) = (0, 0);
     for delay in 0..60 {
-        simulator::run(1, Nature::CALM, now(), async |world| {
+        simulator::run(1, Faults::NONE, now(), async |world| {
             let team = Box::pin(team_with(&world.store(), "t", 0)).await;
             let all = charge(&team, "all", "sms", "sent");
             one(&world.store(), Entry { credits: -400, ..all }, &world).await;
@@ -121,7 +121,7 @@ fn a_gift_before_a_refusal_keeps_enrichment_running() {
 /// is paused once.
 #[test]
 fn concurrent_refusals_pause_once() {
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let team = Box::pin(team_with(&world.store(), "t", 0)).await;
         let clients = (0..24).map(async |n| {
             let store = world.store();
@@ -157,7 +157,7 @@ async fn held(store: &Store, team: &TeamId, world: &World) -> Id {
 #[test]
 fn counts_captures_of_0_credits_before_a_release() {
     for delay in 0..40 {
-        simulator::run(1, Nature::CALM, now(), async |world| {
+        simulator::run(1, Faults::NONE, now(), async |world| {
             let store = world.store();
             let team = Box::pin(team_with(&store, "t", 0)).await;
             let id = Box::pin(held(&store, &team, &world)).await;
@@ -181,7 +181,7 @@ fn counts_captures_of_0_credits_before_a_release() {
 #[test]
 fn usage_counters_equal_the_ledger() {
     for seed in 0..8 {
-        simulator::run(seed, Nature::ROUGH, now(), async |world| {
+        simulator::run(seed, Faults::MANY, now(), async |world| {
             let team = Box::pin(team_with(&world.store(), "t", 50_000)).await;
             let workers = (0..12).map(async |n| {
                 let store = world.store();
@@ -204,7 +204,7 @@ fn usage_counters_equal_the_ledger() {
                 }
             });
             join_all(workers).await;
-            world.turn(Nature::CALM);
+            world.set_faults(Faults::NONE);
             // All lanes and holds have expired by then.
             sleep(Duration::from_secs(700)).await;
             world.store().keep_up(&team, world.now()).await.unwrap();

@@ -11,16 +11,16 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::store::keys;
 use shared::store::outcome::Outcome;
-use simulator::Nature;
+use simulator::Faults;
 use tokio::time::sleep;
 
-use crate::support::lanes::{charge_one, has_lanes, in_calm_world, team_with_a_lane};
+use crate::support::lanes::{charge_one, has_lanes, team_with_a_lane, without_faults};
 use crate::support::operations::Size;
 use crate::support::teams::{charge, hold_entry, team_with};
 
 #[test]
 fn a_read_counts_an_expired_lane_and_the_schedule_returns_it() {
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let (_, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         // The owner of the lane has crashed.
         sleep(Duration::from_secs(6)).await;
@@ -37,7 +37,7 @@ fn a_read_counts_an_expired_lane_and_the_schedule_returns_it() {
 
 #[test]
 fn the_schedule_finds_abandoned_lanes() {
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let (_, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let store = world.store();
         let mut due = Vec::new();
@@ -51,7 +51,7 @@ fn the_schedule_finds_abandoned_lanes() {
 
 #[test]
 fn charges_use_the_credits_of_all_lanes() {
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let (_, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let other = world.store();
         let entries = (0..169).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
@@ -65,7 +65,7 @@ fn charges_use_the_credits_of_all_lanes() {
 
 #[test]
 fn a_hold_uses_the_credits_of_all_lanes() {
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let (store, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let now = world.now();
         let held = world
@@ -84,7 +84,7 @@ fn a_hold_uses_the_credits_of_all_lanes() {
 
 #[test]
 fn rejects_charges_to_a_lane_of_a_closed_account() {
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let (store, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let now = world.now();
         let closed =
@@ -99,7 +99,7 @@ fn rejects_charges_to_a_lane_of_a_closed_account() {
 #[test]
 fn a_lane_ends_with_the_cycle() {
     let almost: Time = "2027-02-09T23:59:58Z".parse().unwrap();
-    simulator::run(1, Nature::CALM, almost, async |world| {
+    simulator::run(1, Faults::NONE, almost, async |world| {
         let (store, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         sleep(Duration::from_secs(2)).await;
         let charged = charge_one(&store, &team, "c", world.now()).await;
@@ -113,7 +113,7 @@ fn a_lane_ends_with_the_cycle() {
 /// Charges after an added seat spend its free credits first.
 #[test]
 fn a_lane_ends_with_an_added_seat() {
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let store = world.store();
         let team = Box::pin(team_with(&store, "t", 3_000)).await;
         let entries = (0..76).map(|n| charge(&team, &format!("{n}"), "email_finder", "risky"));
@@ -144,7 +144,7 @@ fn a_lane_ends_with_an_added_seat() {
 /// A refusal for more credits than the pool and the lanes have leaves the lanes open.
 #[test]
 fn lanes_stay_open_after_a_refusal_beyond_all_credits() {
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let (_, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let before = world.store().pool(&team, world.now()).await.unwrap();
         let now = world.now();
@@ -172,7 +172,7 @@ fn lanes_stay_open_after_a_refusal_beyond_all_credits() {
 #[test]
 fn reads_a_consistent_balance_during_charges() {
     const CREDITS: u64 = 20_400;
-    in_calm_world(async |world| {
+    without_faults(async |world| {
         let team = Box::pin(team_with(&world.store(), "t", CREDITS - 400)).await;
         let (begun, come_back) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let writers: Vec<_> = (0..8)

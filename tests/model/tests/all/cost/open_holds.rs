@@ -13,7 +13,7 @@ use shared::domain::time::Time;
 use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
-use simulator::Nature;
+use simulator::Faults;
 
 use crate::support::teams::{charge, key_named, now, team_with};
 
@@ -77,7 +77,7 @@ async fn a_balance_with_a_thousand_holds_costs_at_most_100_read_units() {
 /// Twenty reads and a charge at the instant at which a thousand holds expire.
 #[test]
 fn a_thousand_holds_that_expire_together_delay_no_request() {
-    simulator::run(1, Nature::CALM, now(), async |world| {
+    simulator::run(1, Faults::NONE, now(), async |world| {
         let store = world.store();
         let team = team_with(&store, "t", OPEN_HOLDS_MAX * HELD).await;
         Box::pin(take_holds(&store, &team, OPEN_HOLDS_MAX, 3_600)).await;

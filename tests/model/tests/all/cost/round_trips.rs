@@ -14,7 +14,7 @@ use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::hold::Release;
 use shared::store::outcome::Outcome;
-use simulator::Nature;
+use simulator::Faults;
 use tokio::time::sleep;
 
 use crate::support::operations::Size;
@@ -195,7 +195,7 @@ async fn repeated_refusals_do_not_write() {
 #[test]
 fn a_thousand_refusals_per_second_cost_two_write_units() {
     const SECONDS: u32 = 5;
-    simulator::run(1, Nature::CALM, now(), async |world| {
+    simulator::run(1, Faults::NONE, now(), async |world| {
         let store = world.store();
         let team = Box::pin(team_with(&store, "t", 0)).await;
         let entries = (0..20).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));

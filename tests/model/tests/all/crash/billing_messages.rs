@@ -8,7 +8,7 @@ use serde_json::json;
 use shared::domain::ids::TeamId;
 use shared::domain::pool::Pool;
 use shared::http::App;
-use simulator::{Nature, World};
+use simulator::{Faults, World};
 use tokio::time::sleep;
 
 use crate::support::process::run_for_polls;
@@ -60,7 +60,7 @@ async fn stored(world: &World) -> Pool {
 fn a_cancellation_after_an_interrupted_plan_change_cancels_the_new_plan() {
     let mut halves = 0;
     for polls in 1.. {
-        let is_complete = simulator::run(3, Nature::CALM, now(), async |world| {
+        let is_complete = simulator::run(3, Faults::NONE, now(), async |world| {
             let start = process(&world, 0);
             Box::pin(team::take_in(&start, &changed(4, "multichannel_expert", 1))).await.unwrap();
             let dying = process(&world, 0);
@@ -93,12 +93,12 @@ fn a_cancellation_after_an_interrupted_plan_change_cancels_the_new_plan() {
 #[test]
 fn the_newest_messages_determine_the_state() {
     for seed in 0..400 {
-        let nature = if seed % 2 == 0 { Nature::CALM } else { Nature::ROUGH };
-        simulator::run(seed, Nature::CALM, now(), async |world| {
+        let faults = if seed % 2 == 0 { Faults::NONE } else { Faults::MANY };
+        simulator::run(seed, Faults::NONE, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);
             let start = process(&world, 0);
             Box::pin(team::take_in(&start, &changed(1, "multichannel_expert", 1))).await.unwrap();
-            world.turn(nature);
+            world.set_faults(faults);
             let messages =
                 [changed(5, "enterprise", 1), cancelled(6), changed(4, "multichannel_expert", 3)];
             let deliveries = messages.iter().map(|message| {
@@ -112,7 +112,7 @@ fn the_newest_messages_determine_the_state() {
                 }
             });
             join_all(deliveries.map(Box::pin)).await;
-            world.turn(Nature::CALM);
+            world.set_faults(Faults::NONE);
             // Each message is delivered once more.
             for message in &messages {
                 deliver(&world, message, [-500, 500], u32::MAX).await;
@@ -133,7 +133,7 @@ fn the_newest_messages_determine_the_state() {
 #[test]
 fn the_newer_of_two_concurrent_plan_changes_wins() {
     for seed in 0..300 {
-        simulator::run(seed, Nature::ROUGH, now(), async |world| {
+        simulator::run(seed, Faults::MANY, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);
             let messages = [changed(5, "free_trial", 1), changed(6, "enterprise", 1)];
             let deliveries = messages.iter().map(|message| {
@@ -142,7 +142,7 @@ fn the_newer_of_two_concurrent_plan_changes_wins() {
                 Box::pin(deliver(&world, message, skews, polls))
             });
             join_all(deliveries.collect::<Vec<_>>()).await;
-            world.turn(Nature::CALM);
+            world.set_faults(Faults::NONE);
             sleep(Duration::from_secs(1)).await;
             let pool = stored(&world).await;
             let plan =

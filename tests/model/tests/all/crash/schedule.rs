@@ -16,7 +16,7 @@ use shared::http::{App, Clock};
 use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::keys::{self, SHARDS};
-use simulator::{Nature, World};
+use simulator::{Faults, World};
 
 use crate::support::operations::Size;
 use crate::support::process::run_for_polls;
@@ -109,7 +109,7 @@ async fn busy_teams(store: &Store, count: u32) -> Vec<TeamId> {
 
 #[test]
 fn concurrent_runs_share_the_work() {
-    simulator::run(1, Nature::CALM, at(MONTH_LATER), async |world| {
+    simulator::run(1, Faults::NONE, at(MONTH_LATER), async |world| {
         let teams = busy_teams(&world.store(), 30).await;
         let apps = [(); 3].map(|()| app_of(&world));
         let runs = apps.iter().map(|app| refill::run(app, None));
@@ -128,15 +128,15 @@ fn concurrent_runs_share_the_work() {
 #[test]
 fn runs_with_faults_do_all_due_work_once() {
     for seed in 0..12 {
-        simulator::run(seed, Nature::CALM, at(MONTH_LATER), async |world| {
+        simulator::run(seed, Faults::NONE, at(MONTH_LATER), async |world| {
             let teams = busy_teams(&world.store(), 6).await;
-            world.turn(Nature::ROUGH);
+            world.set_faults(Faults::MANY);
             for polls in [40, 90, 200] {
                 let [dying, other] = [app_of(&world), app_of(&world)];
                 let dying = run_for_polls(polls, async { _ = refill::run(&dying, None).await });
                 tokio::join!(Box::pin(dying), Box::pin(refill::run(&other, None)));
             }
-            world.turn(Nature::CALM);
+            world.set_faults(Faults::NONE);
             let last = refill::run(&app_of(&world), None).await;
             assert_eq!((last.failed, last.left), (0, false), "seed {seed}");
             is_all_done(&world.store(), &teams, world.now()).await;
@@ -149,7 +149,7 @@ fn runs_with_faults_do_all_due_work_once() {
 #[test]
 fn completes_a_run_that_stopped_at_any_await() {
     for polls in 1.. {
-        let is_complete = simulator::run(7, Nature::CALM, at(MONTH_LATER), async |world| {
+        let is_complete = simulator::run(7, Faults::NONE, at(MONTH_LATER), async |world| {
             let teams = busy_teams(&world.store(), 2).await;
             let dying = app_of(&world);
             let run = async { _ = refill::run(&dying, None).await };
@@ -167,7 +167,7 @@ fn completes_a_run_that_stopped_at_any_await() {
 
 #[test]
 fn leaves_work_beyond_its_time_to_the_next_run() {
-    simulator::run(1, Nature::CALM, at(MONTH_LATER), async |world| {
+    simulator::run(1, Faults::NONE, at(MONTH_LATER), async |world| {
         let store = world.store();
         let teams = busy_teams(&store, 320).await;
         let before = join_all(SHARDS.map(|shard| due(&store, shard, world.now()))).await;
@@ -317,7 +317,7 @@ async fn a_bill_shares_no_key_with_callers() {
 #[test]
 fn an_account_is_active_exactly_if_its_month_was_charged() {
     for seed in [1, 2] {
-        simulator::run(seed, Nature::CALM, now(), async |world| {
+        simulator::run(seed, Faults::NONE, now(), async |world| {
             let mut outcomes = [0, 0];
             for polls in 1.. {
                 let store = world.store();
@@ -349,10 +349,10 @@ fn an_account_is_active_exactly_if_its_month_was_charged() {
 #[test]
 fn concurrent_callers_charge_a_month_once() {
     for seed in 0..12 {
-        simulator::run(seed, Nature::CALM, at(MONTH_LATER), async |world| {
+        simulator::run(seed, Faults::NONE, at(MONTH_LATER), async |world| {
             let store = world.store();
             let team = busy_team(&store, "t").await;
-            world.turn(Nature::ROUGH);
+            world.set_faults(Faults::MANY);
             let work = (0..9).map(async |number| {
                 let app = app_of(&world);
                 match number % 3 {
@@ -362,7 +362,7 @@ fn concurrent_callers_charge_a_month_once() {
                 }
             });
             join_all(work.map(Box::pin)).await;
-            world.turn(Nature::CALM);
+            world.set_faults(Faults::NONE);
             refill::run(&app_of(&world), None).await;
             let acme = store.monitor(&team, &account("acme"), world.now()).await.unwrap();
             assert_eq!(acme.paid_until.to_string(), "2027-03-10", "seed {seed}");

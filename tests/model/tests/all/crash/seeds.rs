@@ -21,7 +21,7 @@ use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::outcome::Outcome;
-use simulator::{Nature, World};
+use simulator::{Faults, World};
 use tokio::time::sleep;
 
 use crate::support::process::{run_for_polls, seeds};
@@ -221,7 +221,7 @@ async fn live(world: World, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let store = world.store();
     let team = team_with(&store, "t", random.choice([0, 300, 3_000, 6_000]).unwrap()).await;
-    world.turn(Nature::ROUGH);
+    world.set_faults(Faults::MANY);
     // Two workers start in one process.
     let shared = process(&world, &mut random);
     let workers = (0..WORKERS).map(|number| {
@@ -239,7 +239,7 @@ async fn live(world: World, seed: u64) {
     LANE_MOVES.fetch_add(lane_moves, Ordering::Relaxed);
 
     // Holds and lanes have expired and the cycle has ended. Every request is sent once more.
-    world.turn(Nature::CALM);
+    world.set_faults(Faults::NONE);
     sleep(Duration::from_secs(30)).await;
     let mut late = Worker::new(&world, process(&world, &mut random), &team, seed);
     for first in (0..90).step_by(15) {
@@ -315,7 +315,7 @@ fn each_request_applies_once_and_the_ledger_adds_up() {
             scope.spawn(move || {
                 for seed in seeds(0..200).skip(thread).step_by(THREADS) {
                     let run = async |world| Box::pin(live(world, seed)).await;
-                    simulator::run(seed, Nature::CALM, BEGIN.parse().unwrap(), run).unwrap();
+                    simulator::run(seed, Faults::NONE, BEGIN.parse().unwrap(), run).unwrap();
                 }
             });
         }

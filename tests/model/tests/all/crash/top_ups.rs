@@ -22,7 +22,7 @@ use shared::http::{App, Clock};
 use shared::store::Store;
 use shared::store::history::Selection;
 use shared::store::outcome::Outcome;
-use simulator::{Nature, World};
+use simulator::{Faults, World};
 
 use crate::support::payments::{Provider, deliver};
 use crate::support::process::run_for_polls;
@@ -80,7 +80,7 @@ async fn bought(world: &World, team: &TeamId) -> Vec<i64> {
 fn an_event_makes_one_purchase_after_a_stop_at_any_await() {
     for (declines, is_paid) in [(NONE, true), (ALL, false)] {
         for polls in 1.. {
-            let is_complete = simulator::run(polls.into(), Nature::CALM, now(), async |world| {
+            let is_complete = simulator::run(polls.into(), Faults::NONE, now(), async |world| {
                 let team = team_with_top_up(&world.store(), 500, 600).await;
                 let payments = Arc::new(Provider::declining(declines));
                 let (_, event) = due(&team, 1);
@@ -111,10 +111,10 @@ fn an_event_makes_one_purchase_after_a_stop_at_any_await() {
 #[test]
 fn concurrent_events_respect_the_monthly_limit() {
     for seed in 0..20 {
-        simulator::run(seed, Nature::CALM, now(), async |world| {
+        simulator::run(seed, Faults::NONE, now(), async |world| {
             let team = team_with_top_up(&world.store(), 10_000, 600).await;
             let payments = Arc::new(Provider::declining(NONE));
-            world.turn(Nature::ROUGH);
+            world.set_faults(Faults::MANY);
             let crowd = (0..20).map(async |number| {
                 let (_, event) = due(&team, number % 5);
                 let polls = if fastrand::bool() { fastrand::u32(1..60) } else { u32::MAX };
@@ -124,7 +124,7 @@ fn concurrent_events_respect_the_monthly_limit() {
                 }
             });
             join_all(crowd.map(Box::pin)).await;
-            world.turn(Nature::CALM);
+            world.set_faults(Faults::NONE);
             for number in 0..5 {
                 deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
             }
@@ -142,16 +142,16 @@ fn concurrent_events_respect_the_monthly_limit() {
 #[test]
 fn a_declined_card_stops_top_ups() {
     for seed in 0..20 {
-        simulator::run(seed, Nature::CALM, now(), async |world| {
+        simulator::run(seed, Faults::NONE, now(), async |world| {
             let team = team_with_top_up(&world.store(), 10_000, 2_000).await;
             let payments = Arc::new(Provider::declining(ALL));
-            world.turn(Nature::ROUGH);
+            world.set_faults(Faults::MANY);
             let crowd = (0..6).map(async |number| {
                 let state = purchase_state(&world, &payments);
                 deliver(&state, &due(&team, number % 3).1).await
             });
             let came = join_all(crowd.map(Box::pin)).await;
-            world.turn(Nature::CALM);
+            world.set_faults(Faults::NONE);
             let known = payments.asked.lock().unwrap().clone();
             for came in came.iter().filter(|came| !came["purchase"].is_null()) {
                 assert_eq!(came["purchase"]["status"], "failed", "seed {seed}");
@@ -180,7 +180,7 @@ fn a_declined_card_stops_top_ups() {
 /// A late event is ignored if the balance is above the threshold again or the top-up was removed.
 #[test]
 fn ignores_an_event_that_no_longer_applies() {
-    simulator::run(1, Nature::CALM, now(), async |world| {
+    simulator::run(1, Faults::NONE, now(), async |world| {
         let store = world.store();
         let team = team_with_top_up(&store, 401, 600).await;
         let payments = Arc::new(Provider::declining(NONE));
@@ -213,7 +213,7 @@ async fn due_so_far(world: &World, records: &mut Records) -> usize {
 fn a_top_up_waits_for_a_pending_purchase() {
     for (credits, is_paid, due_again) in [(100, true, true), (100, false, true), (900, true, false)]
     {
-        simulator::run_with_stream(1, Nature::CALM, now(), async |world| {
+        simulator::run_with_stream(1, Faults::NONE, now(), async |world| {
             let (store, mut records) = (world.store(), world.records().unwrap());
             let team = team_with_top_up(&store, 400, 600).await;
             let payments = Arc::new(Provider::declining(NONE));
@@ -249,7 +249,7 @@ fn a_top_up_waits_for_a_pending_purchase() {
 /// A caller's key neither blocks a top-up nor is answered with one.
 #[test]
 fn a_top_up_shares_no_key_with_callers() {
-    simulator::run(1, Nature::CALM, now(), async |world| {
+    simulator::run(1, Faults::NONE, now(), async |world| {
         let store = world.store();
         let team = team_with_top_up(&store, 500, 600).await;
         let (id, event) = due(&team, 1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
-use simulator::{Nature, World};
+use simulator::{Faults, World};
 use tokio::time::sleep;
 
 use crate::support::lanes::has_lanes;
@@ -17,7 +17,7 @@ use crate::support::teams::now;
 
 /// A third of all transactions is in conflict, so lanes open often; some calls are rejected or
 /// throttled.
-const BUSY: Nature = Nature { in_conflict: 333, throttled: 150, turned_away: 20, ..Nature::CALM };
+const BUSY: Faults = Faults { in_conflict: 333, throttled: 150, rejected: 20, ..Faults::NONE };
 
 /// One team and three processes, which are replaced at random. Each operation runs in a random
 /// process.
@@ -63,7 +63,7 @@ async fn agree(
         let store = &processes[number];
         let came = Box::pin(apply(store, &team, operation, now)).await;
         prop_assert_eq!(came, expected, "{:?}", operation);
-        world.turn(Nature::CALM);
+        world.set_faults(Faults::NONE);
         if matches!(operation, Operation::Wait(_)) {
             // A process that meets conflicts ends a cycle earlier than one that only replays. So
             // the schedule runs whenever time has passed.
@@ -71,7 +71,7 @@ async fn agree(
             reference.state();
         }
         taken.set(taken.get() + u64::from(has_lanes(world, &team).await));
-        world.turn(BUSY);
+        world.set_faults(BUSY);
         if step % 15 == 0 || step + 1 == operations.len() {
             prop_assert_eq!(
                 verified_state(store, &team, now).await,

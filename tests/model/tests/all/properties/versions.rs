@@ -18,7 +18,7 @@ use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::keys::{self, Item};
 use shared::store::outcome::Outcome;
-use simulator::Nature;
+use simulator::Faults;
 
 use crate::support::operations::Size;
 use crate::support::teams::{charge, hold_entry, hold_id, key_named, now, team_with};
@@ -212,7 +212,7 @@ async fn top_up_counters_keep_unknown_attributes() {
 /// The relay reads the items of a newer version.
 #[test]
 fn the_relay_reads_items_of_a_newer_version() {
-    simulator::run_with_stream(1, Nature::CALM, now(), async |world| {
+    simulator::run_with_stream(1, Faults::NONE, now(), async |world| {
         let (store, client) = (world.store(), world.client());
         let mut records = world.records().unwrap();
         let team = team_with(&store, "t", 1_000).await;

@@ -1,7 +1,7 @@
 //! A year of random operations, and the events that the relay publishes for it.
 
 use proptest::prelude::*;
-use simulator::Nature;
+use simulator::Faults;
 
 use crate::support::operations::ClosedCycle;
 use crate::support::relay::*;
@@ -11,17 +11,17 @@ use crate::support::views::closed;
 use crate::support::year::live;
 
 /// More than half of all calls fail.
-const STORM: Nature = Nature { turned_away: 150, throttled: 150, in_conflict: 200, lost: 100 };
+const STORM: Faults = Faults { rejected: 150, throttled: 150, in_conflict: 200, lost: 100 };
 
 #[test]
 fn a_year_agrees_with_the_reference_and_its_events() {
     let tested = runner(1).run(&year(), |year| {
         let seed = year.operations.len() as u64;
-        let result = simulator::run_with_stream(seed, Nature::CALM, now(), async |world| {
+        let result = simulator::run_with_stream(seed, Faults::NONE, now(), async |world| {
             Box::pin(live(world, &year)).await
         });
         let result = result.unwrap()?;
-        simulator::run(seed, Nature::CALM, now(), async |world| {
+        simulator::run(seed, Faults::NONE, now(), async |world| {
             let (records, unreadable) = with_unreadable(&result.records);
             for batch in records.chunks(100) {
                 let failed = reported(&world, batch).await.unwrap();
@@ -41,7 +41,7 @@ fn a_year_agrees_with_the_reference_and_its_events() {
                 let arrived = arrived(&world);
                 prop_assert_eq!(&arrived, first.get_or_insert_with(|| arrived.clone()));
             }
-            world.turn(Nature::CALM);
+            world.set_faults(Faults::NONE);
             let kept = world.store().statements(&"t".parse().unwrap()).await.unwrap();
             let kept: Vec<ClosedCycle> = kept.iter().map(closed).collect();
             prop_assert_eq!(&kept, &result.reference.statements);

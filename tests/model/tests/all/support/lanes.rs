@@ -5,7 +5,7 @@ use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
 use shared::store::outcome::Outcome;
 use shared::store::{Store, keys};
-use simulator::{Nature, World};
+use simulator::{Faults, World};
 
 use super::teams::{charge, now, team_with};
 
@@ -16,8 +16,8 @@ pub async fn has_lanes(world: &World, team: &TeamId) -> bool {
     pool.is_some_and(|pool| pool["lanes"] != keys::number(0))
 }
 
-pub fn in_calm_world<T>(run: impl AsyncFnOnce(World) -> T) -> T {
-    simulator::run(1, Nature::CALM, now(), run).unwrap()
+pub fn without_faults<T>(run: impl AsyncFnOnce(World) -> T) -> T {
+    simulator::run(1, Faults::NONE, now(), run).unwrap()
 }
 
 pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> Outcome {

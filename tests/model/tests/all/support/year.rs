@@ -18,7 +18,7 @@ use shared::domain::time::Time;
 use shared::http::{App, Clock};
 use shared::store::Store;
 use shared::store::history::Selection;
-use simulator::{Nature, World};
+use simulator::{Faults, World};
 
 use crate::support::operations::{Answer, Operation};
 use crate::support::payments::{Provider, deliver};
@@ -30,7 +30,7 @@ use crate::support::strategies::Year;
 
 /// Many calls fail, without conflicts, so that no lanes open. Events of charges to lanes would be
 /// later than in the reference.
-pub const NATURE: Nature = Nature { turned_away: 40, throttled: 40, in_conflict: 0, lost: 40 };
+pub const FAULTS: Faults = Faults { rejected: 40, throttled: 40, in_conflict: 0, lost: 40 };
 
 /// The stream records of a year, and the expected events.
 pub struct YearResult {
@@ -72,7 +72,7 @@ pub async fn live(world: World, year: &Year) -> Result<YearResult, TestCaseError
         reference: Reference::new(*begin),
     };
     for (step, operation) in operations.iter().enumerate() {
-        run.world.turn(NATURE);
+        run.world.set_faults(FAULTS);
         run.step(operation).await?;
         if step % 10 == 0 || step + 1 == operations.len() {
             run.compare(operation).await?;
@@ -178,7 +178,7 @@ impl YearRun {
     }
 
     async fn compare(&mut self, after: &Operation) -> Result<(), TestCaseError> {
-        self.world.turn(Nature::CALM);
+        self.world.set_faults(Faults::NONE);
         let seen = verified_state(&self.store, &self.team, self.now()).await;
         prop_assert_eq!(seen, self.reference.state(), "after {:?}", after);
         self.follow().await

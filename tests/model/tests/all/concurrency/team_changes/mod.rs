@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use shared::domain::Error;
-use simulator::Nature;
+use simulator::Faults;
 use tokio::time::Instant;
 
 use figures::Change;
@@ -73,7 +73,7 @@ fn check(scenario: Scenario, make: impl AsyncFn(&Team) -> Vec<Change> + Copy) {
     for (writers, default) in LOADS.into_iter().filter(|it| it.0 <= scenario.writers_max) {
         for seed in seeds(default) {
             let began_at = scenario.began_at.parse().unwrap();
-            let run = simulator::run(seed, Nature::CALM, began_at, async |world| {
+            let run = simulator::run(seed, Faults::NONE, began_at, async |world| {
                 Box::pin(load::run(world, scenario, writers, seed, make)).await
             });
             let figures = run.unwrap().figures();

@@ -1,6 +1,6 @@
-//! How long things take and how often they go wrong: the figures of this world.
+//! Latencies and fault rates of the simulated AWS.
 //!
-//! | figure | where it is from |
+//! | figure | source |
 //! |---|---|
 //! | a transaction takes 12 ms and keeps its items for 8 of them; each item beyond two adds 0.2 ms | an assumption on the slow side: writes of one item take single-digit milliseconds (DynamoDB's own description), a transaction prepares and commits, each of them such a write on all items at once (Distributed Transactions at Scale in Amazon DynamoDB, USENIX ATC 2023) |
 //! | a consistent read takes 5 ms, a write of one item 6 ms | single-digit milliseconds, the network within a region included |
@@ -14,85 +14,84 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// One way through the network.
+/// The latency of the network in one direction.
 pub(crate) const NETWORK: Duration = Duration::from_millis(2);
 
-/// What a read takes at the table.
+/// The duration of a read at the table.
 pub(crate) const READ: Duration = Duration::from_millis(1);
 
-/// What a write of one item takes at the table.
+/// The duration of a write of one item at the table.
 pub(crate) const WRITE: Duration = Duration::from_millis(2);
 
-/// How long a transaction keeps its items.
+/// The time for which a transaction locks its items.
 pub(crate) const TRANSACTION: Duration = Duration::from_millis(8);
 
-/// How much longer for each item beyond two.
+/// The additional time for each item beyond two.
 pub(crate) const EACH_ITEM: Duration = Duration::from_micros(200);
 
 const SIGMA: f64 = 0.25;
 const SLOW: f64 = 5.0;
 const ONE_IS_SLOW: u32 = 500;
 
-/// How often things go wrong: of a thousand calls, so many.
+/// Fault rates per thousand calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Nature {
-    /// The request does not arrive, or a server fails before anything is done.
-    pub turned_away: u32,
-    /// The table says that it is too busy.
+pub struct Faults {
+    /// The request does not arrive, or the server fails before it executes the request.
+    pub rejected: u32,
+    /// The table answers that it is throttled.
     pub throttled: u32,
-    /// Somebody else writes an item of the transaction just then.
+    /// Another writer holds an item of the transaction.
     pub in_conflict: u32,
-    /// It is done, and the answer gets lost: the connection breaks, or nothing comes at all.
+    /// The request is executed and the answer is lost: the connection breaks, or no answer arrives.
     pub lost: u32,
 }
 
-impl Nature {
-    /// Nothing goes wrong by chance.
-    pub const CALM: Self = Self { turned_away: 0, throttled: 0, in_conflict: 0, lost: 0 };
+impl Faults {
+    /// No random faults.
+    pub const NONE: Self = Self { rejected: 0, throttled: 0, in_conflict: 0, lost: 0 };
 
-    /// A bad day.
-    pub const ROUGH: Self = Self { turned_away: 40, throttled: 40, in_conflict: 120, lost: 40 };
+    /// Faults in 24 of 100 calls.
+    pub const MANY: Self = Self { rejected: 40, throttled: 40, in_conflict: 120, lost: 40 };
 
-    pub(crate) fn fate(self, chance: &mut Rng) -> Fate {
+    pub(crate) fn draw(self, chance: &mut Rng) -> Fault {
         let mut drawn = chance.u32(0..1_000);
-        let fates = [
-            (self.turned_away, Fate::TurnedAway),
-            (self.throttled, Fate::Throttled),
-            (self.in_conflict, Fate::InConflict),
-            (self.lost / 2, Fate::Broken),
-            (self.lost.div_ceil(2), Fate::Silent),
+        let faults = [
+            (self.rejected, Fault::Rejected),
+            (self.throttled, Fault::Throttled),
+            (self.in_conflict, Fault::InConflict),
+            (self.lost / 2, Fault::Broken),
+            (self.lost.div_ceil(2), Fault::Silent),
         ];
-        for (of_thousand, fate) in fates {
+        for (of_thousand, fault) in faults {
             match drawn.checked_sub(of_thousand) {
-                None => return fate,
+                None => return fault,
                 Some(rest) => drawn = rest,
             }
         }
-        Fate::Spared
+        Fault::Spared
     }
 }
 
-/// What becomes of a call.
+/// The fault of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    TurnedAway,
+pub(crate) enum Fault {
+    Rejected,
     Throttled,
     InConflict,
-    /// The connection breaks before the answer comes.
+    /// The connection breaks before the answer arrives.
     Broken,
-    /// No answer comes.
+    /// No answer arrives.
     Silent,
     Spared,
 }
 
-/// How long something takes this time, in whole milliseconds, which is as fine as the virtual time
-/// is.
+/// A random duration around `median`, in whole milliseconds, the resolution of the virtual time.
 #[allow(clippy::float_arithmetic, reason = "a random time")]
 pub(crate) fn varied(median: Duration, chance: &mut Rng) -> Duration {
     let factor = if chance.u32(0..ONE_IS_SLOW) == 0 {
         SLOW
     } else {
-        // Box and Muller's way to a normally distributed number.
+        // A normally distributed number by the method of Box and Muller.
         let radius = (-2.0 * (1.0 - chance.f64()).ln()).sqrt();
         let normal = radius * (std::f64::consts::TAU * chance.f64()).cos();
         (SIGMA * normal).exp()
