@@ -69,7 +69,12 @@ async fn main() {
         for design in [Design::Ours, Design::Versioned, Design::Plain] {
             let figures = measure(design, clients, charges).await;
             if !matches!(design, Design::Plain) {
-                assert_eq!(figures.accepted, figures.covered, "{} is exact", design.name());
+                assert_eq!(
+                    figures.accepted,
+                    figures.covered,
+                    "the design {} is exact",
+                    design.name()
+                );
             }
             print_row(design, clients, &figures);
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::api::{Api, admin, billing, member, pipeline};
 
 #[tokio::test]
-async fn the_balance() {
+async fn reads_the_balance() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert", "seats": 3 })).await;
     api.buy("t", "order", 150).await.ok();
@@ -21,7 +21,7 @@ async fn the_balance() {
 }
 
 #[tokio::test]
-async fn the_own_team_in_the_public_shape() {
+async fn the_own_team_has_the_public_shape() {
     let api = Api::start().await;
     let shape = |total: u64, freemium: u64, subscription: u64, paid: u64| {
         json!({ "credits": total, "details": { "remaining": {
@@ -35,12 +35,11 @@ async fn the_own_team_in_the_public_shape() {
     assert_eq!(api.get(&member("t"), "/team/credits").await.ok(), shape(500, 0, 400, 100));
 }
 
-/// Grant 500, buy 200, spend 400, spend 200, reset.
+/// Grants 1,000, spends 500, buys 200, spends 400, spends 200, resets.
 #[tokio::test]
 async fn free_credits_are_spent_first_and_reset() {
     let api = Api::start().await;
-    // 500 free credits a month: a plan of 400 a seat does not have them, so an old seat of Email Pro
-    // is sold, and half of it is spent before the story begins.
+    // An old Email Pro seat has 1,000 free credits; half of them are spent first.
     let old = json!({ "plan": "email_pro", "account_created_at": "2024-02-01T00:00:00Z" });
     api.subscribe("t", &old).await;
     let spend = async |key: &str, credits: u64| {
@@ -62,24 +61,24 @@ async fn free_credits_are_spent_first_and_reset() {
 }
 
 #[tokio::test]
-async fn what_is_not_there() {
+async fn answers_not_found_for_unknown_teams() {
     let api = Api::start().await;
     for path in [
-        "/teams/nobody/credits",
-        "/teams/nobody/history",
-        "/teams/nobody/purchases/p_1",
+        "/teams/unknown/credits",
+        "/teams/unknown/history",
+        "/teams/unknown/purchases/p_1",
         "/team/credits",
     ] {
-        api.get(&member("nobody"), path).await.problem(404, "/problems/not-found");
+        api.get(&member("unknown"), path).await.problem(404, "/problems/not-found");
     }
-    api.charge("nobody", "k", &json!({ "action": "sms" }))
+    api.charge("unknown", "k", &json!({ "action": "sms" }))
         .await
         .problem(404, "/problems/not-found");
-    api.buy("nobody", "k", 100).await.problem(404, "/problems/not-found");
-    let gift = api.post(&billing(), "/teams/nobody/gifts", "k", &json!({ "credits": 1 })).await;
+    api.buy("unknown", "k", 100).await.problem(404, "/problems/not-found");
+    let gift = api.post(&billing(), "/teams/unknown/gifts", "k", &json!({ "credits": 1 })).await;
     gift.problem(404, "/problems/not-found");
-    for path in ["/teams/nobody/subscription", "/teams/nobody?confirm=nobody"] {
+    for path in ["/teams/unknown/subscription", "/teams/unknown?confirm=unknown"] {
         api.delete(&billing(), path).await.problem(404, "/problems/not-found");
     }
-    api.get(&member("nobody"), "/teams/nobody/credits").await.problem(404, "/problems/not-found");
+    api.get(&member("unknown"), "/teams/unknown/credits").await.problem(404, "/problems/not-found");
 }

@@ -1,4 +1,4 @@
-//! What the billing system tells by EventBridge, in whatever order and however often it comes.
+//! Billing messages over EventBridge, in any order and repeated.
 
 use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use shared::http::App;
 
 use crate::support::api::{Api, billing, member};
 
-/// A message, and the answer or the error as Lambda would see it.
+/// Delivers a message. Returns the answer or the error as Lambda receives it.
 async fn tell(app: &App, kind: &str, detail: &Value) -> Result<Value, Value> {
     let event = json!({
         "version": "0", "id": "7b1f", "detail-type": kind, "source": "billing", "account": "123456789012",
@@ -62,7 +62,7 @@ async fn deliver_all(app: &App, team: &str, messages: &[Message]) {
     }
 }
 
-/// What is left to see of a team: its balance and how its free credits came.
+/// The balance of a team and the sum of its ledger.
 async fn standing(api: &Api, team: &str) -> (Value, i64) {
     let mut balance = api.balance(team).await;
     balance["team"] = Value::Null;
@@ -72,7 +72,7 @@ async fn standing(api: &Api, team: &str) -> (Value, i64) {
 }
 
 #[tokio::test]
-async fn any_order_comes_to_the_same() {
+async fn any_order_leads_to_the_same_state() {
     let api = Api::start().await;
     let app = api.stack.app();
     let (start, later) = ("2027-01-30T08:00:00Z", "2027-01-31T08:00:00Z");
@@ -97,7 +97,7 @@ async fn any_order_comes_to_the_same() {
         changed(2, "enterprise", 1, later),
         ended("subscription.cancelled", 3),
     ];
-    // More seats than before and after: what they bring at once stays until the next reset.
+    // More seats than before and after: their credits stay until the next reset.
     let fewer_seats = [
         changed(1, "multichannel_expert", 1, start),
         changed(2, "multichannel_expert", 3, start),
@@ -128,9 +128,9 @@ async fn any_order_comes_to_the_same() {
     }
 }
 
-/// A subscription that starts later, among changes of the current one.
+/// A subscription that starts later, between changes of the current one.
 #[tokio::test]
-async fn a_scheduled_subscription_in_any_order() {
+async fn any_order_leads_to_the_same_scheduled_subscription() {
     let api = Api::start().await;
     let app = api.stack.app();
     let (start, later) = ("2027-01-30T08:00:00Z", "2027-02-15T00:00:00Z");
@@ -159,7 +159,7 @@ async fn a_scheduled_subscription_in_any_order() {
         ("moved", &moved, [400, 400], "enterprise"),
     ];
     let team = |story: &str, number: usize| format!("{story}-{number}");
-    // A message that names no start means the subscription of the first one, and comes after it.
+    // A message without a start refers to the subscription of the first message and follows it.
     let orders = |messages: &[Message]| -> Vec<Vec<Message>> {
         let place = |order: &[Message], version: u64| {
             order.iter().position(|(_, detail)| detail["version"] == version)
@@ -188,9 +188,9 @@ async fn a_scheduled_subscription_in_any_order() {
     }
 }
 
-/// A closing is final, whatever its version is.
+/// A message that closes the account applies whatever its version.
 #[tokio::test]
-async fn an_account_is_closed_by_an_old_message_as_well() {
+async fn an_old_message_closes_an_account() {
     let api = Api::start().await;
     let app = api.stack.app();
     deliver(app, "t", &changed(5, "email", 1, "2027-01-30T08:00:00Z")).await.unwrap();
@@ -198,7 +198,7 @@ async fn an_account_is_closed_by_an_old_message_as_well() {
     assert_eq!(api.balance("t").await["account"], "closed");
 }
 
-/// What comes after the end of an account is late, and no failure; what is newer is one.
+/// Messages older than the closing are ignored; a newer one fails.
 #[tokio::test]
 async fn an_account_stays_closed_in_any_order() {
     let api = Api::start().await;
@@ -219,7 +219,7 @@ async fn an_account_stays_closed_in_any_order() {
 }
 
 #[tokio::test]
-async fn an_old_message_after_a_newer_one() {
+async fn ignores_an_old_message_after_a_newer_one() {
     let api = Api::start().await;
     let app = api.stack.app();
     let start = "2027-01-30T08:00:00Z";
@@ -238,7 +238,7 @@ async fn an_old_message_after_a_newer_one() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_taken_in_fails_with_its_reason() {
+async fn fails_on_an_invalid_message_with_its_problem() {
     let api = Api::start().await;
     let app = api.stack.app();
     let invalid = "/problems/invalid-request";
@@ -277,9 +277,9 @@ async fn what_cannot_be_taken_in_fails_with_its_reason() {
     api.get(&member("t"), "/teams/t/credits").await.problem(404, "/problems/not-found");
 }
 
-/// However long before: what it cancels ends with its cycle.
+/// A cancellation that arrives first applies to the subscription that it cancels.
 #[tokio::test]
-async fn a_cancellation_may_come_before_what_it_cancels() {
+async fn a_cancellation_may_arrive_before_its_subscription() {
     let api = Api::start().await;
     let app = api.stack.app();
     let early = ended("subscription.cancelled", 2);
@@ -298,9 +298,9 @@ async fn a_cancellation_may_come_before_what_it_cancels() {
     assert_eq!(api.split("t").await, (0, 0));
 }
 
-/// The same versions over HTTP; without one, a request is taken as it comes.
+/// Versions over HTTP. A request without a version always applies.
 #[tokio::test]
-async fn versions_over_http() {
+async fn an_old_version_over_http_changes_nothing() {
     let api = Api::start().await;
     let seats = async |seats: u32, version: Option<u64>| {
         let body = json!({ "plan": "multichannel_expert", "seats": seats, "version": version });
@@ -318,8 +318,8 @@ async fn versions_over_http() {
     assert_eq!(seats(2, Some(4)).await, (3, Some(5)));
     assert_eq!(seats(2, None).await, (2, Some(5)));
     assert_eq!(cancel("?version=5").await, (false, Some(5)));
-    let nobody = api.delete(&billing(), "/teams/nobody/subscription?version=1").await;
-    nobody.problem(404, "/problems/not-found");
+    let unknown = api.delete(&billing(), "/teams/unknown/subscription?version=1").await;
+    unknown.problem(404, "/problems/not-found");
     assert_eq!(cancel("?version=6").await, (true, Some(6)));
     assert_eq!(seats(2, Some(6)).await, (2, Some(6)));
     assert_eq!(cancel("").await, (true, Some(6)));

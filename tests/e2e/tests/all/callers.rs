@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Callers: their access to each route, their keys and their holds.
 
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -13,10 +13,10 @@ use crate::support::routes::{Route, Who, routes, tokens};
 const FORBIDDEN: (u16, &str) = (403, "/problems/forbidden");
 const UNAUTHENTICATED: (u16, &str) = (401, "/problems/unauthenticated");
 
-/// Whether a route is open to the bearer of a token.
+/// Whether a route is open to a token.
 fn is_open(route: &Route, name: &str, who: Option<Who>) -> bool {
     let Route { path, callers, is_public, .. } = route;
-    // A valid token of another team, or with no scope that is known, is enough here.
+    // These routes need a valid token only.
     let needs_no_team = match *path {
         "/team/credits" => name.contains("another team"),
         "/purchase-options" => name.contains("another") || name == "no scope",
@@ -25,9 +25,9 @@ fn is_open(route: &Route, name: &str, who: Option<Who>) -> bool {
     *is_public || needs_no_team || who.is_some_and(|who| callers.contains(&who))
 }
 
-/// Over HTTP, and by API Gateway's events at the functions' entry points.
+/// Sends each request over HTTP, and as an API Gateway event to the function.
 #[tokio::test]
-async fn every_route_for_every_caller() {
+async fn each_route_is_open_to_its_callers_only() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     for (number, route) in routes().into_iter().enumerate() {
@@ -50,7 +50,7 @@ async fn every_route_for_every_caller() {
     }
 }
 
-/// Tokens that are not accepted, each for one reason.
+/// Tokens that are rejected, each for one reason.
 fn unusable_tokens() -> Vec<(&'static str, String)> {
     let now = Timestamp::now().as_second();
     let claims = |change: &dyn Fn(&mut Value)| {
@@ -95,12 +95,12 @@ fn unusable_tokens() -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn without_claims_nothing_is_done() {
+async fn rejects_requests_without_valid_claims() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     for route in routes() {
         let Route { method, path, body, is_public, .. } = &route;
-        // The authorizer passes no claims on, or claims without a usable `sub`.
+        // The authorizer passes on no claims, or claims without a usable `sub`.
         let events = unusable_tokens().into_iter().filter(|(name, _)| name.contains("sub"));
         let tokens = events.map(|(_, token)| Some(token)).chain([None]);
         for (name, token) in unusable_tokens() {
@@ -128,9 +128,9 @@ fn refuses_unauthenticated(answer: &Answer, is_public: bool, what: &str) {
     }
 }
 
-/// A query parameter that a route does not have is refused, after the caller was checked.
+/// An unknown query parameter is refused, after the caller's access is checked.
 #[tokio::test]
-async fn every_route_refuses_an_unknown_parameter() {
+async fn rejects_an_unknown_query_parameter_on_every_route() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let before = (api.balance("t").await, api.history("t").await);
@@ -154,7 +154,7 @@ async fn every_route_refuses_an_unknown_parameter() {
     assert_eq!((api.balance("t").await, api.history("t").await), before);
 }
 
-/// What a team has is stored in no cache; the catalogue may be.
+/// Data of a team is not cached; the catalogue may be.
 #[tokio::test]
 async fn only_the_catalogue_is_cached() {
     let api = Api::start().await;
@@ -169,7 +169,7 @@ async fn only_the_catalogue_is_cached() {
 }
 
 #[tokio::test]
-async fn a_member_is_told_to_ask_an_admin() {
+async fn a_refused_member_is_referred_to_an_admin() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let refused =
@@ -180,7 +180,7 @@ async fn a_member_is_told_to_ask_an_admin() {
 }
 
 #[tokio::test]
-async fn only_a_machine_names_another_user() {
+async fn only_a_machine_client_names_another_user() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let path = "/teams/t/charges";
@@ -193,7 +193,7 @@ async fn only_a_machine_names_another_user() {
 }
 
 #[tokio::test]
-async fn the_stack_makes_tokens() {
+async fn the_local_stack_issues_tokens() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let claims = json!({ "sub": "u", "team": "t", "role": "member" });
@@ -211,7 +211,7 @@ fn other_member() -> String {
     token(Some("zoe"), Some("t"), Some("member"), None)
 }
 
-/// Named like a machine client, which shares no key with it.
+/// A person whose name equals that of a machine client.
 fn namesake() -> String {
     token(Some("pipeline"), Some("t"), Some("member"), None)
 }
@@ -260,7 +260,7 @@ async fn each_person_and_the_machine_clients_have_their_own_keys() {
     ids.dedup();
     assert_eq!(ids.len(), callers.len(), "each has an entry");
     assert_eq!(api.split("t").await, (1_000 - 15, 0));
-    // Other machine clients share the pipeline's keys: an operation is one request of one of them.
+    // Machine clients share their keys: a key identifies one request of any of them.
     let gift = api.post(&billing(), "/teams/t/gifts", "k", &json!({ "credits": 1 })).await;
     gift.problem(422, "/problems/idempotency-key-reused");
     let invoked = json!({ "team": "t", "key": "k", "action": "sms" }).to_string();
@@ -270,9 +270,9 @@ async fn each_person_and_the_machine_clients_have_their_own_keys() {
     api.settles("t").await;
 }
 
-/// Whichever of them sends it, and by whichever way.
+/// Machine clients replay each other's requests, over HTTP and by direct invocation.
 #[tokio::test]
-async fn machine_clients_repeat_each_others_requests() {
+async fn machine_clients_replay_each_others_requests() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let second = token(Some("pipeline2"), None, None, Some("credits:charge credits:manage"));
@@ -286,7 +286,7 @@ async fn machine_clients_repeat_each_others_requests() {
     };
     assert_eq!(invoke(None).await["status"], "replayed");
     assert_eq!(invoke(Some("pipeline")).await["status"], "replayed");
-    assert_eq!(invoke(Some("max")).await["problem"]["status"], 422, "for another user");
+    assert_eq!(invoke(Some("max")).await["problem"]["status"], 422, "a charge for another user");
     let hold = json!({ "credits": 5 });
     let taken = api.post(&pipeline(), "/teams/t/holds", "h", &hold).await.ok();
     assert!(api.post(&second, "/teams/t/holds", "h", &hold).await.is_replayed());
@@ -299,10 +299,10 @@ async fn machine_clients_repeat_each_others_requests() {
 }
 
 #[tokio::test]
-async fn keys_of_batches_holds_releases_and_purchases_are_their_callers_too() {
+async fn keys_of_batches_holds_releases_and_purchases_are_separate_by_caller() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
-    // A member takes all the keys that the pipeline is going to use.
+    // A member uses all the keys that the pipeline uses later.
     let all = json!({ "charges": [
         { "key": "batch", "action": "sms" }, { "key": "hold", "action": "sms" },
         { "key": "release", "action": "sms" }, { "key": "order", "action": "sms" },
@@ -329,7 +329,7 @@ async fn keys_of_batches_holds_releases_and_purchases_are_their_callers_too() {
 }
 
 #[tokio::test]
-async fn a_hold_is_used_by_its_owner() {
+async fn only_its_owner_uses_a_hold() {
     let api = Api::start().await;
     api.team_with("t", 5_000).await;
     let callers = [
@@ -376,7 +376,7 @@ async fn a_hold_is_used_by_its_owner() {
 }
 
 #[tokio::test]
-async fn an_unknown_hold_is_not_found_after_what_is_invalid() {
+async fn validates_a_charge_before_it_looks_up_the_hold() {
     let api = Api::start().await;
     api.team_with("t", 100).await;
     let entry = api.charge("t", "k", &sms()).await.ok()["charge"]["id"].clone();
@@ -392,6 +392,6 @@ async fn an_unknown_hold_is_not_found_after_what_is_invalid() {
         let keyless = api.send(Method::POST, &path, &token, None, None).await;
         keyless.problem(400, "/problems/invalid-request");
     }
-    // The key is still free.
+    // A refused request leaves its key free.
     assert_eq!(api.charge("t", "a", &finder()).await.status, 201);
 }

@@ -1,10 +1,10 @@
-//! Every row of the two catalogues, written down again from the rules.
+//! Every row of the prices and plans, repeated from the rules.
 
 use serde_json::{Value, json};
 
 use crate::support::api::{Api, member};
 
-/// Action, unit, credits, outcomes that cost them, outcomes that are free.
+/// Action, unit, credits, charged outcomes, free outcomes.
 type Row = (&'static str, &'static str, u64, &'static [&'static str], &'static [&'static str]);
 
 const PRICES: &[Row] = &[
@@ -65,7 +65,7 @@ async fn every_action_costs_what_the_rules_say() {
                 assert_eq!(problem["errors"][0]["field"], "outcome", "{key}");
             }
         }
-        // Where there is but one outcome it need not be told; where there are more it must.
+        // The outcome is optional if the action has only one.
         let untold =
             api.charge("t", &format!("{action} untold"), &json!({ "action": action })).await;
         if charged.len() + free.len() == 1 {
@@ -80,9 +80,9 @@ async fn every_action_costs_what_the_rules_say() {
 }
 
 #[tokio::test]
-async fn the_price_list_says_the_same() {
+async fn the_price_list_states_every_price() {
     let api = Api::start().await;
-    let list = api.get(&member("anybody"), "/prices").await.ok();
+    let list = api.get(&member("unknown"), "/prices").await.ok();
     assert_eq!((&list["version"], &list["effective"]), (&json!("1"), &json!("2020-01-01")));
     let told = list["prices"].as_array().unwrap();
     assert_eq!(told.len(), PRICES.len());
@@ -96,7 +96,7 @@ async fn the_price_list_says_the_same() {
 }
 
 #[tokio::test]
-async fn the_teams_own_key_makes_ai_free() {
+async fn an_own_key_makes_ai_actions_free() {
     let api = Api::start().await;
     api.team_with("t", 10).await;
     let own = json!({ "action": "ai_variable", "outcome": "valid", "own_key": true });
@@ -106,8 +106,8 @@ async fn the_teams_own_key_makes_ai_free() {
     assert_eq!(api.split("t").await, (10, 0));
 }
 
-/// Plan and further terms, free credits of two seats at the start, and after a month of which all
-/// but one credit were spent, and what `GET /plans` says of it.
+/// Request of a plan, free credits of two seats at the start and after a month in which all but one
+/// credit were spent, and the row in `GET /plans`.
 fn plans() -> Vec<(Value, u64, u64, Value)> {
     let plan = |plan: &str, credits: u64, per: &str, cadence: &str| json!({ "plan": plan, "credits": credits, "per": per, "cadence": cadence, "account_created_before": null });
     let mut email_pro = plan("email_pro", 1_000, "seat", "monthly");
@@ -134,7 +134,7 @@ fn plans() -> Vec<(Value, u64, u64, Value)> {
 #[tokio::test]
 async fn every_plan_grants_what_the_rules_say() {
     let api = Api::start().await;
-    let told = api.get(&member("anybody"), "/plans").await.ok();
+    let told = api.get(&member("unknown"), "/plans").await.ok();
     let mut after = Vec::new();
     for (number, (mut terms, start, month, view)) in plans().into_iter().enumerate() {
         let name = terms["plan"].clone();

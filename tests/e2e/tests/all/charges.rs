@@ -1,4 +1,4 @@
-//! What each verb answers, and that it does so once.
+//! Charges: replays, keys, batches and prices.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::api::{Api, DAY, admin, billing, member, pipeline};
 
 #[tokio::test]
-async fn a_charge_and_its_replay() {
+async fn replays_a_charge_forever() {
     let api = Api::start().await;
     api.team_with("t", 10).await;
     let body =
@@ -23,7 +23,8 @@ async fn a_charge_and_its_replay() {
     });
     assert_eq!(*charge, expected);
 
-    // For ever: after the month, after the money, after a plan is gone.
+    // A replay is answered after the cycle, without credits, without a plan, and after the account
+    // is closed.
     api.charge("t", "rest", &body).await.ok();
     api.delete(&billing(), "/teams/t/subscription").await.ok();
     api.travel("2027-03-15T00:00:00Z").await;
@@ -34,7 +35,7 @@ async fn a_charge_and_its_replay() {
 }
 
 #[tokio::test]
-async fn a_key_means_one_operation() {
+async fn rejects_a_reused_key() {
     let api = Api::start().await;
     api.team_with("t", 100).await;
     let body = json!({ "action": "sms" });
@@ -57,7 +58,7 @@ async fn a_key_means_one_operation() {
     gift.problem(422, "/problems/idempotency-key-reused");
     assert_eq!(api.split("t").await, (82, 0));
 
-    // Another team's key is another key, and a refused charge leaves its key free.
+    // Keys of different teams are independent. A refused charge leaves its key free.
     api.team_with("t2", 5).await;
     api.charge("t2", "k", &body).await.problem(402, "/problems/insufficient-credits");
     api.buy("t2", "order", 100).await.ok();
@@ -65,7 +66,7 @@ async fn a_key_means_one_operation() {
 }
 
 #[tokio::test]
-async fn a_batch_is_as_if_each_were_made_in_turn() {
+async fn a_batch_equals_its_charges_in_turn() {
     let api = Api::start().await;
     api.team_with("t", 31).await;
     api.charge("t", "earlier", &json!({ "action": "sms" })).await.ok();
@@ -120,7 +121,7 @@ async fn a_batch_is_as_if_each_were_made_in_turn() {
 }
 
 #[tokio::test]
-async fn the_largest_batch() {
+async fn accepts_up_to_500_charges_in_a_batch() {
     let api = Api::start().await;
     api.team_with("t", 2_000).await;
     let batch = |count: usize| {
@@ -143,7 +144,7 @@ async fn the_largest_batch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_charges_on_a_budget_for_fifty() {
+async fn a_thousand_charges_on_a_balance_for_fifty_accept_fifty() {
     let api = Api::start().await;
     api.team_with("t", 250).await;
     let body = json!({ "action": "email_finder", "outcome": "deliverable" });
@@ -168,7 +169,7 @@ async fn a_thousand_charges_on_a_budget_for_fifty() {
 }
 
 #[tokio::test]
-async fn a_hundred_leads() {
+async fn charges_a_hundred_leads() {
     let api = Api::start().await;
     api.team_with("t", 2_500).await;
     let emails = json!({ "action": "email_finder", "outcome": "risky", "quantity": 100 });
@@ -179,7 +180,7 @@ async fn a_hundred_leads() {
 }
 
 #[tokio::test]
-async fn every_started_minute_of_a_call_counts() {
+async fn charges_every_started_minute_of_a_call() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     for (seconds, credits) in [(1, 4), (59, 4), (60, 4), (61, 8), (120, 8), (121, 12)] {
@@ -190,7 +191,7 @@ async fn every_started_minute_of_a_call_counts() {
 }
 
 #[tokio::test]
-async fn too_few_credits() {
+async fn refuses_a_charge_beyond_the_balance_without_an_entry() {
     let api = Api::start().await;
     api.team_with("t", 13).await;
     let body = json!({ "action": "phone_finder", "outcome": "valid" });
@@ -200,11 +201,11 @@ async fn too_few_credits() {
     assert_eq!(problem["required"], 20);
     assert_eq!(problem["shortfall"], 7);
     assert!(problem["detail"].as_str().unwrap().contains("admin"));
-    assert_eq!(api.history("t").await.len(), 1, "a refusal leaves no trace");
+    assert_eq!(api.history("t").await.len(), 1, "a refusal writes no entry");
 }
 
 #[tokio::test]
-async fn a_batch_that_alternates_between_payers() {
+async fn charges_a_batch_that_alternates_between_holds() {
     let api = Api::start().await;
     api.team_with("t", 10_000).await;
     let holds = [api.held("t", 1_250, DAY).await, api.held("t", 1_251, DAY).await];

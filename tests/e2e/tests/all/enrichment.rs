@@ -1,4 +1,4 @@
-//! Credits run out: enrichment is paused for the whole team, until somebody restarts it.
+//! Enrichment is paused for the whole team when its credits run out, until a restart.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ impl Api {
     }
 }
 
-/// A team with 12 credits whose enrichment is paused.
+/// Returns a team with 12 credits whose enrichment is paused.
 async fn paused() -> Api {
     let api = Api::start().await;
     api.team_with("t", 12).await;
@@ -36,7 +36,7 @@ async fn paused() -> Api {
 }
 
 #[tokio::test]
-async fn the_first_refusal_pauses_enrichment_for_everyone_at_once() {
+async fn the_first_refusal_pauses_enrichment_for_all_callers() {
     let api = Api::start().await;
     api.team_with("t", 12).await;
     assert_eq!(api.enrichment().await, "running");
@@ -57,7 +57,7 @@ async fn the_first_refusal_pauses_enrichment_for_everyone_at_once() {
         let problem = refused.problem(PAUSED.0, PAUSED.1);
         assert!(problem["detail"].as_str().unwrap().contains("restart"), "{problem}");
     }
-    // All else goes on as far as credits allow.
+    // Other actions continue while credits cover them.
     api.charge("t", "sms", &json!({ "action": "sms" })).await.ok();
     let call = json!({ "action": "call", "outcome": "answered", "quantity": 60 });
     api.charge("t", "call", &call).await.ok();
@@ -67,7 +67,7 @@ async fn the_first_refusal_pauses_enrichment_for_everyone_at_once() {
     api.settles("t").await;
 }
 
-/// A request that merely exceeds the balance pauses nothing while one unit is covered.
+/// A request beyond the balance pauses nothing while the balance covers one unit.
 #[tokio::test]
 async fn a_request_beyond_the_balance_pauses_nothing() {
     let api = Api::start().await;
@@ -85,7 +85,7 @@ async fn a_request_beyond_the_balance_pauses_nothing() {
     assert_eq!(api.enrichment().await, "paused", "2 credits do not pay for one email");
 }
 
-/// In a batch, the charge that is not covered for one unit pauses what comes after it.
+/// In a batch, a charge whose single unit is not covered pauses the charges after it.
 #[tokio::test]
 async fn a_batch_pauses_enrichment_where_one_unit_is_not_covered() {
     let api = Api::start().await;
@@ -105,7 +105,7 @@ async fn a_batch_pauses_enrichment_where_one_unit_is_not_covered() {
 }
 
 #[tokio::test]
-async fn what_was_charged_before_is_still_answered() {
+async fn replays_earlier_charges_during_a_pause() {
     let api = Api::start().await;
     api.team_with("t", 12).await;
     api.charge("t", "email", &email()).await.ok();
@@ -115,7 +115,7 @@ async fn what_was_charged_before_is_still_answered() {
 }
 
 #[tokio::test]
-async fn a_top_up_does_not_restart_and_a_restart_needs_credits() {
+async fn a_purchase_does_not_restart_enrichment_and_a_restart_needs_credits() {
     let api = paused().await;
     let drain = json!({ "action": "ai_variable", "outcome": "valid", "quantity": 12 });
     api.charge("t", "drain", &drain).await.ok();
@@ -130,14 +130,14 @@ async fn a_top_up_does_not_restart_and_a_restart_needs_credits() {
     assert_eq!(api.enrichment().await, "running");
     let again = api.restart(&member("t")).await;
     again.problem(409, "/problems/nothing-to-restart");
-    // The keys that were refused may be used now.
+    // The keys of refused charges may be used again.
     api.charge("t", "too much", &phone()).await.ok();
     api.charge("t", "too early", &email()).await.ok();
     assert_eq!(api.split("t").await, (0, 75));
 }
 
 #[tokio::test]
-async fn a_refill_does_not_restart_either() {
+async fn a_refill_does_not_restart_enrichment() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     api.charge("t", "all", &json!({ "action": "call", "outcome": "answered", "quantity": 6000 }))
@@ -151,9 +151,9 @@ async fn a_refill_does_not_restart_either() {
     api.charge("t", "too much", &email()).await.ok();
 }
 
-/// Only what is short of an enrichment action pauses enrichment.
+/// Only a refusal of an enrichment action pauses enrichment.
 #[tokio::test]
-async fn what_is_no_enrichment_pauses_nothing() {
+async fn refusals_of_other_actions_do_not_pause_enrichment() {
     let api = Api::start().await;
     api.team_with("t", 5).await;
     api.charge("t", "sms", &json!({ "action": "sms" })).await.problem(SHORT.0, SHORT.1);
@@ -164,7 +164,7 @@ async fn what_is_no_enrichment_pauses_nothing() {
 }
 
 #[tokio::test]
-async fn a_batch_is_as_if_each_charge_were_made_in_turn() {
+async fn a_batch_with_a_pause_equals_its_charges_in_turn() {
     let api = Api::start().await;
     api.team_with("t", 12).await;
     let charges = json!({ "charges": [
@@ -188,10 +188,10 @@ async fn a_batch_is_as_if_each_charge_were_made_in_turn() {
     assert_eq!(api.enrichment().await, "paused");
 }
 
-/// A hold that was taken before may be used up; one that is taken while enrichment is paused captures
-/// no enrichment before the restart.
+/// A hold taken before the pause may be used up. A hold taken during the pause captures no
+/// enrichment before the restart.
 #[tokio::test]
-async fn holds_may_finish_and_bring_no_way_around() {
+async fn a_hold_taken_during_a_pause_captures_no_enrichment() {
     let api = Api::start().await;
     api.team_with("t", 100).await;
     let held = api.hold("t", "job", &json!({ "credits": 60 })).await.ok();

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use crate::support::api::{Api, member, pipeline};
 
-/// At most the worst case, against what is left besides holds. It changes nothing.
+/// The maximum and the expected cost, compared with the balance without holds. An estimate changes
+/// nothing.
 #[tokio::test]
-async fn what_a_hundred_leads_may_cost() {
+async fn estimates_the_maximum_cost() {
     let api = Api::start().await;
     api.team_with("t", 1_350).await;
     api.post(&member("t"), "/teams/t/holds", "hold", &json!({ "credits": 100 })).await.ok();
@@ -28,17 +29,17 @@ async fn what_a_hundred_leads_may_cost() {
         "balance": 1_250, "affordable": true, "shortfall": 0,
     });
     assert_eq!(estimate("t", emails).await.ok(), expected);
-    // To the last credit.
+    // A cost equal to the balance is affordable.
     let all = json!({ "leads": 1_250, "actions": ["linkedin_enrichment"] });
     assert_eq!(estimate("t", all).await.ok()["affordable"], true);
     let more = json!({ "leads": 1_251, "actions": ["linkedin_enrichment"] });
     assert_eq!(estimate("t", more).await.ok()["shortfall"], 1);
     assert_eq!(api.history("t").await.len(), 2, "the grant and the hold");
-    estimate("nobody", both).await.problem(404, "/problems/not-found");
+    estimate("unknown", both).await.problem(404, "/problems/not-found");
 }
 
 #[tokio::test]
-async fn an_estimate_expects_what_came_before() {
+async fn estimates_the_expected_cost_from_hit_rates() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert", "seats": 4 })).await;
     let new = api.estimate(&["email_finder"]).await;

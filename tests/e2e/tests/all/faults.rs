@@ -1,4 +1,4 @@
-//! The problems that a healthy stack does not have: a busy table, faults of ours. And its routes'.
+//! Problems of an unavailable table, internal faults, and unknown routes.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 use crate::support::api::{Api, member};
 
-/// The functions over another store.
+/// The functions with another store.
 fn router(store: Store) -> Router {
     let app = App::new(store, Clock::system());
     let functions = functions(&purchase_state(app, PurchaseLimits::default()));
@@ -43,7 +43,7 @@ async fn call(router: Router, path: &str, body: Option<Value>) -> (Response<Body
     (Response::from_parts(parts, Body::empty()), serde_json::from_slice(&bytes).unwrap())
 }
 
-/// A DynamoDB on which every transaction meets another one.
+/// A DynamoDB that cancels every transaction with a conflict.
 async fn contended() -> String {
     let conflict = async || {
         let body = json!({
@@ -63,7 +63,7 @@ async fn contended() -> String {
 }
 
 #[tokio::test]
-async fn a_table_that_stays_busy() {
+async fn answers_busy_with_retry_after() {
     let client = Client::from_conf(engine::config(&contended().await).build());
     let store = Store::new(client, TABLE).with_retry_time(Duration::from_millis(50));
     let (response, problem) =
@@ -73,9 +73,9 @@ async fn a_table_that_stays_busy() {
     assert_eq!((&problem["type"], &problem["status"]), (&json!("/problems/busy"), &json!(503)));
 }
 
-/// However patient the store is, an invocation answers before its deadline.
+/// An invocation answers before its deadline, whatever the retry time of the store.
 #[tokio::test]
-async fn a_deadline_that_comes_first() {
+async fn answers_before_the_deadline_of_the_invocation() {
     let client = Client::from_conf(engine::config(&contended().await).build());
     let store = Store::new(client, TABLE).with_retry_time(Duration::from_hours(24));
     let app = App::new(store, Clock::system());
@@ -93,15 +93,19 @@ async fn a_deadline_that_comes_first() {
     let over_http = charge::handle(&app, &bus, sample("charge")).await.unwrap();
     assert!(over_http.get().contains(r#""statusCode":503"#), "{over_http}");
     let queued = charge::handle(&app, &bus, sample("charge-queued")).await.unwrap();
-    assert_eq!(queued.get().matches("itemIdentifier").count(), 3, "all of them come again");
+    assert_eq!(
+        queued.get().matches("itemIdentifier").count(),
+        3,
+        "all messages are delivered again"
+    );
     assert!(
         charge::handle(&app, &bus, sample("charge-direct")).await.is_err(),
-        "Lambda tries again"
+        "an error makes Lambda retry"
     );
 }
 
 #[tokio::test]
-async fn a_fault_of_ours_tells_its_request_and_nothing_else() {
+async fn an_internal_fault_shows_its_request_id_only() {
     let engine = Engine::in_memory().await.unwrap();
     let store = Store::new(engine.client(), "no-such-table");
     for (path, body) in
@@ -113,7 +117,7 @@ async fn a_fault_of_ours_tells_its_request_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_fault_of_ours() {
+async fn a_panic_is_an_internal_fault() {
     let broken =
         Router::new().route("/", get(async || -> &str { panic!("the secret of the crash") }));
     let router = serve::with_middleware(broken).layer(middleware::from_fn(authorize));
@@ -131,7 +135,7 @@ fn is_plain_fault(response: &Response<Body>, problem: &Value) {
 }
 
 #[tokio::test]
-async fn routes_and_methods_that_are_not_there() {
+async fn answers_unknown_routes_and_methods() {
     let api = Api::start().await;
     for path in ["/", "/nothing", "/teams", "/teams/t/wallet", "/dev", "/teams/t/charges/k"] {
         api.get(&member("t"), path).await.problem(404, "/problems/not-found");

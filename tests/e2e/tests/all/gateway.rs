@@ -1,4 +1,4 @@
-//! API Gateway's events, as the functions' entry points get them.
+//! API Gateway events at the entry points of the functions.
 
 use reqwest::Method;
 use serde_json::json;
@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::support::api::{Api, admin, billing, member, pipeline};
 use crate::support::gateway::Event;
 
-/// `%23`, `%3F`, `%2F` and `%25` arrive decoded. They are no way to another resource.
+/// `%23`, `%3F`, `%2F` and `%25` arrive decoded and do not address another resource.
 #[tokio::test]
-async fn a_decoded_path_means_what_was_sent() {
+async fn a_decoded_path_addresses_no_other_resource() {
     let api = Api::start().await;
     api.team_with("t_1", 1_000).await;
     api.team_with("t", 1_000).await;
@@ -35,7 +35,7 @@ async fn a_decoded_path_means_what_was_sent() {
             api.request(function, &event).await.problem(404, "/problems/not-found");
         }
     }
-    // A space is decoded, too, and is in no id.
+    // A space is also decoded. No id contains one.
     for (function, path) in [("balance", "/teams/t x/credits"), ("hold", "/teams/t/holds/h 1")] {
         let event = Event::new(&Method::GET, path, Some(&pipeline()));
         let problem = api.request(function, &event).await.problem(400, "/problems/invalid-request");
@@ -45,7 +45,7 @@ async fn a_decoded_path_means_what_was_sent() {
     assert_eq!((api.balance("t").await, api.balance("t_1").await), before);
 }
 
-/// A URL would drop these segments, and name another resource.
+/// A URL parser would drop these segments and address another resource.
 #[tokio::test]
 async fn a_dot_segment_stays_in_the_path() {
     let api = Api::start().await;
@@ -72,9 +72,9 @@ async fn a_dot_segment_stays_in_the_path() {
     assert_eq!((api.balance("settings").await, api.balance("t").await), before);
 }
 
-/// The adapter would panic at these.
+/// The adapter of `lambda_http` would panic at these events.
 #[tokio::test]
-async fn an_odd_event_is_answered() {
+async fn answers_malformed_events() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let event = || Event::new(&Method::GET, "/teams/t/credits", Some(&member("t")));
@@ -102,9 +102,9 @@ async fn an_odd_event_is_answered() {
     }
 }
 
-/// The stage is a part of the path that API Gateway passes on.
+/// API Gateway passes the stage as a part of the path.
 #[tokio::test]
-async fn every_function_strips_the_stage() {
+async fn every_function_removes_the_stage_from_the_path() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     for (function, path, token) in [

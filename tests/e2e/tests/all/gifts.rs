@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::api::{Api, billing};
 
 #[tokio::test]
-async fn a_gift_rolls_over() {
+async fn a_gift_stays_after_a_reset() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     let body = json!({ "credits": 70, "reference": "ticket_7" });

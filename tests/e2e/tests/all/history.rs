@@ -1,4 +1,4 @@
-//! What a team can see.
+//! The history: filters, pages and the file.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use shared::store::retry::with_deadline;
 use crate::support::api::{Api, answer, member, pipeline};
 use crate::support::gateway::Event;
 
-/// A team with a story of ten days, told by its own entries.
+/// Makes charges on nine days and a purchase. Returns the entries.
 async fn story(api: &Api) -> Vec<Value> {
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     let machine = pipeline();
@@ -35,7 +35,7 @@ async fn story(api: &Api) -> Vec<Value> {
 type Wanted = fn(&Value) -> bool;
 
 #[tokio::test]
-async fn the_history_by_every_filter() {
+async fn filters_and_pages_the_history() {
     let api = Api::start().await;
     let entries = story(&api).await;
     assert_eq!(entries.len(), 11);
@@ -86,7 +86,7 @@ async fn the_history_by_every_filter() {
 }
 
 #[tokio::test]
-async fn the_history_as_a_file() {
+async fn exports_the_history_as_csv() {
     let api = Api::start().await;
     let entries = story(&api).await;
     let csv = async |query: &str| {
@@ -100,7 +100,7 @@ async fn the_history_as_a_file() {
         lines[0],
         "at,id,kind,credits,held,action,quantity,outcome,user,reference,hold,price_version,key"
     );
-    assert_eq!(lines.len(), 1 + entries.len(), "the whole selection, whatever the limit");
+    assert_eq!(lines.len(), 1 + entries.len(), "all entries, without the limit of a page");
     for (line, entry) in lines[1..].iter().zip(&entries) {
         let start = format!(
             "{},{},{},{},0,",
@@ -118,7 +118,7 @@ async fn the_history_as_a_file() {
 }
 
 #[tokio::test]
-async fn a_spreadsheet_runs_nothing() {
+async fn escapes_formulas_in_csv() {
     let api = Api::start().await;
     api.team_with("t", 100).await;
     let body =
@@ -131,7 +131,7 @@ async fn a_spreadsheet_runs_nothing() {
     assert!(line.contains(",'@SUM(1),\"'=HYPERLINK(\"\"http://evil\"\")\","), "{line}");
 }
 
-/// So many charges with the longest of texts, each of which takes four bytes a character.
+/// Makes charges with the longest texts, four bytes per character.
 async fn long_charges(api: &Api, numbers: Range<usize>) {
     let text = |number: usize| format!("{number:05}{}", "\u{1f4b0}".repeat(250));
     let last = numbers.end;
@@ -152,20 +152,19 @@ async fn long_charges(api: &Api, numbers: Range<usize>) {
 }
 
 #[tokio::test]
-async fn the_largest_page_is_far_below_the_limit_of_lambda() {
+async fn the_largest_page_is_below_1_mb() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     long_charges(&api, 0..200).await;
     let page = api.get(&member("t"), "/teams/t/history?limit=200").await;
     assert_eq!(page.ok()["entries"].as_array().unwrap().len(), 200);
     assert!(page.text.len() < 1_000_000, "{} bytes", page.text.len());
-    // No action of a hold is named twice, so its entry is not larger.
+    // A hold names no action twice, so its entry is not larger.
     let twice = json!({ "leads": 1, "actions": ["sms", "sms"] });
     api.hold("t", "twice", &twice).await.problem(400, "/problems/invalid-request");
 }
 
-/// A file is complete, or else a problem that asks for less: for a part of the range, and when there is
-/// not enough time.
+/// A file is complete or refused with a problem: for its size, and for lack of time.
 #[tokio::test]
 async fn a_file_is_never_cut_short() {
     let api = Api::start().await;
@@ -184,7 +183,7 @@ async fn a_file_is_never_cut_short() {
     let part = csv("?from=2027-01-31T11:00:00Z").await;
     assert_eq!((part.status, part.text.lines().count()), (200, 2_001));
 
-    // The less time there is, the less is tried; whatever is answered is true.
+    // With less time, less is tried; every answered file is complete.
     let mut statuses = BTreeSet::new();
     let mut time = Duration::from_millis(1);
     while !statuses.contains(&200) {

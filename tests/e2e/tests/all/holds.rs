@@ -1,4 +1,4 @@
-//! Holds: reserve, capture, give back. And what other systems got wrong about them.
+//! Holds: reserve, capture, release, expire.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::api::{Api, DAY, admin, billing, member, pipeline};
 
 #[tokio::test]
-async fn from_the_reservation_to_the_release() {
+async fn a_hold_is_captured_and_released() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let body = json!({ "credits": 500, "expires_in": 3_600, "reference": "job_9" });
@@ -25,7 +25,7 @@ async fn from_the_reservation_to_the_release() {
     assert_eq!((captured.status, &captured.json()["charge"]["hold"]), (201, &json!(id)));
     assert!(api.capture("t", &id, "lead 1").await.is_replayed());
     assert_eq!(api.look("t", &id).await["remaining"], 495);
-    assert_eq!(api.all_credits("t").await, (500, 0, 495), "a capture leaves the pool alone");
+    assert_eq!(api.all_credits("t").await, (500, 0, 495), "a capture does not change the pool");
     api.adds_up("t").await;
 
     let again = api.hold("t", "job", &body).await;
@@ -50,7 +50,7 @@ async fn from_the_reservation_to_the_release() {
 }
 
 #[tokio::test]
-async fn a_hold_is_sized_by_what_it_is_for() {
+async fn a_hold_is_sized_by_leads_and_actions() {
     let api = Api::start().await;
     api.team_with("t", 3_000).await;
     let work = json!({ "leads": 100, "actions": ["email_finder", "phone_finder"] });
@@ -61,11 +61,11 @@ async fn a_hold_is_sized_by_what_it_is_for() {
     );
     let more = api.hold("t", "more", &work).await.problem(402, "/problems/insufficient-credits");
     assert_eq!((&more["balance"], &more["required"]), (&json!(494), &json!(2_500)));
-    assert_eq!(api.all_credits("t").await, (494, 0, 2_506), "what is held cannot be held again");
+    assert_eq!(api.all_credits("t").await, (494, 0, 2_506), "held credits are not available");
 }
 
 #[tokio::test]
-async fn bad_holds_change_nothing() {
+async fn rejects_invalid_holds() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     for body in [
@@ -94,7 +94,7 @@ async fn bad_holds_change_nothing() {
     api.release("t", "h_none", "k").await.problem(404, "/problems/not-found");
     api.capture("t", "h_none", "k").await.problem(404, "/problems/not-found");
     api.get(&pipeline(), "/teams/t/holds/h_none").await.problem(404, "/problems/not-found");
-    api.hold("nobody", "k", &json!({ "credits": 5 })).await.problem(404, "/problems/not-found");
+    api.hold("unknown", "k", &json!({ "credits": 5 })).await.problem(404, "/problems/not-found");
     for token in [member("other"), billing()] {
         let refused = api.post(&token, "/teams/t/holds", "k", &json!({ "credits": 5 })).await;
         refused.problem(403, "/problems/forbidden");
@@ -102,13 +102,13 @@ async fn bad_holds_change_nothing() {
     assert_eq!(api.all_credits("t").await, (995, 0, 5));
     let by_admin = api.post(&admin("t"), "/teams/t/holds", "own", &json!({ "credits": 5 })).await;
     assert_eq!(by_admin.status, 201);
-    // A hold of one team is none of another's.
+    // A hold belongs to one team.
     api.team_with("t2", 10).await;
     api.capture("t2", &id, "k").await.problem(404, "/problems/not-found");
 }
 
 #[tokio::test]
-async fn captures_never_exceed_the_hold() {
+async fn concurrent_captures_never_exceed_the_hold() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let id = api.held("t", 252, DAY).await;
@@ -125,34 +125,34 @@ async fn captures_never_exceed_the_hold() {
     api.adds_up("t").await;
 }
 
-/// Not swept and never refunded; captured after the end for free; captured after a refusal.
+/// An expired hold captures nothing, and its credits return.
 #[tokio::test]
-async fn an_expired_hold_never_captures_and_gives_back() {
+async fn an_expired_hold_captures_nothing_and_returns_its_credits() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let id = api.held("t", 600, 60).await;
     api.capture("t", &id, "in time").await.ok();
-    // From the very instant of its end on, and without anybody's having given it back.
+    // From the instant of its expiry on, before its credits are returned.
     for late in ["2027-01-31T10:01:00Z", "2027-01-31T10:01:01Z"] {
         api.travel(late).await;
         api.capture("t", &id, "late").await.problem(409, "/problems/hold-closed");
     }
     api.release("t", &id, "late release").await.problem(409, "/problems/hold-closed");
     assert_eq!(api.look("t", &id).await["status"], "expired");
-    assert!(api.capture("t", &id, "in time").await.is_replayed(), "for ever");
+    assert!(api.capture("t", &id, "in time").await.is_replayed(), "a replay has no end");
 
-    // Nobody has looked at the pool yet: the charge that needs the credits gets them back.
+    // The charge that needs the credits returns them.
     let big = json!({ "action": "linkedin_enrichment", "outcome": "found", "quantity": 990 });
     api.charge("t", "big", &big).await.ok();
     assert_eq!(api.all_credits("t").await, (5, 0, 0));
     api.adds_up("t").await;
-    // The very same charge may be made without the hold.
+    // The same charge may be made without the hold.
     let plain = json!({ "action": "email_finder", "outcome": "risky" });
     assert_eq!(api.charge("t", "late", &plain).await.status, 201);
 }
 
 #[tokio::test]
-async fn the_schedule_gives_back_what_nobody_looks_at() {
+async fn the_schedule_returns_expired_holds() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     for seconds in [60, 120, 7_200] {
@@ -174,7 +174,7 @@ async fn the_schedule_gives_back_what_nobody_looks_at() {
 }
 
 #[tokio::test]
-async fn a_hold_is_given_back_once() {
+async fn a_hold_is_released_once() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let id = api.held("t", 600, DAY).await;
@@ -190,9 +190,9 @@ async fn a_hold_is_given_back_once() {
     api.adds_up("t").await;
 }
 
-/// Free credits come back while their cycle runs; after it only the purchased part does.
+/// Free credits return while their cycle runs; after its end only purchased credits do.
 #[tokio::test]
-async fn a_release_after_the_reset_brings_purchased_credits_only() {
+async fn release_after_reset_returns_purchased_credits_only() {
     for (released_at, expected) in
         [("2027-02-27T00:00:00Z", (400, 100, 0)), ("2027-02-28T00:00:00Z", (400, 100, 0))]
     {
@@ -229,10 +229,10 @@ async fn a_batch_may_mix_holds_and_the_pool() {
     api.adds_up("t").await;
 }
 
-/// A seat that comes between the hold and the spending begins an epoch of its own; what is spent
-/// there used a purchased credit only because of the hold.
+/// A seat between the hold and the spending begins an epoch. Charges in it used a purchased credit
+/// only because of the hold.
 #[tokio::test]
-async fn a_release_spares_what_was_spent_after_a_seat_came() {
+async fn release_after_an_added_seat_returns_the_purchased_credits_owed() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     api.buy("t", "order", 100).await.ok();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::api::Api;
 
 #[tokio::test]
-async fn a_direct_invocation_is_as_strict() {
+async fn a_direct_invocation_is_validated() {
     let api = Api::start().await;
     let charge = async |event: Value| api.invoke("charge", &event).await.unwrap();
     for (event, kind) in [
@@ -19,7 +19,7 @@ async fn a_direct_invocation_is_as_strict() {
             json!({ "team": "demo", "key": "k", "action": "sms", "quantity": -1 }),
             "/problems/invalid-request",
         ),
-        (json!({ "team": "nobody", "key": "k", "action": "sms" }), "/problems/not-found"),
+        (json!({ "team": "unknown", "key": "k", "action": "sms" }), "/problems/not-found"),
         (
             json!({ "team": "demo", "key": "k", "action": "sms", "quantity": 100 }),
             "/problems/insufficient-credits",
@@ -33,9 +33,9 @@ async fn a_direct_invocation_is_as_strict() {
     assert_eq!(api.split("demo").await, (400, 0));
 }
 
-/// Whatever was not charged is reported and nothing else, so that it is sent again.
+/// A queue reports exactly the messages that were not charged, so they are delivered again.
 #[tokio::test]
-async fn a_queue_is_told_what_failed() {
+async fn reports_the_queued_messages_that_failed() {
     let api = Api::start().await;
     let app = api.stack.app();
     api.team_with("t1", 20).await;
@@ -48,7 +48,7 @@ async fn a_queue_is_told_what_failed() {
         ("without credits", find("t2", "a").to_string()),
         ("no JSON", "{".to_owned()),
         ("no key", json!({ "team": "t1", "action": "sms" }).to_string()),
-        ("nobody", find("nobody", "a").to_string()),
+        ("unknown", find("unknown", "a").to_string()),
         ("charged too", find("t1", "b").to_string()),
     ];
     let records =
@@ -61,14 +61,15 @@ async fn a_queue_is_told_what_failed() {
         .map(|failure| failure.item_identifier.as_str())
         .collect();
     failed.sort_unstable();
-    assert_eq!(failed, ["another request", "no JSON", "no key", "nobody", "without credits"]);
+    assert_eq!(failed, ["another request", "no JSON", "no key", "unknown", "without credits"]);
     assert_eq!((api.split("t1").await, api.split("t2").await), ((10, 0), (0, 0)));
     assert_eq!(api.history("t1").await.len(), 3, "the grant and two charges");
 }
 
-/// At the last delivery, a refusal goes to the dead-letter queue with its problem, and can be sent again.
+/// At the last delivery, a refusal goes to the dead-letter queue with its problem. It can be sent
+/// again.
 #[tokio::test]
-async fn a_refused_message_ends_with_its_reason() {
+async fn a_refused_message_goes_to_the_dead_letter_queue_with_its_problem() {
     let api = Api::start().await;
     api.team_with("t", 0).await;
     let bus = api.stack.eventbridge().bus();
@@ -95,7 +96,7 @@ async fn a_refused_message_ends_with_its_reason() {
     let told = refused();
     assert_eq!(told[1]["detail"]["body"], "no JSON");
     assert_eq!(told[1]["detail"]["refused"]["type"], "/problems/invalid-request");
-    // Sent again after the team has bought credits.
+    // The message is sent again after the team has bought credits.
     api.buy("t", "order", 100).await.ok();
     assert_eq!(deliver(detail.to_string(), 1).await, 0);
     assert_eq!(api.split("t").await, (0, 94));

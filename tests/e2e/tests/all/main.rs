@@ -1,4 +1,4 @@
-//! The whole over HTTP: the routers that the Lambda binaries serve, on the local stack.
+//! End-to-end tests over HTTP: the routers of the Lambda binaries on the local stack.
 
 #![allow(
     clippy::arithmetic_side_effects,

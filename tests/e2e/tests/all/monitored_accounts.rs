@@ -1,4 +1,4 @@
-//! Monitored accounts, from the admin who adds one to the bill of the next month.
+//! Monitored accounts.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ async fn add(api: &Api, path: &str) -> Answer {
     api.send(Method::PUT, path, &admin("t"), None, None).await
 }
 
-/// What was charged for accounts: their ids and credits, the newest first.
+/// The charges for accounts: ids and credits, newest first.
 async fn bills(api: &Api) -> Vec<(Value, Value)> {
     let history = api.history("t").await;
     let bills = history.iter().filter(|entry| entry["action"] == "signal_custom");
@@ -24,7 +24,7 @@ async fn bills(api: &Api) -> Vec<(Value, Value)> {
 }
 
 #[tokio::test]
-async fn an_account_from_its_first_month_to_its_end() {
+async fn charges_an_account_each_month_until_it_is_removed() {
     let api = Api::start().await;
     api.team_with("t", 120).await;
     let first = add(&api, ACME).await.ok();
@@ -44,7 +44,7 @@ async fn an_account_from_its_first_month_to_its_end() {
     assert_eq!(api.delete(&admin("t"), ACME).await.ok(), removed);
     assert_eq!(api.get(&member("t"), ALL).await.ok(), json!({ "accounts": [] }));
     api.travel("2027-02-20T00:00:00Z").await;
-    assert_eq!(add(&api, ACME).await.ok(), expected, "the month is paid");
+    assert_eq!(add(&api, ACME).await.ok(), expected, "the month is already paid");
 
     api.travel("2027-02-28T00:00:00Z").await;
     let schedule = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
@@ -68,10 +68,10 @@ async fn an_account_from_its_first_month_to_its_end() {
     api.settles("t").await;
 }
 
-/// An invocation that has no time for it begins nothing; a deadline in the past, as emulators
-/// give it, is none.
+/// A run without enough time begins nothing. A deadline in the past, as emulators send it, is
+/// ignored.
 #[tokio::test]
-async fn the_schedule_keeps_to_its_deadline() {
+async fn the_schedule_respects_its_deadline() {
     let api = Api::start().await;
     api.team_with("t", 120).await;
     add(&api, ACME).await.ok();
@@ -92,7 +92,7 @@ async fn the_schedule_keeps_to_its_deadline() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_paid_is_not_registered() {
+async fn an_account_that_cannot_be_paid_is_not_added() {
     let api = Api::start().await;
     api.team_with("t", 49).await;
     let problem = add(&api, ACME).await.problem(402, "/problems/insufficient-credits");
@@ -102,8 +102,8 @@ async fn what_cannot_be_paid_is_not_registered() {
     api.delete(&admin("t"), "/teams/t/monitored-accounts/other")
         .await
         .problem(404, "/problems/not-found");
-    let nobody = "/teams/nobody/monitored-accounts/acme";
-    let refused = api.send(Method::PUT, nobody, &billing(), None, None).await;
+    let unknown = "/teams/unknown/monitored-accounts/acme";
+    let refused = api.send(Method::PUT, unknown, &billing(), None, None).await;
     refused.problem(404, "/problems/not-found");
 }
 
@@ -123,9 +123,9 @@ async fn a_closed_account_monitors_nothing() {
     assert_eq!(bills(&api).await.len(), 1);
 }
 
-/// More than a page of a query holds.
+/// More accounts than fit into a page of a query.
 #[tokio::test]
-async fn all_accounts_are_listed() {
+async fn lists_more_accounts_than_a_page_of_a_query() {
     use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
     use shared::domain::monitored_account::MonitoredAccount;
     use shared::store::keys;
@@ -158,7 +158,7 @@ async fn all_accounts_are_listed() {
 }
 
 #[tokio::test]
-async fn an_account_that_was_never_accepted_leaves_nothing() {
+async fn a_refused_account_leaves_no_item() {
     let api = Api::start().await;
     api.team_with("t", 49).await;
     add(&api, ACME).await.problem(402, "/problems/insufficient-credits");

@@ -1,5 +1,5 @@
-//! What goes out to other systems: each kind of event, as `events/schemas` and `events/outgoing` have
-//! it, and nothing that the history does not know.
+//! Outgoing events: each kind as documented in `events/schemas` and `events/outgoing`, and exactly
+//! the events of the history.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events").join(name)
 }
 
-/// The files of a folder, by the kinds of event that they are named after.
+/// Reads the files of a folder by the event kind in their names.
 fn by_kind(name: &str) -> BTreeMap<String, Value> {
     let files = std::fs::read_dir(folder(name)).unwrap();
     files
@@ -42,7 +42,7 @@ impl Api {
         self.post(&billing(), &format!("/teams/{team}/gifts"), key, body).await.ok()
     }
 
-    /// All that can happen, with what must not be told of in between.
+    /// Does all that causes events, and repeats requests that cause none.
     async fn story(&self, team: &str) {
         self.subscribe(team, &json!({ "plan": "multichannel_expert" })).await;
         let settings = json!({ "low_balance_threshold": 346 });
@@ -56,10 +56,10 @@ impl Api {
         let watched = format!("/teams/{team}/monitored-accounts/globex");
         self.send(Method::PUT, &watched, &admin(team), None, None).await.ok();
         let restart = format!("/teams/{team}/enrichment/restart");
-        // Too few credits are left for one phone.
+        // The remaining credits do not cover one phone.
         let all = self.hold(team, "all", &json!({ "credits": 340 })).await.ok();
         for _ in 0..2 {
-            // Each key may be used again, and is refused again.
+            // The keys of refused charges are used again and refused again.
             let phones = self.charge(team, "phones", &phones).await;
             phones.problem(402, "/problems/insufficient-credits");
             let again = self.charge(team, "lead_45", &find).await;
@@ -108,7 +108,7 @@ impl Api {
                 .await
                 .ok();
         }
-        // Credits are below, and the card is declined.
+        // The balance is below the threshold, and the card is declined.
         let top_up = json!({ "below": 50_000, "credits": 402, "monthly_limit": 402 });
         let settings = json!({ "low_balance_threshold": 346, "auto_top_up": top_up });
         self.put(&admin(team), &format!("/teams/{team}/settings"), &settings).await.ok();
@@ -117,14 +117,14 @@ impl Api {
     }
 }
 
-/// What a consumer can rely on; the rest is EventBridge's own, or the local stack's.
+/// Removes the fields that EventBridge or the local stack adds.
 fn without_delivery(mut event: Value) -> Value {
     for field in ["position", "id", "account"] {
         event.as_object_mut().unwrap().remove(field);
     }
     let detail = event["detail"].as_object_mut().unwrap();
     if !detail.contains_key("entry") && !detail.contains_key("purchase") {
-        // Made from a place in the stream, which the engine numbers by the time.
+        // This id derives from the stream position, which the engine numbers by time.
         detail.remove("id");
     }
     event
@@ -135,7 +135,7 @@ fn names(object: &Value) -> BTreeSet<&String> {
 }
 
 #[tokio::test]
-async fn each_kind_goes_out_as_it_is_documented() {
+async fn each_kind_of_event_matches_its_schema_and_sample() {
     let api = Api::start().await;
     api.story("acme").await;
     let (schemas, samples) = (by_kind("schemas"), by_kind("outgoing"));
@@ -152,15 +152,15 @@ async fn each_kind_goes_out_as_it_is_documented() {
             first.entry(kind).or_insert(without_delivery(event));
         }
     }
-    assert!(schemas.keys().eq(first.keys()), "{:?} went out", first.keys());
+    assert!(schemas.keys().eq(first.keys()), "{:?} were published", first.keys());
     let samples: BTreeMap<_, _> =
         samples.into_iter().map(|(kind, sample)| (kind, without_delivery(sample))).collect();
     assert_eq!(first, samples);
 }
 
-/// None is lost, none is told twice, none is invented; and the ids are what they are made from.
+/// Every event is published once, none is missing, and ids derive from their sources.
 #[tokio::test]
-async fn the_events_are_those_of_the_history() {
+async fn the_published_events_are_those_of_the_history() {
     let api = Api::start().await;
     api.story("acme").await;
     let (events, _) = api.events(0).await;
@@ -194,7 +194,7 @@ async fn the_events_are_those_of_the_history() {
             |event: &&Value| event["detail-type"] == kind && event["detail"]["team"] == "acme";
         events.iter().filter(is_one).count()
     };
-    // Enrichment was paused three times, and restarted twice.
+    // Enrichment was paused three times and restarted twice.
     for (kind, times) in [
         ("credits.low", 2),
         ("credits.refused", 3),
@@ -219,7 +219,7 @@ async fn the_events_are_those_of_the_history() {
 }
 
 #[tokio::test]
-async fn a_reader_goes_on_where_it_was() {
+async fn reads_events_from_a_position() {
     let api = Api::start().await;
     let (before, next) = api.events(0).await;
     assert_eq!(before.len() as u64, next);
@@ -229,7 +229,7 @@ async fn a_reader_goes_on_where_it_was() {
     let body = json!({ "charges": charges });
     api.send(Method::POST, "/teams/t/charges/batch", &pipeline(), None, Some(&body)).await.ok();
     let (events, end) = api.events(next).await;
-    assert_eq!((events.len(), end), (451, next + 451), "what was answered has gone out");
+    assert_eq!((events.len(), end), (451, next + 451), "events of answered requests are published");
     let positions: Vec<_> =
         events.iter().map(|event| event["position"].as_u64().unwrap()).collect();
     assert!(positions.iter().copied().eq(next + 1..=end), "{positions:?}");
@@ -247,7 +247,8 @@ impl Api {
         partition
     }
 
-    /// What the relay reports when it gets the whole stream with that store.
+    /// Relays the whole stream again with `store`. Returns the keys of the records reported as
+    /// failed.
     async fn relay_all_again(&self, store: &Store) -> Vec<String> {
         let mut stream = self.stack.engine().records().unwrap();
         let read =
@@ -293,13 +294,13 @@ async fn an_unreadable_record_goes_to_its_queue_and_delays_no_event() {
 }
 
 #[tokio::test]
-async fn a_record_is_handed_over_if_its_statement_can_never_be_kept_and_its_events_go_out() {
+async fn a_record_whose_statement_cannot_be_written_is_handed_over_and_its_events_are_published() {
     let api = Api::start().await;
     let next = api.end_a_cycle().await;
     let no_such_table = Store::new(api.stack.engine().client(), "nowhere");
     assert_eq!(api.relay_all_again(&no_such_table).await, [] as [&str; 0]);
     let answer = api.get("", &format!("/dev/events?after={next}")).await.ok();
-    assert_eq!(answer["events"].as_array().unwrap().len() as u64, next, "all of them again");
+    assert_eq!(answer["events"].as_array().unwrap().len() as u64, next, "all events again");
     let [handed_over] = answer["given_up"].as_array().unwrap().as_slice() else {
         panic!("{answer}")
     };
@@ -308,7 +309,7 @@ async fn a_record_is_handed_over_if_its_statement_can_never_be_kept_and_its_even
 }
 
 #[tokio::test]
-async fn a_record_is_reported_if_the_store_is_too_busy_to_keep_its_statement() {
+async fn a_record_is_reported_if_the_store_is_too_busy_for_its_statement() {
     let api = Api::start().await;
     let next = api.end_a_cycle().await;
     let client = Client::from_conf(engine::config("http://127.0.0.1:1").build());

@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use crate::support::api::{Api, admin, billing, member};
 
 #[tokio::test]
-async fn a_purchase_from_the_order_to_the_credits() {
+async fn a_purchase_is_paid_declined_or_pending() {
     let api = Api::start().await;
     api.team_with("t", 0).await;
     let first = api.buy("t", "order", 5_000).await;
@@ -54,9 +54,10 @@ async fn a_purchase_from_the_order_to_the_credits() {
     assert_eq!(bought, [202, 5_000], "newest first, paid only");
 }
 
-/// A paid order is answered for ever; no payment is requested for a closed account.
+/// A paid order is replayed after the account is closed. No payment is requested for a closed
+/// account.
 #[tokio::test]
-async fn an_order_outlives_the_account() {
+async fn replays_a_paid_order_after_the_account_is_closed() {
     let api = Api::start().await;
     api.team_with("t", 0).await;
     let first = api.buy("t", "order", 5_000).await;
@@ -71,7 +72,7 @@ async fn an_order_outlives_the_account() {
 }
 
 #[tokio::test]
-async fn an_order_outlives_the_limits() {
+async fn replays_a_paid_order_after_the_limits_changed() {
     let api = Api::start().await;
     api.team_with("t", 0).await;
     let first = api.buy("t", "order", 5_000).await.ok();
@@ -95,7 +96,7 @@ async fn an_order_outlives_the_limits() {
 }
 
 #[tokio::test]
-async fn nothing_is_refunded() {
+async fn refuses_refunds() {
     let api = Api::start().await;
     api.team_with("t", 0).await;
     let bought = api.buy("t", "order", 5_000).await.ok();
@@ -110,9 +111,9 @@ async fn nothing_is_refunded() {
 }
 
 #[tokio::test]
-async fn credits_are_sold_at_a_cent_each() {
+async fn sells_credits_at_one_cent_each_within_limits() {
     let api = Api::start().await;
-    let options = api.get(&member("anybody"), "/purchase-options").await.ok();
+    let options = api.get(&member("unknown"), "/purchase-options").await.ok();
     assert_eq!(options["cents_per_credit"], 1);
     assert_eq!((&options["minimum"], &options["maximum"]), (&json!(100), &json!(1_000_000)));
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Random requests and events at each function's entry point: never a fault, and what is refused has
-//! changed nothing.
+//! Random requests and events at the entry point of each function: none causes a fault, and a
+//! refusal changes nothing.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -18,10 +18,10 @@ use crate::support::api::Api;
 use crate::support::random_json::{any_json, change, changed};
 use crate::support::random_request::hostile;
 
-/// Answers after which the table is as it was.
+/// Statuses after which the table is unchanged.
 const CHANGE_NOTHING: [u16; 9] = [400, 401, 403, 404, 405, 413, 415, 422, 429];
 
-/// Answers after which the team has paid for nothing.
+/// Statuses after which the team was not charged.
 const CHARGE_NOTHING: [u16; 2] = [402, 409];
 
 impl Api {
@@ -38,7 +38,7 @@ impl Api {
         items
     }
 
-    /// Waits until the relay has told of all that was written, and automatic top-ups are through.
+    /// Waits until the relay has published everything and automatic top-ups are done.
     async fn comes_to_rest(&self) {
         let mut told = None;
         loop {
@@ -50,7 +50,7 @@ impl Api {
         }
     }
 
-    /// The team's credits, and how many charges it has.
+    /// The team's credits and its number of charges.
     async fn paid(&self) -> (Value, usize) {
         let is_charge = |entry: &&Value| entry["kind"] == "charge" || entry["kind"] == "capture";
         let charges = self.history("t").await.iter().filter(is_charge).count();
@@ -68,7 +68,7 @@ fn check(is_true: bool, what: impl FnOnce() -> String) -> TestCaseResult {
     if is_true { Ok(()) } else { Err(TestCaseError::fail(what())) }
 }
 
-/// Runs so many times 256 cases on one stack.
+/// Runs `factor` times `PROPTEST_CASES` cases on one stack.
 fn each<T: Debug>(
     factor: u32,
     strategy: impl Strategy<Value = T>,
@@ -83,7 +83,7 @@ fn each<T: Debug>(
 }
 
 #[test]
-fn a_random_request_is_answered_and_changes_nothing_if_it_is_refused() {
+fn a_refused_random_request_changes_nothing() {
     each(2, hostile(), &async |api, input| {
         let (function, event) = input.event();
         api.comes_to_rest().await;
@@ -106,7 +106,7 @@ fn a_random_request_is_answered_and_changes_nothing_if_it_is_refused() {
     });
 }
 
-/// Samples of what invokes the functions besides the API.
+/// Samples of direct invocations and messages.
 const MESSAGES: [(&str, &str); 6] = [
     ("charge", include_str!("../../../../events/charge-direct.json")),
     ("charge", include_str!("../../../../events/charge-queued.json")),
@@ -116,10 +116,10 @@ const MESSAGES: [(&str, &str); 6] = [
     ("purchase", include_str!("../../../../events/top-up-due.json")),
 ];
 
-/// A message that is refused is an error, so that it comes again and is kept in the end; to a direct
-/// invocation a refusal is an answer.
+/// A refused message is an error, so it is delivered again and finally kept. A refused direct
+/// invocation has an answer.
 #[test]
-fn a_random_message_is_answered_and_changes_nothing_if_it_is_refused() {
+fn a_refused_random_message_changes_nothing() {
     let message = (any::<Index>(), vec(change(), 0..4), weighted(0.2, any_json()));
     each(2, message, &async |api, (at, changes, instead)| {
         let (function, sample) = at.get(&MESSAGES);
@@ -141,9 +141,9 @@ fn a_random_message_is_answered_and_changes_nothing_if_it_is_refused() {
     });
 }
 
-/// Whatever comes, no more is done than what is due.
+/// A changed event of the schedule or the stream changes nothing that is not due.
 #[test]
-fn a_random_event_of_the_schedule_or_the_stream_does_no_harm() {
+fn a_random_event_of_the_schedule_or_the_stream_changes_nothing() {
     let schedule = include_str!("../../../../events/refill.json");
     let stream = include_str!("../../../../events/relay.json");
     let event = (any::<bool>(), vec(change(), 0..4));

@@ -1,4 +1,4 @@
-//! The rules, to the number.
+//! Refills: cycles and the schedule.
 
 use reqwest::Method;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::api::Api;
 
 #[tokio::test]
-async fn cycles_end_on_the_same_day_or_the_last_of_the_month() {
+async fn a_cycle_ends_on_its_first_day_of_month_or_the_last_day() {
     for (now, ends) in [
         ("2027-01-31", ["2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31"]),
         ("2028-01-31", ["2028-02-29", "2028-03-31", "2028-04-30", "2028-05-31"]),
@@ -41,14 +41,14 @@ async fn missed_cycles_bring_one_grant() {
 }
 
 #[tokio::test]
-async fn the_schedule_and_the_reader_do_the_same_once() {
+async fn a_cycle_is_ended_once_by_schedule_or_charge() {
     let api = Api::start().await;
     api.subscribe("idle", &json!({ "plan": "multichannel_expert" })).await;
     api.subscribe("busy", &json!({ "plan": "multichannel_expert" })).await;
     api.travel("2027-02-28T00:00:00Z").await;
     api.charge("busy", "sms", &json!({ "action": "sms" })).await.ok();
     let run = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
-    // The demo team is due as well; the busy team has turned its cycle itself.
+    // The demo team is also due. The charge has ended the cycle of the busy team.
     assert_eq!(
         run,
         json!({ "turned": 2, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })

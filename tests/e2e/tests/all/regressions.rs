@@ -1,4 +1,4 @@
-//! Faults that were found and fixed, one test each.
+//! Faults that were found and fixed, and faults known from other credit systems, one test each.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -54,7 +54,7 @@ async fn a_hold_taken_in_a_pause_captures_enrichment_after_the_restart() {
     for lead in ["lead 1", "lead 2"] {
         assert_eq!(api.post(&pipeline(), charges, lead, &capture).await.status, 201);
     }
-    // A pause that comes later does not stop work that already holds credits.
+    // A later pause does not stop work that already holds credits.
     let most = json!({ "action": "linkedin_enrichment", "outcome": "found", "quantity": 84 });
     api.charge("t", "most", &most).await.ok();
     api.charge("t", "short again", &email()).await.problem(402, "/problems/insufficient-credits");
@@ -62,7 +62,7 @@ async fn a_hold_taken_in_a_pause_captures_enrichment_after_the_restart() {
 }
 
 #[tokio::test]
-async fn only_the_day_of_an_account_matters() {
+async fn an_account_is_compared_by_its_day_of_creation() {
     let api = Api::start().await;
     let body = |created: &str| json!({ "plan": "email_pro", "account_created_at": created });
     api.subscribe("t", &body("2024-02-01T10:00:00Z")).await;
@@ -72,7 +72,7 @@ async fn only_the_day_of_an_account_matters() {
 }
 
 #[tokio::test]
-async fn a_plan_change_on_the_first_day_of_a_cycle_hides_no_usage() {
+async fn usage_before_a_plan_change_on_the_first_day_of_a_cycle_is_included() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     api.charge("t", "k", &email()).await.ok();
@@ -86,14 +86,14 @@ async fn a_plan_change_on_the_first_day_of_a_cycle_hides_no_usage() {
             assert_eq!(usage["credits"]["granted"], 800);
             return;
         }
-        // The relay keeps the statement of the cycle that ended.
+        // The relay writes the statement of the finished cycle.
         api.get("", "/dev/events").await.ok();
     }
-    panic!("the usage before the change does not show");
+    panic!("the usage before the change is missing");
 }
 
 #[tokio::test]
-async fn the_replay_of_an_action_that_left_the_catalogue_is_answered() {
+async fn replays_a_charge_of_an_action_that_left_the_catalogue() {
     let api = Api::start().await;
     api.team_with("t", 100).await;
     let team: TeamId = "t".parse().unwrap();
@@ -162,9 +162,9 @@ async fn a_restart_resumes_the_accounts_that_the_credits_cover() {
     api.settles("t").await;
 }
 
-/// A hold of a missed month returns credits after their cycle; they lapse when it does.
+/// A hold of a missed month returns credits after the end of their cycle. They expire at that time.
 #[tokio::test]
-async fn an_expiry_is_not_dated_before_the_credits_that_it_contains() {
+async fn an_expiry_is_dated_after_the_release_of_its_credits() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     let hold = json!({ "credits": 100, "expires_in": 40 * 24 * 60 * 60 });
@@ -184,7 +184,7 @@ async fn an_expiry_is_not_dated_before_the_credits_that_it_contains() {
     }
 }
 
-/// When the first cycle of a team ends that begins when all tests do.
+/// The end of the first cycle of a team that begins at [`NOW`](crate::support::api::NOW).
 const BOUNDARY: &str = "2027-02-28T00:00:00Z";
 
 impl Api {
@@ -193,7 +193,7 @@ impl Api {
         assert_eq!(answer["failed"], 0);
     }
 
-    /// The credits of all entries of a kind, the oldest first.
+    /// The credits of all entries of a kind, oldest first.
     async fn entries(&self, kind: &str) -> Vec<i64> {
         let history = self.history("t").await;
         let of_kind = history.iter().rev().filter(|entry| entry["kind"] == kind);
@@ -222,7 +222,7 @@ async fn a_grant_is_not_doubled_at_a_reset() {
     });
     join_all(all).await;
     assert_eq!(api.entries("grant").await, [400, 400]);
-    assert_eq!(api.entries("expiry").await, [-250], "it is set, and not added to what is left");
+    assert_eq!(api.entries("expiry").await, [-250], "a reset replaces the remaining credits");
     assert_eq!(api.split("t").await, (380, 0));
     api.settles("t").await;
 }
@@ -245,13 +245,13 @@ async fn a_grant_is_not_applied_again_in_mid_period() {
     assert_eq!(api.entries("grant").await, [800]);
 }
 
-/// Charges, purchases, gifts and what comes back of holds, just when the cycle turns.
+/// Charges, purchases, gifts and a release at the end of a cycle.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_at_the_instant_of_a_reset() {
+async fn concurrent_requests_at_a_reset_add_up() {
     let api = Api::start().await;
     api.subscribe("t", &expert(1)).await;
     api.buy("t", "before", 1_000).await.ok();
-    // 400 free credits and 100 purchased ones.
+    // The hold takes 400 free and 100 purchased credits.
     let hold = json!({ "credits": 500, "expires_in": 30 * 24 * 60 * 60 });
     let hold = api.post(&member("t"), "/teams/t/holds", "job", &hold).await.ok();
     let release = format!("/teams/t/holds/{}/release", hold["hold"]["id"].as_str().unwrap());
@@ -271,7 +271,7 @@ async fn nothing_is_lost_at_the_instant_of_a_reset() {
     });
     join_all(all).await;
     assert_eq!(api.split("t").await, (400 - 50, 1_000 + 1_000 + 100));
-    assert_eq!(api.entries("expiry").await, [-400], "what was held of the free credits");
+    assert_eq!(api.entries("expiry").await, [-400], "the free credits that were held");
     api.settles("t").await;
 }
 
@@ -304,7 +304,7 @@ async fn month_ends_neither_overflow_nor_drift() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sign_up_that_is_tried_again_is_granted_once() {
+async fn a_retried_sign_up_is_granted_once() {
     let api = Api::start().await;
     let trial = json!({ "plan": "free_trial", "started_at": "2027-01-31T09:00:00Z" });
     join_all((0..20).map(|_| api.subscribe("t", &trial))).await;
@@ -314,7 +314,7 @@ async fn a_sign_up_that_is_tried_again_is_granted_once() {
     assert_eq!((api.entries("grant").await, api.split("t").await), (vec![200], (200, 0)));
 }
 
-/// A hundred charges take the credits below, and each of them is told of.
+/// A hundred charges bring the balance below the threshold, and the relay runs meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_automatic_top_up_is_not_made_twice() {
     let api = Api::start().await;
@@ -334,9 +334,9 @@ async fn an_automatic_top_up_is_not_made_twice() {
     assert_eq!(api.split("t").await, (400, 1_000));
 }
 
-/// Everyone has seen the same balance; it is the write that decides.
+/// All callers have read the same balance. The write condition decides.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_is_admitted_on_a_stale_balance() {
+async fn a_stale_balance_admits_no_charge() {
     let api = Api::start().await;
     api.team_with("t", 100).await;
     for balance in join_all((0..20).map(|_| api.balance("t"))).await {

@@ -1,4 +1,4 @@
-//! The sample events, through the handlers of the functions that they are for.
+//! The sample events in `events`, sent to their functions.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ fn event(name: &str) -> String {
     std::fs::read_to_string(directory().join(format!("{name}.json"))).unwrap()
 }
 
-/// The answer of a function to a payload-v2 event, status and body.
+/// Returns the status and the body of the answer of a function to a sample.
 async fn http(app: &App, name: &str) -> (u64, Value) {
     let limits = PurchaseLimits::default();
     let payload = RawValue::from_string(event(name)).unwrap();
@@ -74,7 +74,7 @@ async fn every_sample_event_is_answered() {
 
     let queued = to_charge(&api, "charge-queued").await;
     let third = json!([{ "itemIdentifier": "059f36b4-87a3-44ab-83d2-661975610003" }]);
-    assert_eq!(queued["batchItemFailures"], third, "nobody has no pool");
+    assert_eq!(queued["batchItemFailures"], third, "its team is unknown");
 
     let (status, body) = http(app, "hold").await;
     assert_eq!((status, &body["hold"]["remaining"]), (201, &json!(100)));
@@ -91,7 +91,11 @@ async fn every_sample_event_is_answered() {
     let (status, body) = unpacked(&to_purchase(app, "purchase").await);
     assert_eq!((status, &body["type"]), (402, &json!("/problems/payment-failed")));
     let not_wanted = json!({ "purchase": null });
-    assert_eq!(to_purchase(app, "top-up-due").await, not_wanted, "the demo team has chosen none");
+    assert_eq!(
+        to_purchase(app, "top-up-due").await,
+        not_wanted,
+        "the demo team has no automatic top-up"
+    );
     let (status, body) = unpacked(&to_team(app, "subscription").await);
     assert_eq!((status, &body["seats"]), (200, &json!(2)));
     let (status, body) = http(app, "gift").await;
@@ -121,7 +125,7 @@ async fn every_sample_event_is_answered() {
 }
 
 #[test]
-fn no_sample_is_left_out() {
+fn every_sample_is_tested() {
     let there: BTreeSet<String> = std::fs::read_dir(directory())
         .unwrap()
         .map(|file| file.unwrap().path())
@@ -134,9 +138,9 @@ fn no_sample_is_left_out() {
     assert!(left_out.is_empty(), "{left_out:?}");
 }
 
-/// An HTTP event whose claims are missing is refused by the function itself.
+/// A function refuses an HTTP event without claims.
 #[tokio::test]
-async fn an_event_without_claims() {
+async fn rejects_an_event_without_claims() {
     let api = Api::start().await;
     let mut bare: Value = serde_json::from_str(&event("charge")).unwrap();
     bare["requestContext"].as_object_mut().unwrap().remove("authorizer");

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::api::{Api, member};
 
 #[tokio::test]
-async fn settings() {
+async fn reads_and_changes_settings() {
     let api = Api::start().await;
     api.team_with("t", 100).await;
     let path = "/teams/t/settings";

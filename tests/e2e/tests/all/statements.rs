@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::support::api::{Api, member};
 
-/// A statement is written once the relay has seen the end of its cycle; nothing is lost by when that is.
+/// The relay writes the statement when it reads the end of the cycle, however late.
 #[tokio::test]
-async fn a_cycle_that_is_over_has_a_statement() {
+async fn a_finished_cycle_has_a_statement() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     api.buy("t", "order", 500).await.ok();
@@ -16,7 +16,7 @@ async fn a_cycle_that_is_over_has_a_statement() {
     api.travel("2027-02-28T00:00:00Z").await;
     api.email("in the next", "risky", 1).await;
     api.travel("2027-05-05T00:00:00Z").await;
-    // Two cycles went by that nobody has seen.
+    // Two cycles end without any request.
     api.email("late", "risky", 2).await;
     api.get("", "/dev/events?after=0").await.ok();
 
@@ -47,6 +47,6 @@ async fn a_cycle_that_is_over_has_a_statement() {
     assert_eq!(starts, ["2027-04-30", "2027-02-28", "2027-01-31"]);
     let missed = api.get(&member("t"), "/teams/t/usage?cycle=2027-03-31").await;
     missed.problem(404, "/problems/not-found");
-    // What was found in the last cycle is expected in this one.
+    // The hit rate of the last cycle is expected in this one.
     assert_eq!(api.estimate(&["email_finder"]).await["hit_rates"], json!({ "email_finder": 1.0 }));
 }

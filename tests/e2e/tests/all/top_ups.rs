@@ -1,11 +1,11 @@
-//! Automatic top-ups: once for each time that the credits fall below, within the month's limit, and
-//! never again and again on a card that is declined.
+//! Automatic top-ups: one for each crossing of the threshold, within the monthly limit, and none
+//! after a declined card.
 
 use serde_json::{Value, json};
 
 use crate::support::api::{Answer, Api, admin, member};
 
-/// Below 500 credits, so many more, and at most 600 in a month.
+/// Below 500 credits, `credits` are bought, at most 600 in a month.
 fn chosen(credits: u32) -> Value {
     json!({ "below": 500, "credits": credits, "monthly_limit": 600 })
 }
@@ -16,7 +16,7 @@ impl Api {
         self.put(&admin("t"), "/teams/t/settings", &settings).await
     }
 
-    /// Charges so many credits, and lets happen what follows from it.
+    /// Charges `credits`, and waits for the effects.
     async fn spend(&self, key: &str, credits: u32) {
         let find =
             json!({ "action": "linkedin_enrichment", "outcome": "found", "quantity": credits });
@@ -24,7 +24,7 @@ impl Api {
         self.told("").await;
     }
 
-    /// The events of a kind so far, once all that follows from what has happened is done.
+    /// The events of a kind so far, after all effects of earlier requests.
     async fn told(&self, kind: &str) -> Vec<Value> {
         let answer = self.get("", "/dev/events").await.ok();
         assert_eq!(answer["given_up"], json!([]));
@@ -44,7 +44,7 @@ impl Api {
 }
 
 #[tokio::test]
-async fn credits_that_fall_below_bring_more_once() {
+async fn one_top_up_for_each_crossing() {
     let api = Api::start().await;
     api.team_with("t", 600).await;
     assert_eq!(api.state().await, "off", "by default");
@@ -52,7 +52,7 @@ async fn credits_that_fall_below_bring_more_once() {
     api.spend("a", 100).await;
     assert_eq!((api.total().await, api.state().await), (500, json!("on")));
     api.spend("b", 1).await;
-    assert_eq!(api.split("t").await, (499, 200), "what is bought rolls over");
+    assert_eq!(api.split("t").await, (499, 200), "a top-up is purchased credits");
 
     let [due] = <[Value; 1]>::try_from(api.told("top-up.due").await).unwrap();
     assert_eq!(
@@ -64,7 +64,7 @@ async fn credits_that_fall_below_bring_more_once() {
         (&paid["credits"], &paid["top_up"], &paid["user"]),
         (&json!(200), &json!(true), &Value::Null)
     );
-    assert_eq!(paid["key"], due["id"], "one event, one purchase");
+    assert_eq!(paid["key"], due["id"], "the key of the purchase is the id of the event");
     let path = format!("/teams/t/purchases/{}", paid["purchase"].as_str().unwrap());
     let purchase = api.get(&member("t"), &path).await.ok();
     assert_eq!(
@@ -78,19 +78,19 @@ async fn credits_that_fall_below_bring_more_once() {
     api.spend("c", 199).await;
     assert_eq!(api.total().await, 500);
     api.spend("d", 300).await;
-    assert_eq!(api.total().await, 400, "once more, though they are still below after it");
+    assert_eq!(api.total().await, 400, "a second crossing, although the balance stays below");
     api.spend("e", 10).await;
-    assert_eq!(api.total().await, 390, "they have not been above since");
+    assert_eq!(api.total().await, 390, "no crossing");
     assert_eq!(api.told("top-up.due").await.len(), 2);
     api.settles("t").await;
 }
 
 #[tokio::test]
-async fn a_month_has_a_limit() {
+async fn respects_the_monthly_limit() {
     let api = Api::start().await;
     api.team_with("t", 501).await;
     api.choose(&chosen(200)).await.ok();
-    // The credits fall to 499 each time.
+    // Charges until 499 credits are left.
     let fall = async |key: &str| {
         let total = u32::try_from(api.total().await).unwrap();
         api.spend(key, total - 499).await;
@@ -102,17 +102,17 @@ async fn a_month_has_a_limit() {
     fall("d").await;
     assert_eq!((api.total().await, api.state().await), (499, json!("on")), "600 were bought");
     api.buy("t", "by hand", 300).await.ok();
-    assert_eq!(api.total().await, 799, "the limit is for top-ups only");
+    assert_eq!(api.total().await, 799, "the limit does not apply to other purchases");
     api.travel("2027-02-01T00:00:00Z").await;
     fall("e").await;
-    assert_eq!(api.total().await, 699, "a new month");
+    assert_eq!(api.total().await, 699, "another month");
     assert_eq!(api.told("top-up.due").await.len(), 5);
     assert_eq!(api.told("purchase.failed").await.len(), 0);
     api.settles("t").await;
 }
 
 #[tokio::test]
-async fn a_declined_card_is_asked_once_until_an_admin_chooses_anew() {
+async fn a_declined_card_is_charged_once_until_the_settings_change() {
     let api = Api::start().await;
     api.team_with("t", 600).await;
     api.choose(&chosen(402)).await.ok();
@@ -126,28 +126,24 @@ async fn a_declined_card_is_asked_once_until_an_admin_chooses_anew() {
 
     api.buy("t", "more", 1_000).await.ok();
     api.spend("b", 1_200).await;
-    assert_eq!(
-        api.told("top-up.due").await.len(),
-        1,
-        "below once more, and nobody has chosen anew"
-    );
+    assert_eq!(api.told("top-up.due").await.len(), 1, "a second crossing, with unchanged settings");
 
     api.choose(&chosen(402)).await.ok();
-    assert_eq!(api.told("purchase.failed").await.len(), 2, "the card is still the same");
+    assert_eq!(api.told("purchase.failed").await.len(), 2, "the card is declined again");
     assert_eq!(api.state().await, "failed");
     api.choose(&chosen(600)).await.ok();
     assert_eq!(api.told("purchase.failed").await.len(), 2);
     assert_eq!(
         (api.total().await, api.state().await),
         (299 + 600, json!("on")),
-        "what has failed does not count in the month"
+        "a failed top-up does not count"
     );
     api.settles("t").await;
 }
 
-/// Nobody is there to take a step.
+/// A step of the customer is not possible in an automatic top-up.
 #[tokio::test]
-async fn a_payment_that_needs_a_step_has_failed() {
+async fn a_payment_that_needs_a_step_fails() {
     let api = Api::start().await;
     api.team_with("t", 400).await;
     api.choose(&chosen(202)).await.ok();
@@ -156,7 +152,7 @@ async fn a_payment_that_needs_a_step_has_failed() {
 }
 
 #[tokio::test]
-async fn to_turn_it_on_while_credits_are_below_is_as_if_they_fell() {
+async fn enabling_it_below_the_threshold_makes_a_top_up() {
     let api = Api::start().await;
     api.team_with("t", 100).await;
     let stands = async |top_up: &Value| {
@@ -164,19 +160,19 @@ async fn to_turn_it_on_while_credits_are_below_is_as_if_they_fell() {
         (api.told("top-up.due").await.len(), api.total().await)
     };
     assert_eq!(stands(&chosen(100)).await, (1, 200));
-    assert_eq!(stands(&chosen(100)).await, (1, 200), "the same says nothing new");
-    assert_eq!(stands(&chosen(150)).await, (1, 200), "they have not fallen since");
+    assert_eq!(stands(&chosen(100)).await, (1, 200), "unchanged settings");
+    assert_eq!(stands(&chosen(150)).await, (1, 200), "no crossing");
     assert_eq!(stands(&Value::Null).await, (1, 200));
     assert_eq!(api.state().await, "off");
     let limited = |limit: u32| json!({ "below": 500, "credits": 150, "monthly_limit": limit });
     assert_eq!(stands(&limited(150)).await, (2, 200), "100 of this month's 150 are bought");
-    assert_eq!(stands(&limited(250)).await, (3, 350), "a higher limit leaves room for it");
+    assert_eq!(stands(&limited(250)).await, (3, 350), "a higher limit allows another top-up");
     assert_eq!(stands(&limited(240)).await, (3, 350));
 }
 
-/// What a hold takes is out of the balance as well.
+/// A hold also lowers the balance.
 #[tokio::test]
-async fn a_hold_may_bring_one() {
+async fn a_hold_causes_a_top_up() {
     let api = Api::start().await;
     api.team_with("t", 600).await;
     api.choose(&chosen(300)).await.ok();

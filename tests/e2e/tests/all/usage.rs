@@ -1,11 +1,11 @@
-//! What a team sees of its usage: this cycle, estimates from it, and how long credits last.
+//! Usage of the current cycle and the forecast.
 
 use serde_json::json;
 
 use crate::support::api::{Api, member, pipeline};
 
 #[tokio::test]
-async fn the_current_cycle_by_action() {
+async fn usage_of_the_current_cycle_by_action() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert", "seats": 3 })).await;
     api.email("hits", "deliverable", 61).await;
@@ -22,7 +22,7 @@ async fn the_current_cycle_by_action() {
         })
     );
     assert_eq!(usage["forecast"]["spent_in_a_week"], 305);
-    // 895 credits at 305 in a week are twenty days and a half.
+    // 895 credits at 305 per week last twenty days and a half.
     assert_eq!(usage["forecast"]["lasts_until"], "2027-02-20");
     let of_cycle = api.usage("t", "?cycle=2027-01-31").await;
     assert_eq!(of_cycle, usage);
@@ -35,9 +35,10 @@ async fn the_current_cycle_by_action() {
     }
 }
 
-/// Free credits first, seats and purchases among them; captures count while their hold is open.
+/// Free credits are spent first, including those of new seats. Captures of an open hold are
+/// included.
 #[tokio::test]
-async fn what_paid_for_it() {
+async fn splits_spent_credits_into_free_and_purchased() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     api.buy("t", "order", 500).await.ok();

@@ -1,4 +1,4 @@
-//! Whatever does not follow the contract is told so, and changes nothing.
+//! Invalid requests are refused with the field at fault, and change nothing.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ async fn raw(
     answer(request).await
 }
 
-/// A team and what was seen of it, to be seen again.
+/// Opens a team. Returns its balance and history.
 async fn team(api: &Api) -> (Value, Vec<Value>) {
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     (api.balance("t").await, api.history("t").await)
@@ -35,7 +35,7 @@ async fn seen(api: &Api) -> (Value, Vec<Value>) {
 }
 
 #[tokio::test]
-async fn charges() {
+async fn rejects_invalid_charges() {
     let api = Api::start().await;
     let before = team(&api).await;
     let long = "x".repeat(256);
@@ -103,7 +103,7 @@ async fn charges() {
 }
 
 #[tokio::test]
-async fn batches() {
+async fn rejects_invalid_batches() {
     let api = Api::start().await;
     let before = team(&api).await;
     for body in [
@@ -118,7 +118,7 @@ async fn batches() {
         let refused = raw(&api, Method::POST, "/teams/t/charges/batch", &pipeline(), body).await;
         refused.problem(INVALID.0, INVALID.1);
     }
-    // What is wrong with one charge is told for that charge.
+    // An invalid charge is refused on its own.
     let long = "x".repeat(256);
     for (charge, field) in [
         (r#"{"action":"sms"}"#, "key"),
@@ -145,7 +145,7 @@ async fn batches() {
 }
 
 #[tokio::test]
-async fn estimates() {
+async fn rejects_invalid_estimates() {
     let api = Api::start().await;
     let before = team(&api).await;
     for (body, field) in [
@@ -172,14 +172,14 @@ async fn estimates() {
         let told = problem["errors"][0]["field"].as_str().unwrap().to_owned();
         assert!(told == field || told == "body", "{body}: {problem}");
     }
-    // As many as fit into a body would make a hold and its entry as large.
+    // The largest body would make an equally large entry of a hold.
     let work = json!({ "leads": 1, "actions": vec!["sms"; 19_000] });
     api.hold("t", "work", &work).await.problem(INVALID.0, INVALID.1);
     assert_eq!(seen(&api).await, before);
 }
 
 #[tokio::test]
-async fn keys_and_content() {
+async fn rejects_invalid_keys_and_content_types() {
     let api = Api::start().await;
     let before = team(&api).await;
     let body = json!({ "action": "sms" });
@@ -215,14 +215,14 @@ async fn keys_and_content() {
         answer(request).await.problem(415, "/problems/unsupported-media-type");
     }
     assert_eq!(seen(&api).await, before);
-    // The limit itself is fine, in characters.
+    // The limit is 255 characters.
     for key in ["x".repeat(255), "\u{e9}".repeat(255)] {
         assert_eq!(api.charge("t", &key, &body).await.status, 201);
     }
 }
 
 #[tokio::test]
-async fn ten_megabytes() {
+async fn rejects_bodies_of_ten_megabytes() {
     let api = Api::start().await;
     let before = team(&api).await;
     let body = format!(r#"{{"action":"sms","reference":"{}"}}"#, "x".repeat(10 * 1024 * 1024));
@@ -238,7 +238,7 @@ async fn ten_megabytes() {
 }
 
 #[tokio::test]
-async fn purchases_gifts_and_subscriptions() {
+async fn rejects_invalid_purchases_gifts_and_subscriptions() {
     let api = Api::start().await;
     let before = team(&api).await;
     let numbers =
@@ -288,12 +288,12 @@ async fn purchases_gifts_and_subscriptions() {
         }
     }
     assert_eq!(seen(&api).await, before);
-    // What was refused has not opened an account either.
+    // A refused request opens no account.
     api.get(&pipeline(), "/teams/new/credits").await.problem(404, "/problems/not-found");
 }
 
 #[tokio::test]
-async fn paths_and_queries() {
+async fn rejects_invalid_paths_and_queries() {
     let api = Api::start().await;
     let before = team(&api).await;
     for path in ["a%23b", "a%3fb", "a%2fb", "a%2523b", "a%25b"] {

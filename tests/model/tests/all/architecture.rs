@@ -99,7 +99,7 @@ fn the_top_level_contains_listed_entries_only() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(
             name.starts_with('.') || agreed.contains(&name.as_str()),
-            "{name} is outside the agreed shape"
+            "{name} is not a listed entry of the top level"
         );
     }
 }

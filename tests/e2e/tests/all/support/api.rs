@@ -1,11 +1,11 @@
-//! A client of a stack of its own.
+//! A client of a local stack.
 
 use local::{Claims, Options, Stack, sign};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-/// Where all tests begin.
+/// The time at which all tests begin.
 pub const NOW: &str = "2027-01-31T10:00:00Z";
 
 /// A day in seconds.
@@ -17,7 +17,7 @@ pub struct Api {
     pub http: Client,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -34,7 +34,7 @@ impl Answer {
         self.headers.get("idempotent-replayed").is_some_and(|value| value == "true")
     }
 
-    /// Checks that this is a problem document of that status and type.
+    /// Asserts that this is a problem document with a status and a type.
     #[track_caller]
     pub fn problem(&self, status: u16, kind: &str) -> Value {
         assert_eq!(self.status, status, "{self:?}");
@@ -92,7 +92,7 @@ impl Api {
         Self { stack: Stack::start(&options).await.unwrap(), http: Client::new() }
     }
 
-    /// A request with a token, a key and a JSON body, each of which may be missing.
+    /// Sends a request. An empty token is not sent.
     pub async fn send(
         &self,
         method: Method,
@@ -135,7 +135,7 @@ impl Api {
         self.post(&member(team), &format!("/teams/{team}/charges"), key, body).await
     }
 
-    /// A charge by the pipeline, as of its own holds.
+    /// A charge by the pipeline, which owns the holds of these tests.
     pub async fn charge_by_pipeline(&self, team: &str, key: &str, body: &Value) -> Answer {
         self.post(&pipeline(), &format!("/teams/{team}/charges"), key, body).await
     }
@@ -150,7 +150,7 @@ impl Api {
         self.put(&billing(), &format!("/teams/{team}/subscription"), body).await.ok()
     }
 
-    /// A team that was granted so many free credits, once.
+    /// Opens a team with a single grant of `free` credits.
     pub async fn team_with(&self, team: &str, free: u64) {
         self.subscribe(team, &json!({ "plan": "enterprise", "included_credits": free })).await;
     }
@@ -159,7 +159,7 @@ impl Api {
         self.get(&member(team), &format!("/teams/{team}/credits")).await.ok()
     }
 
-    /// Free and purchased credits.
+    /// The free and the purchased credits of a team without holds.
     pub async fn split(&self, team: &str) -> (u64, u64) {
         let credits = &self.balance(team).await["credits"];
         let [free, purchased, total, held] =
@@ -183,7 +183,7 @@ impl Api {
         }
     }
 
-    /// Checks that the ledger explains the balance.
+    /// Asserts that the ledger adds up to the balance of a team without holds.
     pub async fn settles(&self, team: &str) {
         let (free, purchased) = self.split(team).await;
         let sum: i64 =
@@ -197,7 +197,7 @@ impl Api {
     }
 }
 
-/// Sends a request as it is.
+/// Sends a request.
 pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -209,7 +209,7 @@ impl Api {
         self.post(&pipeline(), &format!("/teams/{team}/holds"), key, body).await
     }
 
-    /// The id of a hold of so many credits.
+    /// Takes a hold of `credits`. Returns its id.
     pub async fn held(&self, team: &str, credits: u64, expires_in: u32) -> String {
         let body = json!({ "credits": credits, "expires_in": expires_in });
         let hold = self.hold(team, &format!("hold {credits} {expires_in}"), &body).await.ok();
@@ -230,7 +230,7 @@ impl Api {
         self.charge_by_pipeline(team, key, &body).await
     }
 
-    /// Free, purchased and held credits.
+    /// The free, purchased and held credits.
     pub async fn all_credits(&self, team: &str) -> (u64, u64, u64) {
         let credits = &self.balance(team).await["credits"];
         let [free, purchased, held] =
@@ -238,7 +238,7 @@ impl Api {
         (free, purchased, held)
     }
 
-    /// Checks that the ledger explains what there is and what is held.
+    /// Asserts that the ledger adds up to the balance and the held credits.
     pub async fn adds_up(&self, team: &str) {
         let (free, purchased, held) = self.all_credits(team).await;
         let entries = self.history(team).await;

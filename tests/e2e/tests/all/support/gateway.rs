@@ -12,8 +12,8 @@ use shared::domain::limits::PurchaseLimits;
 use super::api::{Answer, Api};
 use super::template::paths;
 
-/// An event of an HTTP API, payload version 2.0. API Gateway has decoded the path, and checked the token
-/// that the claims are from.
+/// An event of an HTTP API, payload version 2.0. API Gateway has decoded the path and verified the
+/// token of the claims.
 #[derive(Clone, Debug)]
 pub struct Event(pub Value);
 
@@ -65,7 +65,7 @@ impl Event {
     }
 }
 
-/// A token's claims as the authorizer passes them on, all of them as texts.
+/// The claims of a token as the authorizer passes them on: as texts.
 pub fn claims(token: &str) -> Map<String, Value> {
     let payload = token.split('.').nth(1).unwrap();
     let payload = URL_SAFE_NO_PAD.decode(payload).unwrap();
@@ -74,7 +74,7 @@ pub fn claims(token: &str) -> Map<String, Value> {
     claims.into_iter().map(|(name, value)| (name, json!(text(value)))).collect()
 }
 
-/// The function that the template has for a path of the route list.
+/// Returns the function to which the template sends a path.
 pub fn function_of(path: &str) -> String {
     let path = path.split('?').next().unwrap();
     let found = paths().into_iter().find(|(_, known)| known == path);
@@ -82,7 +82,7 @@ pub fn function_of(path: &str) -> String {
 }
 
 impl Api {
-    /// What a function makes of an event.
+    /// Invokes a function with an event.
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, String> {
         let payload = RawValue::from_string(event.to_string()).unwrap();
         let event = LambdaEvent::new(payload, Context::default());
@@ -99,13 +99,13 @@ impl Api {
             "balance" => balance::handle(app, &limits, event).await,
             "hold" => hold::handle(app, event).await,
             "team" => team::handle(app, &limits, event).await,
-            other => panic!("{other} is no function of the API"),
+            other => panic!("{other} is not a function of the API"),
         };
         let answer = answer.map_err(|error| error.to_string())?;
         Ok(serde_json::from_str(answer.get()).unwrap())
     }
 
-    /// The answer of a function to an event of the API.
+    /// Sends an API event to a function. Returns its response.
     pub async fn request(&self, function: &str, event: &Event) -> Answer {
         let answer = self.invoke(function, &event.0).await.unwrap();
         let headers = answer["headers"].as_object().unwrap();

@@ -59,14 +59,14 @@ pub fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What is done to a valid JSON document.
+/// A change of a valid JSON document.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A value is replaced.
+    /// Replaces a value.
     Replace(Index, Value),
-    /// An object gets a field.
+    /// Adds a field to an object.
     Add(Index, String, Value),
-    /// A value is taken out of its object.
+    /// Removes a value from its object.
     Remove(Index),
 }
 
@@ -79,7 +79,7 @@ pub fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// The pointers of all values in a document.
+/// Collects the pointers of all values of a document.
 pub fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {

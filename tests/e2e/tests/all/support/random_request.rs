@@ -18,17 +18,17 @@ use super::routes::{Route, Who, routes, tokens};
 /// The body of a request.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// That of the route, with changes.
+    /// The body of the route, with changes.
     Changed(Vec<Change>),
     Json(Value),
     Bytes(Vec<u8>),
     None,
 }
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Clone, Debug)]
 pub enum Sender {
-    /// A caller that the route is open to.
+    /// A caller to whom the route is open.
     Permitted(Index),
     Token(Index),
     Claims(BTreeMap<String, String>),
@@ -47,7 +47,7 @@ pub struct Hostile {
     media_type: Option<&'static str>,
     encoding: Option<&'static str>,
     headers: BTreeMap<String, String>,
-    /// The body is said to be in base64 and is not.
+    /// Whether the body is declared as base64 without being encoded.
     is_misdeclared: bool,
 }
 
@@ -112,7 +112,7 @@ pub fn token_of(who: Who) -> String {
 }
 
 impl Hostile {
-    /// The function, and the event.
+    /// Returns the function and the event.
     pub fn event(self) -> (String, Event) {
         let routes = routes();
         let route: &Route = self.route.get(&routes);
@@ -138,7 +138,7 @@ impl Hostile {
         }
         event["rawQueryString"] = json!(self.query.as_deref().unwrap_or(own_query));
         let headers = &mut event["headers"];
-        // No HTTP header has control characters.
+        // An HTTP header contains no control characters.
         for (name, value) in self.headers {
             if !value.contains(char::is_control) {
                 headers[name] = json!(value);

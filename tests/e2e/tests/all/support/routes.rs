@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::api::token;
 
-/// Callers that a route may be open to.
+/// The kinds of callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     Member,
@@ -23,14 +23,14 @@ const CHARGERS: &[Who] = &[Member, Admin, Charge];
 /// People of the team, and machine clients with any scope.
 const READERS: &[Who] = &[Member, Admin, Charge, Manage, Read];
 
-/// A route of the functions, with a body that would do, and the callers it is open to. A refund is
-/// refused to all, with another reason for people of the team.
+/// A route of the functions with a valid body, and the callers to whom it is open. A refund is
+/// refused to everyone, with another reason for persons of the team.
 pub struct Route {
     pub method: Method,
     pub path: &'static str,
     pub body: Option<Value>,
     pub callers: &'static [Who],
-    /// Whether it needs no token.
+    /// Whether the route needs no token.
     pub is_public: bool,
 }
 
@@ -85,7 +85,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// Tokens, and the caller of the team that each makes; `None` makes nobody of this team.
+/// Tokens and the kind of caller that each makes; `None` is no caller of the team.
 pub fn tokens() -> Vec<(&'static str, String, Option<Who>)> {
     let all = Some("credits:charge credits:manage credits:read");
     let person = |team, role, scope| token(Some("u"), team, role, scope);

@@ -38,7 +38,7 @@ async fn concurrent_charges_share_writes() {
         // 16 charges of each kind: 80 + 0 + 16 + 320 credits against a balance of 400.
         match &outcomes[..] {
             [Outcome::Charged(entry)] => {
-                assert_eq!(*entry, asked, "the caller's own");
+                assert_eq!(*entry, asked, "the answer belongs to the caller");
                 spent += entry.spent().get();
             }
             [Outcome::Refused(Error::InsufficientCredits { required, .. })] => {

@@ -160,7 +160,7 @@ fn lanes_stay_open_after_a_refusal_beyond_all_credits() {
             let Outcome::Refused(Error::InsufficientCredits { balance, .. }) = outcome else {
                 panic!("{outcome:?}")
             };
-            assert_eq!(balance.get(), 3_390, "with what is in lanes");
+            assert_eq!(balance.get(), 3_390, "including the credits in lanes");
         }
         let after = world.store().pool(&team, world.now()).await.unwrap();
         assert_eq!((after.balance, after.lanes), (before.balance, before.lanes));

@@ -54,14 +54,18 @@ async fn a_balance_with_a_thousand_holds_costs_at_most_100_read_units() {
     let _ = meter.take();
     store.view(&team, now()).await.unwrap();
     let without = meter.take();
-    assert_eq!((without.round_trips, without.read_tenths), (1, 10), "nothing extra without holds");
+    assert_eq!(
+        (without.round_trips, without.read_tenths),
+        (1, 10),
+        "no additional cost without holds"
+    );
 
     Box::pin(take_holds(&store, &team, OPEN_HOLDS_MAX, 3_600)).await;
     let _ = meter.take();
     let view = store.view(&team, now()).await.unwrap();
     let with_all = meter.take();
     assert_eq!(view.held().get(), OPEN_HOLDS_MAX * (HELD - CAPTURED));
-    assert_eq!(with_all.round_trips, 9, "the pool, and eight queries side by side");
+    assert_eq!(with_all.round_trips, 9, "the pool and eight queries");
     assert!(with_all.read_tenths <= 1_000, "{with_all:?}");
 
     let refused = hold(&store, &team, OPEN_HOLDS_MAX, 60, now()).await;
@@ -106,7 +110,7 @@ fn a_thousand_holds_that_expire_together_delay_no_request() {
         let stored = store.view(&team, now()).await.unwrap();
         assert!(
             stored.holds.len() > 980,
-            "only what was needed is returned: {}",
+            "more holds than necessary are returned: {}",
             stored.holds.len()
         );
 

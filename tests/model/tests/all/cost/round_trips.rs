@@ -181,14 +181,17 @@ async fn repeated_refusals_do_not_write() {
         assert_eq!(reading.writes, 0);
     }
     let (outcomes, again) = bench.charge(0..1).await;
-    assert!(matches!(outcomes[..], [Outcome::Replayed(_)]), "a replay is no refusal");
+    assert!(
+        matches!(outcomes[..], [Outcome::Replayed(_)]),
+        "a replay is answered during the pause"
+    );
     assert_eq!((again.round_trips, again.writes), (1, 0));
     bench.store.gift(gift_of(&bench.team, 5)).await.unwrap();
     let (outcomes, _) = bench.charge(80..81).await;
     assert!(matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]), "{outcomes:?}");
     bench.store.restart(&bench.team, now()).await.unwrap();
     let (outcomes, _) = bench.charge(80..81).await;
-    assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "a top-up is noticed");
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "the gift is visible");
 }
 
 /// A thousand refusals per second on a table that counts failed writes, as DynamoDB does.

@@ -46,7 +46,7 @@ async fn deliver(world: &World, message: &[u8], skews: [i64; 2], polls: u32) {
         }
         sleep(Duration::from_millis(200)).await;
     }
-    panic!("a message is never taken in");
+    panic!("the message was not taken in");
 }
 
 async fn stored(world: &World) -> Pool {

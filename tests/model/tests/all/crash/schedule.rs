@@ -159,7 +159,7 @@ fn completes_a_run_that_stopped_at_any_await() {
             is_complete
         });
         if is_complete.unwrap() {
-            assert!(polls > 20, "{polls} polls are too few to have seen much");
+            assert!(polls > 20, "{polls} polls are fewer than expected");
             break;
         }
     }
@@ -177,11 +177,11 @@ fn leaves_work_beyond_its_time_to_the_next_run() {
             // 50 ms to begin work in, plus the time that every run reserves for its end.
             let time = Duration::from_millis(15_050);
             runs.push(refill::run(&app_of(&world), Some(time)).await);
-            assert!(runs.iter().all(|run| run.turned > 0), "each gets on: {runs:?}");
+            assert!(runs.iter().all(|run| run.turned > 0), "each run makes progress: {runs:?}");
             if runs.len() == 1 {
                 let now = join_all(SHARDS.map(|shard| due(&store, shard, world.now()))).await;
                 let is_less = before.iter().zip(&now).all(|(before, now)| now < before);
-                assert!(is_less, "no shard waits for another: {before:?} {now:?}");
+                assert!(is_less, "each shard makes progress: {before:?} {now:?}");
             }
         }
         assert!(runs.len() > 2, "{runs:?}");
@@ -261,7 +261,7 @@ async fn pauses_accounts_that_cannot_be_paid() {
     assert_eq!(monitored(&store, &team, "a").await.status, Status::Active);
     assert_eq!(monitored(&store, &team, "c").await.status, Status::Paused);
     let again = refill::run(&app(store.clone(), MONTH_LATER), None).await;
-    assert_eq!(again, Summary::default(), "nothing is due for who is paused");
+    assert_eq!(again, Summary::default(), "nothing is due for a paused account");
 
     let later = at("2027-02-20T08:00:00Z");
     let refused = store.monitor(&team, &account("c"), later).await;
@@ -270,7 +270,7 @@ async fn pauses_accounts_that_cannot_be_paid() {
     let refused = store.monitor(&team, &account("d"), later).await;
     assert!(matches!(refused, Err(Error::InsufficientCredits { .. })), "{refused:?}");
     let accounts = store.monitored(&team).await.unwrap();
-    assert_eq!(accounts.len(), 3, "an account that was never accepted leaves nothing behind");
+    assert_eq!(accounts.len(), 3, "a refused account leaves no item");
     gift(&store, &team, "enough again", 30).await;
     let restarted = store.monitor(&team, &account("c"), later).await.unwrap();
     assert_eq!(

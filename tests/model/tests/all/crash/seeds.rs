@@ -142,7 +142,7 @@ impl Worker {
                 if let Error::InsufficientCredits { balance, required }
                 | Error::HoldExceeded { remaining: balance, required } = error
                 {
-                    assert!(balance < required, "{balance} are enough for {required}");
+                    assert!(balance < required, "refused although {balance} cover {required}");
                 }
                 return Err(error);
             }
@@ -234,7 +234,7 @@ async fn live(world: World, seed: u64) {
             *done.entry(source).or_default() += 1;
         }
     }
-    assert!(done.values().all(|count| *count == 1), "seed {seed}: done twice: {done:?}");
+    assert!(done.values().all(|count| *count == 1), "seed {seed}: applied twice: {done:?}");
     let lane_moves = store.pool(&team, world.now()).await.map_or(0, |pool| pool.lane_moves);
     LANE_MOVES.fetch_add(lane_moves, Ordering::Relaxed);
 
@@ -250,7 +250,10 @@ async fn live(world: World, seed: u64) {
         late.act(Act::Gift(number % 4)).await;
         late.act(Act::Buy(number % 4)).await;
     }
-    assert!(late.done.iter().all(|source| !done.contains_key(source)), "seed {seed}: done again");
+    assert!(
+        late.done.iter().all(|source| !done.contains_key(source)),
+        "seed {seed}: applied again"
+    );
     sleep(Duration::from_secs(30)).await;
     Box::pin(check(&store, &team, world.now(), seed, done.keys().chain(&late.done))).await;
 }
@@ -266,7 +269,10 @@ async fn check(
     let computed = store.view(team, now).await.unwrap();
     store.keep_up(team, now).await.unwrap();
     let pool = store.view(team, now).await.unwrap().pool;
-    assert_eq!(computed.pool.balance, pool.balance, "seed {seed}: written back as it was computed");
+    assert_eq!(
+        computed.pool.balance, pool.balance,
+        "seed {seed}: the written state equals the computed state"
+    );
     assert_eq!((pool.held, pool.lanes), (Credits::ZERO, Credits::ZERO), "seed {seed}");
 
     let history = store.history(team, &Selection::default(), None, 100_000).await.unwrap();
@@ -277,25 +283,32 @@ async fn check(
         *times.entry(entry.source()).or_default() += 1;
     }
     assert!(times.values().all(|times| *times == 1), "seed {seed}: {times:?}");
-    assert!(done.all(|source| times.contains_key(source)), "seed {seed}: told, not done");
+    assert!(
+        done.all(|source| times.contains_key(source)),
+        "seed {seed}: acknowledged without an entry"
+    );
 
     let of = |kind: Kind| {
         let entries = entries.iter().filter(move |entry| entry.kind == kind);
         entries.map(|entry| entry.credits).sum::<i64>()
     };
     let credits: i64 = entries.iter().map(|entry| entry.credits).sum();
-    assert_eq!(credits, pool.balance.credits.gained(), "seed {seed}: the ledger sums up");
+    assert_eq!(
+        credits,
+        pool.balance.credits.gained(),
+        "seed {seed}: the ledger adds up to the balance"
+    );
     let moved: i64 = entries.iter().map(|entry| entry.held).sum();
-    assert_eq!(moved, 0, "seed {seed}: what was held was captured or given back");
+    assert_eq!(moved, 0, "seed {seed}: no credits remain in holds");
     let granted = of(Kind::Grant);
-    assert!([800, 1_200, 1_600].contains(&granted), "seed {seed}: {granted} were granted");
+    assert!([800, 1_200, 1_600].contains(&granted), "seed {seed}: the grants are {granted}");
     let bought = of(Kind::Gift) + of(Kind::Purchase);
     let spent = -(of(Kind::Charge) + of(Kind::Capture));
     let purchased = pool.balance.purchased().gained();
-    assert!(purchased <= bought, "seed {seed}: purchased credits were minted");
+    assert!(purchased <= bought, "seed {seed}: more purchased credits than bought");
     assert!(
         bought - purchased <= spent,
-        "seed {seed}: purchased credits are lost to spending alone"
+        "seed {seed}: purchased credits decrease by spending only"
     );
     for entry in entries.iter().filter(|entry| entry.kind == Kind::Hold) {
         let id = entry.hold.clone().unwrap();
@@ -322,5 +335,5 @@ fn each_request_applies_once_and_the_ledger_adds_up() {
     });
     let lives = u64::try_from(seeds(0..200).count()).unwrap();
     let moves = LANE_MOVES.load(Ordering::Relaxed);
-    assert!(lives < 100 || moves > lives, "{moves} lanes came and went in {lives} lives");
+    assert!(lives < 100 || moves > lives, "{moves} lanes opened or closed in {lives} runs");
 }

@@ -99,7 +99,7 @@ fn an_event_makes_one_purchase_after_a_stop_at_any_await() {
                 is_complete
             });
             if is_complete.unwrap() {
-                assert!(polls > 7, "{polls} polls are too few to have seen much");
+                assert!(polls > 7, "{polls} polls are fewer than expected");
                 break;
             }
         }
@@ -159,7 +159,11 @@ fn a_declined_card_stops_top_ups() {
             for number in 0..10 {
                 deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
             }
-            assert_eq!(*payments.asked.lock().unwrap(), known, "seed {seed}: asked again");
+            assert_eq!(
+                *payments.asked.lock().unwrap(),
+                known,
+                "seed {seed}: the declined card was charged again"
+            );
             assert_eq!(bought(&world, &team).await, Vec::<i64>::new(), "seed {seed}");
             let failed = pool(&world, &team).await;
             assert_eq!(failed.top_up_state(), State::Failed, "seed {seed}");
@@ -226,7 +230,10 @@ fn a_top_up_waits_for_a_pending_purchase() {
             store.charge(&team, vec![crossing], now()).await;
             assert_eq!(due_so_far(&world, &mut records).await, 1);
             assert_eq!(deliver(&state, &due(&team, 1).1).await, json!({ "purchase": null }));
-            assert!(payments.asked.lock().unwrap().is_empty(), "nothing is bought meanwhile");
+            assert!(
+                payments.asked.lock().unwrap().is_empty(),
+                "no payment during the pending purchase"
+            );
             if is_paid {
                 store.settle(&order, now()).await.unwrap();
             } else {
@@ -240,7 +247,7 @@ fn a_top_up_waits_for_a_pending_purchase() {
             let spent = charge(&team, "late", "sms", "sent");
             store.charge(&team, vec![Entry { credits: -100, ..spent }], now()).await;
             let again = deliver(&state, &due(&team, 1).1).await;
-            assert_eq!(again, json!({ "purchase": null }), "the first event comes again");
+            assert_eq!(again, json!({ "purchase": null }), "the first event is delivered again");
         })
         .unwrap();
     }

@@ -25,7 +25,7 @@ fn a_year_agrees_with_the_reference_and_its_events() {
             let (records, unreadable) = with_unreadable(&result.records);
             for batch in records.chunks(100) {
                 let failed = reported(&world, batch).await.unwrap();
-                prop_assert!(failed.is_empty(), "{:?} delay the records after them", failed);
+                prop_assert!(failed.is_empty(), "{:?} were reported as failed", failed);
             }
             prop_assert_eq!(handed_over(&world), unreadable);
             check_events(&world, &result)

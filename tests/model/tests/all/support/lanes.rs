@@ -36,6 +36,10 @@ pub async fn team_with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
     let pool = world.store().pool(&team, world.now()).await.unwrap();
     assert!(!pool.lanes.is_zero(), "{pool:?}");
     let seen = store.view(&team, world.now()).await.unwrap().pool.balance;
-    assert_eq!((seen.credits.get(), seen.free().get()), (390 + rolling, 390), "of the balance");
+    assert_eq!(
+        (seen.credits.get(), seen.free().get()),
+        (390 + rolling, 390),
+        "the balance includes the lane"
+    );
     (store, team)
 }

@@ -56,5 +56,5 @@ pub async fn deliver(state: &PurchaseState, event: &[u8]) -> Value {
             Err(error) => panic!("{error:?}"),
         }
     }
-    panic!("it is tried and tried");
+    panic!("the event did not succeed");
 }

@@ -165,7 +165,11 @@ pub fn billing_event(team: &TeamId, version: u64, message: &BillingMessage, now:
 pub async fn verified_state(store: &Store, team: &TeamId, now: Time) -> TeamState {
     let computed = read_state(store, team, now).await;
     match store.keep_up(team, now).await {
-        Ok(_) => assert_eq!(read_state(store, team, now).await, computed, "as it was computed"),
+        Ok(_) => assert_eq!(
+            read_state(store, team, now).await,
+            computed,
+            "the written state equals the computed state"
+        ),
         Err(error) => assert!(matches!(error, Error::NotFound(_)), "{error:?}"),
     }
     computed
@@ -188,7 +192,10 @@ pub async fn read_state(store: &Store, team: &TeamId, now: Time) -> TeamState {
             break;
         }
     }
-    assert!(entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)), "newest first, none twice");
+    assert!(
+        entries.is_sorted_by(|a, b| (a.at, &a.id) > (b.at, &b.id)),
+        "entries are unique, newest first"
+    );
     let accounts = store.monitored(team).await.unwrap();
     state(&view.pool, view.held().get(), entries.iter(), accounts.iter())
 }

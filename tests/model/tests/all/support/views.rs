@@ -22,9 +22,9 @@ pub fn state<'a>(
         moved += entry.held;
         rows.push((entry.kind.as_str().to_owned(), entry.credits));
     }
-    assert_eq!(moved, i64::try_from(held).unwrap(), "what moved into holds is in them");
+    assert_eq!(moved, i64::try_from(held).unwrap(), "the ledger adds up to the held credits");
     let total = pool.balance.credits.gained();
-    assert_eq!(credits, total + moved, "the ledger adds up to the balance and what is held");
+    assert_eq!(credits, total + moved, "the ledger adds up to the balance and the held credits");
     TeamState {
         free: pool.balance.free().get(),
         purchased: pool.balance.purchased().get(),

@@ -149,7 +149,11 @@ impl YearRun {
         loop {
             let records = self.reader.read().unwrap();
             if records.is_empty() {
-                prop_assert_eq!(self.reference.top_ups_waiting, 0, "nobody has told of a top-up");
+                prop_assert_eq!(
+                    self.reference.top_ups_waiting,
+                    0,
+                    "an event of a due top-up is missing"
+                );
                 return Ok(());
             }
             Box::pin(relay_all(&self.world, &records)).await;
@@ -165,7 +169,7 @@ impl YearRun {
     async fn top_up(&mut self, event: &Value) -> Result<(), TestCaseError> {
         let detail: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
         if self.top_ups.insert(detail["id"].as_str().unwrap().parse().unwrap()) {
-            prop_assert!(self.reference.top_ups_waiting > 0, "a top-up is invented");
+            prop_assert!(self.reference.top_ups_waiting > 0, "a top-up without a crossing");
             self.reference.top_up();
         }
         let event = serde_json::json!({ "detail-type": "top-up.due", "detail": detail });

@@ -78,7 +78,7 @@ fn check(scenario: Scenario, make: impl AsyncFn(&Team) -> Vec<Change> + Copy) {
             });
             let figures = run.unwrap().figures();
             println!("{figures:?}");
-            assert!(figures.faults.is_empty(), "the figures tell the faults");
+            assert!(figures.faults.is_empty(), "the figures list the faults");
         }
     }
 }
