@@ -68,13 +68,14 @@ fn check(is_true: bool, what: impl FnOnce() -> String) -> TestCaseResult {
     if is_true { Ok(()) } else { Err(TestCaseError::fail(what())) }
 }
 
-/// Runs `factor` times `PROPTEST_CASES` cases on one stack.
+/// Runs `factor` times `PROPTEST_CASES` cases on one stack; by default a number for a fast run.
 fn each<T: Debug>(
     factor: u32,
     strategy: impl Strategy<Value = T>,
     test: &impl AsyncFn(&mut Api, T) -> TestCaseResult,
 ) {
-    let cases = ProptestConfig::default().cases * factor;
+    let is_set = std::env::var("PROPTEST_CASES").is_ok();
+    let cases = if is_set { ProptestConfig::default().cases } else { 80 } * factor;
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = Runtime::new().unwrap();
     let api = RefCell::new(runtime.block_on(Api::with_a_team()));

@@ -11,7 +11,7 @@ use shared::http::App;
 use simulator::{Faults, World};
 use tokio::time::sleep;
 
-use crate::support::process::run_for_polls;
+use crate::support::process::{run_for_polls, seeds};
 use crate::support::teams::now;
 
 /// A process whose clock differs from the simulated time by `skew_ms`.
@@ -92,7 +92,7 @@ fn a_cancellation_after_an_interrupted_plan_change_cancels_the_new_plan() {
 /// a second.
 #[test]
 fn the_newest_messages_determine_the_state() {
-    for seed in 0..400 {
+    for seed in seeds(0..130) {
         let faults = if seed % 2 == 0 { Faults::NONE } else { Faults::MANY };
         simulator::run(seed, Faults::NONE, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);
@@ -132,7 +132,7 @@ fn the_newest_messages_determine_the_state() {
 /// Two concurrent plan changes: the newer one determines the plan.
 #[test]
 fn the_newer_of_two_concurrent_plan_changes_wins() {
-    for seed in 0..300 {
+    for seed in seeds(0..100) {
         simulator::run(seed, Faults::MANY, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);
             let messages = [changed(5, "free_trial", 1), changed(6, "enterprise", 1)];

@@ -6,6 +6,7 @@
 //! `SEEDS=10000 cargo test -p model seeds` runs more seeds; `SEEDS=17..18` repeats one.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ use crate::support::teams::{charge_of, hold_id, key, team_with};
 
 /// The first cycle of a team that began on 10 January ends a few seconds after this.
 const BEGIN: &str = "2027-02-09T23:59:55Z";
+
+/// The seeds that run by default.
+const DEFAULT: Range<u64> = 0..70;
 
 const WORKERS: u64 = 4;
 const STEPS: u32 = 14;
@@ -326,14 +330,14 @@ fn each_request_applies_once_and_the_ledger_adds_up() {
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             scope.spawn(move || {
-                for seed in seeds(0..200).skip(thread).step_by(THREADS) {
+                for seed in seeds(DEFAULT).skip(thread).step_by(THREADS) {
                     let run = async |world| Box::pin(live(world, seed)).await;
                     simulator::run(seed, Faults::NONE, BEGIN.parse().unwrap(), run).unwrap();
                 }
             });
         }
     });
-    let lives = u64::try_from(seeds(0..200).count()).unwrap();
+    let runs = u64::try_from(seeds(DEFAULT).count()).unwrap();
     let moves = LANE_MOVES.load(Ordering::Relaxed);
-    assert!(lives < 100 || moves > lives, "{moves} lanes opened or closed in {lives} runs");
+    assert!(runs < 50 || moves > runs, "{moves} lanes opened or closed in {runs} runs");
 }

@@ -25,14 +25,20 @@ pub fn charge() -> impl Strategy<Value = Charge> {
     })
 }
 
-/// A runner for 32 × `factor` cases. `PROPTEST_CASES` scales this number; the default is 256.
+/// The number of cases: `PROPTEST_CASES`, or else a number for a fast run.
+fn cases() -> u32 {
+    let is_set = std::env::var("PROPTEST_CASES").is_ok();
+    if is_set { ProptestConfig::default().cases } else { 96 }
+}
+
+/// A runner for an eighth of the [`cases`] times `factor`.
 pub fn runner(factor: u32) -> TestRunner {
-    runs(ProptestConfig::default().cases * factor / 8)
+    runs(cases() * factor / 8)
 }
 
 /// A runner for a tenth of the cases of [`runner`], for series that are ten times as long.
 pub fn long_runner(factor: u32) -> TestRunner {
-    runs(ProptestConfig::default().cases * factor / 80)
+    runs(cases() * factor / 80)
 }
 
 pub fn runs(cases: u32) -> TestRunner {
