@@ -19,7 +19,7 @@ fn lanes(writers: usize, batch: usize, seconds: u64) -> Figures {
 }
 
 #[test]
-fn sixty_four_writers() {
+fn lanes_serve_64_writers() {
     let design = Design::OneTransaction;
     let load = Load { design, writers: 64, batch: 1, seconds: 4, credits: RICH };
     let (ours, plain) = (lanes(64, 1, 4), measure(load, 1));
@@ -33,13 +33,13 @@ fn sixty_four_writers() {
 }
 
 #[test]
-fn two_hundred_and_fifty_six_writers() {
+fn lanes_serve_256_writers() {
     let ours = lanes(256, 1, 5);
     assert!(ours.rate >= 8_000, "{}: {ours:?}", ours.rate);
 }
 
 #[test]
-fn one_writer_of_batches() {
+fn one_writer_charges_batches() {
     let ours = lanes(1, 99, 2);
     assert!(ours.rate >= 2_500, "{}: {ours:?}", ours.rate);
 }
@@ -54,7 +54,7 @@ fn one_writer_needs_no_lane() {
 /// The balance runs out during the load. The accepted charges equal the balance, no charge is
 /// refused before that, and no credits remain in lanes.
 #[test]
-fn running_out() {
+fn accepts_exactly_the_charges_that_the_balance_covers() {
     for (seed, writers, credits) in [(1, 64, 30_000), (2, 256, 60_000)] {
         let load = Load { design: Design::Lanes, writers, batch: 1, seconds: 6, credits };
         let figures = measure(load, seed);

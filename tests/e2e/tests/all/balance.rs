@@ -57,7 +57,7 @@ async fn free_credits_are_spent_first_and_reset() {
     assert_eq!(api.split("t").await, (0, 100));
     api.travel("2027-02-28T00:00:00Z").await;
     assert_eq!(api.split("t").await, (1_000, 100));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]

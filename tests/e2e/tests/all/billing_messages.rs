@@ -8,7 +8,7 @@ use shared::http::App;
 use crate::support::api::{Api, billing, member};
 
 /// Delivers a message. Returns the answer or the error as Lambda receives it.
-async fn tell(app: &App, kind: &str, detail: &Value) -> Result<Value, Value> {
+async fn send_message(app: &App, kind: &str, detail: &Value) -> Result<Value, Value> {
     let event = json!({
         "version": "0", "id": "7b1f", "detail-type": kind, "source": "billing", "account": "123456789012",
         "time": "2027-01-31T10:00:00Z", "region": "eu-west-1", "resources": [], "detail": detail,
@@ -39,7 +39,7 @@ fn ended(kind: &'static str, version: u64) -> Message {
 async fn deliver(app: &App, team: &str, (kind, detail): &Message) -> Result<Value, Value> {
     let mut detail = detail.clone();
     detail["team"] = json!(team);
-    tell(app, kind, &detail).await
+    send_message(app, kind, &detail).await
 }
 
 fn permutations(messages: &[Message]) -> Vec<Vec<Message>> {
@@ -103,7 +103,7 @@ async fn any_order_leads_to_the_same_state() {
         changed(2, "multichannel_expert", 3, start),
         changed(3, "multichannel_expert", 2, start),
     ];
-    for (story, messages, free, is_cancelled) in [
+    for (case, messages, free, is_cancelled) in [
         ("fewer-seats", &fewer_seats[..], 1_200, false),
         ("seats", &seats[..], 1_200, false),
         ("plans", &plans[..], 400, false),
@@ -112,13 +112,13 @@ async fn any_order_leads_to_the_same_state() {
     ] {
         let mut first = None;
         for (number, order) in permutations(messages).into_iter().enumerate() {
-            let team = format!("{story}-{number}");
+            let team = format!("{case}-{number}");
             deliver_all(app, &team, &order).await;
             let stands = standing(&api, &team).await;
             assert_eq!((&stands.0["credits"]["free"], stands.1), (&json!(free), free), "{order:?}");
             assert_eq!(stands.0["cancelled"], is_cancelled, "{order:?}");
             assert_eq!(*first.get_or_insert(stands.clone()), stands, "{order:?}");
-            if story.ends_with("seats") {
+            if case.ends_with("seats") {
                 let grants = api.history(&team).await.into_iter();
                 let granted = grants.filter(|entry| entry["kind"] == "grant");
                 let sum: i64 = granted.map(|grant| grant["credits"].as_i64().unwrap()).sum();
@@ -153,12 +153,12 @@ async fn any_order_leads_to_the_same_scheduled_subscription() {
         changed(2, "free_trial", 1, later),
         changed(3, "enterprise", 1, "2027-02-20T00:00:00Z"),
     ];
-    let stories = [
+    let cases = [
         ("kept", &kept, [800, 400], "enterprise"),
         ("replaced", &replaced, [800, 800], "multichannel_expert"),
         ("moved", &moved, [400, 400], "enterprise"),
     ];
-    let team = |story: &str, number: usize| format!("{story}-{number}");
+    let team = |case: &str, number: usize| format!("{case}-{number}");
     // A message without a start refers to the subscription of the first message and follows it.
     let orders = |messages: &[Message]| -> Vec<Vec<Message>> {
         let place = |order: &[Message], version: u64| {
@@ -167,21 +167,21 @@ async fn any_order_leads_to_the_same_scheduled_subscription() {
         let all = permutations(messages).into_iter();
         all.filter(|order| place(order, 1) < place(order, 3)).collect()
     };
-    for (story, messages, [free, _], _) in stories {
+    for (case, messages, [free, _], _) in cases {
         let mut first = None;
         for (number, order) in orders(messages).into_iter().enumerate() {
-            deliver_all(app, &team(story, number), &order).await;
-            let path = format!("/teams/{}/subscription", team(story, number));
+            deliver_all(app, &team(case, number), &order).await;
+            let path = format!("/teams/{}/subscription", team(case, number));
             let mut shown = api.get(&billing(), &path).await.ok();
             shown["started_at"] = Value::Null;
             assert_eq!(*first.get_or_insert(shown.clone()), shown, "{order:?}");
-            assert_eq!(api.split(&team(story, number)).await.0, free, "{order:?}");
+            assert_eq!(api.split(&team(case, number)).await.0, free, "{order:?}");
         }
     }
     api.travel("2027-02-20T00:00:00Z").await;
-    for (story, messages, [_, free], plan) in stories {
+    for (case, messages, [_, free], plan) in cases {
         for (number, order) in orders(messages).into_iter().enumerate() {
-            let team = team(story, number);
+            let team = team(case, number);
             assert_eq!(api.balance(&team).await["plan"], plan, "{order:?}");
             assert_eq!(api.split(&team).await.0, free, "{order:?}");
         }
@@ -270,7 +270,7 @@ async fn fails_on_an_invalid_message_with_its_problem() {
         ("account.closed", json!({ "version": 1 }), invalid, "team"),
         ("account.opened", json!({ "team": "t", "version": 1 }), invalid, "detail-type"),
     ] {
-        let error = tell(app, kind, &detail).await.unwrap_err();
+        let error = send_message(app, kind, &detail).await.unwrap_err();
         assert_eq!(error["type"], problem, "{kind} {detail}");
         assert_eq!(error["errors"][0]["field"].as_str().unwrap_or_default(), field, "{error}");
     }

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::support::api::{Answer, Api, admin, billing, member, pipeline, token};
 use crate::support::gateway::{Event, function_of};
-use crate::support::routes::{Route, Who, routes, tokens};
+use crate::support::routes::{Caller, Route, routes, tokens};
 
 const FORBIDDEN: (u16, &str) = (403, "/problems/forbidden");
 const UNAUTHENTICATED: (u16, &str) = (401, "/problems/unauthenticated");
 
 /// Whether a route is open to a token.
-fn is_open(route: &Route, name: &str, who: Option<Who>) -> bool {
+fn is_open(route: &Route, name: &str, who: Option<Caller>) -> bool {
     let Route { path, callers, is_public, .. } = route;
     // These routes need a valid token only.
     let needs_no_team = match *path {
@@ -137,7 +137,7 @@ async fn rejects_an_unknown_query_parameter_on_every_route() {
     for Route { method, path, body, callers, .. } in routes() {
         let who = callers.first();
         let token =
-            tokens().into_iter().find(|(_, _, it)| it.as_ref() == who.or(Some(&Who::Member)));
+            tokens().into_iter().find(|(_, _, it)| it.as_ref() == who.or(Some(&Caller::Member)));
         let token = token.unwrap().1;
         let sign = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{sign}colour=red");
@@ -267,7 +267,7 @@ async fn each_person_and_the_machine_clients_have_their_own_keys() {
     let invoked = charge::charge_directly(api.stack.app(), invoked.as_bytes()).await.unwrap();
     let charge::Answer::Refused { problem } = invoked else { panic!("{invoked:?}") };
     assert_eq!(problem.status, 422);
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 /// Machine clients replay each other's requests, over HTTP and by direct invocation.
@@ -372,7 +372,7 @@ async fn only_its_owner_uses_a_hold() {
             assert_eq!(batch["results"][1]["status"], "charged", "{owner} {caller}: {batch}");
         }
     }
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ async fn every_action_costs_what_the_rules_say() {
         }
     }
     assert_eq!(api.split("t").await, (left, 0));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]
@@ -84,14 +84,14 @@ async fn the_price_list_states_every_price() {
     let api = Api::start().await;
     let list = api.get(&member("unknown"), "/prices").await.ok();
     assert_eq!((&list["version"], &list["effective"]), (&json!("1"), &json!("2020-01-01")));
-    let told = list["prices"].as_array().unwrap();
-    assert_eq!(told.len(), PRICES.len());
-    for ((action, unit, credits, charged, free), told) in PRICES.iter().zip(told) {
-        assert_eq!(told["action"], *action);
-        assert_eq!(told["unit"], *unit, "{action}");
-        assert_eq!(told["credits"], *credits, "{action}");
-        assert_eq!(told["charged_outcomes"], json!(charged), "{action}");
-        assert_eq!(told["free_outcomes"], json!(free), "{action}");
+    let listed = list["prices"].as_array().unwrap();
+    assert_eq!(listed.len(), PRICES.len());
+    for ((action, unit, credits, charged, free), listed) in PRICES.iter().zip(listed) {
+        assert_eq!(listed["action"], *action);
+        assert_eq!(listed["unit"], *unit, "{action}");
+        assert_eq!(listed["credits"], *credits, "{action}");
+        assert_eq!(listed["charged_outcomes"], json!(charged), "{action}");
+        assert_eq!(listed["free_outcomes"], json!(free), "{action}");
     }
 }
 
@@ -134,11 +134,11 @@ fn plans() -> Vec<(Value, u64, u64, Value)> {
 #[tokio::test]
 async fn every_plan_grants_what_the_rules_say() {
     let api = Api::start().await;
-    let told = api.get(&member("unknown"), "/plans").await.ok();
+    let listed = api.get(&member("unknown"), "/plans").await.ok();
     let mut after = Vec::new();
     for (number, (mut terms, start, month, view)) in plans().into_iter().enumerate() {
         let name = terms["plan"].clone();
-        assert!(told["plans"].as_array().unwrap().contains(&view), "{told} lacks {view}");
+        assert!(listed["plans"].as_array().unwrap().contains(&view), "{listed} lacks {view}");
         terms["seats"] = json!(2);
         let team = format!("team-{number}");
         api.subscribe(&team, &terms).await;
@@ -151,10 +151,10 @@ async fn every_plan_grants_what_the_rules_say() {
         assert_eq!(next == "2027-02-28", month > 1, "{name}: {next}");
         after.push((team, name, month));
     }
-    assert_eq!(told["plans"].as_array().unwrap().len(), 5);
+    assert_eq!(listed["plans"].as_array().unwrap().len(), 5);
     api.travel("2027-02-28T00:00:00Z").await;
     for (team, name, month) in after {
         assert_eq!(api.split(&team).await, (month, 0), "{name} after a month");
-        api.settles(&team).await;
+        api.assert_ledger(&team).await;
     }
 }

@@ -86,7 +86,7 @@ async fn a_batch_equals_its_charges_in_turn() {
         api.send(Method::POST, "/teams/t/charges/batch", &member("t"), None, Some(&body)).await;
     assert_eq!(batch.status, 200, "{batch:?}");
     let results = batch.json()["results"].clone();
-    let told: Vec<(&str, &Value)> = results
+    let summary: Vec<(&str, &Value)> = results
         .as_array()
         .unwrap()
         .iter()
@@ -102,7 +102,7 @@ async fn a_batch_equals_its_charges_in_turn() {
         json!("/problems/invalid-request"),
     );
     assert_eq!(
-        told,
+        summary,
         [
             ("charged", &json!(20)),
             ("replayed", &json!(6)),
@@ -117,7 +117,7 @@ async fn a_batch_equals_its_charges_in_turn() {
     assert_eq!(results[2]["problem"]["balance"], 5);
     assert_eq!(results[2]["problem"]["shortfall"], 13);
     assert_eq!(api.split("t").await, (0, 0));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_thousand_charges_on_a_balance_for_fifty_accept_fifty() {
         paused.problem(409, "/problems/enrichment-paused");
     }
     assert_eq!(api.split("t").await, (0, 0));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
     assert_eq!(api.history("t").await.len(), 51, "the grant and fifty charges");
 }
 
@@ -225,5 +225,5 @@ async fn charges_a_batch_that_alternates_between_holds() {
         assert_eq!(result["charge"]["key"], format!("lead {}", number % 498));
     }
     assert_eq!(api.all_credits("t").await, (7_499, 0, 11));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }

@@ -64,7 +64,7 @@ async fn the_first_refusal_pauses_enrichment_for_all_callers() {
     api.charge("t", "ai", &json!({ "action": "ai_variable", "outcome": "valid" })).await.ok();
     api.charge("t", "sms 2", &json!({ "action": "sms" })).await.problem(SHORT.0, SHORT.1);
     assert_eq!(api.split("t").await, (1, 0));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 /// A request beyond the balance pauses nothing while the balance covers one unit.
@@ -94,13 +94,13 @@ async fn a_batch_pauses_enrichment_where_one_unit_is_not_covered() {
     let batch =
         json!({ "charges": [charge("a", 100), charge("b", 2), charge("c", 1), charge("d", 1)] });
     let answer = api.post(&pipeline(), "/teams/t/charges/batch", "k", &batch).await.ok();
-    let told = answer["results"].as_array().unwrap().iter().map(|result| {
+    let results = answer["results"].as_array().unwrap().iter().map(|result| {
         let kind = result["problem"]["type"].as_str().unwrap_or_default();
         (result["status"].as_str().unwrap(), kind)
     });
-    let told: Vec<_> = told.collect();
+    let results: Vec<_> = results.collect();
     let refused = |kind| ("refused", kind);
-    assert_eq!(told, [refused(SHORT.1), ("charged", ""), refused(SHORT.1), refused(PAUSED.1)]);
+    assert_eq!(results, [refused(SHORT.1), ("charged", ""), refused(SHORT.1), refused(PAUSED.1)]);
     assert_eq!(api.enrichment().await, "paused");
 }
 
@@ -175,13 +175,13 @@ async fn a_batch_with_a_pause_equals_its_charges_in_turn() {
         { "key": "5", "action": "sms" },
     ] });
     let answer = api.post(&pipeline(), "/teams/t/charges/batch", "b", &charges).await.ok();
-    let came: Vec<&str> = answer["results"]
+    let results: Vec<&str> = answer["results"]
         .as_array()
         .unwrap()
         .iter()
         .map(|result| result["problem"]["type"].as_str().or(result["status"].as_str()).unwrap())
         .collect();
-    assert_eq!(came, ["charged", SHORT.1, SHORT.1, PAUSED.1, "charged"]);
+    assert_eq!(results, ["charged", SHORT.1, SHORT.1, PAUSED.1, "charged"]);
     let second = &answer["results"][1]["problem"];
     assert_eq!([&second["balance"], &second["required"]], [7, 8]);
     assert_eq!(api.split("t").await, (1, 0));

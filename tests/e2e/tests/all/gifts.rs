@@ -16,5 +16,5 @@ async fn a_gift_stays_after_a_reset() {
     assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
     api.travel("2027-03-01T00:00:00Z").await;
     assert_eq!(api.split("t").await, (400, 70));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }

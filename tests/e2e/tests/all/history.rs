@@ -12,7 +12,7 @@ use crate::support::api::{Api, answer, member, pipeline};
 use crate::support::gateway::Event;
 
 /// Makes charges on nine days and a purchase. Returns the entries.
-async fn story(api: &Api) -> Vec<Value> {
+async fn nine_days_of_charges(api: &Api) -> Vec<Value> {
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     let machine = pipeline();
     for day in 1..=9 {
@@ -37,7 +37,7 @@ type Wanted = fn(&Value) -> bool;
 #[tokio::test]
 async fn filters_and_pages_the_history() {
     let api = Api::start().await;
-    let entries = story(&api).await;
+    let entries = nine_days_of_charges(&api).await;
     assert_eq!(entries.len(), 11);
     let times: Vec<&str> = entries.iter().map(|entry| entry["at"].as_str().unwrap()).collect();
     assert!(times.is_sorted_by(|newer, older| newer >= older));
@@ -88,7 +88,7 @@ async fn filters_and_pages_the_history() {
 #[tokio::test]
 async fn exports_the_history_as_csv() {
     let api = Api::start().await;
-    let entries = story(&api).await;
+    let entries = nine_days_of_charges(&api).await;
     let csv = async |query: &str| {
         let url = format!("{}/teams/t/history{query}", api.stack.url());
         answer(api.http.get(url).bearer_auth(member("t")).header("accept", "text/csv")).await

@@ -26,7 +26,7 @@ async fn a_hold_is_captured_and_released() {
     assert!(api.capture("t", &id, "lead 1").await.is_replayed());
     assert_eq!(api.look("t", &id).await["remaining"], 495);
     assert_eq!(api.all_credits("t").await, (500, 0, 495), "a capture does not change the pool");
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 
     let again = api.hold("t", "job", &body).await;
     assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
@@ -37,15 +37,15 @@ async fn a_hold_is_captured_and_released() {
     let again = api.release("t", &id, "done").await;
     assert_eq!((again.is_replayed(), again.json()), (true, released.json()));
     assert_eq!(api.all_credits("t").await, (995, 0, 0));
-    api.adds_up("t").await;
-    let told: Vec<_> = api
+    api.assert_ledger_with_holds("t").await;
+    let rows: Vec<_> = api
         .history("t")
         .await
         .iter()
         .map(|entry| (entry["kind"].clone(), entry["credits"].clone(), entry["held"].clone()))
         .collect();
     for row in [("hold", 0, json!(500)), ("capture", -5, json!(-5)), ("release", 0, json!(-495))] {
-        assert!(told.contains(&(json!(row.0), json!(row.1), row.2.clone())), "{row:?}: {told:?}");
+        assert!(rows.contains(&(json!(row.0), json!(row.1), row.2.clone())), "{row:?}: {rows:?}");
     }
 }
 
@@ -122,7 +122,7 @@ async fn concurrent_captures_never_exceed_the_hold() {
     }
     assert_eq!(api.look("t", &id).await["captured"], 250);
     assert_eq!(api.all_credits("t").await, (748, 0, 2));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }
 
 /// An expired hold captures nothing, and its credits return.
@@ -145,7 +145,7 @@ async fn an_expired_hold_captures_nothing_and_returns_its_credits() {
     let big = json!({ "action": "linkedin_enrichment", "outcome": "found", "quantity": 990 });
     api.charge("t", "big", &big).await.ok();
     assert_eq!(api.all_credits("t").await, (5, 0, 0));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
     // The same charge may be made without the hold.
     let plain = json!({ "action": "email_finder", "outcome": "risky" });
     assert_eq!(api.charge("t", "late", &plain).await.status, 201);
@@ -159,18 +159,18 @@ async fn the_schedule_returns_expired_holds() {
         api.held("t", 100, seconds).await;
     }
     api.travel("2027-01-31T10:02:00Z").await;
-    let run = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    let run = api.run_schedule().await.ok();
     assert_eq!(
         run,
         json!({ "turned": 0, "expired": 2, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
-    let again = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    let again = api.run_schedule().await.ok();
     assert_eq!(
         again,
         json!({ "turned": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
     assert_eq!(api.all_credits("t").await, (900, 0, 100));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn a_hold_is_released_once() {
     }
     api.capture("t", &id, "after the release").await.problem(409, "/problems/hold-closed");
     assert_eq!(api.all_credits("t").await, (1_000, 0, 0));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }
 
 /// Free credits return while their cycle runs; after its end only purchased credits do.
@@ -204,10 +204,10 @@ async fn release_after_reset_returns_purchased_credits_only() {
         api.travel(released_at).await;
         api.release("t", &id, "release").await.ok();
         assert_eq!(api.all_credits("t").await, expected, "at {released_at}");
-        api.adds_up("t").await;
+        api.assert_ledger_with_holds("t").await;
         api.travel("2027-02-28T00:00:00Z").await;
         assert_eq!(api.all_credits("t").await, (400, 100, 0));
-        api.adds_up("t").await;
+        api.assert_ledger_with_holds("t").await;
     }
 }
 
@@ -226,7 +226,7 @@ async fn a_batch_may_mix_holds_and_the_pool() {
     assert_eq!(statuses, ["charged", "charged", "refused", "replayed"]);
     assert_eq!(results["results"][2]["problem"]["balance"], 10, "of the hold");
     assert_eq!(api.all_credits("t").await, (50, 0, 10));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }
 
 /// A seat between the hold and the spending begins an epoch. Charges in it used a purchased credit
@@ -245,5 +245,5 @@ async fn release_after_an_added_seat_returns_the_purchased_credits_owed() {
     assert_eq!(api.all_credits("t").await, (200, 99, 30));
     api.release("t", &id, "release").await.ok();
     assert_eq!(api.all_credits("t").await, (200, 100, 0));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }

@@ -87,15 +87,15 @@ async fn a_refused_message_goes_to_the_dead_letter_queue_with_its_problem() {
     }
     assert_eq!(refused().len(), 0);
     assert_eq!(deliver(charge.to_string(), charge::DELIVERIES_MAX).await, 0);
-    let told = refused();
-    assert_eq!((told.len(), &told[0]["detail-type"]), (1, &json!(charge::KIND)));
-    let detail = &told[0]["detail"];
+    let delivered = refused();
+    assert_eq!((delivered.len(), &delivered[0]["detail-type"]), (1, &json!(charge::KIND)));
+    let detail = &delivered[0]["detail"];
     assert_eq!((&detail["key"], &detail["team"]), (&json!("a"), &json!("t")));
     assert_eq!(detail["refused"]["type"], "/problems/insufficient-credits");
     assert_eq!(deliver("no JSON".to_owned(), charge::DELIVERIES_MAX).await, 0);
-    let told = refused();
-    assert_eq!(told[1]["detail"]["body"], "no JSON");
-    assert_eq!(told[1]["detail"]["refused"]["type"], "/problems/invalid-request");
+    let delivered = refused();
+    assert_eq!(delivered[1]["detail"]["body"], "no JSON");
+    assert_eq!(delivered[1]["detail"]["refused"]["type"], "/problems/invalid-request");
     // The message is sent again after the team has bought credits.
     api.buy("t", "order", 100).await.ok();
     assert_eq!(deliver(detail.to_string(), 1).await, 0);

@@ -12,7 +12,7 @@ use crate::support::api::{Answer, Api, admin, billing, member};
 const ACME: &str = "/teams/t/monitored-accounts/acme";
 const ALL: &str = "/teams/t/monitored-accounts";
 
-async fn add(api: &Api, path: &str) -> Answer {
+async fn add_account(api: &Api, path: &str) -> Answer {
     api.send(Method::PUT, path, &admin("t"), None, None).await
 }
 
@@ -27,13 +27,13 @@ async fn bills(api: &Api) -> Vec<(Value, Value)> {
 async fn charges_an_account_each_month_until_it_is_removed() {
     let api = Api::start().await;
     api.team_with("t", 120).await;
-    let first = add(&api, ACME).await.ok();
+    let first = add_account(&api, ACME).await.ok();
     let expected = json!({ "account": {
         "id": "acme", "status": "active", "since": "2027-01-31", "paid_until": "2027-02-28",
         "next_bill": "2027-02-28",
     } });
     assert_eq!(first, expected);
-    assert_eq!(add(&api, ACME).await.ok(), expected, "the same again changes nothing");
+    assert_eq!(add_account(&api, ACME).await.ok(), expected, "the same again changes nothing");
     let listed = api.get(&member("t"), ALL).await.ok();
     assert_eq!(listed, json!({ "accounts": [expected["account"]] }));
     assert_eq!(api.split("t").await, (70, 0));
@@ -44,10 +44,10 @@ async fn charges_an_account_each_month_until_it_is_removed() {
     assert_eq!(api.delete(&admin("t"), ACME).await.ok(), removed);
     assert_eq!(api.get(&member("t"), ALL).await.ok(), json!({ "accounts": [] }));
     api.travel("2027-02-20T00:00:00Z").await;
-    assert_eq!(add(&api, ACME).await.ok(), expected, "the month is already paid");
+    assert_eq!(add_account(&api, ACME).await.ok(), expected, "the month is already paid");
 
     api.travel("2027-02-28T00:00:00Z").await;
-    let schedule = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    let schedule = api.run_schedule().await.ok();
     let done = ["billed", "paused", "failed", "left"].map(|field| schedule[field].clone());
     assert_eq!(done, [json!(1), json!(0), json!(0), json!(false)]);
     let account = &api.get(&member("t"), ALL).await.ok()["accounts"][0];
@@ -55,17 +55,17 @@ async fn charges_an_account_each_month_until_it_is_removed() {
     assert_eq!(bills(&api).await, vec![(json!("acme"), json!(-50)); 2]);
 
     api.travel("2027-03-31T00:00:00Z").await;
-    let schedule = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    let schedule = api.run_schedule().await.ok();
     assert_eq!((&schedule["billed"], &schedule["paused"]), (&json!(0), &json!(1)));
     let account = &api.get(&member("t"), ALL).await.ok()["accounts"][0];
     assert_eq!((&account["status"], &account["next_bill"]), (&json!("paused"), &Value::Null));
-    add(&api, ACME).await.problem(402, "/problems/insufficient-credits");
+    add_account(&api, ACME).await.problem(402, "/problems/insufficient-credits");
     api.buy("t", "order", 200).await.ok();
-    let again = add(&api, ACME).await.ok();
+    let again = add_account(&api, ACME).await.ok();
     assert_eq!(again["account"]["since"], "2027-03-31");
     assert_eq!(again["account"]["paid_until"], "2027-04-30");
     assert_eq!(api.split("t").await, (0, 170));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 /// A run without enough time begins nothing. A deadline in the past, as emulators send it, is
@@ -74,7 +74,7 @@ async fn charges_an_account_each_month_until_it_is_removed() {
 async fn the_schedule_respects_its_deadline() {
     let api = Api::start().await;
     api.team_with("t", 120).await;
-    add(&api, ACME).await.ok();
+    add_account(&api, ACME).await.ok();
     api.travel("2027-02-28T00:00:00Z").await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let run = async |deadline: Duration| {
@@ -95,7 +95,7 @@ async fn the_schedule_respects_its_deadline() {
 async fn an_account_that_cannot_be_paid_is_not_added() {
     let api = Api::start().await;
     api.team_with("t", 49).await;
-    let problem = add(&api, ACME).await.problem(402, "/problems/insufficient-credits");
+    let problem = add_account(&api, ACME).await.problem(402, "/problems/insufficient-credits");
     assert_eq!((&problem["required"], &problem["shortfall"]), (&json!(50), &json!(1)));
     assert_eq!(api.get(&member("t"), ALL).await.ok(), json!({ "accounts": [] }));
     assert_eq!(api.history("t").await.len(), 1);
@@ -111,14 +111,14 @@ async fn an_account_that_cannot_be_paid_is_not_added() {
 async fn a_closed_account_monitors_nothing() {
     let api = Api::start().await;
     api.team_with("t", 500).await;
-    add(&api, ACME).await.ok();
+    add_account(&api, ACME).await.ok();
     api.delete(&billing(), "/teams/t?confirm=t").await.ok();
     for (method, path) in [(Method::PUT, ACME), (Method::DELETE, ACME), (Method::GET, ALL)] {
         let refused = api.send(method, path, &admin("t"), None, None).await;
         refused.problem(409, "/problems/account-closed");
     }
     api.travel("2027-02-28T00:00:00Z").await;
-    let schedule = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    let schedule = api.run_schedule().await.ok();
     assert_eq!((&schedule["billed"], &schedule["failed"]), (&json!(0), &json!(0)));
     assert_eq!(bills(&api).await.len(), 1);
 }
@@ -161,7 +161,7 @@ async fn lists_more_accounts_than_a_page_of_a_query() {
 async fn a_refused_account_leaves_no_item() {
     let api = Api::start().await;
     api.team_with("t", 49).await;
-    add(&api, ACME).await.problem(402, "/problems/insufficient-credits");
+    add_account(&api, ACME).await.problem(402, "/problems/insufficient-credits");
     assert_eq!(api.get(&member("t"), ALL).await.ok(), json!({ "accounts": [] }));
     api.delete(&admin("t"), ACME).await.problem(404, "/problems/not-found");
 }

@@ -42,8 +42,20 @@ impl Api {
         self.post(&billing(), &format!("/teams/{team}/gifts"), key, body).await.ok()
     }
 
-    /// Does all that causes events, and repeats requests that cause none.
-    async fn story(&self, team: &str) {
+    /// Causes events of every kind, and repeats requests that cause none.
+    async fn cause_events(&self, team: &str) {
+        self.charge_until_paused(team).await;
+        self.add_credits(team).await;
+        self.hold_until_a_reset(team).await;
+        // The balance is below the threshold, and the card is declined.
+        let top_up = json!({ "below": 50_000, "credits": 402, "monthly_limit": 402 });
+        let settings = json!({ "low_balance_threshold": 346, "auto_top_up": top_up });
+        self.put(&admin(team), &format!("/teams/{team}/settings"), &settings).await.ok();
+        self.events(0).await;
+        assert_eq!(self.buy(team, "order_3", 202).await.status, 202, "pending");
+    }
+
+    async fn charge_until_paused(&self, team: &str) {
         self.subscribe(team, &json!({ "plan": "multichannel_expert" })).await;
         let settings = json!({ "low_balance_threshold": 346 });
         self.put(&admin(team), &format!("/teams/{team}/settings"), &settings).await.ok();
@@ -67,10 +79,12 @@ impl Api {
             self.send(Method::POST, &restart, &member(team), None, None).await.ok();
         }
         let all = all["hold"]["id"].as_str().unwrap();
-        let release = format!("/teams/{team}/holds/{all}/release");
-        self.send(Method::POST, &release, &pipeline(), Some("all again"), None).await.ok();
+        self.release(team, all, "all again").await.ok();
         let nothing = json!({ "action": "email_finder", "outcome": "not_found" });
         self.charge(team, "lead_43", &nothing).await.ok();
+    }
+
+    async fn add_credits(&self, team: &str) {
         let gift = json!({ "credits": 100, "reference": "ticket_7" });
         for _ in 0..2 {
             self.gift(team, "ticket_7", &gift).await;
@@ -79,10 +93,13 @@ impl Api {
             self.buy(team, "order_1", 5_000).await.ok();
             self.buy(team, "order_2", 402).await.problem(402, "/problems/payment-failed");
         }
-        let holds = format!("/teams/{team}/holds");
+    }
+
+    /// One hold expires, one is released, and two are released after a reset.
+    async fn hold_until_a_reset(&self, team: &str) {
         let hold = async |key: &str, seconds: u32| {
             let body = json!({ "credits": 50, "expires_in": seconds, "reference": "job_9" });
-            let held = self.post(&pipeline(), &holds, key, &body).await.ok();
+            let held = self.hold(team, key, &body).await.ok();
             held["hold"]["id"].as_str().unwrap().to_owned()
         };
         let expires = hold("job_9", 60).await;
@@ -91,8 +108,7 @@ impl Api {
         let capture =
             json!({ "action": "email_finder", "outcome": "risky", "hold": expires, "user": "max" });
         self.charge_by_pipeline(team, "lead_44", &capture).await.ok();
-        let release = format!("{holds}/{released}/release");
-        self.send(Method::POST, &release, &pipeline(), Some("done"), None).await.ok();
+        self.release(team, &released, "done").await.ok();
         let most = self.balance(team).await["credits"]["total"].as_u64().unwrap() - 50;
         let days = json!({ "credits": most, "expires_in": 40 * 24 * 60 * 60 });
         let most = self.hold(team, "most", &days).await.ok();
@@ -100,20 +116,11 @@ impl Api {
         self.charge(team, "much", &much).await.problem(402, "/problems/insufficient-credits");
         for then in ["2027-01-31T10:01:00Z", "2027-02-28T00:00:00Z"] {
             self.travel(then).await;
-            self.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+            self.run_schedule().await.ok();
         }
         for (hold, key) in [(most["hold"]["id"].as_str().unwrap(), "most"), (&late, "late")] {
-            let release = format!("{holds}/{hold}/release");
-            self.send(Method::POST, &release, &pipeline(), Some(&format!("end {key}")), None)
-                .await
-                .ok();
+            self.release(team, hold, &format!("end {key}")).await.ok();
         }
-        // The balance is below the threshold, and the card is declined.
-        let top_up = json!({ "below": 50_000, "credits": 402, "monthly_limit": 402 });
-        let settings = json!({ "low_balance_threshold": 346, "auto_top_up": top_up });
-        self.put(&admin(team), &format!("/teams/{team}/settings"), &settings).await.ok();
-        self.events(0).await;
-        assert_eq!(self.buy(team, "order_3", 202).await.status, 202, "pending");
     }
 }
 
@@ -137,7 +144,7 @@ fn names(object: &Value) -> BTreeSet<&String> {
 #[tokio::test]
 async fn each_kind_of_event_matches_its_schema_and_sample() {
     let api = Api::start().await;
-    api.story("acme").await;
+    api.cause_events("acme").await;
     let (schemas, samples) = (by_kind("schemas"), by_kind("outgoing"));
     let mut first = BTreeMap::new();
     for event in api.events(0).await.0 {
@@ -162,9 +169,9 @@ async fn each_kind_of_event_matches_its_schema_and_sample() {
 #[tokio::test]
 async fn the_published_events_are_those_of_the_history() {
     let api = Api::start().await;
-    api.story("acme").await;
+    api.cause_events("acme").await;
     let (events, _) = api.events(0).await;
-    let told: HashMap<&str, &Value> = events
+    let published: HashMap<&str, &Value> = events
         .iter()
         .map(|event| &event["detail"])
         .filter(|detail| detail["team"] == "acme" && !detail["entry"].is_null())
@@ -207,9 +214,9 @@ async fn the_published_events_are_those_of_the_history() {
     ] {
         assert_eq!(count(kind), times, "{kind}");
     }
-    assert_eq!(told.keys().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>(), expected);
+    assert_eq!(published.keys().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>(), expected);
     for entry in &history {
-        let Some(detail) = told.values().find(|detail| detail["entry"] == entry["id"]) else {
+        let Some(detail) = published.values().find(|detail| detail["entry"] == entry["id"]) else {
             continue;
         };
         let moved = if entry["kind"] == "release" { &entry["held"] } else { &entry["credits"] };
@@ -271,7 +278,7 @@ impl Api {
     /// Ends the first cycle of the demo team. Returns the position after its events.
     async fn end_a_cycle(&self) -> u64 {
         self.travel("2027-02-28T00:00:00Z").await;
-        self.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+        self.run_schedule().await.ok();
         self.events(0).await.1
     }
 }

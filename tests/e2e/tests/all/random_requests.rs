@@ -40,13 +40,13 @@ impl Api {
 
     /// Waits until the relay has published everything and automatic top-ups are done.
     async fn comes_to_rest(&self) {
-        let mut told = None;
+        let mut description = None;
         loop {
             let next = self.get("", "/dev/events").await.ok()["next"].clone();
-            if told.as_ref() == Some(&next) {
+            if description.as_ref() == Some(&next) {
                 return;
             }
-            told = Some(next);
+            description = Some(next);
         }
     }
 
@@ -129,16 +129,16 @@ fn a_refused_random_message_changes_nothing() {
         api.comes_to_rest().await;
         let table = api.table().await;
         let answer = api.invoke(function, &message).await;
-        let told = format!("{function} {message}: {answer:?}");
+        let description = format!("{function} {message}: {answer:?}");
         let problem = match &answer {
             Ok(answer) => answer["problem"].clone(),
             Err(error) => serde_json::from_str(error).unwrap_or_default(),
         };
         let status = problem["status"].as_u64();
-        check(status.is_none_or(|status| status < 500), || told.clone())?;
+        check(status.is_none_or(|status| status < 500), || description.clone())?;
         let is_refused = answer.is_err() || status.is_some();
         let is_same = !is_refused || api.table().await == table;
-        check(is_same, || format!("{told} changed the table"))
+        check(is_same, || format!("{description} changed the table"))
     });
 }
 

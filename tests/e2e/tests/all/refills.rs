@@ -1,6 +1,5 @@
 //! Refills: cycles and the schedule.
 
-use reqwest::Method;
 use serde_json::json;
 
 use crate::support::api::Api;
@@ -22,7 +21,7 @@ async fn a_cycle_ends_on_its_first_day_of_month_or_the_last_day() {
             api.travel(&format!("{end}T00:00:00Z")).await;
             assert_eq!(api.split("t").await, (800, 0));
         }
-        api.settles("t").await;
+        api.assert_ledger("t").await;
     }
 }
 
@@ -47,13 +46,13 @@ async fn a_cycle_is_ended_once_by_schedule_or_charge() {
     api.subscribe("busy", &json!({ "plan": "multichannel_expert" })).await;
     api.travel("2027-02-28T00:00:00Z").await;
     api.charge("busy", "sms", &json!({ "action": "sms" })).await.ok();
-    let run = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    let run = api.run_schedule().await.ok();
     // The demo team is also due. The charge has ended the cycle of the busy team.
     assert_eq!(
         run,
         json!({ "turned": 2, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
-    let again = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    let again = api.run_schedule().await.ok();
     assert_eq!(
         again,
         json!({ "turned": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
@@ -61,6 +60,6 @@ async fn a_cycle_is_ended_once_by_schedule_or_charge() {
     assert_eq!(api.split("busy").await, (394, 0));
     assert_eq!(api.split("idle").await, (400, 0));
     for team in ["idle", "busy"] {
-        api.settles(team).await;
+        api.assert_ledger(team).await;
     }
 }

@@ -144,7 +144,7 @@ async fn a_restart_resumes_the_accounts_that_the_credits_cover() {
         api.send(Method::PUT, &path, &admin("t"), None, None).await.ok();
     }
     api.travel("2027-02-28T00:00:00Z").await;
-    let run = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    let run = api.run_schedule().await.ok();
     assert_eq!(run["paused"], 3);
     let restart = "/teams/t/enrichment/restart";
     let restart = async || api.send(Method::POST, restart, &member("t"), None, None).await;
@@ -159,7 +159,7 @@ async fn a_restart_resumes_the_accounts_that_the_credits_cover() {
     api.buy("t", "more", 100).await.ok();
     assert_eq!(restart().await.ok()["monitored_accounts"], json!({ "resumed": 1, "paused": 0 }));
     restart().await.problem(409, "/problems/nothing-to-restart");
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 /// A hold of a missed month returns credits after the end of their cycle. They expire at that time.
@@ -179,8 +179,8 @@ async fn an_expiry_is_dated_after_the_release_of_its_credits() {
         assert_eq!(at("expiry", -300), Some(json!("2027-02-28T00:00:00.000Z")), "{history:?}");
         assert_eq!(at("expiry", -100), Some(json!("2027-03-12T10:00:00.000Z")), "{history:?}");
         assert_eq!(api.split("t").await, (400, 0));
-        api.settles("t").await;
-        api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+        api.assert_ledger("t").await;
+        api.run_schedule().await.ok();
     }
 }
 
@@ -189,7 +189,7 @@ const BOUNDARY: &str = "2027-02-28T00:00:00Z";
 
 impl Api {
     async fn schedule(&self) {
-        let answer = self.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+        let answer = self.run_schedule().await.ok();
         assert_eq!(answer["failed"], 0);
     }
 
@@ -224,7 +224,7 @@ async fn a_grant_is_not_doubled_at_a_reset() {
     assert_eq!(api.entries("grant").await, [400, 400]);
     assert_eq!(api.entries("expiry").await, [-250], "a reset replaces the remaining credits");
     assert_eq!(api.split("t").await, (380, 0));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]
@@ -272,7 +272,7 @@ async fn concurrent_requests_at_a_reset_add_up() {
     join_all(all).await;
     assert_eq!(api.split("t").await, (400 - 50, 1_000 + 1_000 + 100));
     assert_eq!(api.entries("expiry").await, [-400], "the free credits that were held");
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]

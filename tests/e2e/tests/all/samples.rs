@@ -104,10 +104,10 @@ async fn every_sample_event_is_answered() {
     assert_eq!((status, &body["cancelled"]), (200, &json!(true)));
     let (status, body) = http(app, "monitored-account").await;
     assert_eq!((status, &body["account"]["next_bill"]), (200, &json!("2027-02-28")));
-    let told = to_team(app, "subscription-changed").await;
-    assert_eq!(told["subscription"]["seats"], 3);
-    let told = to_team(app, "subscription-cancelled").await;
-    assert_eq!(told["subscription"]["cancelled"], true);
+    let answer = to_team(app, "subscription-changed").await;
+    assert_eq!(answer["subscription"]["seats"], 3);
+    let answer = to_team(app, "subscription-cancelled").await;
+    assert_eq!(answer["subscription"]["cancelled"], true);
 
     let batch = serde_json::from_str(&event("relay")).unwrap();
     let bus = api.stack.eventbridge().bus();

@@ -40,7 +40,7 @@ async fn a_future_start_is_stored_and_begins_then() {
         (&json!("multichannel_expert"), &Value::Null)
     );
     assert_eq!((free(&api).await, &begun["next_refill"]), (800, &json!("2027-03-15")));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn the_current_subscription_stays_until_a_scheduled_one_begins() {
     let begun = shown(&api).await;
     assert_eq!((&begun["plan"], &begun["cancelled"]), (&json!("enterprise"), &json!(false)));
     assert_eq!(free(&api).await, 400, "the free credits of the old plan expire");
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 /// The old cycle ends before the scheduled start without any request.
@@ -86,7 +86,7 @@ async fn a_scheduled_start_after_a_missed_renewal_is_one_grant() {
         expiry["at"], "2027-02-28T00:00:00.000Z",
         "the free credits expire with their cycle"
     );
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn refuses_charges_before_a_later_plan_begins_without_credits() {
     assert_eq!(api.charge("t", "k", &sms).await.status, 201);
     api.travel(START).await;
     assert_eq!(api.split("t").await, (400, 94));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn seats_plans_cancellation_and_closing_change_the_credits() {
     assert_eq!(api.balance("t").await["plan"], json!(null));
     api.subscribe("t", &expert(1)).await;
     assert_eq!(api.split("t").await, (400, 100), "a new subscription grants credits again");
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 
     assert_eq!(api.delete(&billing(), "/teams/t?confirm=t").await.ok()["account"], "closed");
     assert_eq!(api.balance("t").await["account"], "closed");

@@ -142,13 +142,13 @@ fn no_function_may_change_the_ledger() {
 /// A billing message changes subscriptions, so its bus, source and account are restricted.
 #[test]
 fn messages_must_come_from_the_billing_bus_and_account() {
-    let told = properties("Team")["Events"]["Told"]["Properties"].take();
+    let event = properties("Team")["Events"]["Told"]["Properties"].take();
     let parameter = |name: &str| json!({ "!Ref": name });
-    assert_eq!(told["EventBusName"], parameter("BillingBus"));
+    assert_eq!(event["EventBusName"], parameter("BillingBus"));
     let own = parameter("AWS::AccountId");
     let account = json!([{ "!If": ["HasBillingAccount", parameter("BillingAccount"), own] }]);
-    assert_eq!(told["Pattern"]["account"], account);
-    assert_eq!(told["Pattern"]["source"], json!([parameter("BillingSource")]));
+    assert_eq!(event["Pattern"]["account"], account);
+    assert_eq!(event["Pattern"]["source"], json!([parameter("BillingSource")]));
 }
 
 /// The alarms on errors and throttles include every function.

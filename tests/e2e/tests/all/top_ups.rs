@@ -21,11 +21,11 @@ impl Api {
         let find =
             json!({ "action": "linkedin_enrichment", "outcome": "found", "quantity": credits });
         self.charge("t", key, &find).await.ok();
-        self.told("").await;
+        self.events_of("").await;
     }
 
     /// The events of a kind so far, after all effects of earlier requests.
-    async fn told(&self, kind: &str) -> Vec<Value> {
+    async fn events_of(&self, kind: &str) -> Vec<Value> {
         let answer = self.get("", "/dev/events").await.ok();
         assert_eq!(answer["given_up"], json!([]));
         let events = answer["events"].as_array().unwrap().iter();
@@ -54,12 +54,12 @@ async fn one_top_up_for_each_crossing() {
     api.spend("b", 1).await;
     assert_eq!(api.split("t").await, (499, 200), "a top-up is purchased credits");
 
-    let [due] = <[Value; 1]>::try_from(api.told("top-up.due").await).unwrap();
+    let [due] = <[Value; 1]>::try_from(api.events_of("top-up.due").await).unwrap();
     assert_eq!(
         (&due["credits"], &due["below"], &due["top_up"]),
         (&json!(499), &json!(500), &json!(200))
     );
-    let [paid] = <[Value; 1]>::try_from(api.told("credits.purchased").await).unwrap();
+    let [paid] = <[Value; 1]>::try_from(api.events_of("credits.purchased").await).unwrap();
     assert_eq!(
         (&paid["credits"], &paid["top_up"], &paid["user"]),
         (&json!(200), &json!(true), &Value::Null)
@@ -81,8 +81,8 @@ async fn one_top_up_for_each_crossing() {
     assert_eq!(api.total().await, 400, "a second crossing, although the balance stays below");
     api.spend("e", 10).await;
     assert_eq!(api.total().await, 390, "no crossing");
-    assert_eq!(api.told("top-up.due").await.len(), 2);
-    api.settles("t").await;
+    assert_eq!(api.events_of("top-up.due").await.len(), 2);
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]
@@ -106,9 +106,9 @@ async fn respects_the_monthly_limit() {
     api.travel("2027-02-01T00:00:00Z").await;
     fall("e").await;
     assert_eq!(api.total().await, 699, "another month");
-    assert_eq!(api.told("top-up.due").await.len(), 5);
-    assert_eq!(api.told("purchase.failed").await.len(), 0);
-    api.settles("t").await;
+    assert_eq!(api.events_of("top-up.due").await.len(), 5);
+    assert_eq!(api.events_of("purchase.failed").await.len(), 0);
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_declined_card_is_charged_once_until_the_settings_change() {
     api.team_with("t", 600).await;
     api.choose(&chosen(402)).await.ok();
     api.spend("a", 101).await;
-    let [failed] = <[Value; 1]>::try_from(api.told("purchase.failed").await).unwrap();
+    let [failed] = <[Value; 1]>::try_from(api.events_of("purchase.failed").await).unwrap();
     assert_eq!(
         (&failed["reason"], &failed["top_up"]),
         (&json!("the card was declined"), &json!(true))
@@ -126,19 +126,23 @@ async fn a_declined_card_is_charged_once_until_the_settings_change() {
 
     api.buy("t", "more", 1_000).await.ok();
     api.spend("b", 1_200).await;
-    assert_eq!(api.told("top-up.due").await.len(), 1, "a second crossing, with unchanged settings");
+    assert_eq!(
+        api.events_of("top-up.due").await.len(),
+        1,
+        "a second crossing, with unchanged settings"
+    );
 
     api.choose(&chosen(402)).await.ok();
-    assert_eq!(api.told("purchase.failed").await.len(), 2, "the card is declined again");
+    assert_eq!(api.events_of("purchase.failed").await.len(), 2, "the card is declined again");
     assert_eq!(api.state().await, "failed");
     api.choose(&chosen(600)).await.ok();
-    assert_eq!(api.told("purchase.failed").await.len(), 2);
+    assert_eq!(api.events_of("purchase.failed").await.len(), 2);
     assert_eq!(
         (api.total().await, api.state().await),
         (299 + 600, json!("on")),
         "a failed top-up does not count"
     );
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 /// A step of the customer is not possible in an automatic top-up.
@@ -147,7 +151,7 @@ async fn a_payment_that_needs_a_step_fails() {
     let api = Api::start().await;
     api.team_with("t", 400).await;
     api.choose(&chosen(202)).await.ok();
-    assert_eq!(api.told("purchase.failed").await.len(), 1);
+    assert_eq!(api.events_of("purchase.failed").await.len(), 1);
     assert_eq!((api.total().await, api.state().await), (400, json!("failed")));
 }
 
@@ -157,7 +161,7 @@ async fn enabling_it_below_the_threshold_makes_a_top_up() {
     api.team_with("t", 100).await;
     let stands = async |top_up: &Value| {
         api.choose(top_up).await.ok();
-        (api.told("top-up.due").await.len(), api.total().await)
+        (api.events_of("top-up.due").await.len(), api.total().await)
     };
     assert_eq!(stands(&chosen(100)).await, (1, 200));
     assert_eq!(stands(&chosen(100)).await, (1, 200), "unchanged settings");
@@ -178,6 +182,6 @@ async fn a_hold_causes_a_top_up() {
     api.choose(&chosen(300)).await.ok();
     let hold = json!({ "credits": 200, "expires_in": 60 });
     api.post(&member("t"), "/teams/t/holds", "job", &hold).await.ok();
-    assert_eq!(api.told("credits.purchased").await.len(), 1);
+    assert_eq!(api.events_of("credits.purchased").await.len(), 1);
     assert_eq!(api.total().await, 700);
 }

@@ -30,76 +30,80 @@ async fn team(api: &Api) -> (Value, Vec<Value>) {
     (api.balance("t").await, api.history("t").await)
 }
 
-async fn seen(api: &Api) -> (Value, Vec<Value>) {
+async fn state(api: &Api) -> (Value, Vec<Value>) {
     (api.balance("t").await, api.history("t").await)
 }
+
+/// Bodies of charges, and the field at fault of each.
+const INVALID_CHARGES: &[(&str, &str)] = &[
+    (r"", "body"),
+    (r"{", "body"),
+    (r"[]", "body"),
+    (r#"[null,null,"sms",1,null,null,null,false,null]"#, "body"),
+    (r"null", "body"),
+    (r#""sms""#, "body"),
+    (r#"{"action":"sms"} {}"#, "body"),
+    (r#"{"action":"sms","quantity":NaN}"#, "quantity"),
+    (r#"{"action":"sms","quantity":Infinity}"#, "quantity"),
+    (r#"{"action":"sms","quantity":1.5}"#, "quantity"),
+    (r#"{"action":"sms","quantity":1.0}"#, "quantity"),
+    (r#"{"action":"sms","quantity":1e3}"#, "quantity"),
+    (r#"{"action":"sms","quantity":-1}"#, "quantity"),
+    (r#"{"action":"sms","quantity":0}"#, "quantity"),
+    (r#"{"action":"sms","quantity":1000001}"#, "quantity"),
+    (r#"{"action":"sms","quantity":18446744073709551615}"#, "quantity"),
+    (r#"{"action":"sms","quantity":18446744073709551616}"#, "quantity"),
+    (r#"{"action":"sms","quantity":"1"}"#, "quantity"),
+    (r#"{"action":"sms","quantity":null}"#, "quantity"),
+    (r#"{"action":"sms","quantity":[1]}"#, "quantity"),
+    (r#"{"action":"sms","quantity":true}"#, "quantity"),
+    (r#"{"quantity":1}"#, "action"),
+    (r#"{"action":null}"#, "action"),
+    (r#"{"action":""}"#, "action"),
+    (r#"{"action":"SMS"}"#, "action"),
+    (r#"{"action":"wallet"}"#, "action"),
+    (r#"{"action":"email_finder"}"#, "outcome"),
+    (r#"{"action":"email_finder","outcome":"found"}"#, "outcome"),
+    (r#"{"action":"email_finder","outcome":7}"#, "outcome"),
+    (r#"{"action":"sms","action":"call"}"#, "action"),
+    (r#"{"action":"sms","quantity":1,"quantity":1}"#, "quantity"),
+    (r#"{"action":"sms","price":0}"#, "price"),
+    (r#"{"action":"sms","credits":-5}"#, "credits"),
+    (r#"{"action":"sms","team":"t"}"#, "team"),
+    (r#"{"action":"sms","key":"k"}"#, "key"),
+    (r#"{"action":"sms","own_key":"yes"}"#, "own_key"),
+    (r#"{"action":"sms","own_key":true}"#, "own_key"),
+    (r#"{"action":"sms","user":""}"#, "user"),
+    (r#"{"action":"sms","user":7}"#, "user"),
+    (r#"{"action":"sms","reference":""}"#, "reference"),
+    (r#"{"action":"sms","hold":"no hold!"}"#, "hold"),
+    ("{\"action\":\"sms\",\"reference\":\"a\\u0000b\"}", "reference"),
+];
 
 #[tokio::test]
 async fn rejects_invalid_charges() {
     let api = Api::start().await;
     let before = team(&api).await;
-    let long = "x".repeat(256);
-    let bodies = [
-        (r"", "body"),
-        (r"{", "body"),
-        (r"[]", "body"),
-        (r#"[null,null,"sms",1,null,null,null,false,null]"#, "body"),
-        (r"null", "body"),
-        (r#""sms""#, "body"),
-        (r#"{"action":"sms"} {}"#, "body"),
-        (r#"{"action":"sms","quantity":NaN}"#, "quantity"),
-        (r#"{"action":"sms","quantity":Infinity}"#, "quantity"),
-        (r#"{"action":"sms","quantity":1.5}"#, "quantity"),
-        (r#"{"action":"sms","quantity":1.0}"#, "quantity"),
-        (r#"{"action":"sms","quantity":1e3}"#, "quantity"),
-        (r#"{"action":"sms","quantity":-1}"#, "quantity"),
-        (r#"{"action":"sms","quantity":0}"#, "quantity"),
-        (r#"{"action":"sms","quantity":1000001}"#, "quantity"),
-        (r#"{"action":"sms","quantity":18446744073709551615}"#, "quantity"),
-        (r#"{"action":"sms","quantity":18446744073709551616}"#, "quantity"),
-        (r#"{"action":"sms","quantity":"1"}"#, "quantity"),
-        (r#"{"action":"sms","quantity":null}"#, "quantity"),
-        (r#"{"action":"sms","quantity":[1]}"#, "quantity"),
-        (r#"{"action":"sms","quantity":true}"#, "quantity"),
-        (r#"{"quantity":1}"#, "action"),
-        (r#"{"action":null}"#, "action"),
-        (r#"{"action":""}"#, "action"),
-        (r#"{"action":"SMS"}"#, "action"),
-        (r#"{"action":"wallet"}"#, "action"),
-        (r#"{"action":"email_finder"}"#, "outcome"),
-        (r#"{"action":"email_finder","outcome":"found"}"#, "outcome"),
-        (r#"{"action":"email_finder","outcome":7}"#, "outcome"),
-        (r#"{"action":"sms","action":"call"}"#, "action"),
-        (r#"{"action":"sms","quantity":1,"quantity":1}"#, "quantity"),
-        (r#"{"action":"sms","price":0}"#, "price"),
-        (r#"{"action":"sms","credits":-5}"#, "credits"),
-        (r#"{"action":"sms","team":"t"}"#, "team"),
-        (r#"{"action":"sms","key":"k"}"#, "key"),
-        (r#"{"action":"sms","own_key":"yes"}"#, "own_key"),
-        (r#"{"action":"sms","own_key":true}"#, "own_key"),
-        (r#"{"action":"sms","user":""}"#, "user"),
-        (r#"{"action":"sms","user":7}"#, "user"),
-        (r#"{"action":"sms","reference":""}"#, "reference"),
-        (r#"{"action":"sms","hold":"no hold!"}"#, "hold"),
-        (&format!(r#"{{"action":"sms","reference":"{long}"}}"#), "reference"),
-        (&format!(r#"{{"action":"sms","user":"{long}"}}"#), "user"),
-        ("{\"action\":\"sms\",\"reference\":\"a\\u0000b\"}", "reference"),
+    let text = "x".repeat(256);
+    let long: [(&str, &str); 3] = [
+        (&format!(r#"{{"action":"sms","reference":"{text}"}}"#), "reference"),
+        (&format!(r#"{{"action":"sms","user":"{text}"}}"#), "user"),
         (&"[".repeat(100_000), "body"),
     ];
-    for (body, field) in bodies {
+    for (body, field) in INVALID_CHARGES.iter().chain(&long).copied() {
         let shown = &body[..body.len().min(80)];
         let refused =
             raw(&api, Method::POST, "/teams/t/charges", &pipeline(), body.to_owned()).await;
         assert_eq!(refused.status, 400, "{shown}: {refused:?}");
         let problem = refused.problem(INVALID.0, INVALID.1);
-        let told = problem["errors"][0]["field"].as_str().unwrap().to_owned();
-        assert!(told == field || told == "body", "{shown}: {problem}");
+        let named = problem["errors"][0]["field"].as_str().unwrap().to_owned();
+        assert!(named == field || named == "body", "{shown}: {problem}");
         assert!(!problem["errors"][0]["detail"].as_str().unwrap().is_empty());
     }
     let not_utf8 =
         raw(&api, Method::POST, "/teams/t/charges", &pipeline(), vec![b'"', 0xff, b'"']).await;
     not_utf8.problem(INVALID.0, INVALID.1);
-    assert_eq!(seen(&api).await, before);
+    assert_eq!(state(&api).await, before);
 }
 
 #[tokio::test]
@@ -137,11 +141,11 @@ async fn rejects_invalid_batches() {
         let result = &results["results"][0];
         assert_eq!(result["status"], "refused", "{charge}");
         assert_eq!(result["problem"]["type"], INVALID.1, "{charge}");
-        let told = result["problem"]["errors"][0]["field"].as_str().unwrap().to_owned();
+        let named = result["problem"]["errors"][0]["field"].as_str().unwrap().to_owned();
         let field = format!("charges[0].{field}");
-        assert!(told == field || told == "charges[0]", "{charge}: {result}");
+        assert!(named == field || named == "charges[0]", "{charge}: {result}");
     }
-    assert_eq!(seen(&api).await, before);
+    assert_eq!(state(&api).await, before);
 }
 
 #[tokio::test]
@@ -169,13 +173,13 @@ async fn rejects_invalid_estimates() {
     ] {
         let refused = raw(&api, Method::POST, "/teams/t/estimates", &pipeline(), body).await;
         let problem = refused.problem(INVALID.0, INVALID.1);
-        let told = problem["errors"][0]["field"].as_str().unwrap().to_owned();
-        assert!(told == field || told == "body", "{body}: {problem}");
+        let named = problem["errors"][0]["field"].as_str().unwrap().to_owned();
+        assert!(named == field || named == "body", "{body}: {problem}");
     }
     // The largest body would make an equally large entry of a hold.
     let work = json!({ "leads": 1, "actions": vec!["sms"; 19_000] });
     api.hold("t", "work", &work).await.problem(INVALID.0, INVALID.1);
-    assert_eq!(seen(&api).await, before);
+    assert_eq!(state(&api).await, before);
 }
 
 #[tokio::test]
@@ -214,7 +218,7 @@ async fn rejects_invalid_keys_and_content_types() {
     ] {
         answer(request).await.problem(415, "/problems/unsupported-media-type");
     }
-    assert_eq!(seen(&api).await, before);
+    assert_eq!(state(&api).await, before);
     // The limit is 255 characters.
     for key in ["x".repeat(255), "\u{e9}".repeat(255)] {
         assert_eq!(api.charge("t", &key, &body).await.status, 201);
@@ -234,7 +238,7 @@ async fn rejects_bodies_of_ten_megabytes() {
     }
     let refused = raw(&api, Method::PUT, "/teams/t/subscription", &billing(), body).await;
     refused.problem(413, "/problems/too-large");
-    assert_eq!(seen(&api).await, before);
+    assert_eq!(state(&api).await, before);
 }
 
 #[tokio::test]
@@ -287,7 +291,7 @@ async fn rejects_invalid_purchases_gifts_and_subscriptions() {
             raw(&api, Method::PUT, &path, &billing(), body).await.problem(INVALID.0, INVALID.1);
         }
     }
-    assert_eq!(seen(&api).await, before);
+    assert_eq!(state(&api).await, before);
     // A refused request opens no account.
     api.get(&pipeline(), "/teams/new/credits").await.problem(404, "/problems/not-found");
 }
@@ -348,7 +352,7 @@ async fn rejects_invalid_paths_and_queries() {
             refused.problem(INVALID.0, INVALID.1);
         }
     }
-    assert_eq!(seen(&api).await, before);
+    assert_eq!(state(&api).await, before);
     let past = api.put("", "/dev/clock", &json!({ "now": "2027-01-30T00:00:00Z" })).await;
     past.problem(INVALID.0, INVALID.1);
 }

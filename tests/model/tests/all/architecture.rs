@@ -209,3 +209,26 @@ fn table_md_documents_every_key() {
         assert!(table.contains(&format!("`{prefix}#")), "{prefix}#");
     }
 }
+
+/// A target with `test = false` links no test executable, so its tests would not run.
+#[test]
+fn packages_without_test_executables_contain_no_unit_tests() {
+    let folders = ["functions", "tests"].map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let packages = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut untested = 0;
+    for package in packages.chain([root().join("shared")]) {
+        let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+        let section = |name: &str| {
+            let section = manifest.split(name).nth(1)?;
+            section.split("\n[").next()
+        };
+        let is_untested =
+            section("[lib]\n").is_none_or(|lib| lib.lines().any(|line| line == "test = false"));
+        for file in sources(&package.join("src")).iter().filter(|_| is_untested) {
+            let text = fs::read_to_string(file).unwrap();
+            assert!(!text.contains("#[cfg(test)]"), "{} has tests that do not run", file.display());
+            untested += 1;
+        }
+    }
+    assert!(untested > 0);
+}

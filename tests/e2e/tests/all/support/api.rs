@@ -184,11 +184,14 @@ impl Api {
     }
 
     /// Asserts that the ledger adds up to the balance of a team without holds.
-    pub async fn settles(&self, team: &str) {
-        let (free, purchased) = self.split(team).await;
-        let sum: i64 =
-            self.history(team).await.iter().map(|e| e["credits"].as_i64().unwrap()).sum();
-        assert_eq!(sum, i64::try_from(free + purchased).unwrap());
+    pub async fn assert_ledger(&self, team: &str) {
+        self.split(team).await;
+        self.assert_ledger_with_holds(team).await;
+    }
+
+    /// Runs the schedule once.
+    pub async fn run_schedule(&self) -> Answer {
+        self.send(Method::POST, "/dev/schedule", "", None, None).await
     }
 
     pub async fn travel(&self, to: &str) {
@@ -239,7 +242,7 @@ impl Api {
     }
 
     /// Asserts that the ledger adds up to the balance and the held credits.
-    pub async fn adds_up(&self, team: &str) {
+    pub async fn assert_ledger_with_holds(&self, team: &str) {
         let (free, purchased, held) = self.all_credits(team).await;
         let entries = self.history(team).await;
         let sum = |field: &str| -> i64 {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::gateway::{Event, function_of};
 use super::random_json::{Change, any_json, change, changed, text};
-use super::routes::{Route, Who, routes, tokens};
+use super::routes::{Caller, Route, routes, tokens};
 
 /// The body of a request.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ pub fn hostile() -> impl Strategy<Value = Hostile> {
     })
 }
 
-pub fn token_of(who: Who) -> String {
+pub fn token_of(who: Caller) -> String {
     tokens().into_iter().find(|(_, _, it)| *it == Some(who)).unwrap().1
 }
 

@@ -7,7 +7,7 @@ use super::api::token;
 
 /// The kinds of callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
+pub enum Caller {
     Member,
     Admin,
     Charge,
@@ -15,13 +15,13 @@ pub enum Who {
     Read,
 }
 
-use Who::{Admin, Charge, Manage, Member, Read};
+use Caller::{Admin, Charge, Manage, Member, Read};
 
 /// People of the team, and machine clients that charge.
-const CHARGERS: &[Who] = &[Member, Admin, Charge];
+const CHARGERS: &[Caller] = &[Member, Admin, Charge];
 
 /// People of the team, and machine clients with any scope.
-const READERS: &[Who] = &[Member, Admin, Charge, Manage, Read];
+const READERS: &[Caller] = &[Member, Admin, Charge, Manage, Read];
 
 /// A route of the functions with a valid body, and the callers to whom it is open. A refund is
 /// refused to everyone, with another reason for persons of the team.
@@ -29,7 +29,7 @@ pub struct Route {
     pub method: Method,
     pub path: &'static str,
     pub body: Option<Value>,
-    pub callers: &'static [Who],
+    pub callers: &'static [Caller],
     /// Whether the route needs no token.
     pub is_public: bool,
 }
@@ -38,7 +38,7 @@ fn route(
     method: Method,
     path: &'static str,
     body: Option<Value>,
-    callers: &'static [Who],
+    callers: &'static [Caller],
 ) -> Route {
     Route { method, path, body, callers, is_public: false }
 }
@@ -86,7 +86,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// Tokens and the kind of caller that each makes; `None` is no caller of the team.
-pub fn tokens() -> Vec<(&'static str, String, Option<Who>)> {
+pub fn tokens() -> Vec<(&'static str, String, Option<Caller>)> {
     let all = Some("credits:charge credits:manage credits:read");
     let person = |team, role, scope| token(Some("u"), team, role, scope);
     let machine = |scope| token(Some("m"), None, None, Some(scope));

@@ -25,8 +25,8 @@ async fn accepted_charges_equal_the_spent_balance() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let mut teams = Vec::new();
-    for (name, rolling) in [("a", 100), ("b", 1_000), ("c", 3)] {
-        teams.push((team_with(&store, name, rolling).await, 400 + rolling));
+    for (name, purchased) in [("a", 100), ("b", 1_000), ("c", 3)] {
+        teams.push((team_with(&store, name, purchased).await, 400 + purchased));
     }
     let running = Arc::new(AtomicBool::new(true));
     let watcher = tokio::spawn(watch(engine.store(), teams.clone(), Arc::clone(&running)));

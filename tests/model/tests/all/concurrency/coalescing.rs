@@ -34,15 +34,15 @@ async fn concurrent_charges_share_writes() {
         async move { (entry.clone(), store.charge(&entry.team.clone(), vec![entry], now()).await) }
     });
     let mut spent = 0;
-    for (asked, outcomes) in join_all(callers).await {
+    for (request, outcomes) in join_all(callers).await {
         // 16 charges of each kind: 80 + 0 + 16 + 320 credits against a balance of 400.
         match &outcomes[..] {
             [Outcome::Charged(entry)] => {
-                assert_eq!(*entry, asked, "the answer belongs to the caller");
+                assert_eq!(*entry, request, "the answer belongs to the caller");
                 spent += entry.spent().get();
             }
             [Outcome::Refused(Error::InsufficientCredits { required, .. })] => {
-                assert_eq!(*required, asked.spent());
+                assert_eq!(*required, request.spent());
             }
             other => panic!("{other:?}"),
         }

@@ -132,11 +132,11 @@ fn concurrent_refusals_pause_once() {
             }
             outcomes
         });
-        let came: Vec<_> = join_all(clients).await.into_iter().flatten().collect();
-        let charged = came.iter().filter(|(outcome, _)| matches!(outcome, Outcome::Charged(_)));
+        let result: Vec<_> = join_all(clients).await.into_iter().flatten().collect();
+        let charged = result.iter().filter(|(outcome, _)| matches!(outcome, Outcome::Charged(_)));
         assert_eq!(charged.count(), 20);
-        assert_eq!(came.iter().filter(|(outcome, _)| is_short(outcome)).count(), 1);
-        let mut paused: Vec<_> = came.iter().filter_map(|(_, pool)| pool.paused_at).collect();
+        assert_eq!(result.iter().filter(|(outcome, _)| is_short(outcome)).count(), 1);
+        let mut paused: Vec<_> = result.iter().filter_map(|(_, pool)| pool.paused_at).collect();
         paused.dedup();
         assert_eq!(paused.len(), 1, "{paused:?}");
     });
@@ -187,13 +187,13 @@ fn usage_counters_equal_the_ledger() {
                 let store = world.store();
                 let hold = Box::pin(held(&store, &team, &world)).await;
                 for m in 0..12 {
-                    let (action, came) = [
+                    let (action, result) = [
                         ("email_finder", "risky"),
                         ("email_finder", "not_found"),
                         ("sms", "sent"),
                         ("call", "answered"),
                     ][m % 4];
-                    let entry = charge(&team, &format!("{n}/{m}"), action, came);
+                    let entry = charge(&team, &format!("{n}/{m}"), action, result);
                     let captured = Entry {
                         kind: Kind::Capture,
                         held: entry.credits,

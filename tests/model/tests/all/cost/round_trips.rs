@@ -28,11 +28,12 @@ struct Bench {
 }
 
 impl Bench {
-    async fn new(rolling: u64) -> Self {
+    async fn new(purchased: u64) -> Self {
         let engine = Engine::in_memory().await.unwrap();
         let meter = Meter::default();
         let store = engine.store_with(&meter);
-        let team = Box::pin(team_with(&store, "a-team-with-a-name-of-usual-length", rolling)).await;
+        let team =
+            Box::pin(team_with(&store, "a-team-with-a-name-of-usual-length", purchased)).await;
         let _ = meter.take();
         Self { engine, store, meter, team }
     }
@@ -212,9 +213,9 @@ fn a_thousand_refusals_per_second_cost_two_write_units() {
         let _ = world.tally();
         let calls = (0..SECONDS * 1_000).map(async |n| {
             sleep(Duration::from_millis(n.into())).await;
-            let (action, came) =
+            let (action, result) =
                 if n % 2 == 0 { ("email_finder", "risky") } else { ("sms", "sent") };
-            let entry = charge(&team, &format!("late {n}"), action, came);
+            let entry = charge(&team, &format!("late {n}"), action, result);
             store.charge(&team, vec![entry], world.now()).await.pop()
         });
         for outcome in join_all(calls.map(Box::pin)).await {

@@ -112,7 +112,7 @@ impl Worker {
     }
 
     async fn act(&mut self, act: Act) {
-        let came = match act {
+        let result = match act {
             Act::Charge { first, size } => self.charge(first, size).await,
             Act::Hold(number) => self.hold(number).await,
             Act::Release(number) => self.release(number).await,
@@ -122,7 +122,7 @@ impl Worker {
             Act::Restart => self.store.restart(&self.team, self.now()).await.map(drop),
             Act::Look => self.store.view(&self.team, self.now()).await.map(drop),
         };
-        match came {
+        match result {
             Ok(())
             | Err(
                 Error::InsufficientCredits { .. }
@@ -174,11 +174,11 @@ impl Worker {
 
     async fn charge(&mut self, first: u8, size: u8) -> Result<(), Error> {
         let entries = (first..first + size).map(|number| self.entry(number % 90)).collect();
-        let mut came = Ok(());
+        let mut result = Ok(());
         for outcome in self.store.charge(&self.team, entries, self.now()).await {
-            came = self.take(outcome).and(came);
+            result = self.take(outcome).and(result);
         }
-        came
+        result
     }
 
     async fn hold(&mut self, number: u8) -> Result<(), Error> {

@@ -95,7 +95,7 @@ fn an_event_makes_one_purchase_after_a_stop_at_any_await() {
                 let counted = pool.top_ups.unwrap().bought.get();
                 assert_eq!((pool.balance.credits.get(), counted), expected, "after {polls} polls");
                 assert_eq!(bought(&world, &team).await.len(), usize::from(is_paid));
-                assert_eq!(payments.asked.lock().unwrap().len(), 1, "after {polls} polls");
+                assert_eq!(payments.requests.lock().unwrap().len(), 1, "after {polls} polls");
                 is_complete
             });
             if is_complete.unwrap() {
@@ -129,7 +129,7 @@ fn concurrent_events_respect_the_monthly_limit() {
                 deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
             }
             assert_eq!(bought(&world, &team).await, [200, 200, 200], "seed {seed}");
-            assert_eq!(payments.asked.lock().unwrap().len(), 3, "seed {seed}");
+            assert_eq!(payments.requests.lock().unwrap().len(), 3, "seed {seed}");
             let pool = pool(&world, &team).await;
             assert_eq!(pool.balance.credits.get(), 1_000, "seed {seed}");
             assert_eq!(pool.top_ups.unwrap().bought.get(), 600, "seed {seed}");
@@ -150,17 +150,17 @@ fn a_declined_card_stops_top_ups() {
                 let state = purchase_state(&world, &payments);
                 deliver(&state, &due(&team, number % 3).1).await
             });
-            let came = join_all(crowd.map(Box::pin)).await;
+            let answer = join_all(crowd.map(Box::pin)).await;
             world.set_faults(Faults::NONE);
-            let known = payments.asked.lock().unwrap().clone();
-            for came in came.iter().filter(|came| !came["purchase"].is_null()) {
-                assert_eq!(came["purchase"]["status"], "failed", "seed {seed}");
+            let known = payments.requests.lock().unwrap().clone();
+            for answer in answer.iter().filter(|answer| !answer["purchase"].is_null()) {
+                assert_eq!(answer["purchase"]["status"], "failed", "seed {seed}");
             }
             for number in 0..10 {
                 deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
             }
             assert_eq!(
-                *payments.asked.lock().unwrap(),
+                *payments.requests.lock().unwrap(),
                 known,
                 "seed {seed}: the declined card was charged again"
             );
@@ -197,7 +197,7 @@ fn ignores_an_event_that_no_longer_applies() {
         choose(&store, &team, Some((401, 600))).await;
         store.change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
         assert_eq!(deliver(&state, &due(&team, 1).1).await, nothing);
-        assert!(payments.asked.lock().unwrap().is_empty());
+        assert!(payments.requests.lock().unwrap().is_empty());
     })
     .unwrap();
 }
@@ -231,7 +231,7 @@ fn a_top_up_waits_for_a_pending_purchase() {
             assert_eq!(due_so_far(&world, &mut records).await, 1);
             assert_eq!(deliver(&state, &due(&team, 1).1).await, json!({ "purchase": null }));
             assert!(
-                payments.asked.lock().unwrap().is_empty(),
+                payments.requests.lock().unwrap().is_empty(),
                 "no payment during the pending purchase"
             );
             if is_paid {
@@ -241,8 +241,8 @@ fn a_top_up_waits_for_a_pending_purchase() {
             }
             let due_now = due_so_far(&world, &mut records).await;
             assert_eq!(due_now, 1 + usize::from(due_again), "{credits} {is_paid}");
-            let came = deliver(&state, &due(&team, 2).1).await;
-            assert_eq!(came["purchase"]["status"] == "paid", due_again, "{came}");
+            let answer = deliver(&state, &due(&team, 2).1).await;
+            assert_eq!(answer["purchase"]["status"] == "paid", due_again, "{answer}");
             assert_eq!(due_so_far(&world, &mut records).await, due_now, "once");
             let spent = charge(&team, "late", "sms", "sent");
             store.charge(&team, vec![Entry { credits: -100, ..spent }], now()).await;
@@ -264,8 +264,8 @@ fn a_top_up_shares_no_key_with_callers() {
         let charged = store.charge(&team, vec![sms], now()).await;
         assert!(matches!(charged[0], Outcome::Charged(Entry { credits: -6, .. })), "{charged:?}");
         let payments = Arc::new(Provider::declining(NONE));
-        let came = deliver(&purchase_state(&world, &payments), &event).await;
-        assert_eq!(came["purchase"]["status"], "paid", "{came}");
+        let answer = deliver(&purchase_state(&world, &payments), &event).await;
+        assert_eq!(answer["purchase"]["status"], "paid", "{answer}");
         let order = |key: &str| {
             let (key, user) = (key_named(key), "u".parse().unwrap());
             Purchase::new(&team, key, user, Credits::new(200), now())

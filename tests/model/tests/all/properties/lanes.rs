@@ -61,8 +61,8 @@ async fn agree(
             processes[number] = process();
         }
         let store = &processes[number];
-        let came = Box::pin(apply(store, &team, operation, now)).await;
-        prop_assert_eq!(came, expected, "{:?}", operation);
+        let answer = Box::pin(apply(store, &team, operation, now)).await;
+        prop_assert_eq!(answer, expected, "{:?}", operation);
         world.set_faults(Faults::NONE);
         if matches!(operation, Operation::Wait(_)) {
             // A process that meets conflicts ends a cycle earlier than one that only replays. So

@@ -13,12 +13,12 @@ use crate::support::strategies::{long_runner, long_series, operations, runner};
 
 /// Compares the store with the reference after each operation. Compares the whole state after every
 /// `period` operations.
-fn check(mut runner: TestRunner, lives: &impl Strategy<Value = Vec<Operation>>, period: usize) {
+fn check(mut runner: TestRunner, inputs: &impl Strategy<Value = Vec<Operation>>, period: usize) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let engine = runtime.block_on(Engine::in_memory()).unwrap();
     let store = engine.store();
     let teams = std::cell::Cell::new(0_u32);
-    let tested = runner.run(lives, |operations| {
+    let tested = runner.run(inputs, |operations| {
         teams.set(teams.get() + 1);
         let team: TeamId = format!("t{}", teams.get()).parse().unwrap();
         let mut reference = Reference::new(BEGIN);

@@ -25,10 +25,10 @@ pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> O
     store.charge(team, vec![entry], now).await.pop().unwrap()
 }
 
-/// Returns a process with a lane, and its team, which has 400 free and `rolling` purchased credits.
-pub async fn team_with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
+/// Returns a process with a lane, and its team, which has 400 free and `purchased` purchased credits.
+pub async fn team_with_a_lane(world: &World, purchased: u64) -> (Store, TeamId) {
     let store = world.store();
-    let team = team_with(&store, "t", rolling).await;
+    let team = team_with(&store, "t", purchased).await;
     // Two concurrent charges are in conflict.
     let other = world.store();
     let pushed = [(&store, "a"), (&other, "b")];
@@ -38,7 +38,7 @@ pub async fn team_with_a_lane(world: &World, rolling: u64) -> (Store, TeamId) {
     let seen = store.view(&team, world.now()).await.unwrap().pool.balance;
     assert_eq!(
         (seen.credits.get(), seen.free().get()),
-        (390 + rolling, 390),
+        (390 + purchased, 390),
         "the balance includes the lane"
     );
     (store, team)

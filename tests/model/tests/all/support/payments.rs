@@ -18,26 +18,26 @@ use tokio::time::sleep;
 pub struct Provider {
     declines: fn(&Purchase) -> bool,
     /// The number of requests for each purchase.
-    pub asked: Mutex<BTreeMap<Id, u32>>,
+    pub requests: Mutex<BTreeMap<Id, u32>>,
 }
 
 impl Provider {
     pub fn declining(declines: fn(&Purchase) -> bool) -> Self {
-        Self { declines, asked: Mutex::default() }
+        Self { declines, requests: Mutex::default() }
     }
 }
 
 impl Payments for Provider {
     fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
         Box::pin(async {
-            let asked = {
-                let mut asked = self.asked.lock().unwrap();
-                let times = asked.entry(purchase.id.clone()).or_default();
+            let requests = {
+                let mut requests = self.requests.lock().unwrap();
+                let times = requests.entry(purchase.id.clone()).or_default();
                 *times += 1;
                 *times
             };
             sleep(Duration::from_millis(300)).await;
-            match ((self.declines)(purchase), asked) {
+            match ((self.declines)(purchase), requests) {
                 // The first answer may get lost.
                 (_, 1) if fastrand::bool() => Err(Error::Busy),
                 (true, _) => Ok(Payment::Failed("the card was declined".to_owned())),
@@ -51,7 +51,7 @@ impl Payments for Provider {
 pub async fn deliver(state: &PurchaseState, event: &[u8]) -> Value {
     for _ in 0..20 {
         match purchase::top_up(state, event).await {
-            Ok(came) => return came,
+            Ok(answer) => return answer,
             Err(Error::Busy) => sleep(Duration::from_secs(1)).await,
             Err(error) => panic!("{error:?}"),
         }

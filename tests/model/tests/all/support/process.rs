@@ -11,7 +11,7 @@ pub async fn run_for_polls<T>(polls: u32, operations: impl Future<Output = T>) -
     std::future::poll_fn(|context| {
         left -= 1;
         match operations.as_mut().poll(context) {
-            Poll::Ready(came) => Poll::Ready(Some(came)),
+            Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }

@@ -19,14 +19,14 @@ pub fn now() -> Time {
     "2027-01-10T12:00:00Z".parse().unwrap()
 }
 
-/// A team with 400 free and `rolling` purchased credits.
-pub async fn team_with(store: &Store, name: &str, rolling: u64) -> TeamId {
+/// A team with 400 free and `purchased` purchased credits.
+pub async fn team_with(store: &Store, name: &str, purchased: u64) -> TeamId {
     let team: TeamId = name.parse().unwrap();
     store.open(&team).await.unwrap();
     let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
     store.change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
-    if rolling > 0 {
-        let gift = GiftRequest { credits: Credits::new(rolling), reference: None };
+    if purchased > 0 {
+        let gift = GiftRequest { credits: Credits::new(purchased), reference: None };
         let gift = gift.entry(&team, key_named("the gift"), "u".parse().unwrap(), now()).unwrap();
         store.gift(gift).await.unwrap();
     }

@@ -82,13 +82,13 @@ pub async fn live(world: World, year: &Year) -> Result<YearResult, TestCaseError
 }
 
 /// A repeated request may be answered as a replay, or as paused after a refusal.
-pub fn blurred(came: Vec<Answer>) -> Vec<Answer> {
-    let blur = |came| match came {
+pub fn blurred(answer: Vec<Answer>) -> Vec<Answer> {
+    let blur = |answer| match answer {
         Answer::Replayed(credits) => Answer::Done(credits),
         Answer::Insufficient { .. } => Answer::Paused,
-        came => came,
+        answer => answer,
     };
-    came.into_iter().map(blur).collect()
+    answer.into_iter().map(blur).collect()
 }
 
 impl YearRun {
@@ -103,20 +103,20 @@ impl YearRun {
 
     async fn step(&mut self, operation: &Operation) -> Result<(), TestCaseError> {
         let expected = self.reference.apply(operation);
-        let came = self.until_answered(operation).await;
+        let answer = self.until_answered(operation).await;
         // The store itself repeats a write whose answer was lost, which returns a replay.
-        let is_replay = |came: &Vec<Answer>| {
-            let mut both = came.iter().zip(&expected);
+        let is_replay = |answer: &Vec<Answer>| {
+            let mut both = answer.iter().zip(&expected);
             both.any(|both| matches!(both, (Answer::Replayed(_), Answer::Done(_))))
         };
-        let was_asked_again = came.as_ref().is_none_or(is_replay);
+        let was_asked_again = answer.as_ref().is_none_or(is_replay);
         if was_asked_again && matches!(operation, Operation::Charge(_)) {
             // A refused charge may have been tried again, at the balance after the other charges.
             self.reference.apply(operation);
             self.until_answered(operation).await;
         }
-        if let Some(came) = came.filter(|_| !matches!(operation, Operation::RunSchedule)) {
-            prop_assert_eq!(blurred(came), blurred(expected), "{:?}", operation);
+        if let Some(answer) = answer.filter(|_| !matches!(operation, Operation::RunSchedule)) {
+            prop_assert_eq!(blurred(answer), blurred(expected), "{:?}", operation);
         }
         self.follow().await
     }
@@ -130,8 +130,8 @@ impl YearRun {
             let polls = if fastrand::u8(0..4) == 0 { fastrand::u32(1..30) } else { u32::MAX };
             match run_for_polls(polls, Box::pin(self.act(operation))).await {
                 None => self.store = self.world.store(),
-                Some(came) if came.contains(&Answer::Busy) => {}
-                Some(came) => return (tries == 1).then_some(came),
+                Some(answer) if answer.contains(&Answer::Busy) => {}
+                Some(answer) => return (tries == 1).then_some(answer),
             }
         }
     }

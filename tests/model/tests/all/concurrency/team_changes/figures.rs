@@ -31,7 +31,7 @@ pub struct Change {
 pub struct Charge {
     pub key: String,
     pub credits: u64,
-    pub asked: Instant,
+    pub sent: Instant,
     pub answered: Instant,
     pub refused: Option<Error>,
 }
@@ -138,7 +138,7 @@ impl Run {
 
     /// The longest duration of a charge, counted from the beginning of the changes.
     fn longest_charge(&self) -> Duration {
-        let times = self.charges.iter().map(|it| it.answered - it.asked.max(self.begun));
+        let times = self.charges.iter().map(|it| it.answered - it.sent.max(self.begun));
         times.max().unwrap_or_default()
     }
 
@@ -161,7 +161,7 @@ impl Run {
     /// Whether a charge was accepted or, once the account is closed, refused as closed.
     fn is_right(&self, charge: &Charge) -> bool {
         match charge.refused {
-            None => !self.is_closed() || charge.asked < self.finished,
+            None => !self.is_closed() || charge.sent < self.finished,
             Some(Error::AccountClosed) => self.is_closed() && charge.answered >= self.begun,
             Some(Error::Busy) => self.scenario.is_stopped,
             Some(_) => false,
@@ -212,7 +212,7 @@ impl Run {
         for charge in self.charged() {
             let part = if charge.answered < self.begun {
                 &mut before
-            } else if charge.asked < self.finished {
+            } else if charge.sent < self.finished {
                 &mut during
             } else {
                 &mut after

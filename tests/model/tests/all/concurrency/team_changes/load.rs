@@ -91,12 +91,12 @@ impl Team {
 
     /// Charges 1 to 5 credits.
     async fn charge(&self, store: &Store, key: String) -> Result<(), Error> {
-        let (asked, now, credits) = (Instant::now(), self.world.now(), fastrand::u64(1..=5));
+        let (sent, now, credits) = (Instant::now(), self.world.now(), fastrand::u64(1..=5));
         let entry = teams::charge(&self.id, &key, "linkedin_enrichment", "found");
         let entry = Entry { at: now, credits: Credits::new(credits).lost(), ..entry };
         let result = store.charge(&self.id, vec![entry], now).await.pop().map_or(Ok(()), result);
         let refused = result.clone().err();
-        let charge = Charge { key, credits, asked, answered: Instant::now(), refused };
+        let charge = Charge { key, credits, sent, answered: Instant::now(), refused };
         self.charges.lock().unwrap().push(charge);
         result
     }
