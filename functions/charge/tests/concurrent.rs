@@ -1,4 +1,4 @@
-//! The real binary with concurrent invocations in one environment, as on Lambda Managed Instances.
+//! The real binary as a managed instance runs it: many concurrent invocations in one environment.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 const CHARGES: usize = 200;
 const AT_A_TIME: usize = 32;
 
-/// Lambda's Runtime API, with events that wait to be handled.
+/// Lambda's Runtime API with a queue of events.
 #[derive(Clone)]
 struct Lambda {
     waiting: Arc<Mutex<VecDeque<String>>>,
@@ -58,7 +58,7 @@ async fn answer(State(lambda): State<Lambda>, Path(id): Path<String>, body: Byte
     StatusCode::ACCEPTED
 }
 
-/// A proxy between the function and the table that counts the writes.
+/// A proxy between the function and the table. Counts the writes.
 #[derive(Clone)]
 struct Wire {
     endpoint: String,
@@ -82,8 +82,32 @@ async fn serve(routes: Router) -> String {
     address
 }
 
-/// The function's process, which ends with the test.
+/// The process of the function. Dropping it ends the process.
 struct Environment(Child);
+
+impl Environment {
+    /// Starts the function with the Runtime API and the table at these addresses.
+    fn start(runtime: &str, table: &str) -> Self {
+        let mut function = Command::new(env!("CARGO_BIN_EXE_charge"));
+        function
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", runtime)
+            .env("AWS_LAMBDA_MAX_CONCURRENCY", AT_A_TIME.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "charge")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
+            .env("AWS_REGION", engine::REGION)
+            .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .env("TABLE_NAME", engine::TABLE)
+            .env("EVENT_BUS_NAME", "credits")
+            .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{table}"));
+        Self(function.stdout(Stdio::piped()).spawn().unwrap())
+    }
+}
 
 impl Drop for Environment {
     fn drop(&mut self) {
@@ -104,7 +128,7 @@ async fn team_with(store: &Store, credits: u64) -> TeamId {
 }
 
 #[tokio::test]
-async fn invocations_at_the_same_time_share_writes() {
+async fn concurrent_invocations_share_writes() {
     let engine = Engine::in_memory().await.unwrap();
     let team = team_with(&engine.store(), 20 * CHARGES as u64 - 20).await;
     let writes = Arc::new(AtomicUsize::new(0));
@@ -121,24 +145,7 @@ async fn invocations_at_the_same_time_share_writes() {
         .route("/2018-06-01/runtime/invocation/{id}/response", post(answer))
         .with_state(lambda);
     let runtime = serve(runtime).await;
-    let mut function = Command::new(env!("CARGO_BIN_EXE_charge"));
-    function
-        .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", runtime)
-        .env("AWS_LAMBDA_MAX_CONCURRENCY", AT_A_TIME.to_string())
-        .env("AWS_LAMBDA_FUNCTION_NAME", "charge")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
-        .env("AWS_REGION", engine::REGION)
-        .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
-        .env("AWS_ACCESS_KEY_ID", "local")
-        .env("AWS_SECRET_ACCESS_KEY", "local")
-        .env("TABLE_NAME", engine::TABLE)
-        .env("EVENT_BUS_NAME", "credits")
-        .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{table}"));
-    let mut environment = Environment(function.stdout(Stdio::piped()).spawn().unwrap());
+    let mut environment = Environment::start(&runtime, &table);
     let mut log = environment.0.stdout.take().unwrap();
 
     let mut answers = HashMap::new();

@@ -1,4 +1,4 @@
-//! The relay's calls to the bus, for scripted answers.
+//! The relay's handling of the bus's answers.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -27,7 +27,7 @@ use shared::bus::{self, Bus};
 use shared::store::{Store, connect};
 use tokio::time::Instant;
 
-/// Answers each call with the next answer, repeats the last answer, and records the calls.
+/// Answers calls from a list, repeats the last answer, and records the requests.
 #[derive(Clone, Debug)]
 struct Script {
     answers: Arc<Mutex<VecDeque<Value>>>,
@@ -49,7 +49,7 @@ impl HttpConnector for Script {
     }
 }
 
-/// A table that the relay does not call.
+/// The table of a relay without statements to keep.
 fn no_table() -> Store {
     let config = connect::config().region(Region::new("eu-west-1")).build();
     Store::new(aws_sdk_dynamodb::Client::from_conf(config), "credits")
@@ -71,7 +71,7 @@ impl Script {
         Bus::new(Client::from_conf(config.build()), "credits")
     }
 
-    /// The sequence numbers that are reported as failed, unless the invocation fails.
+    /// Returns the sequence numbers that are reported as failed.
     async fn try_relay(&self, records: &[Value]) -> Result<Vec<String>, lambda_runtime::Error> {
         let batch = serde_json::from_value(json!({ "Records": records })).unwrap();
         let batch = LambdaEvent::new(batch, Context::default());
@@ -112,7 +112,7 @@ fn detail(entry: &Value) -> Value {
     serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap()
 }
 
-/// The record of a charge with this key; its sequence number is the key.
+/// The record of a charge with a key, which is also its sequence number.
 fn charge(key: &str) -> Value {
     let text = |text: &str| json!({ "S": text });
     json!({

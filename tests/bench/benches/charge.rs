@@ -1,7 +1,7 @@
-//! The charge path against two naive designs, side by side in one run.
+//! The charge path and two naive designs in one run.
 //!
-//! `cargo bench -p bench` measures; `cargo test -p bench --benches` only sees that it all works.
-//! Each measurement has a fresh engine and a pool that covers four fifths of what is asked for.
+//! `cargo bench -p bench` measures; `cargo test -p bench --benches` only checks that the benchmark
+//! runs. Each measurement has a new engine and a pool that covers four fifths of the charges.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -27,7 +27,7 @@ use shared::store::entry::Outcome;
 enum Design {
     /// One transaction with a condition on the balance.
     Ours,
-    /// Read, then write if the version is still the same, else from the start.
+    /// Read, then write on condition that the version is unchanged, else repeat.
     Versioned,
     /// Read, check, write.
     Plain,
@@ -43,14 +43,14 @@ impl Design {
     }
 }
 
-/// What one measurement came to.
+/// The figures of a measurement.
 struct Figures {
     rate: f64,
     p50: Duration,
     p99: Duration,
-    /// For each charge that was asked for.
+    /// Per requested charge.
     round_trips: f64,
-    /// For each charge that was accepted.
+    /// Per accepted charge.
     write_units: f64,
     accepted: usize,
     covered: usize,
@@ -69,7 +69,12 @@ async fn main() {
         for design in [Design::Ours, Design::Versioned, Design::Plain] {
             let figures = measure(design, clients, charges).await;
             if !matches!(design, Design::Plain) {
-                assert_eq!(figures.accepted, figures.covered, "{} is exact", design.name());
+                assert_eq!(
+                    figures.accepted,
+                    figures.covered,
+                    "the design {} is exact",
+                    design.name()
+                );
             }
             print_row(design, clients, &figures);
         }
@@ -95,7 +100,7 @@ async fn measure(design: Design, clients: usize, charges: usize) -> Figures {
     let engine = Engine::in_memory().await.unwrap();
     let covered = charges * 4 / 5;
     let team = team_with(&engine.store(), covered as u64 * PRICE, now()).await;
-    // Each client is a process of its own elsewhere, so it has a connection of its own here.
+    // Each client is a separate process in production, so it has a connection of its own.
     let meters: Vec<Meter> = (0..clients).map(|_| Meter::default()).collect();
     let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();

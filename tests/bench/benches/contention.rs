@@ -1,6 +1,6 @@
-//! Many writers on one pool, as DynamoDB would have it, in virtual time.
+//! Many writers on one pool of the simulated DynamoDB, in virtual time.
 //!
-//! `cargo bench -p bench --bench contention` prints the tables; `cargo test -p bench` holds its
+//! `cargo bench -p bench --bench contention` prints the tables; `cargo test -p bench` asserts the
 //! figures.
 
 use bench::change::{self, Change};
@@ -33,7 +33,7 @@ fn main() {
     print_changes(if is_full { &[8, 64, 256] } else { &[8] });
 }
 
-/// The virtual time of changes to the team while it is charged.
+/// The virtual time of changes to a team while it is charged.
 fn print_changes(loads: &[usize]) {
     println!("\n| writers | seat ms | plan ms | close ms | end of the cycle ms |");
     println!("|--:|--:|--:|--:|--:|");

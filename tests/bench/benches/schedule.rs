@@ -1,8 +1,8 @@
-//! What the schedule takes of the table for each team that is due: on a table of a hundred thousand
-//! teams of which few are due, and on a small one of which all are.
+//! The cost of the schedule per due team: on a table of a hundred thousand teams of which few are
+//! due, and on a small table of which all are due.
 //!
-//! `cargo bench -p bench --bench schedule` prints the table; `cargo test -p bench` holds that idle
-//! teams cost nothing.
+//! `cargo bench -p bench --bench schedule` prints the table; `cargo test -p bench` asserts that
+//! idle teams cost nothing.
 
 use bench::schedule::{Figures, measure};
 

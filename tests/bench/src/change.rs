@@ -1,4 +1,4 @@
-//! Changes to a team while many writers charge it, in virtual time under the simulator of AWS.
+//! Changes to a team while many writers charge it, in virtual time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,15 +8,15 @@ use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::store::entry::Outcome;
-use simulator::{Nature, World};
+use simulator::{Faults, World};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{entry, team_with};
 
-/// The load begins at this time after the beginning of the world.
+/// The load begins at this time after the start of the simulation.
 const LOAD: Duration = Duration::from_secs(3);
 
-/// The change is made at this time.
+/// The change is made at this time after the start of the simulation.
 const CHANGE: Duration = Duration::from_secs(5);
 
 /// A change to a team.
@@ -28,20 +28,20 @@ pub enum Change {
     Plan,
     /// The account is closed.
     Close,
-    /// The cycle ends; the first charge after that is measured.
+    /// The cycle ends; the duration of the first charge after it is measured.
     CycleEnd,
 }
 
-/// The time that a change takes while so many writers charge the team.
+/// Returns the duration of a change while `writers` writers charge the team.
 ///
 /// # Errors
-/// [`Error::Busy`] if the store gives up.
+/// [`Error::Busy`] if the retry budget is exhausted.
 pub fn measure(change: Change, writers: usize, seed: u64) -> Result<Duration, Error> {
     let began_at = match change {
         Change::CycleEnd => "2027-02-09T23:59:55Z",
         Change::Seat | Change::Plan | Change::Close => "2027-01-20T12:00:00Z",
     };
-    simulator::run(seed, Nature::CALM, began_at.parse().unwrap(), async |world| {
+    simulator::run(seed, Faults::NONE, began_at.parse().unwrap(), async |world| {
         Box::pin(live(&world, change, writers)).await
     })
     .unwrap()
@@ -71,9 +71,7 @@ async fn make(world: &World, team: &TeamId, change: Change) -> Result<(), Error>
     match change {
         Change::Seat => subscribe(world, team, r#"{"plan":"multichannel_expert","seats":2}"#).await,
         Change::Plan => subscribe(world, team, r#"{"plan":"enterprise"}"#).await,
-        Change::Close => {
-            store.terms_change(team, now, |pool| Ok(pool.close(None, now))).await.map(drop)
-        }
+        Change::Close => store.terms_change(team, now, |pool| Ok(pool.close(None, now))).await.map(drop),
         Change::CycleEnd => {
             match store.charge(team, vec![entry(team, "first", now)], now).await.pop() {
                 Some(Outcome::Refused(error)) => Err(error),

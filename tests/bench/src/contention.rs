@@ -1,5 +1,5 @@
-//! Many writers on one team's pool, in virtual time under the simulator of AWS. The figures are the
-//! same on every machine and in every run.
+//! Many writers on one team's pool, in virtual time. The figures are the same on every machine and
+//! in every run.
 
 use std::time::Duration;
 
@@ -8,24 +8,24 @@ use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
 use shared::store::entry::Outcome;
-use simulator::{Nature, Tally, World};
+use simulator::{Faults, Tally, World};
 use tokio::time::Instant;
 
 use crate::{PRICE, entry, naive, team_with};
 
-/// How a charge is made.
+/// The design of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Design {
-    /// As this project does it: one conditional transaction, and a lane where the pool pushes back.
+    /// The design of this project: one conditional transaction, with lanes under contention.
     Lanes,
-    /// One conditional transaction, tried again with full jitter.
+    /// One conditional transaction, retried with full jitter.
     OneTransaction,
-    /// Read, then write if the version is still the same, else from the start.
+    /// Read, then write on condition that the version is unchanged, else repeat.
     Versioned,
 }
 
 impl Design {
-    /// Its name in a table.
+    /// The name in the output.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -36,45 +36,45 @@ impl Design {
     }
 }
 
-/// What is asked for.
+/// The load of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// How it is done.
+    /// The design of the charges.
     pub design: Design,
-    /// How many processes charge, one request after the other.
+    /// The number of processes, each of which sends one request after the other.
     pub writers: usize,
-    /// How many charges there are in a request.
+    /// The number of charges per request.
     pub batch: usize,
-    /// For how long, in virtual seconds.
+    /// The duration in virtual seconds.
     pub seconds: u64,
-    /// What there is to spend, in credits.
+    /// The initial balance in credits.
     pub credits: u64,
 }
 
-/// What came of it.
+/// The figures of a measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figures {
-    /// Charges that were accepted.
+    /// Accepted charges.
     pub charged: u64,
-    /// Charges that were refused for too few credits.
+    /// Charges refused for missing credits.
     pub refused: u64,
-    /// Charges that were answered as busy.
+    /// Charges answered as busy.
     pub busy: u64,
-    /// Charges a second that were accepted while the load lasted.
+    /// Accepted charges per second during the load.
     pub rate: u64,
-    /// How long it took in virtual time, to the last answer.
+    /// The virtual time until the last answer.
     pub time: Duration,
-    /// Half of the requests were answered within this time.
+    /// The median time of a request.
     pub p50: Duration,
-    /// 99 of a hundred requests were answered within this time.
+    /// The time within which 99 of 100 requests were answered.
     pub p99: Duration,
-    /// The most that anybody was told to be left who was refused, in credits.
+    /// The highest balance reported by a refusal, in credits.
     pub told: Option<u64>,
-    /// What the team has in the end, in credits.
+    /// The final balance in credits.
     pub left: u64,
-    /// What of it is in the pool itself, once all lanes have expired.
+    /// The final balance of the pool item after all lanes have expired.
     pub in_pool: u64,
-    /// What it took of the table.
+    /// The counters of the table.
     pub tally: Tally,
 }
 
@@ -88,11 +88,11 @@ struct Answers {
     times: Vec<Duration>,
 }
 
-/// Puts a load on a pool.
+/// Measures a load.
 #[must_use]
 pub fn measure(load: Load, seed: u64) -> Figures {
     let began_at: Time = "2027-01-10T12:00:00Z".parse().unwrap();
-    simulator::run(seed, Nature::CALM, began_at, async |world| live(&world, load).await).unwrap()
+    simulator::run(seed, Faults::NONE, began_at, async |world| live(&world, load).await).unwrap()
 }
 
 async fn live(world: &World, load: Load) -> Figures {
@@ -117,7 +117,7 @@ async fn live(world: &World, load: Load) -> Figures {
     all.times.sort_unstable();
     let store = world.store();
     let left = store.projection_read(&team, world.now()).await.unwrap().pool.balance.credits.get();
-    // Whoever looks after that gives back what is left of them.
+    // All lanes have expired; the next read returns their credits.
     tokio::time::sleep(Duration::from_secs(10)).await;
     store.team_upkeep(&team, world.now()).await.unwrap();
     let in_pool = store.pool_current(&team, world.now()).await.unwrap().balance.credits.get();
@@ -173,14 +173,14 @@ async fn write(world: &World, team: &TeamId, load: Load, number: usize, start: I
         }
         answers.times.push(asked.elapsed());
         if answers.refused > refused {
-            // Who was refused comes again, but not at once.
+            // A refused client waits before its next request.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
     answers
 }
 
-/// Whether a run was exact: what was charged is gone, the rest is there and in the pool.
+/// Whether charged and remaining credits add up to the initial balance, with none left in lanes.
 #[must_use]
 pub fn is_exact(load: Load, figures: &Figures) -> bool {
     figures.charged * PRICE + figures.left == load.credits && figures.in_pool == figures.left

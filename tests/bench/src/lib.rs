@@ -1,4 +1,4 @@
-//! What the benchmarks measure, and the designs that they compare.
+//! The measurements of the benchmarks and the designs that they compare.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -22,10 +22,10 @@ use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::store::Store;
 
-/// What one charge costs, in credits.
+/// The price of a charge in credits.
 pub const PRICE: u64 = 5;
 
-/// A team whose pool has so many credits, that roll over.
+/// Opens a team with `credits` purchased credits.
 pub async fn team_with(store: &Store, credits: u64, now: Time) -> TeamId {
     let team: TeamId = "t".parse().unwrap();
     store.pool_open(&team).await.unwrap();

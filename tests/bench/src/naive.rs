@@ -1,4 +1,4 @@
-//! How a charge is often written, on the same table and with the same entry.
+//! Common naive designs of a charge, on the same table and with the same entry.
 
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ fn item(entry: &Entry) -> keys::Item {
     item
 }
 
-/// Whether it was charged. Exact, but all of a team's writers queue up for one item.
+/// Charges in one transaction. Returns whether the charge was accepted. Exact, but all writers of a
+/// team contend for one item.
 pub async fn one_transaction(client: &Client, entry: &Entry) -> bool {
     let cost = entry.credits.unsigned_abs();
     let mut budget = RetryBudget::lasting(Duration::from_mins(10));
@@ -74,7 +75,8 @@ async fn transact(
         .map(drop)
 }
 
-/// Whether it was charged. Exact, but whoever comes second has to start from the beginning.
+/// Reads, then writes on condition that the version is unchanged. Returns whether the charge was
+/// accepted. Exact, but a lost race repeats both steps.
 pub async fn versioned(client: &Client, entry: &Entry) -> bool {
     let cost = entry.credits.unsigned_abs();
     loop {
@@ -96,7 +98,8 @@ pub async fn versioned(client: &Client, entry: &Entry) -> bool {
     }
 }
 
-/// Whether it was charged. Between the read and the write anything can happen.
+/// Reads, checks and writes. Returns whether the charge was accepted. Not exact: other writes may
+/// occur between the read and the write.
 pub async fn plain(client: &Client, entry: &Entry) -> bool {
     let seen = read(client, entry).await;
     let Some(left) = seen.credits.checked_sub(entry.credits.unsigned_abs()) else { return false };

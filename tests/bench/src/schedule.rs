@@ -1,4 +1,4 @@
-//! What the schedule costs on tables of different sizes.
+//! The cost of the schedule on tables of different sizes.
 
 use std::time::{Duration, Instant};
 
@@ -13,23 +13,22 @@ use shared::domain::time::Time;
 use shared::lambda::{App, Clock};
 use shared::store::keys;
 
-/// A batch writes so many items.
+/// The number of items per batch write.
 const BATCH: usize = 25;
 
-/// What one run did, and what it took.
+/// The result and the cost of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
-    /// What it did.
+    /// The summary of the run.
     pub summary: Summary,
-    /// What it took of the table.
+    /// The requests and units of the run.
     pub reading: Reading,
-    /// How long it took.
+    /// The duration of the run.
     pub time: Duration,
 }
 
-/// Runs the schedule once on a table of so many teams, of which so many are due. A team has a pool
-/// with a plan, and one monitored account; where it is due, the cycle is over and a month is to be
-/// paid.
+/// Runs the schedule once on a table of `teams` teams of which `due` are due. A team has a pool
+/// with a plan and one monitored account. A due team has a finished cycle and an unpaid month.
 pub async fn measure(teams: usize, due: usize) -> Figures {
     let engine = Engine::in_memory().await.unwrap();
     seed(&engine.client(), teams, due).await;
@@ -45,7 +44,7 @@ fn time(text: &str) -> Time {
     text.parse().unwrap()
 }
 
-/// Writes the teams as they would be, without going through all that led to it.
+/// Writes the items of the teams directly.
 async fn seed(client: &Client, teams: usize, due: usize) {
     let items = |number: usize| {
         let began = if number < due { "2027-01-10T12:00:00Z" } else { "2027-02-05T12:00:00Z" };
@@ -64,7 +63,7 @@ async fn seed(client: &Client, teams: usize, due: usize) {
     batches.buffer_unordered(4).collect::<Vec<()>>().await;
 }
 
-/// The items of a team that has subscribed, and added an account, at that time.
+/// The items of a team whose subscription and account began at a time.
 fn team(name: &str, began: Time) -> [keys::Item; 2] {
     let mut pool = Pool::open(name.parse().unwrap());
     let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();

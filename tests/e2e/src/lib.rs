@@ -1,1 +1,1 @@
-//! Tests of the whole over HTTP, in `tests/`.
+//! End-to-end tests of the API over HTTP, in `tests/`.

@@ -1,5 +1,5 @@
-//! The engine's database, with an index that it lacks: it looks through all that is in a stream for
-//! each record that it adds, and for each that it reads.
+//! The engine's database with an additional index. Without it, the engine scans the whole stream
+//! for each record that it adds or reads.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -12,11 +12,11 @@ use rusqlite::Connection;
 
 use crate::Failure;
 
-/// By this the engine numbers and finds the records of a stream.
+/// The engine numbers and finds the records of a stream by these columns.
 const INDEX: &str = "CREATE INDEX IF NOT EXISTS _stream_records_by_number \
                      ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
 
-/// How many databases in memory there were; each has a name of its own.
+/// The number of databases in memory so far, for unique names.
 static IN_MEMORY: AtomicU32 = AtomicU32::new(0);
 
 /// A new database in memory.
@@ -25,8 +25,8 @@ pub(crate) fn in_memory() -> Result<Database, Failure> {
     open(&format!("file:credits-{}-{number}?mode=memory&cache=shared", process::id()))
 }
 
-/// The database in a directory, and the lock that keeps other stacks out as long as it is held. A process
-/// that is killed leaves no lock behind.
+/// The database in a directory, and the lock that excludes other stacks while it is held. A killed
+/// process leaves no lock behind.
 pub(crate) fn in_directory(directory: &Path) -> Result<(Database, File), Failure> {
     let unusable = |source| Failure::Directory { directory: directory.to_owned(), source };
     std::fs::create_dir_all(directory).map_err(unusable)?;
@@ -51,7 +51,7 @@ fn open(path: &str) -> Result<Database, Failure> {
     Ok(database)
 }
 
-/// Whether a file is not there yet, is empty, or is a database of the engine.
+/// Whether a file is missing, empty, or a database of the engine.
 fn is_ours_or_new(path: &Path) -> bool {
     if std::fs::metadata(path).map_or(true, |file| file.len() == 0) {
         return true;

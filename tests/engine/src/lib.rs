@@ -1,5 +1,5 @@
-//! A DynamoDB engine in this process, with the credits table as `template.yaml` describes it.
-//! The local stack and the tests stand on it; no function does.
+//! A DynamoDB engine in this process, with the credits table as `template.yaml` describes it. Only
+//! the local stack and the tests use it.
 
 mod database;
 mod limited;
@@ -31,13 +31,13 @@ pub use stream::Records;
 pub use table::template;
 pub use wire::{Meter, Reading};
 
-/// The table's name on this machine.
+/// The name of the table on this machine.
 pub const TABLE: &str = "credits";
 
-/// The region that local clients name; the engine does not mind.
+/// The region of local clients. The engine ignores it.
 pub const REGION: &str = "eu-west-1";
 
-/// Why an engine did not start.
+/// The reason why an engine did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The engine could not open its database or create the table.
@@ -51,21 +51,21 @@ pub enum Failure {
     Directory {
         /// The directory.
         directory: PathBuf,
-        /// Why not.
+        /// The I/O error.
         source: io::Error,
     },
-    /// Another stack keeps its database in the directory.
+    /// Another stack uses the directory.
     #[error(
         "another stack uses the directory {}. Stop it, or name another directory with --data", .0.display()
     )]
     InUse(PathBuf),
-    /// The file is no database of this stack.
+    /// The file is not a database of this stack.
     #[error(
         "{} is no database of this stack, or one of another version. Move it away, or name another directory \
          with --data", .0.display()
     )]
     Foreign(PathBuf),
-    /// No address to listen on.
+    /// The engine cannot listen on its address.
     #[error("the engine cannot listen: {0}")]
     Listen(#[from] io::Error),
     /// `template.yaml` does not describe the table.
@@ -88,8 +88,7 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An engine for a test, which keeps the table in memory, without its stream, and answers on any
-    /// port.
+    /// Starts an engine for a test: in memory, without a stream, on any free port.
     ///
     /// # Errors
     /// [`Failure`].
@@ -97,8 +96,8 @@ impl Engine {
         Self::serve(without_stream()?, None, 0).await
     }
 
-    /// An engine that keeps the table in memory, or in a directory, where whatever was acknowledged
-    /// survives a kill. Port 0 is any that is free.
+    /// Starts an engine in memory, or in a directory, where acknowledged writes survive a kill.
+    /// Port 0 means any free port.
     ///
     /// # Errors
     /// [`Failure`].
@@ -121,16 +120,16 @@ impl Engine {
         let served = database.clone();
         tokio::spawn(async move {
             let stopped = async move {
-                // An error means that the engine was dropped, which stops it as well.
+                // An error means that the engine was dropped, which also stops it.
                 let _ = stopped.await;
             };
-            // An accepting listener does not fail.
+            // A listener that accepts connections does not fail.
             let _ = server::serve_with_shutdown(listener, served, stopped).await;
         });
         Ok(Self { endpoint, database, _lock: lock, _stop: stop })
     }
 
-    /// Where the engine answers.
+    /// The URL of the engine.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
@@ -162,7 +161,8 @@ impl Engine {
         self.store_with(&Meter::default())
     }
 
-    /// The credits table, with its calls counted by `meter`, and with what the functions' policies allow.
+    /// The credits table. Counts its calls with `meter` and rejects writes that the functions'
+    /// policies deny.
     #[must_use]
     pub fn store_with(&self, meter: &Meter) -> Store {
         let config = config(&self.endpoint).interceptor(meter.clone()).build();
@@ -172,7 +172,7 @@ impl Engine {
     }
 }
 
-/// A database with the credits table in memory, without its stream, which takes its time as well.
+/// A database in memory with the credits table and without its stream, which is slow.
 ///
 /// # Errors
 /// [`Failure`].
@@ -182,7 +182,7 @@ pub fn without_stream() -> Result<Database, Failure> {
     Ok(database)
 }
 
-/// A database with the credits table and its stream in memory.
+/// A database in memory with the credits table and its stream.
 ///
 /// # Errors
 /// [`Failure`].
@@ -192,11 +192,11 @@ pub fn with_stream() -> Result<Database, Failure> {
     Ok(database)
 }
 
-/// The engine shares this machine with all its clients, so a call may take longer than on AWS.
+/// The engine shares this machine with its clients, so a call may take longer than on AWS.
 const PATIENT: Duration = Duration::from_mins(1);
 
-/// What a client of anything on this machine that speaks DynamoDB needs. The client rejects
-/// requests beyond the [`limits`].
+/// The configuration of a client of a local DynamoDB. The client rejects requests beyond the
+/// [`limits`].
 #[must_use]
 pub fn config(endpoint: &str) -> aws_sdk_dynamodb::config::Builder {
     let timeouts = TimeoutConfig::builder()

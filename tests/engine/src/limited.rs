@@ -1,6 +1,6 @@
 //! An HTTP client that rejects some requests without sending them.
 //!
-//! An error of an SDK interceptor would look like a failed connection, which callers try again.
+//! An error of an SDK interceptor would be retried like a failed connection.
 
 use aws_sdk_dynamodb::config::{HttpClient, SharedHttpClient};
 use aws_smithy_runtime_api::client::http::{
@@ -14,15 +14,15 @@ use dynoxide::errors::DynoxideError;
 use crate::limits::violation;
 use crate::policy::denial;
 
-/// Why a request is rejected, by its operation and its body.
+/// Returns the error for an operation and its body, if the request is rejected.
 type Check = fn(&str, &[u8]) -> Option<DynoxideError>;
 
-/// An HTTP client whose requests stay within the limits of DynamoDB.
+/// An HTTP client that enforces the limits of DynamoDB.
 pub(crate) fn limited(http: SharedHttpClient) -> SharedHttpClient {
     checked(http, |_, body| violation(body).map(DynoxideError::ValidationException))
 }
 
-/// An HTTP client whose requests the functions' policies allow.
+/// An HTTP client that enforces the policies of the functions.
 pub(crate) fn allowed(http: SharedHttpClient) -> SharedHttpClient {
     checked(http, |operation, body| {
         denial(operation, body).map(DynoxideError::AccessDeniedException)

@@ -16,16 +16,16 @@ const KINDS: [&str; 5] = [
     "ProjectionExpression",
 ];
 
-/// Operators and functions in an expression.
+/// The maximum of operators and functions in an expression.
 const OPERATORS: usize = 300;
 
-/// Bytes of an alias such as `#name` or `:value`.
+/// The maximum of bytes of an alias such as `#name` or `:value`.
 const ALIAS: usize = 255;
 
-/// Bytes of all aliases of a request and of their names and values.
+/// The maximum of bytes of all aliases of a request with their names and values.
 const ALIASES: usize = 2 * 1_024 * 1_024;
 
-/// The operators that are words, and the functions. BETWEEN is missing because its AND is counted.
+/// The operators that are words, and the functions. BETWEEN is counted by its AND.
 const WORDS: [&str; 12] = [
     "AND",
     "OR",
@@ -56,7 +56,7 @@ pub fn violation(body: &[u8]) -> Option<String> {
     invalid_number(&body).or_else(|| parts(&body).into_iter().find_map(violation_of_part))
 }
 
-/// The objects that have expressions: each leg of a transaction, or the whole request.
+/// The objects that contain expressions: each leg of a transaction, or the whole request.
 fn parts(body: &Value) -> Vec<&Value> {
     match body.get("TransactItems").and_then(Value::as_array) {
         Some(legs) => legs.iter().filter_map(Value::as_object).flat_map(Map::values).collect(),
@@ -122,8 +122,8 @@ fn size(value: &Value) -> usize {
     }
 }
 
-/// A number anywhere in a request with too many digits or out of range. The engine's HTTP server
-/// rejects it too; for the engine's request types it is a JSON error.
+/// Finds a number with too many digits or out of range anywhere in a request. The engine's HTTP
+/// server rejects it too; for the engine's request types it is a JSON error.
 fn invalid_number(value: &Value) -> Option<String> {
     if let Some(values) = value.as_array() {
         return values.iter().find_map(invalid_number);

@@ -1,10 +1,10 @@
-//! What the functions must not do with ledger entries. Their IAM policies deny updates and deletes; IAM
-//! cannot see whether a put is conditional.
+//! Writes of ledger entries that are denied. The functions' IAM policies deny updates and deletes;
+//! IAM cannot check whether a put is conditional.
 
 use serde_json::Value;
 
-/// Why a write must not be done; none if it may. An entry is put once, on condition that it is not there,
-/// and never changed.
+/// Returns the reason if a write is denied. An entry is put once, on condition that it does not
+/// exist, and never changed.
 #[must_use]
 pub fn denial(operation: &str, body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;

@@ -1,4 +1,4 @@
-//! The table's stream, as Lambda reads it for a function.
+//! The table's stream in the form in which Lambda passes it to a function.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{Failure, TABLE};
 
-/// The records of the stream, each of them once and in order.
+/// The records of the stream, each once and in order.
 pub struct Records {
     database: Database,
     iterator: String,
@@ -25,7 +25,7 @@ impl fmt::Debug for Records {
 }
 
 impl Records {
-    /// From the first one on.
+    /// Starts at the first record.
     ///
     /// # Errors
     /// [`Failure`] of a database without a stream.
@@ -49,8 +49,8 @@ impl Records {
         Ok(Self { database, iterator: first.ok_or_else(|| missing("iterator"))? })
     }
 
-    /// The next records, as many as the engine gives at once, in the form in which Lambda hands them
-    /// to a function. None if there are none yet.
+    /// Returns the next records in the form in which Lambda passes them to a function. The engine
+    /// limits their number. Empty if there is no new record.
     ///
     /// # Errors
     /// [`Failure`].

@@ -12,7 +12,7 @@ use crate::{Failure, TABLE};
 
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 
-/// What the template and `CreateTable` call by the same names.
+/// The properties with the same names in the template and in `CreateTable`.
 const COMMON: [&str; 4] =
     ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"];
 
@@ -23,7 +23,7 @@ pub(crate) enum Stream {
     Off,
 }
 
-/// Creates the template's table unless it is there. Whether it was created.
+/// Creates the template's table unless it exists. Returns whether it was created.
 pub(crate) fn create(database: &Database, stream: Stream) -> Result<bool, Failure> {
     let request: CreateTableRequest = serde_json::from_value(schema(stream)?)
         .map_err(|error| Failure::Template(error.to_string()))?;
@@ -34,7 +34,7 @@ pub(crate) fn create(database: &Database, stream: Stream) -> Result<bool, Failur
     }
 }
 
-/// Whether the database's table has the keys and the indexes of the template's.
+/// Whether the database's table has the keys and the indexes of the template.
 pub(crate) fn is_as_described(database: &Database) -> Result<bool, Failure> {
     let invalid = |error: &dyn std::error::Error| Failure::Database(error.to_string());
     let table: DescribeTableRequest =
@@ -53,7 +53,7 @@ fn keys(table: &Value) -> BTreeMap<&str, &Value> {
     keys
 }
 
-/// `template.yaml`, in which only the tags of `CloudFormation` are no plain YAML.
+/// Reads `template.yaml`. The tags of `CloudFormation` become maps.
 ///
 /// # Errors
 /// [`Failure::Template`].
@@ -76,7 +76,7 @@ fn schema(stream: Stream) -> Result<Value, Failure> {
     }
     let indexes = create.get_mut("GlobalSecondaryIndexes").and_then(Value::as_array_mut);
     for index in indexes.into_iter().flatten().filter_map(Value::as_object_mut) {
-        // Both are parameters of a deployed table, and the engine has no throughput.
+        // Both are parameters of a deployed table. The engine does not limit throughput.
         index.retain(|name, _| !name.ends_with("Throughput"));
     }
     let view = table.pointer("/StreamSpecification/StreamViewType");

@@ -1,7 +1,7 @@
-//! What goes over the wire between the SDK and the engine: counted, and without request tokens.
+//! The requests between the SDK and the engine: counts them and removes their tokens.
 //!
 //! The SDK sends a token with every transaction, and the engine scans all tokens of the last ten
-//! minutes each time, so that a long run slows down by itself. No code of ours depends on them.
+//! minutes each time, so a long run becomes slow. No code of this project depends on tokens.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,21 +23,21 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug, Default)]
 pub struct Meter(Arc<Mutex<Reading>>);
 
-/// What a [`Meter`] shows.
+/// The counts of a [`Meter`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Round trips, tries of the SDK's own included.
+    /// Round trips, including retries by the SDK.
     pub round_trips: u64,
-    /// Those of them that would write.
+    /// The round trips that write.
     pub writes: u64,
-    /// Tenths of write units, indexes included, of the calls that went through.
+    /// Tenths of write units of successful calls, including indexes.
     pub write_tenths: u64,
-    /// Tenths of read units of the calls that went through.
+    /// Tenths of read units of successful calls.
     pub read_tenths: u64,
 }
 
 impl Meter {
-    /// What was counted since the last time, which starts the count anew.
+    /// Returns the counts since the last call, and resets them.
     #[must_use]
     pub fn take(&self) -> Reading {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))

@@ -1,2 +1,1 @@
-//! Tests of the pool against a naive reference: the pure domain, then the store on the embedded
-//! engine, then many clients at once.
+//! Model tests: the domain and the store against a reference that shares no code with them.

@@ -1,5 +1,5 @@
-//! The event bus: takes `PutEvents` as the SDK sends it, in the same world as the table. What is a
-//! conflict there is an answer here by which some of the entries have failed.
+//! The event bus: answers `PutEvents` of the SDK, with the same latencies and faults as the table.
+//! A conflict of the table corresponds to an answer in which some entries failed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::connector::served;
-use crate::nature::{Fate, NETWORK, Nature, varied};
+use crate::faults::{Fault, Faults, NETWORK, varied};
 use crate::table::Answer;
 
-/// The SDK's way to a bus, and what has arrived there.
+/// The SDK's connection to a bus, and the entries that have arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct EventBridge(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    nature: Nature,
+    faults: Faults,
     chance: Rng,
     arrived: Vec<Value>,
 }
@@ -32,17 +32,17 @@ impl HttpConnector for EventBridge {
 }
 
 impl EventBridge {
-    pub(crate) fn new(nature: Nature, seed: u64) -> Self {
+    pub(crate) fn new(faults: Faults, seed: u64) -> Self {
         let chance = Rng::with_seed(seed);
-        Self(Arc::new(Mutex::new(State { nature, chance, arrived: Vec::new() })))
+        Self(Arc::new(Mutex::new(State { faults, chance, arrived: Vec::new() })))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn turn(&self, nature: Nature) {
-        self.with(|state| state.nature = nature);
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        self.with(|state| state.faults = faults);
     }
 
     /// The entries that have arrived, in order.
@@ -56,20 +56,20 @@ impl EventBridge {
     }
 
     async fn serve(self, body: Vec<u8>) -> Option<Answer> {
-        let fate = self.with(|state| state.nature.fate(&mut state.chance));
+        let fault = self.with(|state| state.faults.draw(&mut state.chance));
         self.on_the_way().await;
-        let answer = match fate {
-            Fate::TurnedAway => Answer::error(500, "InternalException"),
-            Fate::Throttled => Answer::error(400, "ThrottlingException"),
-            Fate::InConflict | Fate::Broken | Fate::Silent | Fate::Spared => {
-                self.put_events(&body, fate == Fate::InConflict)
+        let answer = match fault {
+            Fault::Rejected => Answer::error(500, "InternalException"),
+            Fault::Throttled => Answer::error(400, "ThrottlingException"),
+            Fault::InConflict | Fault::Broken | Fault::Silent | Fault::Spared => {
+                self.put_events(&body, fault == Fault::InConflict)
             }
         };
         self.on_the_way().await;
-        match fate {
-            Fate::Broken => None,
-            Fate::Silent => std::future::pending().await,
-            Fate::TurnedAway | Fate::Throttled | Fate::InConflict | Fate::Spared => Some(answer),
+        match fault {
+            Fault::Broken => None,
+            Fault::Silent => std::future::pending().await,
+            Fault::Rejected | Fault::Throttled | Fault::InConflict | Fault::Spared => Some(answer),
         }
     }
 

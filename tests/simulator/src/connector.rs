@@ -1,4 +1,4 @@
-//! The SDK's way through the network.
+//! The SDK's connection to the table.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::table::{Answer, Table};
 
-/// Takes requests to the table.
+/// Sends requests to the table.
 #[derive(Debug)]
 pub(crate) struct Connector(pub(crate) Arc<Table>);
 
@@ -22,7 +22,7 @@ impl HttpConnector for Connector {
     }
 }
 
-/// The answer to a request. What has been sent is done, whether or not its sender still waits.
+/// The answer to a request. A request that was sent is executed even if its sender no longer waits.
 pub(crate) fn served(
     answer: impl Future<Output = Option<Answer>> + Send + 'static,
 ) -> HttpConnectorFuture {

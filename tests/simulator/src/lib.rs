@@ -1,22 +1,20 @@
-//! The credits table as AWS would have it, for tests: the real SDK, and in the place of its network
-//! and of DynamoDB's fleet an embedded engine that takes time, in virtual time and from a seed.
+//! A simulation of the credits table on AWS for tests. It runs the real SDK and replaces the network
+//! and DynamoDB by an embedded engine with latencies, in virtual time and from a seed.
 //!
-//! An emulator knows what a request does. It does not know that a request takes milliseconds, that
-//! a transaction on an item keeps all others off it meanwhile, that a partition takes so much in a
-//! second, or that an answer may never arrive. All that is here; [`nature`] has its figures. Under
-//! one seed everything happens in the same order at the same virtual instants, however slow the
-//! machine is: figures can be asserted, and a failing seed fails again.
+//! An emulator executes requests correctly. The simulation adds the latency of a request, the locks of
+//! a transaction, the throughput of a partition, and lost answers; [`faults`] has the figures. The same
+//! seed gives the same order of events at the same virtual instants on every machine, so figures can
+//! be asserted and a failed seed can be repeated.
 //!
-//! What is left out: transactions that are refused although they do not overlap, because an older
-//! timestamp came late; items that split away from their partition under load; the limit of a whole
-//! table, which on demand begins at 4,000 write units a second and doubles with use; idempotency by
-//! request tokens; separate reads that see a transaction half done. A transaction that meets a conflict does
-//! not disturb others on its free items.
+//! Not simulated: transactions rejected without an overlap because of a late timestamp; items that are
+//! moved to a partition of their own under load; the throughput of a whole table, which on demand
+//! begins at 4,000 write units per second and doubles with use; idempotency by request tokens; separate
+//! reads that observe a part of a transaction. A transaction in conflict does not lock its other items.
 
 mod bus;
 mod connector;
+pub mod faults;
 mod limits;
-pub mod nature;
 mod table;
 
 use std::sync::Arc;
@@ -37,11 +35,11 @@ use tokio::time::Instant;
 
 use bus::EventBridge;
 use connector::Connector;
-pub use nature::Nature;
+pub use faults::Faults;
 use table::Table;
 pub use table::Tally;
 
-/// A table and a bus, the network around them, and the time.
+/// A table and a bus with simulated network and time.
 #[derive(Clone, Debug)]
 pub struct World {
     table: Arc<Table>,
@@ -51,13 +49,13 @@ pub struct World {
 }
 
 impl World {
-    fn new(database: Database, seed: u64, nature: Nature, began_at: Time) -> Self {
-        let table = Arc::new(Table::new(database, nature, seed));
-        let bus = EventBridge::new(nature, seed);
+    fn new(database: Database, seed: u64, faults: Faults, began_at: Time) -> Self {
+        let table = Arc::new(Table::new(database, faults, seed));
+        let bus = EventBridge::new(faults, seed);
         Self { table, bus, began: Instant::now(), began_at }
     }
 
-    /// The table as a process of its own sees it, with the limits that a function has.
+    /// The table as a separate process accesses it, with the limits of a function.
     #[must_use]
     pub fn store(&self) -> Store {
         Store::new(self.client(), engine::TABLE)
@@ -77,12 +75,12 @@ impl World {
     /// The records of the table's stream, from the first one on.
     ///
     /// # Errors
-    /// [`engine::Failure`] of a world without one.
+    /// [`engine::Failure`] without a stream.
     pub fn records(&self) -> Result<Records, engine::Failure> {
         Records::of(self.table.database())
     }
 
-    /// The event bus as a process of its own sees it.
+    /// The event bus as a separate process accesses it.
     #[must_use]
     pub fn bus(&self) -> Bus {
         let connector = SharedHttpConnector::new(self.bus.clone());
@@ -93,13 +91,13 @@ impl World {
         Bus::new(aws_sdk_eventbridge::Client::from_conf(config.build()), "credits")
     }
 
-    /// The entries that have arrived at the bus, in order, as the SDK has sent them.
+    /// The entries that have arrived at the bus, in order, as the SDK sent them.
     #[must_use]
     pub fn arrived(&self) -> Vec<Value> {
         self.bus.arrived()
     }
 
-    /// The time in this world.
+    /// The simulated time.
     #[must_use]
     pub fn now(&self) -> Time {
         let elapsed = jiff::SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
@@ -107,7 +105,7 @@ impl World {
         now.map_or(self.began_at, Time::from)
     }
 
-    /// The clock of a process: the time in this world plus a fixed skew.
+    /// The clock of a process: the simulated time plus a fixed skew.
     #[must_use]
     pub fn clock(&self, skew_ms: i64) -> Clock {
         let world = self.clone();
@@ -117,16 +115,16 @@ impl World {
         })
     }
 
-    /// What was counted since the last time, which starts the count anew.
+    /// Returns the counts since the last call, and resets them.
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.table.tally()
     }
 
-    /// From now on it is like this.
-    pub fn turn(&self, nature: Nature) {
-        self.table.turn(nature);
-        self.bus.turn(nature);
+    /// Sets the fault rates of all later calls.
+    pub fn set_faults(&self, faults: Faults) {
+        self.table.set_faults(faults);
+        self.bus.set_faults(faults);
     }
 }
 
@@ -134,44 +132,44 @@ fn credentials() -> SharedCredentialsProvider {
     SharedCredentialsProvider::new(Credentials::new("virtual", "virtual", None, None, "virtual"))
 }
 
-/// Lives in a world that begins at that time, until it is over.
+/// Runs `life` in a simulation that starts at `began_at`.
 ///
 /// # Errors
 /// [`engine::Failure`], or an I/O error of the runtime.
 pub fn run<T>(
     seed: u64,
-    nature: Nature,
+    faults: Faults,
     began_at: Time,
     life: impl AsyncFnOnce(World) -> T,
 ) -> Result<T, engine::Failure> {
-    run_on(engine::without_stream()?, seed, nature, began_at, life)
+    run_on(engine::without_stream()?, seed, faults, began_at, life)
 }
 
-/// The same in a world whose table has a stream.
+/// As [`run`], with a stream.
 ///
 /// # Errors
 /// Those of [`run`].
 pub fn run_with_stream<T>(
     seed: u64,
-    nature: Nature,
+    faults: Faults,
     began_at: Time,
     life: impl AsyncFnOnce(World) -> T,
 ) -> Result<T, engine::Failure> {
-    run_on(engine::with_stream()?, seed, nature, began_at, life)
+    run_on(engine::with_stream()?, seed, faults, began_at, life)
 }
 
 fn run_on<T>(
     database: Database,
     seed: u64,
-    nature: Nature,
+    faults: Faults,
     began_at: Time,
     life: impl AsyncFnOnce(World) -> T,
 ) -> Result<T, engine::Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    // What is random in the SDK and in the store is so through this.
+    // The SDK and the store use this source of random numbers.
     fastrand::seed(seed);
-    runtime.block_on(async { Ok(life(World::new(database, seed, nature, began_at)).await) })
+    runtime.block_on(async { Ok(life(World::new(database, seed, faults, began_at)).await) })
 }
 
 #[cfg(test)]
@@ -185,7 +183,7 @@ mod tests {
     #[test]
     fn a_clock_keeps_its_skew() {
         let began_at = Time::of_millisecond(1_000);
-        run(0, Nature::CALM, began_at, async |world| {
+        run(0, Faults::NONE, began_at, async |world| {
             let clocks = [-500, 0, 500].map(|skew| world.clock(skew));
             let times = || clocks.clone().map(|clock| clock.now().timestamp().as_millisecond());
             assert_eq!(times(), [500, 1_000, 1_500]);

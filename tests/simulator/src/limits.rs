@@ -1,31 +1,30 @@
-//! What a partition takes in a second.
+//! The throughput of a partition.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What is left of a second's allowance when it was not used, at most.
+/// The maximum of unused throughput that is saved.
 const SAVED: Duration = Duration::from_secs(1);
 
-/// What one write unit takes of a partition's second, of 1,000.
+/// The time that one write unit takes of a partition with 1,000 units per second.
 pub(crate) const WRITE_UNIT: Duration = Duration::from_millis(1);
 
-/// What one read unit takes of a partition's second, of 3,000.
+/// The time that one read unit takes of a partition with 3,000 units per second.
 pub(crate) const READ_UNIT: Duration = Duration::from_nanos(333_333);
 
-/// The allowances of all partitions for one kind of request. Each is the instant up to which it has
-/// been used.
+/// The throughput used by partition, for one kind of request: the instant up to which it is used.
 #[derive(Debug, Default)]
 pub(crate) struct Allowances(HashMap<String, Instant>);
 
 impl Allowances {
-    /// Whether a partition takes another request now.
+    /// Whether a partition accepts another request now.
     pub(crate) fn has_room(&self, partition: &str) -> bool {
         self.0.get(partition).is_none_or(|used| *used <= Instant::now())
     }
 
-    /// Uses a partition for so long.
+    /// Uses the throughput of a partition for `time`.
     pub(crate) fn take(&mut self, partition: String, time: Duration) {
         let now = Instant::now();
         let earliest = now.checked_sub(SAVED).unwrap_or(now);

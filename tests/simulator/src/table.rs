@@ -1,4 +1,4 @@
-//! The table: the engine, with what holds requests up before it.
+//! The table: the engine behind simulated latencies, conflicts, throughput limits and faults.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -20,26 +20,26 @@ use serde::de::DeserializeOwned;
 use shared::store::keys::{DUE_INDEX, HISTORY_INDEX};
 use tokio::time::sleep;
 
+use crate::faults::{EACH_ITEM, Fault, Faults, NETWORK, READ, TRANSACTION, WRITE, varied};
 use crate::limits::{Allowances, READ_UNIT, WRITE_UNIT};
-use crate::nature::{EACH_ITEM, Fate, NETWORK, Nature, READ, TRANSACTION, WRITE, varied};
 
 /// The hash and the range attribute of each index.
 const INDEXES: [(&str, &str); 2] = [(HISTORY_INDEX, "position"), (DUE_INDEX, "due_at")];
 
-/// What happened at a table.
+/// The counters of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Calls, tries of the SDK's own included.
+    /// Calls, including retries by the SDK.
     pub round_trips: u64,
-    /// Calls that met another write.
+    /// Calls in conflict with another write.
     pub conflicts: u64,
-    /// Calls that a full partition, or chance, has turned away.
+    /// Calls throttled by a full partition or at random.
     pub throttled: u64,
-    /// Write units, of indexes and of what failed included.
+    /// Write units, including those of indexes and of failed writes.
     pub write_units: u64,
 }
 
-/// An answer as it goes over the wire.
+/// An answer as it is sent.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -86,7 +86,7 @@ fn text(item: &Item, attribute: &str) -> String {
     }
 }
 
-/// Where an item is in the indexes: partition and sort key.
+/// The positions of an item in the indexes: partition and sort key.
 fn in_indexes(item: Option<&Item>) -> Vec<(String, String)> {
     let Some(item) = item else { return Vec::new() };
     let indexes = INDEXES.iter().filter(|(hash, _)| item.contains_key(*hash));
@@ -97,7 +97,7 @@ fn in_indexes(item: Option<&Item>) -> Vec<(String, String)> {
 
 #[derive(Debug)]
 struct State {
-    nature: Nature,
+    faults: Faults,
     chance: Rng,
     in_transaction: HashSet<Place>,
     writes: Allowances,
@@ -117,9 +117,9 @@ impl fmt::Debug for Table {
 }
 
 impl Table {
-    pub(crate) fn new(database: Database, nature: Nature, seed: u64) -> Self {
+    pub(crate) fn new(database: Database, faults: Faults, seed: u64) -> Self {
         let state = State {
-            nature,
+            faults,
             chance: Rng::with_seed(seed),
             in_transaction: HashSet::new(),
             writes: Allowances::default(),
@@ -141,8 +141,8 @@ impl Table {
         self.with(|state| std::mem::take(&mut state.tally))
     }
 
-    pub(crate) fn turn(&self, nature: Nature) {
-        self.with(|state| state.nature = nature);
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        self.with(|state| state.faults = faults);
     }
 
     async fn takes(&self, median: Duration) {
@@ -150,25 +150,25 @@ impl Table {
         sleep(time).await;
     }
 
-    /// Answers a call; `None` if the connection breaks.
+    /// Answers a call. Returns `None` if the connection breaks.
     pub(crate) async fn serve(self: Arc<Self>, operation: String, body: Vec<u8>) -> Option<Answer> {
-        let fate = self.with(|state| {
+        let fault = self.with(|state| {
             state.tally.round_trips = state.tally.round_trips.saturating_add(1);
-            state.nature.fate(&mut state.chance)
+            state.faults.draw(&mut state.chance)
         });
         self.takes(NETWORK).await;
-        let answer = match fate {
-            Fate::TurnedAway => Answer::error(500, "InternalServerError"),
-            Fate::Throttled => self.throttle(),
-            Fate::InConflict | Fate::Broken | Fate::Silent | Fate::Spared => {
-                self.answer(&operation, &body, fate == Fate::InConflict).await
+        let answer = match fault {
+            Fault::Rejected => Answer::error(500, "InternalServerError"),
+            Fault::Throttled => self.throttle(),
+            Fault::InConflict | Fault::Broken | Fault::Silent | Fault::Spared => {
+                self.answer(&operation, &body, fault == Fault::InConflict).await
             }
         };
         self.takes(NETWORK).await;
-        match fate {
-            Fate::Broken => None,
-            Fate::Silent => std::future::pending().await,
-            Fate::TurnedAway | Fate::Throttled | Fate::InConflict | Fate::Spared => Some(answer),
+        match fault {
+            Fault::Broken => None,
+            Fault::Silent => std::future::pending().await,
+            Fault::Rejected | Fault::Throttled | Fault::InConflict | Fault::Spared => Some(answer),
         }
     }
 
@@ -202,7 +202,7 @@ impl Table {
     async fn query(&self, body: &[u8]) -> serde_json::Result<Answer> {
         let mut request: QueryRequest = decode(body)?;
         request.return_consumed_capacity = Some("TOTAL".to_owned());
-        // All conditions of ours begin with `partition key = :value`.
+        // All key conditions of the store begin with `partition key = :value`.
         let condition = request.key_condition_expression.clone().unwrap_or_default();
         let value = condition.split(' ').nth(2).unwrap_or_default();
         let values = request.expression_attribute_values.as_ref();
@@ -268,7 +268,7 @@ impl Table {
         Ok(Answer::of(result))
     }
 
-    /// What keeps a write of these places off, and which of them.
+    /// Returns the reason why a write must fail, and the index of the place at fault.
     fn hindrance(
         &self,
         places: &[Place],
@@ -302,8 +302,8 @@ impl Table {
         })
     }
 
-    /// Writes, and counts what it took: so many units for each KB of an item, as it was or as it
-    /// is, and one for each row of an index that comes or goes.
+    /// Writes, and counts the units: `units_for_a_kb` for each KB of an item, before or after the
+    /// write, and one for each added or removed row of an index.
     fn write<T>(
         &self,
         places: &[Place],

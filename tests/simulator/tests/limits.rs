@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWrite
 use engine::{Engine, TABLE};
 use shared::aws::failure::failure;
 use shared::domain;
-use simulator::Nature;
+use simulator::Faults;
 
 /// The error of a rejected request, `None` of an accepted one.
 type Rejection = Option<String>;
@@ -32,7 +32,7 @@ const MB: usize = 1_024 * 1_024;
 fn on_both(requests: impl AsyncFn(&Client)) {
     on_engine(&requests);
     let requests = async move |world: simulator::World| requests(&world.client()).await;
-    simulator::run(0, Nature::CALM, "2027-01-10T00:00:00Z".parse().unwrap(), requests).unwrap();
+    simulator::run(0, Faults::NONE, "2027-01-10T00:00:00Z".parse().unwrap(), requests).unwrap();
 }
 
 fn on_engine(requests: &impl AsyncFn(&Client)) {
@@ -43,7 +43,7 @@ fn on_engine(requests: &impl AsyncFn(&Client)) {
     });
 }
 
-/// A request at the limit passes, one beyond it is rejected with a message.
+/// Asserts that a request at the limit is accepted and one beyond it is rejected with `message`.
 async fn is_limit(limit: usize, message: &str, request: impl AsyncFn(usize) -> Rejection) {
     assert_eq!(request(limit).await, None, "{message}");
     assert_rejected(request(limit + 1).await, message);
@@ -98,7 +98,7 @@ fn query(client: &Client) -> QueryFluentBuilder {
     client.query().table_name(TABLE).expression_attribute_values(":k", key(0))
 }
 
-/// An item of a size.
+/// Puts an item of `size` bytes.
 fn put(of: usize, size: usize) -> TransactWriteItem {
     let put = Put::builder().table_name(TABLE).item("pk", key(of)).item("sk", key(of));
     let put = put.item("filler", filler(size - EMPTY_ITEM)).build().unwrap();
@@ -278,7 +278,7 @@ fn an_updated_item_has_400_kb() {
         })
         .await;
         is_limit(LIMIT, MESSAGE, async |size| {
-            // A partition does not take so much twice in a second.
+            // The throughput of a partition allows this once per second.
             let of = 1 + size - LIMIT;
             assert_eq!(transact(client, vec![put(of, BEFORE)]).await, None);
             let update = update_leg(of).update_expression(EXPRESSION);

@@ -1,4 +1,4 @@
-//! What people may write at no cost to their team.
+//! The limit on requests of persons that cost their team nothing.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::lambda::allowance::FREE_REQUESTS_PER_MINUTE;
 
-use crate::api::{Answer, Api, admin, member, pipeline};
+use crate::support::api::{Answer, Api, admin, member, pipeline};
 
 const BATCH: &str = "/teams/t/charges/batch";
 
@@ -22,7 +22,7 @@ impl Api {
 }
 
 #[tokio::test]
-async fn charges_of_0_credits_by_people_are_limited() {
+async fn limits_charges_of_0_credits_by_persons() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let most = FREE_REQUESTS_PER_MINUTE.get();
@@ -34,7 +34,7 @@ async fn charges_of_0_credits_by_people_are_limited() {
     let (first, last) = results.split_at(most as usize);
     assert!(first.iter().all(|result| result["status"] == "charged"));
     let (paid, refused) = last.split_last().unwrap();
-    assert_eq!(paid["status"], "charged", "what costs something is not limited");
+    assert_eq!(paid["status"], "charged", "a charge of more than 0 credits is not limited");
     for result in refused {
         let problem = &result["problem"];
         assert_eq!((&problem["type"], &problem["status"]), (&json!("/problems/busy"), &json!(429)));
@@ -44,7 +44,7 @@ async fn charges_of_0_credits_by_people_are_limited() {
     let nothing = json!({ "action": "email_finder", "outcome": "not_found" });
     let mut alone = api.charge("t", "alone 0", &nothing).await;
     for number in 1..10 {
-        // The bucket may have got a token meanwhile.
+        // The bucket may have gained a token meanwhile.
         if alone.status == 201 {
             alone = api.charge("t", &format!("alone {number}"), &nothing).await;
         }
@@ -54,18 +54,18 @@ async fn charges_of_0_credits_by_people_are_limited() {
     let replay = api.charge("t", "free 0", &nothing).await;
     assert!(replay.is_replayed(), "{replay:?}");
 
-    // Others of the team and the pipeline are not limited by it, and a machine client by nothing.
+    // Other members and admins have their own limits. Machine clients have none.
     api.post(&admin("t"), "/teams/t/charges", "alone", &nothing).await.ok();
     let many = api.batch(&pipeline(), &free(0..most * 2)).await.ok();
     assert!(many["results"].as_array().unwrap().iter().all(|it| it["status"] == "charged"));
 
-    // The bucket fills by real time, whatever the stack's clock says.
+    // The bucket fills in real time, not by the clock of the stack.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(api.charge("t", "alone", &nothing).await.status, 201);
 }
 
 #[tokio::test]
-async fn holds_by_people_are_limited() {
+async fn limits_holds_by_persons() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let hold = json!({ "credits": 1 });

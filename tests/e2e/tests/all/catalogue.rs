@@ -1,10 +1,10 @@
-//! Every row of the two catalogues, written down again from the rules.
+//! Every row of the prices and plans, repeated from the rules.
 
 use serde_json::{Value, json};
 
-use crate::api::{Api, member};
+use crate::support::api::{Api, member};
 
-/// Action, unit, credits, outcomes that cost them, outcomes that are free.
+/// Action, unit, credits, charged outcomes, free outcomes.
 type Row = (&'static str, &'static str, u64, &'static [&'static str], &'static [&'static str]);
 
 const PRICES: &[Row] = &[
@@ -65,7 +65,7 @@ async fn every_action_costs_what_the_rules_say() {
                 assert_eq!(problem["errors"][0]["field"], "outcome", "{key}");
             }
         }
-        // Where there is but one outcome it need not be told; where there are more it must.
+        // The outcome is optional if the action has only one.
         let untold =
             api.charge("t", &format!("{action} untold"), &json!({ "action": action })).await;
         if charged.len() + free.len() == 1 {
@@ -76,27 +76,27 @@ async fn every_action_costs_what_the_rules_say() {
         }
     }
     assert_eq!(api.split("t").await, (left, 0));
-    api.settles("t").await;
+    api.assert_ledger("t").await;
 }
 
 #[tokio::test]
-async fn the_price_list_says_the_same() {
+async fn the_price_list_states_every_price() {
     let api = Api::start().await;
-    let list = api.get(&member("anybody"), "/prices").await.ok();
+    let list = api.get(&member("unknown"), "/prices").await.ok();
     assert_eq!((&list["version"], &list["effective"]), (&json!("1"), &json!("2020-01-01")));
-    let told = list["prices"].as_array().unwrap();
-    assert_eq!(told.len(), PRICES.len());
-    for ((action, unit, credits, charged, free), told) in PRICES.iter().zip(told) {
-        assert_eq!(told["action"], *action);
-        assert_eq!(told["unit"], *unit, "{action}");
-        assert_eq!(told["credits"], *credits, "{action}");
-        assert_eq!(told["charged_outcomes"], json!(charged), "{action}");
-        assert_eq!(told["free_outcomes"], json!(free), "{action}");
+    let listed = list["prices"].as_array().unwrap();
+    assert_eq!(listed.len(), PRICES.len());
+    for ((action, unit, credits, charged, free), listed) in PRICES.iter().zip(listed) {
+        assert_eq!(listed["action"], *action);
+        assert_eq!(listed["unit"], *unit, "{action}");
+        assert_eq!(listed["credits"], *credits, "{action}");
+        assert_eq!(listed["charged_outcomes"], json!(charged), "{action}");
+        assert_eq!(listed["free_outcomes"], json!(free), "{action}");
     }
 }
 
 #[tokio::test]
-async fn the_teams_own_key_makes_ai_free() {
+async fn an_own_key_makes_ai_actions_free() {
     let api = Api::start().await;
     api.team_with("t", 10).await;
     let own = json!({ "action": "ai_variable", "outcome": "valid", "own_key": true });
@@ -106,8 +106,8 @@ async fn the_teams_own_key_makes_ai_free() {
     assert_eq!(api.split("t").await, (10, 0));
 }
 
-/// Plan and further terms, free credits of two seats at the start, and after a month of which all
-/// but one credit were spent, and what `GET /plans` says of it.
+/// Request of a plan, free credits of two seats at the start and after a month in which all but one
+/// credit were spent, and the row in `GET /plans`.
 fn plans() -> Vec<(Value, u64, u64, Value)> {
     let plan = |plan: &str, credits: u64, per: &str, cadence: &str| json!({ "plan": plan, "credits": credits, "per": per, "cadence": cadence, "account_created_before": null });
     let mut email_pro = plan("email_pro", 1_000, "seat", "monthly");
@@ -134,11 +134,11 @@ fn plans() -> Vec<(Value, u64, u64, Value)> {
 #[tokio::test]
 async fn every_plan_grants_what_the_rules_say() {
     let api = Api::start().await;
-    let told = api.get(&member("anybody"), "/plans").await.ok();
+    let listed = api.get(&member("unknown"), "/plans").await.ok();
     let mut after = Vec::new();
     for (number, (mut terms, start, month, view)) in plans().into_iter().enumerate() {
         let name = terms["plan"].clone();
-        assert!(told["plans"].as_array().unwrap().contains(&view), "{told} lacks {view}");
+        assert!(listed["plans"].as_array().unwrap().contains(&view), "{listed} lacks {view}");
         terms["seats"] = json!(2);
         let team = format!("team-{number}");
         api.subscribe(&team, &terms).await;
@@ -151,31 +151,10 @@ async fn every_plan_grants_what_the_rules_say() {
         assert_eq!(next == "2027-02-28", month > 1, "{name}: {next}");
         after.push((team, name, month));
     }
-    assert_eq!(told["plans"].as_array().unwrap().len(), 5);
+    assert_eq!(listed["plans"].as_array().unwrap().len(), 5);
     api.travel("2027-02-28T00:00:00Z").await;
     for (team, name, month) in after {
         assert_eq!(api.split(&team).await, (month, 0), "{name} after a month");
-        api.settles(&team).await;
+        api.assert_ledger(&team).await;
     }
-}
-
-#[tokio::test]
-async fn credits_are_sold_at_a_cent_each() {
-    let api = Api::start().await;
-    let options = api.get(&member("anybody"), "/purchase-options").await.ok();
-    assert_eq!(options["cents_per_credit"], 1);
-    assert_eq!((&options["minimum"], &options["maximum"]), (&json!(100), &json!(1_000_000)));
-    assert_eq!(
-        options["presets"][1],
-        json!({ "credits": 5_000, "amount": { "cents": 5_000, "currency": "usd" } })
-    );
-    api.team_with("t", 0).await;
-    for (number, outside) in [99_u64, 1_000_001].into_iter().enumerate() {
-        api.buy("t", &number.to_string(), outside).await.problem(400, "/problems/invalid-request");
-    }
-    for (number, within) in [100_u64, 1_000_000].into_iter().enumerate() {
-        let bought = api.buy("t", &number.to_string(), within).await.ok();
-        assert_eq!(bought["purchase"]["amount"], json!({ "cents": within, "currency": "usd" }));
-    }
-    assert_eq!(api.split("t").await, (0, 1_000_100));
 }

@@ -1,125 +1,14 @@
-//! API Gateway's events, as the functions' entry points get them.
+//! API Gateway events at the entry points of the functions.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lambda_http::{Context, LambdaEvent};
 use reqwest::Method;
-use reqwest::header::HeaderMap;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
-use shared::domain::limits::PurchaseLimits;
-use shared::http::serve;
+use serde_json::json;
 
-use crate::api::{Answer, Api, admin, billing, member, pipeline};
-use crate::template::{paths, router};
+use crate::support::api::{Api, admin, billing, member, pipeline};
+use crate::support::gateway::Event;
 
-/// An event of an HTTP API, payload version 2.0. API Gateway has decoded the path, and checked the token
-/// that the claims are from.
-#[derive(Clone, Debug)]
-pub struct Event(pub Value);
-
-impl Event {
-    pub fn new(method: &Method, path: &str, token: Option<&str>) -> Self {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let mut event = json!({
-            "version": "2.0",
-            "routeKey": "ANY",
-            "rawPath": path,
-            "rawQueryString": query,
-            "headers": { "accept": "*/*", "host": "api.example" },
-            "requestContext": {
-                "accountId": "123456789012",
-                "apiId": "api",
-                "domainName": "api.example",
-                "domainPrefix": "api",
-                "http": {
-                    "method": method.as_str(),
-                    "path": path,
-                    "protocol": "HTTP/1.1",
-                    "sourceIp": "203.0.113.7",
-                    "userAgent": "test",
-                },
-                "requestId": "request",
-                "routeKey": "ANY",
-                "stage": "$default",
-                "time": "31/Jan/2027:10:00:00 +0000",
-                "timeEpoch": 1_801_389_600_000_u64,
-            },
-            "isBase64Encoded": false,
-        });
-        if let Some(token) = token {
-            event["requestContext"]["authorizer"] =
-                json!({ "jwt": { "claims": claims(token), "scopes": null } });
-        }
-        Self(event)
-    }
-
-    pub fn with_key(mut self, key: &str) -> Self {
-        self.0["headers"]["idempotency-key"] = json!(key);
-        self
-    }
-
-    pub fn with_body(mut self, body: &Value) -> Self {
-        self.0["headers"]["content-type"] = json!("application/json");
-        self.0["body"] = json!(body.to_string());
-        self
-    }
-}
-
-/// A token's claims as the authorizer passes them on, all of them as texts.
-fn claims(token: &str) -> Map<String, Value> {
-    let payload = token.split('.').nth(1).unwrap();
-    let payload = URL_SAFE_NO_PAD.decode(payload).unwrap();
-    let claims: Map<String, Value> = serde_json::from_slice(&payload).unwrap();
-    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    claims.into_iter().map(|(name, value)| (name, json!(text(value)))).collect()
-}
-
-/// The function that the template has for a path of the route list.
-pub fn function_of(path: &str) -> String {
-    let path = path.split('?').next().unwrap();
-    let found = paths().into_iter().find(|(_, known)| known == path);
-    found.unwrap_or_else(|| panic!("no function has {path}")).0
-}
-
-impl Api {
-    /// What a function makes of an event.
-    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, String> {
-        let payload = RawValue::from_string(event.to_string()).unwrap();
-        let event = LambdaEvent::new(payload, Context::default());
-        let app = self.stack.app();
-        let router = router(function, app.clone());
-        let answer = match function {
-            "charge" => charge::handle(&router, app, &self.stack.eventbridge().bus(), event).await,
-            "purchase" => {
-                let state = local::purchase_state(app.clone(), PurchaseLimits::default());
-                purchase::handle(&router, &state, event).await
-            }
-            "team" => team::handle(&router, app, event).await,
-            _ => serve::answer_http_only(&router, event).await,
-        };
-        let answer = answer.map_err(|error| error.to_string())?;
-        Ok(serde_json::from_str(answer.get()).unwrap())
-    }
-
-    /// The answer of a function to an event of the API.
-    pub async fn request(&self, function: &str, event: &Event) -> Answer {
-        let answer = self.invoke(function, &event.0).await.unwrap();
-        let headers = answer["headers"].as_object().unwrap();
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.as_str().unwrap().parse().unwrap()));
-        Answer {
-            status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
-            headers: headers.collect::<HeaderMap>(),
-            text: answer["body"].as_str().unwrap_or_default().to_owned(),
-        }
-    }
-}
-
-/// `%23`, `%3F`, `%2F` and `%25` arrive decoded. They are no way to another resource.
+/// `%23`, `%3F`, `%2F` and `%25` arrive decoded and do not address another resource.
 #[tokio::test]
-async fn a_decoded_path_means_what_was_sent() {
+async fn a_decoded_path_addresses_no_other_resource() {
     let api = Api::start().await;
     api.team_with("t_1", 1_000).await;
     api.team_with("t", 1_000).await;
@@ -146,7 +35,7 @@ async fn a_decoded_path_means_what_was_sent() {
             api.request(function, &event).await.problem(404, "/problems/not-found");
         }
     }
-    // A space is decoded, too, and is in no id.
+    // A space is also decoded. No id contains one.
     for (function, path) in [("balance", "/teams/t x/credits"), ("hold", "/teams/t/holds/h 1")] {
         let event = Event::new(&Method::GET, path, Some(&pipeline()));
         let problem = api.request(function, &event).await.problem(400, "/problems/invalid-request");
@@ -156,7 +45,7 @@ async fn a_decoded_path_means_what_was_sent() {
     assert_eq!((api.balance("t").await, api.balance("t_1").await), before);
 }
 
-/// A URL would drop these segments, and name another resource.
+/// A URL parser would drop these segments and address another resource.
 #[tokio::test]
 async fn a_dot_segment_stays_in_the_path() {
     let api = Api::start().await;
@@ -183,9 +72,9 @@ async fn a_dot_segment_stays_in_the_path() {
     assert_eq!((api.balance("settings").await, api.balance("t").await), before);
 }
 
-/// The adapter would panic at these.
+/// The adapter of `lambda_http` would panic at these events.
 #[tokio::test]
-async fn an_odd_event_is_answered() {
+async fn answers_malformed_events() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let event = || Event::new(&Method::GET, "/teams/t/credits", Some(&member("t")));
@@ -213,9 +102,9 @@ async fn an_odd_event_is_answered() {
     }
 }
 
-/// The stage is a part of the path that API Gateway passes on.
+/// API Gateway passes the stage as a part of the path.
 #[tokio::test]
-async fn every_function_strips_the_stage() {
+async fn every_function_removes_the_stage_from_the_path() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     for (function, path, token) in [

@@ -1,61 +1,13 @@
-//! Holds: reserve, capture, give back. And what other systems got wrong about them.
+//! Holds: reserve, capture, release, expire.
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::api::{Answer, Api, admin, billing, member, pipeline};
-
-const DAY: u32 = 24 * 60 * 60;
-
-impl Api {
-    pub async fn hold(&self, team: &str, key: &str, body: &Value) -> Answer {
-        self.post(&pipeline(), &format!("/teams/{team}/holds"), key, body).await
-    }
-
-    /// The id of a hold of so many credits.
-    async fn held(&self, team: &str, credits: u64, expires_in: u32) -> String {
-        let body = json!({ "credits": credits, "expires_in": expires_in });
-        let hold = self.hold(team, &format!("hold {credits} {expires_in}"), &body).await.ok();
-        hold["hold"]["id"].as_str().unwrap().to_owned()
-    }
-
-    async fn look(&self, team: &str, hold: &str) -> Value {
-        self.get(&pipeline(), &format!("/teams/{team}/holds/{hold}")).await.ok()["hold"].clone()
-    }
-
-    async fn release(&self, team: &str, hold: &str, key: &str) -> Answer {
-        let path = format!("/teams/{team}/holds/{hold}/release");
-        self.send(Method::POST, &path, &pipeline(), Some(key), None).await
-    }
-
-    async fn capture(&self, team: &str, hold: &str, key: &str) -> Answer {
-        let body = json!({ "action": "email_finder", "outcome": "risky", "hold": hold });
-        self.charge_by_pipeline(team, key, &body).await
-    }
-
-    /// Free, purchased and held credits.
-    async fn all_credits(&self, team: &str) -> (u64, u64, u64) {
-        let credits = &self.balance(team).await["credits"];
-        let [free, purchased, held] =
-            ["free", "purchased", "held"].map(|name| credits[name].as_u64().unwrap());
-        (free, purchased, held)
-    }
-
-    /// Checks that the ledger explains what there is and what is held.
-    pub async fn adds_up(&self, team: &str) {
-        let (free, purchased, held) = self.all_credits(team).await;
-        let entries = self.history(team).await;
-        let sum = |field: &str| -> i64 {
-            entries.iter().map(|entry| entry[field].as_i64().unwrap_or_default()).sum()
-        };
-        assert_eq!(sum("held"), i64::try_from(held).unwrap());
-        assert_eq!(sum("credits"), i64::try_from(free + purchased + held).unwrap());
-    }
-}
+use crate::support::api::{Api, DAY, admin, billing, member, pipeline};
 
 #[tokio::test]
-async fn from_the_reservation_to_the_release() {
+async fn a_hold_is_captured_and_released() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let body = json!({ "credits": 500, "expires_in": 3_600, "reference": "job_9" });
@@ -73,8 +25,8 @@ async fn from_the_reservation_to_the_release() {
     assert_eq!((captured.status, &captured.json()["charge"]["hold"]), (201, &json!(id)));
     assert!(api.capture("t", &id, "lead 1").await.is_replayed());
     assert_eq!(api.look("t", &id).await["remaining"], 495);
-    assert_eq!(api.all_credits("t").await, (500, 0, 495), "a capture leaves the pool alone");
-    api.adds_up("t").await;
+    assert_eq!(api.all_credits("t").await, (500, 0, 495), "a capture does not change the pool");
+    api.assert_ledger_with_holds("t").await;
 
     let again = api.hold("t", "job", &body).await;
     assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
@@ -85,20 +37,20 @@ async fn from_the_reservation_to_the_release() {
     let again = api.release("t", &id, "done").await;
     assert_eq!((again.is_replayed(), again.json()), (true, released.json()));
     assert_eq!(api.all_credits("t").await, (995, 0, 0));
-    api.adds_up("t").await;
-    let told: Vec<_> = api
+    api.assert_ledger_with_holds("t").await;
+    let rows: Vec<_> = api
         .history("t")
         .await
         .iter()
         .map(|entry| (entry["kind"].clone(), entry["credits"].clone(), entry["held"].clone()))
         .collect();
     for row in [("hold", 0, json!(500)), ("capture", -5, json!(-5)), ("release", 0, json!(-495))] {
-        assert!(told.contains(&(json!(row.0), json!(row.1), row.2.clone())), "{row:?}: {told:?}");
+        assert!(rows.contains(&(json!(row.0), json!(row.1), row.2.clone())), "{row:?}: {rows:?}");
     }
 }
 
 #[tokio::test]
-async fn a_hold_is_sized_by_what_it_is_for() {
+async fn a_hold_is_sized_by_leads_and_actions() {
     let api = Api::start().await;
     api.team_with("t", 3_000).await;
     let work = json!({ "leads": 100, "actions": ["email_finder", "phone_finder"] });
@@ -109,11 +61,11 @@ async fn a_hold_is_sized_by_what_it_is_for() {
     );
     let more = api.hold("t", "more", &work).await.problem(402, "/problems/insufficient-credits");
     assert_eq!((&more["balance"], &more["required"]), (&json!(494), &json!(2_500)));
-    assert_eq!(api.all_credits("t").await, (494, 0, 2_506), "what is held cannot be held again");
+    assert_eq!(api.all_credits("t").await, (494, 0, 2_506), "held credits are not available");
 }
 
 #[tokio::test]
-async fn bad_holds_change_nothing() {
+async fn rejects_invalid_holds() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     for body in [
@@ -142,7 +94,7 @@ async fn bad_holds_change_nothing() {
     api.release("t", "h_none", "k").await.problem(404, "/problems/not-found");
     api.capture("t", "h_none", "k").await.problem(404, "/problems/not-found");
     api.get(&pipeline(), "/teams/t/holds/h_none").await.problem(404, "/problems/not-found");
-    api.hold("nobody", "k", &json!({ "credits": 5 })).await.problem(404, "/problems/not-found");
+    api.hold("unknown", "k", &json!({ "credits": 5 })).await.problem(404, "/problems/not-found");
     for token in [member("other"), billing()] {
         let refused = api.post(&token, "/teams/t/holds", "k", &json!({ "credits": 5 })).await;
         refused.problem(403, "/problems/forbidden");
@@ -150,13 +102,13 @@ async fn bad_holds_change_nothing() {
     assert_eq!(api.all_credits("t").await, (995, 0, 5));
     let by_admin = api.post(&admin("t"), "/teams/t/holds", "own", &json!({ "credits": 5 })).await;
     assert_eq!(by_admin.status, 201);
-    // A hold of one team is none of another's.
+    // A hold belongs to one team.
     api.team_with("t2", 10).await;
     api.capture("t2", &id, "k").await.problem(404, "/problems/not-found");
 }
 
 #[tokio::test]
-async fn captures_never_exceed_the_hold() {
+async fn concurrent_captures_never_exceed_the_hold() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let id = api.held("t", 252, DAY).await;
@@ -170,59 +122,59 @@ async fn captures_never_exceed_the_hold() {
     }
     assert_eq!(api.look("t", &id).await["captured"], 250);
     assert_eq!(api.all_credits("t").await, (748, 0, 2));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }
 
-/// Not swept and never refunded; captured after the end for free; captured after a refusal.
+/// An expired hold captures nothing, and its credits return.
 #[tokio::test]
-async fn an_expired_hold_never_captures_and_gives_back() {
+async fn an_expired_hold_captures_nothing_and_returns_its_credits() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let id = api.held("t", 600, 60).await;
     api.capture("t", &id, "in time").await.ok();
-    // From the very instant of its end on, and without anybody's having given it back.
+    // From the instant of its expiry on, before its credits are returned.
     for late in ["2027-01-31T10:01:00Z", "2027-01-31T10:01:01Z"] {
         api.travel(late).await;
         api.capture("t", &id, "late").await.problem(409, "/problems/hold-closed");
     }
     api.release("t", &id, "late release").await.problem(409, "/problems/hold-closed");
     assert_eq!(api.look("t", &id).await["status"], "expired");
-    assert!(api.capture("t", &id, "in time").await.is_replayed(), "for ever");
+    assert!(api.capture("t", &id, "in time").await.is_replayed(), "a replay has no end");
 
-    // Nobody has looked at the pool yet: the charge that needs the credits gets them back.
+    // The charge that needs the credits returns them.
     let big = json!({ "action": "linkedin_enrichment", "outcome": "found", "quantity": 990 });
     api.charge("t", "big", &big).await.ok();
     assert_eq!(api.all_credits("t").await, (5, 0, 0));
-    api.adds_up("t").await;
-    // The very same charge may be made without the hold.
+    api.assert_ledger_with_holds("t").await;
+    // The same charge may be made without the hold.
     let plain = json!({ "action": "email_finder", "outcome": "risky" });
     assert_eq!(api.charge("t", "late", &plain).await.status, 201);
 }
 
 #[tokio::test]
-async fn the_schedule_gives_back_what_nobody_looks_at() {
+async fn the_schedule_returns_expired_holds() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     for seconds in [60, 120, 7_200] {
         api.held("t", 100, seconds).await;
     }
     api.travel("2027-01-31T10:02:00Z").await;
-    let run = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    let run = api.run_schedule().await.ok();
     assert_eq!(
         run,
         json!({ "turned": 0, "expired": 2, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
-    let again = api.send(Method::POST, "/dev/schedule", "", None, None).await.ok();
+    let again = api.run_schedule().await.ok();
     assert_eq!(
         again,
         json!({ "turned": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
     assert_eq!(api.all_credits("t").await, (900, 0, 100));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }
 
 #[tokio::test]
-async fn a_hold_is_given_back_once() {
+async fn a_hold_is_released_once() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
     let id = api.held("t", 600, DAY).await;
@@ -235,12 +187,12 @@ async fn a_hold_is_given_back_once() {
     }
     api.capture("t", &id, "after the release").await.problem(409, "/problems/hold-closed");
     assert_eq!(api.all_credits("t").await, (1_000, 0, 0));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }
 
-/// Free credits come back while their cycle runs; after it only the purchased part does.
+/// Free credits return while their cycle runs; after its end only purchased credits do.
 #[tokio::test]
-async fn a_release_after_the_reset_brings_purchased_credits_only() {
+async fn release_after_reset_returns_purchased_credits_only() {
     for (released_at, expected) in
         [("2027-02-27T00:00:00Z", (400, 100, 0)), ("2027-02-28T00:00:00Z", (400, 100, 0))]
     {
@@ -252,10 +204,10 @@ async fn a_release_after_the_reset_brings_purchased_credits_only() {
         api.travel(released_at).await;
         api.release("t", &id, "release").await.ok();
         assert_eq!(api.all_credits("t").await, expected, "at {released_at}");
-        api.adds_up("t").await;
+        api.assert_ledger_with_holds("t").await;
         api.travel("2027-02-28T00:00:00Z").await;
         assert_eq!(api.all_credits("t").await, (400, 100, 0));
-        api.adds_up("t").await;
+        api.assert_ledger_with_holds("t").await;
     }
 }
 
@@ -274,13 +226,13 @@ async fn a_batch_may_mix_holds_and_the_pool() {
     assert_eq!(statuses, ["charged", "charged", "refused", "replayed"]);
     assert_eq!(results["results"][2]["problem"]["balance"], 10, "of the hold");
     assert_eq!(api.all_credits("t").await, (50, 0, 10));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }
 
-/// A seat that comes between the hold and the spending begins an epoch of its own; what is spent
-/// there used a purchased credit only because of the hold.
+/// A seat between the hold and the spending begins an epoch. Charges in it used a purchased credit
+/// only because of the hold.
 #[tokio::test]
-async fn a_release_spares_what_was_spent_after_a_seat_came() {
+async fn release_after_an_added_seat_returns_the_purchased_credits_owed() {
     let api = Api::start().await;
     api.subscribe("t", &json!({ "plan": "multichannel_expert" })).await;
     api.buy("t", "order", 100).await.ok();
@@ -293,29 +245,5 @@ async fn a_release_spares_what_was_spent_after_a_seat_came() {
     assert_eq!(api.all_credits("t").await, (200, 99, 30));
     api.release("t", &id, "release").await.ok();
     assert_eq!(api.all_credits("t").await, (200, 100, 0));
-    api.adds_up("t").await;
-}
-
-#[tokio::test]
-async fn a_batch_that_alternates_between_payers() {
-    let api = Api::start().await;
-    api.team_with("t", 10_000).await;
-    let holds = [api.held("t", 1_250, DAY).await, api.held("t", 1_251, DAY).await];
-    let charges: Vec<Value> = (0..500)
-        .map(|n| {
-            let key = format!("lead {}", n % 498);
-            json!({ "key": key, "action": "email_finder", "outcome": "risky", "hold": holds[n % 2] })
-        })
-        .collect();
-    let path = "/teams/t/charges/batch";
-    let body = json!({ "charges": charges });
-    let results = api.send(Method::POST, path, &pipeline(), None, Some(&body)).await.ok();
-    let results = results["results"].as_array().unwrap();
-    for (number, result) in results.iter().enumerate() {
-        let expected = if number < 498 { "charged" } else { "replayed" };
-        assert_eq!(result["status"], expected, "{number}: {result}");
-        assert_eq!(result["charge"]["key"], format!("lead {}", number % 498));
-    }
-    assert_eq!(api.all_credits("t").await, (7_499, 0, 11));
-    api.adds_up("t").await;
+    api.assert_ledger_with_holds("t").await;
 }

@@ -1,4 +1,4 @@
-//! The whole over HTTP: the routers that the Lambda binaries serve, on the local stack.
+//! End-to-end tests over HTTP: the routers of the Lambda binaries on the local stack.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -8,28 +8,32 @@
     reason = "a test stops at what it did not expect"
 )]
 
-mod accounts;
 mod allowance;
-mod api;
-mod bad_input;
-mod budget;
+mod balance;
+mod billing_messages;
+mod callers;
 mod catalogue;
-mod events;
+mod charges;
+mod enrichment;
+mod estimates;
+mod faults;
 mod gateway;
+mod gifts;
+mod history;
 mod holds;
-mod hostile;
-mod identity;
-mod key_spaces;
-mod known_bugs;
-mod messages;
-mod outgoing;
-mod problems;
-mod reading;
+mod invocations;
+mod monitored_accounts;
+mod outgoing_events;
+mod purchases;
+mod random_requests;
+mod refills;
 mod regressions;
-mod rules;
-mod running_out;
+mod samples;
+mod settings;
+mod statements;
 mod subscriptions;
+mod support;
 mod template;
-mod top_up;
+mod top_ups;
 mod usage;
-mod verbs;
+mod validation;

@@ -1,5 +1,5 @@
-//! `template.yaml` sends every route to the function that has it, and no record of the stream is lost
-//! by it.
+//! `template.yaml` routes every path to the function that serves it, and loses no record of the
+//! stream.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,33 +15,11 @@ use shared::lambda::App;
 use shared::store::keys;
 use tower::ServiceExt;
 
-use crate::api::Api;
-use crate::identity;
+use crate::support::api::Api;
+use crate::support::routes::routes;
+use crate::support::template::paths;
 
-/// The functions of the template, each with its paths; parameters have got values.
-pub fn paths() -> Vec<(String, String)> {
-    let text = include_str!("../../../../template.yaml");
-    // Only the tags of CloudFormation keep it from being plain YAML.
-    let template: serde_norway::Value = serde_norway::from_str(text).unwrap();
-    let template = serde_json::to_value(template).unwrap();
-    let mut paths = Vec::new();
-    for (name, resource) in template["Resources"].as_object().unwrap() {
-        for event in resource["Properties"]["Events"].as_object().into_iter().flat_map(Map::values)
-        {
-            if let Some(path) = event["Properties"]["Path"].as_str() {
-                assert_eq!(event["Properties"]["Method"], "ANY", "{path}: the function says 405");
-                let path =
-                    path.replace("{team}", "t").replace("{hold}", "h_1").replace("{id}", "p_1");
-                paths.push((name.to_lowercase(), path.replace("{account}", "acme")));
-            }
-        }
-    }
-    paths
-}
-
-type Map = serde_json::Map<String, Value>;
-
-pub fn router(function: &str, app: App) -> Router {
+fn router(function: &str, app: App) -> Router {
     let limits = PurchaseLimits::default();
     serve::with_middleware(match function {
         "charge" => charge::routes(app),
@@ -49,12 +27,12 @@ pub fn router(function: &str, app: App) -> Router {
         "balance" => balance::routes(app, limits),
         "hold" => hold::routes(app),
         "team" => team::routes(app, PurchaseLimits::default()),
-        other => panic!("{other} has routes that no test knows"),
+        other => panic!("{other} is not a function of the API"),
     })
 }
 
 #[tokio::test]
-async fn every_path_is_known_to_its_function() {
+async fn every_function_serves_its_paths() {
     let api = Api::start().await;
     let paths = paths();
     assert!(!paths.is_empty());
@@ -65,12 +43,12 @@ async fn every_path_is_known_to_its_function() {
     }
 }
 
-/// A route that is in no list of this test, or in one of them only, has no test of who may call it.
+/// Compares the methods of every path with the list of routes that the tests of callers use.
 #[tokio::test]
-async fn every_method_of_every_path_is_in_the_authorisation_matrix() {
+async fn the_list_of_routes_contains_every_method_of_every_path() {
     let api = Api::start().await;
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for route in identity::routes() {
+    for route in routes() {
         let path = route.path.split('?').next().unwrap().to_owned();
         known.entry(path).or_default().insert(route.method.to_string());
     }
@@ -80,7 +58,7 @@ async fn every_method_of_every_path_is_in_the_authorisation_matrix() {
         let router = router(&function, api.stack.app().clone());
         let response = router.oneshot(request).await.unwrap();
         let allowed = response.headers()["allow"].to_str().unwrap().split(',');
-        // A router answers HEAD wherever it answers GET.
+        // A router answers HEAD for every GET.
         let allowed = allowed.filter(|method| *method != "HEAD").map(str::to_owned);
         there.insert(path, allowed.collect::<BTreeSet<String>>());
     }
@@ -96,9 +74,9 @@ fn attribute(of: &str) -> Value {
     json!({ "!GetAtt": of })
 }
 
-/// One caller cannot use up what all callers share.
+/// One caller cannot use up the shared capacity.
 #[test]
-fn the_stack_limits_its_load_by_parameters() {
+fn parameters_limit_the_load() {
     let parameter = |name: &str| json!({ "!Ref": name });
     let routes = &properties("Api")["DefaultRouteSettings"];
     assert_eq!(routes["ThrottlingRateLimit"], parameter("ApiRateLimit"));
@@ -115,7 +93,7 @@ fn the_stack_limits_its_load_by_parameters() {
     }
 }
 
-/// An index that takes less than the table holds the table's writes up.
+/// An index with less throughput than the table would throttle the writes of the table.
 #[test]
 fn the_table_and_its_indexes_have_the_same_throughput() {
     let table = properties("Table");
@@ -135,7 +113,7 @@ fn the_table_and_its_indexes_have_the_same_throughput() {
     }
 }
 
-/// Whoever may change items at all may not change those of the ledger.
+/// No function may update or delete entries of the ledger.
 #[test]
 fn no_function_may_change_the_ledger() {
     let template = engine::template().unwrap();
@@ -153,7 +131,8 @@ fn no_function_may_change_the_ledger() {
         assert!(statements.contains(&final_entries), "{name}");
         let allowed = statements.iter().filter(|it| it["Effect"] == "Allow");
         let allowed: String = allowed.map(|it| it["Action"].to_string()).collect();
-        // These write many items, or in another language, where the keys are not checked so.
+        // These write many items or use another language, in which the keys are not checked in this
+        // way.
         assert!(!allowed.contains("Batch") && !allowed.contains("PartiQL"), "{name}: {allowed}");
         assert!(!allowed.contains('*'), "{name}: {allowed}");
     }
@@ -161,21 +140,21 @@ fn no_function_may_change_the_ledger() {
     assert!(entry["pk"].as_s().unwrap().starts_with("ENTRY#"));
 }
 
-/// A message of the billing system can change subscriptions, so it must come from where it is expected.
+/// A billing message changes subscriptions, so its bus, source and account are restricted.
 #[test]
-fn messages_come_from_the_billing_systems_bus_and_account() {
-    let told = properties("Team")["Events"]["Told"]["Properties"].take();
+fn messages_must_come_from_the_billing_bus_and_account() {
+    let event = properties("Team")["Events"]["Told"]["Properties"].take();
     let parameter = |name: &str| json!({ "!Ref": name });
-    assert_eq!(told["EventBusName"], parameter("BillingBus"));
+    assert_eq!(event["EventBusName"], parameter("BillingBus"));
     let own = parameter("AWS::AccountId");
     let account = json!([{ "!If": ["HasBillingAccount", parameter("BillingAccount"), own] }]);
-    assert_eq!(told["Pattern"]["account"], account);
-    assert_eq!(told["Pattern"]["source"], json!([parameter("BillingSource")]));
+    assert_eq!(event["Pattern"]["account"], account);
+    assert_eq!(event["Pattern"]["source"], json!([parameter("BillingSource")]));
 }
 
-/// Each function is in the alarms on errors and throttles.
+/// The alarms on errors and throttles include every function.
 #[test]
-fn every_function_is_watched() {
+fn every_function_has_alarms() {
     let template = engine::template().unwrap();
     let resources = template["Resources"].as_object().unwrap();
     let is_function = |resource: &Value| resource["Type"] == "AWS::Serverless::Function";
@@ -200,15 +179,15 @@ fn every_function_is_watched() {
     }
 }
 
-/// Two stacks in one account do not take each other's names.
+/// The schedules of two stacks in one account have different names.
 #[test]
 fn the_schedule_has_the_name_of_its_stack() {
     let schedule = &properties("Refill")["Events"]["Hourly"]["Properties"];
     assert_eq!(schedule["Name"], json!({ "!Sub": "${AWS::StackName}-refill" }));
 }
 
-/// Checks that a queue keeps its messages as long as the others do, and has an alarm.
-fn is_a_watched_queue(name: &str) {
+/// Asserts that a queue has the common retention and an alarm.
+fn assert_queue_with_alarm(name: &str) {
     let queue = json!({ "MessageRetentionPeriod": 1_209_600, "SqsManagedSseEnabled": true });
     assert_eq!(properties(name), queue);
     let alarm = properties(&format!("{name}Alarm"));
@@ -237,11 +216,11 @@ fn the_rule_of_unreadable_records_may_send_to_their_queue() {
         "Condition": { "ArnEquals": { "aws:SourceArn": attribute("UnreadableRecordsRule.Arn") } },
     }]);
     assert_eq!(policy["PolicyDocument"]["Statement"], statement);
-    is_a_watched_queue("UnreadableRecords");
+    assert_queue_with_alarm("UnreadableRecords");
 }
 
 #[test]
-fn the_rule_of_unreadable_records_selects_what_the_relay_sends_and_no_event() {
+fn the_rule_of_unreadable_records_matches_no_event() {
     let pattern = properties("UnreadableRecordsRule")["EventPattern"].take();
     assert_eq!(pattern, json!({ "source": [relay::unreadable::SOURCE] }));
     assert_ne!(relay::unreadable::SOURCE, SOURCE);
@@ -266,12 +245,12 @@ fn the_rule_of_refused_charges_sends_them_to_the_dead_letter_queue() {
 }
 
 #[test]
-fn records_are_tried_as_long_as_the_stream_keeps_them() {
+fn records_are_retried_while_the_stream_keeps_them() {
     let stream = properties("Relay")["Events"]["Stream"]["Properties"].take();
     assert_eq!(stream["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
     assert_eq!(stream["MaximumRetryAttempts"], -1);
     assert_eq!(stream["MaximumRecordAgeInSeconds"], 24 * 60 * 60);
     let destination = &stream["DestinationConfig"]["OnFailure"]["Destination"];
     assert_eq!(*destination, attribute("FailedEvents.Arn"));
-    is_a_watched_queue("FailedEvents");
+    assert_queue_with_alarm("FailedEvents");
 }

@@ -1,5 +1,4 @@
-//! Imports go down only: `domain` below `aws` below `store` and `bus` below `lambda` below `http` below the
-//! functions below the tests.
+//! Imports go down only: `domain`, `aws`, `store` and `bus`, `http`, the functions, the tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -35,41 +34,27 @@ fn assert_free_of(directory: &str, banned: &[&str]) {
 }
 
 #[test]
-fn the_domain_knows_no_floor_above_and_no_io() {
-    let above = [
-        "crate::aws",
-        "crate::store",
-        "crate::bus",
-        "crate::lambda",
-        "crate::http",
-        "super::super",
-    ];
+fn the_domain_imports_no_upper_layer_and_no_io() {
+    let above = ["crate::aws", "crate::store", "crate::bus", "crate::http", "super::super"];
     let outside =
         ["aws_", "axum", "lambda_", "tokio", "std::env", "std::fs", "Timestamp::now", "SystemTime"];
     assert_free_of("shared/src/domain", &[&above[..], &outside[..]].concat());
 }
 
 #[test]
-fn what_calls_to_aws_have_in_common_knows_none_of_them() {
-    let above = ["crate::store", "crate::bus", "crate::lambda", "crate::http"];
-    assert_free_of("shared/src/aws", &[&above[..], &["aws_sdk_"]].concat());
+fn the_aws_layer_imports_no_service() {
+    assert_free_of("shared/src/aws", &["crate::store", "crate::bus", "crate::http", "aws_sdk_"]);
 }
 
 #[test]
-fn lambda_imports_nothing_of_http() {
-    assert_free_of("shared/src/lambda", &["crate::http", "axum"]);
-}
-
-#[test]
-fn the_store_and_the_bus_know_neither_each_other_nor_http() {
-    let outside =
-        ["crate::lambda", "crate::http", "axum", "lambda_", "Timestamp::now", "SystemTime"];
+fn the_store_and_the_bus_import_neither_each_other_nor_http() {
+    let outside = ["crate::http", "axum", "lambda_", "Timestamp::now", "SystemTime"];
     assert_free_of("shared/src/store", &[&["crate::bus", "eventbridge"], &outside[..]].concat());
     assert_free_of("shared/src/bus", &[&["crate::store", "dynamodb"], &outside[..]].concat());
 }
 
 #[test]
-fn functions_know_neither_each_other_nor_the_tests() {
+fn functions_depend_on_neither_each_other_nor_the_tests() {
     let names: Vec<String> = fs::read_dir(root().join("functions"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -81,7 +66,7 @@ fn functions_know_neither_each_other_nor_the_tests() {
         let dependencies: Vec<&str> = manifest
             .lines()
             .skip_while(|line| *line != "[dependencies]")
-            // What its own tests need is not linked into it.
+            // A function does not link its dev-dependencies.
             .take_while(|line| *line != "[dev-dependencies]")
             .filter_map(|line| line.split(['.', ' ', '=']).next())
             .collect();
@@ -94,7 +79,7 @@ fn functions_know_neither_each_other_nor_the_tests() {
 }
 
 #[test]
-fn the_top_level_holds_what_was_agreed() {
+fn the_top_level_contains_listed_entries_only() {
     let agreed = [
         "Cargo.toml",
         "Cargo.lock",
@@ -114,12 +99,12 @@ fn the_top_level_holds_what_was_agreed() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(
             name.starts_with('.') || agreed.contains(&name.as_str()),
-            "{name} is outside the agreed shape"
+            "{name} is not a listed entry of the top level"
         );
     }
 }
 
-/// The files of a module under `shared/src`, by their paths, and what each imports of the others outside
+/// The files of a module under `shared/src` and the files of the module that each imports outside
 /// its tests.
 fn imports(module: &str) -> BTreeMap<String, BTreeSet<String>> {
     let directory = root().join("shared/src").join(module);
@@ -134,13 +119,8 @@ fn imports(module: &str) -> BTreeMap<String, BTreeSet<String>> {
         let text = fs::read_to_string(file).unwrap();
         let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
         let prefix = format!("use crate::{module}::");
-        let parent = own.rsplit_once("::").map(|(parent, _)| format!("{parent}::"));
-        let parent = format!("{prefix}{}", parent.unwrap_or_default());
-        let mut text = text.replace("use super::", &parent);
-        // A module imports its own files by their names.
-        for inner in files.keys().filter_map(|file| file.strip_prefix(&format!("{own}::"))) {
-            text = text.replace(&format!("use {inner}::"), &format!("{prefix}{own}::{inner}::"));
-        }
+        let text =
+            if own.contains("::") { text.to_owned() } else { text.replace("use super::", &prefix) };
         let uses = text.split(&prefix).skip(1).map(|rest| rest.split(';').next().unwrap());
         let paths = uses.flat_map(|path| {
             let path: String = path.split_whitespace().collect();
@@ -150,7 +130,7 @@ fn imports(module: &str) -> BTreeMap<String, BTreeSet<String>> {
                 |list| list.split(',').map(str::to_owned).collect(),
             )
         });
-        // The file of a path is that of its longest beginning that names one.
+        // A path belongs to the file with the longest matching prefix.
         let file_of = |path: String| {
             let path = path.split('{').next().unwrap().trim_end_matches("::").to_owned();
             let mut beginning = path.as_str();
@@ -164,7 +144,7 @@ fn imports(module: &str) -> BTreeMap<String, BTreeSet<String>> {
     files.iter().map(|(own, file)| (own.clone(), imported(own, file))).collect()
 }
 
-/// A path through imports from a file back to itself.
+/// Returns a chain of imports from a file back to itself.
 fn cycle(imports: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     fn from(
         path: &mut Vec<String>,
@@ -208,55 +188,15 @@ fn files_of_the_domain_import_each_other_in_one_direction() {
 #[test]
 fn files_of_the_store_import_each_other_in_one_direction() {
     let imports = imports("store");
-    assert!(imports["charge"].contains("charge::batch"), "{imports:?}");
-    assert!(imports["charge::batch"].contains("entry"), "{imports:?}");
+    assert!(imports["charge"].contains("batch"), "{imports:?}");
     assert_eq!(cycle(&imports), None);
 }
 
-/// The methods of `Store`, by name: the file of each, and the methods that it calls.
-fn store_methods() -> BTreeMap<String, (PathBuf, BTreeSet<String>)> {
-    let mut bodies = BTreeMap::new();
-    for file in sources(&root().join("shared/src/store")) {
-        let text = fs::read_to_string(&file).unwrap();
-        for block in text.split("\nimpl Store {\n").skip(1) {
-            let block = block.split("\n}\n").next().unwrap();
-            for method in format!("\n{block}").split("fn ").skip(1) {
-                let (name, body) = method.split_once('(').unwrap();
-                bodies.insert(name.to_owned(), (file.clone(), body.to_owned()));
-            }
-        }
-    }
-    let names: BTreeSet<String> = bodies.keys().cloned().collect();
-    let called = |body: &str| {
-        let body: String = body.split_whitespace().collect();
-        let calls = body.split("self.").skip(1).filter_map(|call| call.split_once('('));
-        calls.map(|(name, _)| name.to_owned()).filter(|name| names.contains(name)).collect()
-    };
-    bodies.into_iter().map(|(name, (file, body))| (name, (file, called(&body)))).collect()
-}
-
+/// `TABLE.md` documents every key prefix that the store builds.
 #[test]
-fn methods_of_the_store_call_each_other_in_one_direction() {
-    let methods = store_methods();
-    assert!(methods["charge"].1.contains("charge_coalesced"), "{methods:?}");
-    let calls: BTreeMap<_, _> =
-        methods.iter().map(|(name, (_, calls))| (name.clone(), calls.clone())).collect();
-    assert_eq!(cycle(&calls), None);
-
-    let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let name = |file: &Path| file.to_str().unwrap().to_owned();
-    for (file, calls) in methods.values() {
-        let called = calls.iter().map(|method| name(&methods[method].0));
-        files.entry(name(file)).or_default().extend(called.filter(|other| *other != name(file)));
-    }
-    assert_eq!(cycle(&files), None);
-}
-
-/// The keys that `TABLE.md` documents are those that are built.
-#[test]
-fn the_table_is_documented() {
+fn table_md_documents_every_key() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
-    let (keys, table) = (read("shared/src/store/dynamo/keys.rs"), read("shared/docs/TABLE.md"));
+    let (keys, table) = (read("shared/src/store/keys.rs"), read("shared/docs/TABLE.md"));
     let prefixes: BTreeSet<&str> = keys
         .split('"')
         .skip(1)
@@ -268,4 +208,27 @@ fn the_table_is_documented() {
     for prefix in prefixes {
         assert!(table.contains(&format!("`{prefix}#")), "{prefix}#");
     }
+}
+
+/// A target with `test = false` links no test executable, so its tests would not run.
+#[test]
+fn packages_without_test_executables_contain_no_unit_tests() {
+    let folders = ["functions", "tests"].map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let packages = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut untested = 0;
+    for package in packages.chain([root().join("shared")]) {
+        let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+        let section = |name: &str| {
+            let section = manifest.split(name).nth(1)?;
+            section.split("\n[").next()
+        };
+        let is_untested =
+            section("[lib]\n").is_none_or(|lib| lib.lines().any(|line| line == "test = false"));
+        for file in sources(&package.join("src")).iter().filter(|_| is_untested) {
+            let text = fs::read_to_string(file).unwrap();
+            assert!(!text.contains("#[cfg(test)]"), "{} has tests that do not run", file.display());
+            untested += 1;
+        }
+    }
+    assert!(untested > 0);
 }

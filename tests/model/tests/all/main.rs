@@ -1,4 +1,4 @@
-//! One binary for all of them, because linking is what takes long.
+//! One executable for all tests of the package, because linking takes long.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -11,24 +11,8 @@
 )]
 
 mod architecture;
-mod bounds;
-mod busy_team;
-mod coalescing;
 mod concurrency;
 mod cost;
-mod domain;
-mod history;
-mod lanes;
-mod many_holds;
-mod messages;
-mod operation;
-mod reference;
-mod relay;
-mod running_out;
-mod schedule;
-mod seeds;
-mod store;
-mod top_up;
-mod turn;
-mod versions;
-mod year;
+mod crash;
+mod properties;
+mod support;

@@ -1,0 +1,132 @@
+//! Purchases.
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use axum::middleware;
+use local::{authorize, purchase_state};
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::domain::Credits;
+use shared::domain::limits::PurchaseLimits;
+use shared::http::serve;
+use tower::ServiceExt;
+
+use crate::support::api::{Api, admin, billing, member};
+
+#[tokio::test]
+async fn a_purchase_is_paid_declined_or_pending() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let first = api.buy("t", "order", 5_000).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    let purchase = first.json()["purchase"].clone();
+    assert_eq!(purchase["status"], "paid");
+    assert_eq!(purchase["amount"], json!({ "cents": 5_000, "currency": "usd" }));
+    let again = api.buy("t", "order", 5_000).await;
+    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
+    api.buy("t", "order", 5_001).await.problem(422, "/problems/idempotency-key-reused");
+    let path = format!("/teams/t/purchases/{}", purchase["id"].as_str().unwrap());
+    assert_eq!(api.get(&member("t"), &path).await.ok()["purchase"], purchase);
+    assert_eq!(api.split("t").await, (0, 5_000));
+
+    let declined = api.buy("t", "declined", 402).await.problem(402, "/problems/payment-failed");
+    assert_eq!(declined["reason"], "the card was declined");
+    let again = api.buy("t", "declined", 402).await;
+    again.problem(402, "/problems/payment-failed");
+    assert!(again.is_replayed());
+    assert_eq!(api.split("t").await, (0, 5_000));
+
+    let pending = api.buy("t", "with a step", 202).await;
+    assert_eq!(pending.status, 202, "{pending:?}");
+    let pending = pending.json()["purchase"].clone();
+    assert_eq!(pending["status"], "pending");
+    assert!(pending["next_action"].is_object());
+    let path = format!("/teams/t/purchases/{}", pending["id"].as_str().unwrap());
+    assert_eq!(api.get(&admin("t"), &path).await.ok()["purchase"]["status"], "pending");
+    assert_eq!(api.split("t").await, (0, 5_000));
+    api.travel("2027-01-31T10:05:00Z").await;
+    let confirmed = api.buy("t", "with a step", 202).await;
+    assert_eq!(confirmed.ok()["purchase"]["status"], "paid");
+    api.buy("t", "with a step", 202).await.ok();
+    assert_eq!(api.split("t").await, (0, 5_202));
+    let bought: Vec<_> =
+        api.history("t").await.iter().map(|entry| entry["credits"].clone()).collect();
+    assert_eq!(bought, [202, 5_000], "newest first, paid only");
+}
+
+/// A paid order is replayed after the account is closed. No payment is requested for a closed
+/// account.
+#[tokio::test]
+async fn replays_a_paid_order_after_the_account_is_closed() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let first = api.buy("t", "order", 5_000).await;
+    assert_eq!(api.buy("t", "with a step", 202).await.status, 202);
+    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
+    let again = api.buy("t", "order", 5_000).await;
+    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first.json()));
+    for key in ["with a step", "another"] {
+        api.buy("t", key, 202).await.problem(409, "/problems/account-closed");
+    }
+    assert_eq!(api.split("t").await, (0, 5_000));
+}
+
+#[tokio::test]
+async fn replays_a_paid_order_after_the_limits_changed() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let first = api.buy("t", "order", 5_000).await.ok();
+    let limits = PurchaseLimits { maximum: Credits::new(1_000), ..PurchaseLimits::default() };
+    let router = purchase::routes(purchase_state(api.stack.app().clone(), limits));
+    let buy = async |key: &str, credits: u64| {
+        let request = Request::post("/teams/t/purchases")
+            .header("authorization", format!("Bearer {}", admin("t")))
+            .header("idempotency-key", key)
+            .header("content-type", "application/json")
+            .body(Body::from(json!({ "credits": credits }).to_string()))
+            .unwrap();
+        let router = serve::with_middleware(router.clone()).layer(middleware::from_fn(authorize));
+        let response = router.oneshot(request).await.unwrap();
+        (response.status().as_u16(), to_bytes(response.into_body(), usize::MAX).await.unwrap())
+    };
+    let (status, body) = buy("order", 5_000).await;
+    assert_eq!((status, serde_json::from_slice::<Value>(&body).unwrap()), (200, first));
+    assert_eq!(buy("order", 5_001).await.0, 422);
+    assert_eq!(buy("another", 5_000).await.0, 400);
+}
+
+#[tokio::test]
+async fn refuses_refunds() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let bought = api.buy("t", "order", 5_000).await.ok();
+    let path = format!("/teams/t/purchases/{}", bought["purchase"]["id"].as_str().unwrap());
+    for token in [admin("t"), member("t")] {
+        let path = format!("{path}/refund");
+        let refused = api.send(Method::POST, &path, &token, None, None).await;
+        let problem = refused.problem(403, "/problems/forbidden");
+        assert!(problem["detail"].as_str().unwrap().contains("not refunded"));
+    }
+    assert_eq!(api.split("t").await, (0, 5_000));
+}
+
+#[tokio::test]
+async fn sells_credits_at_one_cent_each_within_limits() {
+    let api = Api::start().await;
+    let options = api.get(&member("unknown"), "/purchase-options").await.ok();
+    assert_eq!(options["cents_per_credit"], 1);
+    assert_eq!((&options["minimum"], &options["maximum"]), (&json!(100), &json!(1_000_000)));
+    assert_eq!(
+        options["presets"][1],
+        json!({ "credits": 5_000, "amount": { "cents": 5_000, "currency": "usd" } })
+    );
+    api.team_with("t", 0).await;
+    for (number, outside) in [99_u64, 1_000_001].into_iter().enumerate() {
+        api.buy("t", &number.to_string(), outside).await.problem(400, "/problems/invalid-request");
+    }
+    for (number, within) in [100_u64, 1_000_000].into_iter().enumerate() {
+        let bought = api.buy("t", &number.to_string(), within).await.ok();
+        assert_eq!(bought["purchase"]["amount"], json!({ "cents": within, "currency": "usd" }));
+    }
+    assert_eq!(api.split("t").await, (0, 1_000_100));
+}

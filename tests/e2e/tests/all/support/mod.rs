@@ -1,0 +1,8 @@
+//! Helpers of the tests.
+
+pub mod api;
+pub mod gateway;
+pub mod random_json;
+pub mod random_request;
+pub mod routes;
+pub mod template;

@@ -1,0 +1,8 @@
+//! Concurrent clients of one team.
+
+mod charges;
+mod coalescing;
+mod cycle_end;
+mod enrichment;
+mod lanes;
+mod team_changes;

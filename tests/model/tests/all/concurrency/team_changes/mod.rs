@@ -1,0 +1,189 @@
+//! Changes to a team while many processes charge it. A change completes within two seconds, charges
+//! continue meanwhile, no covered charge is refused, and the ledger is exact.
+//!
+//! All times are virtual. A failed test prints the figures of its runs. `SEEDS=20 cargo test -p
+//! model team_changes` runs more seeds, `SEEDS=17..18` runs one. With `PAUSE=0` the writers charge
+//! without a pause, which takes several times as long.
+
+mod figures;
+mod load;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use shared::domain::Error;
+use simulator::Faults;
+use tokio::time::Instant;
+
+use figures::Change;
+use load::{Team, spent_in_a_second};
+
+use crate::support::process::{run_for_polls, seeds};
+
+/// The numbers of writers and the default seeds of each. `SEEDS` applies to all of them.
+const LOADS: [(u32, Range<u64>); 5] = [(8, 0..1), (32, 0..0), (64, 0..0), (128, 1..2), (256, 0..0)];
+
+/// The parameters of a run and the requirements on it.
+#[derive(Clone, Copy)]
+struct Scenario {
+    /// The start of the simulation. The changes begin [`load::LEAD`] later.
+    began_at: &'static str,
+    /// The purchased credits of the team, by the number of writers.
+    purchased: fn(u32) -> u64,
+    /// The free credits that the changes grant, by the number of seats before them.
+    granted: fn(u8) -> u64,
+    /// Whether the remaining free credits expire.
+    lapses: bool,
+    /// Whether the account is closed.
+    closes: bool,
+    /// The maximum number of writers.
+    writers_max: u32,
+    /// The maximum duration of a change.
+    change_time: Duration,
+    /// Whether the process that makes the change is stopped and another one repeats the change.
+    /// Lanes that the first process returned stay closed, so hundreds of writers need seconds until
+    /// each has a lane again. Some charges are answered as busy and may have been made.
+    is_stopped: bool,
+}
+
+/// A scenario without a grant.
+const SCENARIO: Scenario = Scenario {
+    began_at: "2027-01-10T12:00:00Z",
+    purchased: |_| 5_000_000,
+    granted: |_| 0,
+    lapses: false,
+    closes: false,
+    writers_max: 256,
+    change_time: Duration::from_secs(2),
+    is_stopped: false,
+};
+
+const ADDED_SEAT: Scenario = Scenario { granted: |_| 400, ..SCENARIO };
+
+const OTHER_PLAN: Scenario = Scenario { granted: |_| 400, lapses: true, ..SCENARIO };
+
+const CLOSED_ACCOUNT: Scenario = Scenario { closes: true, ..SCENARIO };
+
+/// The maximum duration of a change that another process left incomplete: its mark expires after
+/// two seconds.
+const AFTER_A_STOP: Duration = Duration::from_secs(7);
+
+/// Makes the changes under each load.
+fn check(scenario: Scenario, make: impl AsyncFn(&Team) -> Vec<Change> + Copy) {
+    for (writers, default) in LOADS.into_iter().filter(|it| it.0 <= scenario.writers_max) {
+        for seed in seeds(default) {
+            let began_at = scenario.began_at.parse().unwrap();
+            let run = simulator::run(seed, Faults::NONE, began_at, async |world| {
+                Box::pin(load::run(world, scenario, writers, seed, make)).await
+            });
+            let figures = run.unwrap().figures();
+            println!("{figures:?}");
+            assert!(figures.faults.is_empty(), "the figures list the faults");
+        }
+    }
+}
+
+async fn timed(name: &'static str, change: impl Future<Output = Result<(), Error>>) -> Change {
+    let begun = Instant::now();
+    let error = Box::pin(change).await.err();
+    Change { name, time: begun.elapsed(), error }
+}
+
+/// Stops a process at a random await of a change. Measures the time of another process for the same
+/// change.
+async fn after_a_stop(change: impl AsyncFn() -> Result<(), Error>) -> Vec<Change> {
+    let polls = fastrand::u32(1..=1 << fastrand::u32(0..10));
+    let is_dead = run_for_polls(polls, Box::pin(change())).await.is_none();
+    vec![timed(if is_dead { "after a death" } else { "once more" }, change()).await]
+}
+
+#[test]
+fn adds_a_seat() {
+    check(ADDED_SEAT, async |team| vec![timed("seat", team.add_seats(1)).await]);
+}
+
+#[test]
+fn changes_the_plan() {
+    check(OTHER_PLAN, async |team| vec![timed("plan", team.subscribe("enterprise", 1)).await]);
+}
+
+#[test]
+fn closes_the_account() {
+    check(CLOSED_ACCOUNT, async |team| vec![timed("close", team.close()).await]);
+}
+
+#[test]
+fn ends_the_cycle() {
+    let scenario = Scenario {
+        began_at: "2027-02-09T23:59:55Z",
+        granted: |seats| 400 * u64::from(seats),
+        lapses: true,
+        ..SCENARIO
+    };
+    check(scenario, async |team| vec![timed("first charge", team.charge_once()).await]);
+}
+
+#[test]
+fn holds_nine_tenths_of_the_balance() {
+    // The last tenth covers the charges of three seconds.
+    let scenario = Scenario { purchased: |writers| 30 * spent_in_a_second(writers), ..SCENARIO };
+    check(scenario, async |team| {
+        let hold = async {
+            let credits = team.balance().await?.balance.credits.get();
+            Box::pin(team.hold(credits / 10 * 9)).await
+        };
+        vec![timed("hold", Box::pin(hold)).await]
+    });
+}
+
+#[test]
+fn makes_several_changes_at_once() {
+    check(Scenario { granted: |_| 800, ..SCENARIO }, async |team| {
+        let (one, two, gift, hold) = tokio::join!(
+            timed("one seat more", team.add_seats(1)),
+            timed("two seats more", team.add_seats(2)),
+            timed("gift", team.give(7_000)),
+            timed("hold", team.hold(3_000)),
+        );
+        vec![one, two, gift, hold]
+    });
+}
+
+#[test]
+fn changes_the_plan_while_a_hold_is_taken() {
+    // One change waits for the other. The balance is low afterwards, so lanes stay closed.
+    let (change_time, writers_max) = (SCENARIO.change_time * 2, 128);
+    let purchased = |writers| 30 * spent_in_a_second(writers);
+    let scenario = Scenario { purchased, writers_max, change_time, ..OTHER_PLAN };
+    check(scenario, async |team| {
+        let hold = async {
+            let credits = team.balance().await?.balance.credits.get();
+            Box::pin(team.hold(credits / 10 * 9)).await
+        };
+        let (plan, hold) = tokio::join!(
+            timed("plan", team.subscribe("enterprise", 1)),
+            timed("hold", Box::pin(hold)),
+        );
+        vec![plan, hold]
+    });
+}
+
+#[test]
+fn adds_a_seat_after_a_process_stopped() {
+    let scenario = Scenario { change_time: AFTER_A_STOP, is_stopped: true, ..ADDED_SEAT };
+    check(scenario, async |team| after_a_stop(async || team.add_seats(1).await).await);
+}
+
+#[test]
+fn changes_the_plan_after_a_process_stopped() {
+    let scenario = Scenario { change_time: AFTER_A_STOP, is_stopped: true, ..OTHER_PLAN };
+    check(scenario, async |team| {
+        after_a_stop(async || team.subscribe("enterprise", 1).await).await
+    });
+}
+
+#[test]
+fn closes_the_account_after_a_process_stopped() {
+    let scenario = Scenario { change_time: AFTER_A_STOP, is_stopped: true, ..CLOSED_ACCOUNT };
+    check(scenario, async |team| after_a_stop(async || team.close().await).await);
+}

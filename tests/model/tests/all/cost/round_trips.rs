@@ -1,0 +1,290 @@
+//! The round trips and write units of operations. README.md states these figures.
+
+use std::time::Duration;
+
+use engine::limits::longest_expressions;
+use engine::{Engine, Meter, Reading};
+use futures_util::future::join_all;
+use shared::domain::catalogue::prices::PRICE_LISTS;
+use shared::domain::hold::HoldRequest;
+use shared::domain::ids::{Id, TeamId};
+use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::purchase::GiftRequest;
+use shared::domain::{Credits, Error};
+use shared::store::Store;
+use shared::store::hold::Release;
+use shared::store::entry::Outcome;
+use simulator::Faults;
+use tokio::time::sleep;
+
+use crate::support::operations::Size;
+use crate::support::teams::{charge, hold_entry, key_named, now, team_with};
+
+struct Bench {
+    engine: Engine,
+    store: Store,
+    meter: Meter,
+    team: TeamId,
+}
+
+impl Bench {
+    async fn new(purchased: u64) -> Self {
+        let engine = Engine::in_memory().await.unwrap();
+        let meter = Meter::default();
+        let store = engine.store_with(&meter);
+        let team =
+            Box::pin(team_with(&store, "a-team-with-a-name-of-usual-length", purchased)).await;
+        let _ = meter.take();
+        Self { engine, store, meter, team }
+    }
+
+    async fn charge(&self, keys: std::ops::Range<u32>) -> (Vec<Outcome>, Reading) {
+        let entries = keys.map(|n| {
+            charge(&self.team, &format!("campaign-77/lead-{n:06}"), "email_finder", "deliverable")
+        });
+        let outcomes = self.store.charge(&self.team, entries.collect(), now()).await;
+        (outcomes, self.meter.take())
+    }
+}
+
+#[tokio::test]
+async fn a_charge_is_one_round_trip_and_five_write_units() {
+    let bench = Bench::new(0).await;
+    let (outcomes, reading) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]));
+    assert_eq!(reading.round_trips, 1);
+    assert!((1..=50).contains(&reading.write_tenths), "{reading:?}");
+}
+
+#[tokio::test]
+async fn a_replay_is_one_round_trip() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..1).await;
+    let (outcomes, reading) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Replayed(_)]));
+    assert_eq!(reading.round_trips, 1);
+}
+
+/// The first refusal also writes the pool, which pauses enrichment.
+#[tokio::test]
+async fn a_refusal_is_one_round_trip() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..80).await;
+    let (outcomes, reading) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Refused(Error::InsufficientCredits { .. })]));
+    assert_eq!(reading.round_trips, 2);
+    let (store, meter) = (bench.engine.store_with(&bench.meter), &bench.meter);
+    for (action, outcome) in [("email_finder", "risky"), ("sms", "sent")] {
+        let refused = charge(&bench.team, action, action, outcome);
+        let store = store.clone();
+        let outcomes = store.charge(&bench.team, vec![refused], now()).await;
+        assert!(matches!(outcomes[..], [Outcome::Refused(_)]), "{outcomes:?}");
+        assert_eq!(meter.take().round_trips, 1);
+    }
+}
+
+/// The same key five hundred times in one request: with the same charge, and with different
+/// charges.
+#[tokio::test]
+async fn a_key_repeated_in_a_request_needs_no_further_write() {
+    let bench = Bench::new(0).await;
+    let of = |quantity: u64| {
+        let one = charge(&bench.team, "k", "linkedin_enrichment", "found");
+        let credits = -i64::try_from(quantity).unwrap();
+        Entry { credits, ..with_quantity(one, quantity) }
+    };
+    let outcomes = bench.store.charge(&bench.team, vec![of(1); 500], now()).await;
+    assert!(matches!(outcomes[0], Outcome::Charged(_)));
+    assert!(outcomes[1..].iter().all(|outcome| matches!(outcome, Outcome::Replayed(_))));
+    assert_eq!(bench.meter.take().writes, 1);
+    let others = (0..500).map(|number| of(2 + number)).collect();
+    let outcomes = bench.store.charge(&bench.team, others, now()).await;
+    let is_reused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(Error::KeyReused));
+    assert!(outcomes.iter().all(is_reused), "{outcomes:?}");
+    let reading = bench.meter.take();
+    assert_eq!((reading.writes, reading.round_trips), (1, 2), "{reading:?}");
+    // A key whose first charge was refused is tried again, in the order of the request.
+    let first_too_much = [500_i64, 1].map(|quantity| {
+        let one = charge(&bench.team, "l", "linkedin_enrichment", "found");
+        Entry { credits: -quantity, ..with_quantity(one, quantity.unsigned_abs()) }
+    });
+    let outcomes = bench.store.charge(&bench.team, first_too_much.into(), now()).await;
+    assert!(matches!(outcomes[..], [Outcome::Refused(_), Outcome::Charged(_)]), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_batch_shares_the_pool_write() {
+    let bench = Bench::new(1_000).await;
+    let (outcomes, reading) = bench.charge(0..99).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Charged(_))));
+    assert_eq!(reading.round_trips, 1);
+    assert!((99..=99 * 31).contains(&reading.write_tenths), "{reading:?}");
+}
+
+#[tokio::test]
+async fn a_batch_with_refusals_is_two_round_trips() {
+    let bench = Bench::new(0).await;
+    let (outcomes, reading) = bench.charge(0..99).await;
+    let charged = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Charged(_))).count();
+    assert_eq!((charged, reading.round_trips), (80, 2));
+}
+
+/// A hold first reads the pool for its epoch. A release reads the hold and the pool.
+#[tokio::test]
+async fn hold_capture_and_release_have_fixed_costs() {
+    let bench = Bench::new(0).await;
+    let request: HoldRequest = serde_json::from_str(r#"{"credits":100}"#).unwrap();
+    let (key, user) = (key_named("campaign-77"), "pipeline".parse().unwrap());
+    let entry = request.entry(&bench.team, key, user, now()).unwrap();
+    let hold = entry.hold().cloned().unwrap();
+    bench.store.hold_take(entry, now()).await.unwrap();
+    assert_eq!(
+        bench.meter.take(),
+        Reading { round_trips: 2, writes: 1, write_tenths: 80, read_tenths: 10 }
+    );
+
+    let capture = charge(&bench.team, "campaign-77/lead-000001", "email_finder", "deliverable");
+    let capture = capture(capture, &hold);
+    bench.store.charge(&bench.team, vec![capture], now()).await;
+    assert_eq!(
+        bench.meter.take(),
+        Reading { round_trips: 1, writes: 1, write_tenths: 50, read_tenths: 0 }
+    );
+
+    let by = Release { key: key_named("campaign-77/end"), user: "pipeline".parse().unwrap() };
+    bench.store.hold_release(&bench.team, &hold, &by, now()).await.unwrap();
+    assert_eq!(
+        bench.meter.take(),
+        Reading { round_trips: 3, writes: 1, write_tenths: 100, read_tenths: 20 }
+    );
+}
+
+fn gift_of(team: &TeamId, credits: u64) -> Entry {
+    let gift = GiftRequest { credits: Credits::new(credits), reference: None };
+    let (key, user) = (key_named("gift"), "support".parse().unwrap());
+    gift.entry(team, key, user, now()).unwrap()
+}
+
+/// After the first refusal, further ones read their own entries only and write nothing.
+#[tokio::test]
+async fn repeated_refusals_do_not_write() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..80).await;
+    let (_, first) = bench.charge(80..81).await;
+    assert_eq!((first.round_trips, first.writes), (2, 2));
+    let (_, second) = bench.charge(80..81).await;
+    assert_eq!((second.round_trips, second.writes), (1, 0));
+    let storm: Vec<_> = (81..1_081).map(|key| bench.charge(key..key + 1)).collect();
+    for (outcomes, reading) in join_all(storm).await {
+        let refused = matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]);
+        assert!(refused, "{outcomes:?}");
+        assert_eq!(reading.writes, 0);
+    }
+    let (outcomes, again) = bench.charge(0..1).await;
+    assert!(
+        matches!(outcomes[..], [Outcome::Replayed(_)]),
+        "a replay is answered during the pause"
+    );
+    assert_eq!((again.round_trips, again.writes), (1, 0));
+    bench.store.gift_add(gift_of(&bench.team, 5)).await.unwrap();
+    let (outcomes, _) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]), "{outcomes:?}");
+    bench.store.enrichment_restart(&bench.team, now()).await.unwrap();
+    let (outcomes, _) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "the gift is visible");
+}
+
+/// A thousand refusals per second on a table that counts failed writes, as DynamoDB does.
+#[test]
+fn a_thousand_refusals_per_second_cost_two_write_units() {
+    const SECONDS: u32 = 5;
+    simulator::run(1, Faults::NONE, now(), async |world| {
+        let store = world.store();
+        let team = Box::pin(team_with(&store, "t", 0)).await;
+        let entries = (0..20).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
+        store.charge(&team, entries.collect(), world.now()).await;
+        // A hold of the team is open meanwhile.
+        store.gift_add(gift_of(&team, 100)).await.unwrap();
+        store
+            .hold_take(hold_entry(&team, 1, Size::Credits(100), 1, world.now()), world.now())
+            .await
+            .unwrap();
+        let _ = world.tally();
+        let calls = (0..SECONDS * 1_000).map(async |n| {
+            sleep(Duration::from_millis(n.into())).await;
+            let (action, result) =
+                if n % 2 == 0 { ("email_finder", "risky") } else { ("sms", "sent") };
+            let entry = charge(&team, &format!("late {n}"), action, result);
+            store.charge(&team, vec![entry], world.now()).await.pop()
+        });
+        for outcome in join_all(calls.map(Box::pin)).await {
+            use Error::{EnrichmentPaused, InsufficientCredits};
+            let refused = matches!(
+                outcome,
+                Some(Outcome::Refused(InsufficientCredits { .. } | EnrichmentPaused))
+            );
+            assert!(refused, "{outcome:?}");
+        }
+        let tally = world.tally();
+        assert!(tally.write_units <= u64::from(2 * SECONDS), "{tally:?}");
+    })
+    .unwrap();
+}
+
+/// Credits from another process are found once the cached refusal is no longer fresh.
+#[tokio::test]
+async fn a_cached_refusal_expires() {
+    let bench = Bench::new(0).await;
+    bench.charge(0..81).await;
+    let elsewhere = bench.engine.store();
+    elsewhere.gift_add(gift_of(&bench.team, 5)).await.unwrap();
+    elsewhere.enrichment_restart(&bench.team, now()).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    let (outcomes, _) = bench.charge(80..81).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "{outcomes:?}");
+}
+
+/// The pool is smaller than 1 KB with all settings, after a top-up and with counters of twelve
+/// actions, so a charge costs no additional write unit.
+#[tokio::test]
+async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
+    let bench = Bench::new(1_000_000).await;
+    let settings = r#"{"low_balance_threshold":20000,
+        "auto_top_up":{"below":9000000,"credits":100000,"monthly_limit":1000000}}"#;
+    let settings = serde_json::from_str(settings).unwrap();
+    bench.store.settings_put(&bench.team, &settings, now()).await.unwrap();
+    let event = Id::of("ev", &bench.team, "1");
+    let begun = bench.store.top_up_begin(&bench.team, &event, now()).await.unwrap();
+    bench.store.purchase_fail(&begun.unwrap(), "the card was declined").await.unwrap();
+    let many = |action: &str, outcome: &str| {
+        with_quantity(charge(&bench.team, &format!("many {action}"), action, outcome), 12_345)
+    };
+    let dozen = PRICE_LISTS[0].prices.iter().take(12);
+    let dozen = dozen.map(|price| many(price.action, price.charged[0]));
+    bench.store.charge(&bench.team, dozen.collect(), now()).await;
+    let too_much = Entry { credits: -2_000_000, ..many("sms", "sent") };
+    bench.store.charge(&bench.team, vec![too_much], now()).await;
+    let _ = bench.meter.take();
+    let (outcomes, reading) = bench.charge(0..1).await;
+    assert!(matches!(outcomes[..], [Outcome::Charged(_)]));
+    assert_eq!(reading.write_tenths, 50, "{reading:?}");
+}
+
+/// A batch that adds to all counters of the pool and records a refusal has the longest expression.
+/// DynamoDB allows 4 KB.
+#[tokio::test]
+async fn the_longest_expression_is_below_3_kb() {
+    let bench = Bench::new(10_000).await;
+    let every = PRICE_LISTS[0].prices.iter();
+    let every =
+        every.map(|price| charge(&bench.team, price.action, price.action, price.charged[0]));
+    let too_much = charge(&bench.team, "too much", "sms", "sent");
+    let too_much = Entry { credits: -2_000_000, ..too_much };
+    let outcomes = bench.store.charge(&bench.team, every.chain([too_much]).collect(), now()).await;
+    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_))).count();
+    assert_eq!((outcomes.len(), refused), (22, 1), "{outcomes:?}");
+    let longest = longest_expressions();
+    assert!(longest.values().all(|length| *length < 3_072), "{longest:?}");
+}

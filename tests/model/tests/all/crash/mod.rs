@@ -1,0 +1,6 @@
+//! Processes that stop at any await, failed calls and different clocks.
+
+mod billing_messages;
+mod schedule;
+mod seeds;
+mod top_ups;

@@ -1,0 +1,281 @@
+//! Automatic top-ups in a simulation with faults: events arrive twice and concurrently, the process
+//! is stopped at any await, the provider's answer is lost. Each event makes at most one purchase,
+//! each purchase is paid once, the monthly limit holds, and a declined card is not charged again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use engine::Records;
+use futures_util::future::join_all;
+use purchase::PurchaseState;
+use purchase::payments::Payments;
+use serde_json::json;
+use shared::domain::ids::{Id, TeamId};
+use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::limits::PurchaseLimits;
+use shared::domain::pool::Pool;
+use shared::domain::purchase::{Purchase, Status};
+use shared::domain::settings::{AutoTopUp, Settings};
+use shared::domain::top_up::State;
+use shared::domain::{Credits, Error};
+use shared::lambda::{App, Clock};
+use shared::store::Store;
+use shared::store::history::Selection;
+use shared::store::entry::Outcome;
+use simulator::{Faults, World};
+
+use crate::support::payments::{Provider, deliver};
+use crate::support::process::run_for_polls;
+use crate::support::relay::relay_all;
+use crate::support::teams::{charge, key_named, now, team_with};
+
+const NONE: fn(&Purchase) -> bool = |_| false;
+const ALL: fn(&Purchase) -> bool = |_| true;
+
+fn purchase_state(world: &World, payments: &Arc<Provider>) -> PurchaseState {
+    let (store, time) = (world.store(), world.clone());
+    let app = App::new(store, Clock::new(move || time.now()));
+    PurchaseState {
+        app,
+        limits: PurchaseLimits::default(),
+        payments: Arc::clone(payments) as Arc<dyn Payments>,
+    }
+}
+
+/// Opens a team with 400 credits and an automatic top-up of 200.
+async fn team_with_top_up(store: &Store, below: u64, limit: u64) -> TeamId {
+    let team = team_with(store, "t", 0).await;
+    choose(store, &team, Some((below, limit))).await;
+    team
+}
+
+async fn choose(store: &Store, team: &TeamId, top_up: Option<(u64, u64)>) {
+    let auto_top_up = top_up.map(|(below, limit)| AutoTopUp {
+        below: Credits::new(below),
+        credits: Credits::new(200),
+        monthly_limit: Credits::new(limit),
+    });
+    let settings = Settings { auto_top_up, ..Settings::default() };
+    store.settings_put(team, &settings, now()).await.unwrap();
+}
+
+fn due(team: &TeamId, number: u32) -> (Id, Vec<u8>) {
+    let id = Id::of("ev", team, &number.to_string());
+    let event = json!({ "detail-type": "top-up.due", "detail": { "id": id, "team": team } });
+    (id, event.to_string().into_bytes())
+}
+
+async fn pool(world: &World, team: &TeamId) -> Pool {
+    world.store().projection_read(team, world.now()).await.unwrap().pool
+}
+
+/// The credits of the top-ups in the history.
+async fn bought(world: &World, team: &TeamId) -> Vec<i64> {
+    let history = world.store().history_list(team, &Selection::default(), None, 1_000).await.unwrap();
+    let is_top_up = |entry: &&Entry| {
+        matches!(&entry.details, Details::Purchase(purchased) if purchased.top_up)
+    };
+    history.entries.iter().filter(is_top_up).map(|entry| entry.credits).collect()
+}
+
+#[test]
+fn an_event_makes_one_purchase_after_a_stop_at_any_await() {
+    for (declines, is_paid) in [(NONE, true), (ALL, false)] {
+        for polls in 1.. {
+            let is_complete = simulator::run(polls.into(), Faults::NONE, now(), async |world| {
+                let team = team_with_top_up(&world.store(), 500, 600).await;
+                let payments = Arc::new(Provider::declining(declines));
+                let (_, event) = due(&team, 1);
+                let first = purchase_state(&world, &payments);
+                let first = Box::pin(purchase::top_up(&first, &event));
+                let is_complete = matches!(run_for_polls(polls, first).await, Some(Ok(_)));
+                for _ in 0..2 {
+                    deliver(&purchase_state(&world, &payments), &event).await;
+                }
+                let pool = pool(&world, &team).await;
+                let expected = if is_paid { (600, 200) } else { (400, 0) };
+                let counted = pool.top_ups.unwrap().bought.get();
+                assert_eq!((pool.balance.credits.get(), counted), expected, "after {polls} polls");
+                assert_eq!(bought(&world, &team).await.len(), usize::from(is_paid));
+                assert_eq!(payments.requests.lock().unwrap().len(), 1, "after {polls} polls");
+                is_complete
+            });
+            if is_complete.unwrap() {
+                assert!(polls > 7, "{polls} polls are fewer than expected");
+                break;
+            }
+        }
+    }
+}
+
+/// Five events, each delivered four times concurrently, then once more in turn, because one top-up
+/// waits for another. The limit of the month bounds the purchases.
+#[test]
+fn concurrent_events_respect_the_monthly_limit() {
+    for seed in 0..20 {
+        simulator::run(seed, Faults::NONE, now(), async |world| {
+            let team = team_with_top_up(&world.store(), 10_000, 600).await;
+            let payments = Arc::new(Provider::declining(NONE));
+            world.set_faults(Faults::MANY);
+            let crowd = (0..20).map(async |number| {
+                let (_, event) = due(&team, number % 5);
+                let polls = if fastrand::bool() { fastrand::u32(1..60) } else { u32::MAX };
+                let dying = purchase_state(&world, &payments);
+                if run_for_polls(polls, Box::pin(deliver(&dying, &event))).await.is_none() {
+                    deliver(&purchase_state(&world, &payments), &event).await;
+                }
+            });
+            join_all(crowd.map(Box::pin)).await;
+            world.set_faults(Faults::NONE);
+            for number in 0..5 {
+                deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
+            }
+            assert_eq!(bought(&world, &team).await, [200, 200, 200], "seed {seed}");
+            assert_eq!(payments.requests.lock().unwrap().len(), 3, "seed {seed}");
+            let pool = pool(&world, &team).await;
+            assert_eq!(pool.balance.credits.get(), 1_000, "seed {seed}");
+            assert_eq!(pool.top_ups.unwrap().bought.get(), 600, "seed {seed}");
+        })
+        .unwrap();
+    }
+}
+
+/// Purchases that began before the first failure may also fail. None begins after it.
+#[test]
+fn a_declined_card_stops_top_ups() {
+    for seed in 0..20 {
+        simulator::run(seed, Faults::NONE, now(), async |world| {
+            let team = team_with_top_up(&world.store(), 10_000, 2_000).await;
+            let payments = Arc::new(Provider::declining(ALL));
+            world.set_faults(Faults::MANY);
+            let crowd = (0..6).map(async |number| {
+                let state = purchase_state(&world, &payments);
+                deliver(&state, &due(&team, number % 3).1).await
+            });
+            let answer = join_all(crowd.map(Box::pin)).await;
+            world.set_faults(Faults::NONE);
+            let known = payments.requests.lock().unwrap().clone();
+            for answer in answer.iter().filter(|answer| !answer["purchase"].is_null()) {
+                assert_eq!(answer["purchase"]["status"], "failed", "seed {seed}");
+            }
+            for number in 0..10 {
+                deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
+            }
+            assert_eq!(
+                *payments.requests.lock().unwrap(),
+                known,
+                "seed {seed}: the declined card was charged again"
+            );
+            assert_eq!(bought(&world, &team).await, Vec::<i64>::new(), "seed {seed}");
+            let failed = pool(&world, &team).await;
+            assert_eq!(failed.top_up_state(), State::Failed, "seed {seed}");
+            assert_eq!(failed.top_ups.unwrap().bought, Credits::ZERO, "seed {seed}");
+
+            choose(&world.store(), &team, Some((10_000, 2_000))).await;
+            let state = PurchaseState {
+                payments: Arc::new(Provider::declining(NONE)),
+                ..purchase_state(&world, &payments)
+            };
+            deliver(&state, &due(&team, 20).1).await;
+            assert_eq!(bought(&world, &team).await, [200], "seed {seed}");
+        })
+        .unwrap();
+    }
+}
+
+/// A late event is ignored if the balance is above the threshold again or the top-up was removed.
+#[test]
+fn ignores_an_event_that_no_longer_applies() {
+    simulator::run(1, Faults::NONE, now(), async |world| {
+        let store = world.store();
+        let team = team_with_top_up(&store, 401, 600).await;
+        let payments = Arc::new(Provider::declining(NONE));
+        let state = purchase_state(&world, &payments);
+        let nothing = json!({ "purchase": null });
+        choose(&store, &team, None).await;
+        assert_eq!(deliver(&state, &due(&team, 1).1).await, nothing);
+        choose(&store, &team, Some((400, 600))).await;
+        assert_eq!(deliver(&state, &due(&team, 1).1).await, nothing);
+        choose(&store, &team, Some((401, 600))).await;
+        store.terms_change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
+        assert_eq!(deliver(&state, &due(&team, 1).1).await, nothing);
+        assert!(payments.requests.lock().unwrap().is_empty());
+    })
+    .unwrap();
+}
+
+/// Relays the stream. Returns the number of due top-ups so far.
+async fn due_so_far(world: &World, records: &mut Records) -> usize {
+    relay_all(world, &records.read().unwrap()).await;
+    let arrived = world.arrived();
+    let due = arrived.iter().filter(|event| event["DetailType"] == "top-up.due");
+    // An event may arrive twice.
+    due.map(|event| event["Detail"].as_str().unwrap()).collect::<BTreeSet<_>>().len()
+}
+
+/// A top-up waits for a pending purchase. It is due again after that purchase if the balance is
+/// still below the threshold, and once for each crossing.
+#[test]
+fn a_top_up_waits_for_a_pending_purchase() {
+    for (credits, is_paid, due_again) in [(100, true, true), (100, false, true), (900, true, false)]
+    {
+        simulator::run_with_stream(1, Faults::NONE, now(), async |world| {
+            let (store, mut records) = (world.store(), world.records().unwrap());
+            let team = team_with_top_up(&store, 400, 600).await;
+            let payments = Arc::new(Provider::declining(NONE));
+            let state = purchase_state(&world, &payments);
+            let (key, user) = (key_named("order"), "u".parse().unwrap());
+            let order = Purchase::new(&team, key, user, Credits::new(credits), now());
+            let (order, _) = store.purchase_begin(&order).await.unwrap();
+            let crossing = charge(&team, "sms", "sms", "sent");
+            let crossing = Entry { credits: -150, ..with_quantity(crossing, 25) };
+            store.charge(&team, vec![crossing], now()).await;
+            assert_eq!(due_so_far(&world, &mut records).await, 1);
+            assert_eq!(deliver(&state, &due(&team, 1).1).await, json!({ "purchase": null }));
+            assert!(
+                payments.requests.lock().unwrap().is_empty(),
+                "no payment during the pending purchase"
+            );
+            if is_paid {
+                store.purchase_settle(&order, now()).await.unwrap();
+            } else {
+                store.purchase_fail(&order, "the card was declined").await.unwrap();
+            }
+            let due_now = due_so_far(&world, &mut records).await;
+            assert_eq!(due_now, 1 + usize::from(due_again), "{credits} {is_paid}");
+            let answer = deliver(&state, &due(&team, 2).1).await;
+            assert_eq!(answer["purchase"]["status"] == "paid", due_again, "{answer}");
+            assert_eq!(due_so_far(&world, &mut records).await, due_now, "once");
+            let spent = charge(&team, "late", "sms", "sent");
+            store.charge(&team, vec![Entry { credits: -100, ..spent }], now()).await;
+            let again = deliver(&state, &due(&team, 1).1).await;
+            assert_eq!(again, json!({ "purchase": null }), "the first event is delivered again");
+        })
+        .unwrap();
+    }
+}
+
+/// A caller's key neither blocks a top-up nor is answered with one.
+#[test]
+fn a_top_up_shares_no_key_with_callers() {
+    simulator::run(1, Faults::NONE, now(), async |world| {
+        let store = world.store();
+        let team = team_with_top_up(&store, 500, 600).await;
+        let (id, event) = due(&team, 1);
+        let sms = charge(&team, id.as_str(), "sms", "sent");
+        let charged = store.charge(&team, vec![sms], now()).await;
+        assert!(matches!(charged[0], Outcome::Charged(Entry { credits: -6, .. })), "{charged:?}");
+        let payments = Arc::new(Provider::declining(NONE));
+        let answer = deliver(&purchase_state(&world, &payments), &event).await;
+        assert_eq!(answer["purchase"]["status"], "paid", "{answer}");
+        let order = |key: &str| {
+            let (key, user) = (key_named(key), "u".parse().unwrap());
+            Purchase::new(&team, key, user, Credits::new(200), now())
+        };
+        let taken = store.purchase_begin(&order(id.as_str())).await;
+        assert!(matches!(taken, Err(Error::KeyReused)), "{taken:?}");
+        let (begun, is_replay) = store.purchase_begin(&order(&format!("top-up#{id}"))).await.unwrap();
+        assert_eq!((begun.status, is_replay), (Status::Pending, false));
+    })
+    .unwrap();
+}

@@ -1,0 +1,14 @@
+//! The reference, random operations and helpers.
+
+pub mod domain_team;
+pub mod lanes;
+pub mod operations;
+pub mod payments;
+pub mod process;
+pub mod reference;
+pub mod relay;
+pub mod stored_team;
+pub mod strategies;
+pub mod teams;
+pub mod views;
+pub mod year;

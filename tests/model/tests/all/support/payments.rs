@@ -1,0 +1,60 @@
+//! A payment provider, and the delivery of top-up events to `purchase`.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use purchase::PurchaseState;
+use purchase::payments::{Payment, Payments};
+use serde_json::Value;
+use shared::domain::Error;
+use shared::domain::ids::Id;
+use shared::domain::purchase::Purchase;
+use tokio::time::sleep;
+
+/// A payment provider that identifies a purchase by its id.
+#[derive(Debug)]
+pub struct Provider {
+    declines: fn(&Purchase) -> bool,
+    /// The number of requests for each purchase.
+    pub requests: Mutex<BTreeMap<Id, u32>>,
+}
+
+impl Provider {
+    pub fn declining(declines: fn(&Purchase) -> bool) -> Self {
+        Self { declines, requests: Mutex::default() }
+    }
+}
+
+impl Payments for Provider {
+    fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
+        Box::pin(async {
+            let requests = {
+                let mut requests = self.requests.lock().unwrap();
+                let times = requests.entry(purchase.id.clone()).or_default();
+                *times += 1;
+                *times
+            };
+            sleep(Duration::from_millis(300)).await;
+            match ((self.declines)(purchase), requests) {
+                // The first answer may get lost.
+                (_, 1) if fastrand::bool() => Err(Error::Busy),
+                (true, _) => Ok(Payment::Failed("the card was declined".to_owned())),
+                (false, _) => Ok(Payment::Succeeded),
+            }
+        })
+    }
+}
+
+/// Delivers an event until it succeeds, as Lambda does.
+pub async fn deliver(state: &PurchaseState, event: &[u8]) -> Value {
+    for _ in 0..20 {
+        match purchase::top_up(state, event).await {
+            Ok(answer) => return answer,
+            Err(Error::Busy) => sleep(Duration::from_secs(1)).await,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("the event did not succeed");
+}
