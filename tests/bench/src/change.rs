@@ -71,7 +71,9 @@ async fn make(world: &World, team: &TeamId, change: Change) -> Result<(), Error>
     match change {
         Change::Seat => subscribe(world, team, r#"{"plan":"multichannel_expert","seats":2}"#).await,
         Change::Plan => subscribe(world, team, r#"{"plan":"enterprise"}"#).await,
-        Change::Close => store.terms_change(team, now, |pool| Ok(pool.close(None, now))).await.map(drop),
+        Change::Close => {
+            store.terms_change(team, now, |pool| Ok(pool.close(None, now))).await.map(drop)
+        }
         Change::CycleEnd => {
             match store.charge(team, vec![entry(team, "first", now)], now).await.pop() {
                 Some(Outcome::Refused(error)) => Err(error),

@@ -359,7 +359,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn parsed(kind: serde_json::Value) -> Result<Entry, serde_json::Error> {
+    fn parsed(kind: &serde_json::Value) -> Result<Entry, serde_json::Error> {
         let mut entry =
             json!({ "id": "e_1", "team": "t", "at": "2026-11-03T00:00:00Z", "credits": 0 });
         entry.as_object_mut().unwrap().append(&mut kind.as_object().unwrap().clone());
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn keeps_the_name_of_an_unknown_kind() {
-        let entry = parsed(json!({ "kind": "transfer", "to": "t_2" })).unwrap();
+        let entry = parsed(&json!({ "kind": "transfer", "to": "t_2" })).unwrap();
         assert_eq!(entry.kind(), Kind::Other("transfer".to_owned()));
     }
 
@@ -376,16 +376,16 @@ mod tests {
     fn rejects_a_known_kind_without_its_attributes() {
         for kind in ["charge", "capture", "hold", "release", "order", "purchase", "grant", "expiry"]
         {
-            let error = parsed(json!({ "kind": kind })).unwrap_err().to_string();
+            let error = parsed(&json!({ "kind": kind })).unwrap_err().to_string();
             assert!(error.contains("did not match") || error.contains("lacks"), "{kind}: {error}");
         }
     }
 
     #[test]
     fn an_expiry_is_of_a_cycle_or_of_a_hold() {
-        let of_cycle = parsed(json!({ "kind": "expiry", "epoch": 3, "plan": "p" })).unwrap();
+        let of_cycle = parsed(&json!({ "kind": "expiry", "epoch": 3, "plan": "p" })).unwrap();
         assert_eq!((of_cycle.hold(), of_cycle.source()), (None, "expiry#3".to_owned()));
-        let of_hold = parsed(json!({ "kind": "expiry", "hold": "h_1" })).unwrap();
+        let of_hold = parsed(&json!({ "kind": "expiry", "hold": "h_1" })).unwrap();
         assert_eq!(of_hold.source(), "expiry#h_1");
     }
 }

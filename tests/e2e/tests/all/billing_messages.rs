@@ -2,10 +2,10 @@
 
 use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
-use shared::domain::limits::PurchaseLimits;
 use shared::lambda::App;
 
 use crate::support::api::{Api, billing, member};
+use crate::support::template::router;
 
 /// Delivers a message. Returns the answer or the error as Lambda receives it.
 async fn send_message(app: &App, kind: &str, detail: &Value) -> Result<Value, Value> {
@@ -14,12 +14,8 @@ async fn send_message(app: &App, kind: &str, detail: &Value) -> Result<Value, Va
         "time": "2027-01-31T10:00:00Z", "region": "eu-west-1", "resources": [], "detail": detail,
     });
     let payload = serde_json::value::to_raw_value(&event).unwrap();
-    let answer = team::handle(
-        app,
-        &PurchaseLimits::default(),
-        LambdaEvent::new(payload, Context::default()),
-    )
-    .await;
+    let event = LambdaEvent::new(payload, Context::default());
+    let answer = team::handle(&router("team", app.clone()), app, event).await;
     let read = |text: &str| serde_json::from_str(text).unwrap();
     answer.map(|answer| read(answer.get())).map_err(|error| read(&error.to_string()))
 }

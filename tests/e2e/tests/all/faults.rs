@@ -91,16 +91,17 @@ async fn answers_before_the_deadline_of_the_invocation() {
     };
     let other = Api::start().await;
     let bus = other.stack.eventbridge().bus();
-    let over_http = charge::handle(&app, &bus, sample("charge")).await.unwrap();
+    let router = serve::with_middleware(charge::routes(app.clone()));
+    let over_http = charge::handle(&router, &app, &bus, sample("charge")).await.unwrap();
     assert!(over_http.get().contains(r#""statusCode":503"#), "{over_http}");
-    let queued = charge::handle(&app, &bus, sample("charge-queued")).await.unwrap();
+    let queued = charge::handle(&router, &app, &bus, sample("charge-queued")).await.unwrap();
     assert_eq!(
         queued.get().matches("itemIdentifier").count(),
         3,
         "all messages are delivered again"
     );
     assert!(
-        charge::handle(&app, &bus, sample("charge-direct")).await.is_err(),
+        charge::handle(&router, &app, &bus, sample("charge-direct")).await.is_err(),
         "an error makes Lambda retry"
     );
 }

@@ -10,9 +10,11 @@ use purchase::payments::NotConnected;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::limits::PurchaseLimits;
+use shared::http::serve;
 use shared::lambda::App;
 
 use crate::support::api::Api;
+use crate::support::template::router;
 
 fn directory() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events"))
@@ -24,14 +26,14 @@ fn event(name: &str) -> String {
 
 /// Returns the status and the body of the answer of a function to a sample.
 async fn http(app: &App, name: &str) -> (u64, Value) {
-    let limits = PurchaseLimits::default();
     let payload = RawValue::from_string(event(name)).unwrap();
     let event = LambdaEvent::new(payload, Context::default());
-    let answer = match name {
-        "hold" | "hold-release" => hold::handle(app, event).await,
-        "balance" | "estimate" | "history" | "prices" => balance::handle(app, &limits, event).await,
-        _ => team::handle(app, &limits, event).await,
+    let function = match name {
+        "hold" | "hold-release" => "hold",
+        "balance" | "estimate" | "history" | "prices" => "balance",
+        _ => "team",
     };
+    let answer = serve::answer(&router(function, app.clone()), event).await;
     unpacked(&serde_json::from_str(answer.unwrap().get()).unwrap())
 }
 
@@ -49,13 +51,15 @@ async fn to_purchase(app: &App, name: &str) -> Value {
     let payload = RawValue::from_string(event(name)).unwrap();
     let event = LambdaEvent::new(payload, Context::default());
     let state = PurchaseState { app, limits, payments };
-    serde_json::from_str(purchase::handle(&state, event).await.unwrap().get()).unwrap()
+    let router = serve::with_middleware(purchase::routes(state.clone()));
+    let answer = purchase::handle(&router, &state, event).await.unwrap();
+    serde_json::from_str(answer.get()).unwrap()
 }
 
 async fn to_team(app: &App, name: &str) -> Value {
     let payload = RawValue::from_string(event(name)).unwrap();
     let event = LambdaEvent::new(payload, Context::default());
-    let answer = team::handle(app, &PurchaseLimits::default(), event).await.unwrap();
+    let answer = team::handle(&router("team", app.clone()), app, event).await.unwrap();
     serde_json::from_str(answer.get()).unwrap()
 }
 

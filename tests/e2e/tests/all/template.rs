@@ -3,33 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use local::purchase_state;
 use serde_json::{Value, json};
 use shared::domain::event::SOURCE;
-use shared::domain::limits::PurchaseLimits;
-use shared::http::serve;
-use shared::lambda::App;
 use shared::store::keys;
 use tower::ServiceExt;
 
 use crate::support::api::Api;
 use crate::support::routes::routes;
-use crate::support::template::paths;
-
-fn router(function: &str, app: App) -> Router {
-    let limits = PurchaseLimits::default();
-    serve::with_middleware(match function {
-        "charge" => charge::routes(app),
-        "purchase" => purchase::routes(purchase_state(app, limits)),
-        "balance" => balance::routes(app, limits),
-        "hold" => hold::routes(app),
-        "team" => team::routes(app, PurchaseLimits::default()),
-        other => panic!("{other} is not a function of the API"),
-    })
-}
+use crate::support::template::{paths, router};
 
 #[tokio::test]
 async fn every_function_serves_its_paths() {

@@ -1,4 +1,4 @@
-//! Imports go down only: `domain`, `aws`, `store` and `bus`, `http`, the functions, the tests.
+//! Imports go down only: `domain`, `aws`, `store` and `bus`, `lambda`, `http`, the functions, the tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -35,7 +35,14 @@ fn assert_free_of(directory: &str, banned: &[&str]) {
 
 #[test]
 fn the_domain_imports_no_upper_layer_and_no_io() {
-    let above = ["crate::aws", "crate::store", "crate::bus", "crate::http", "super::super"];
+    let above = [
+        "crate::aws",
+        "crate::store",
+        "crate::bus",
+        "crate::lambda",
+        "crate::http",
+        "super::super",
+    ];
     let outside =
         ["aws_", "axum", "lambda_", "tokio", "std::env", "std::fs", "Timestamp::now", "SystemTime"];
     assert_free_of("shared/src/domain", &[&above[..], &outside[..]].concat());
@@ -43,12 +50,19 @@ fn the_domain_imports_no_upper_layer_and_no_io() {
 
 #[test]
 fn the_aws_layer_imports_no_service() {
-    assert_free_of("shared/src/aws", &["crate::store", "crate::bus", "crate::http", "aws_sdk_"]);
+    let above = ["crate::store", "crate::bus", "crate::lambda", "crate::http"];
+    assert_free_of("shared/src/aws", &[&above[..], &["aws_sdk_"]].concat());
+}
+
+#[test]
+fn lambda_imports_nothing_of_http() {
+    assert_free_of("shared/src/lambda", &["crate::http", "axum"]);
 }
 
 #[test]
 fn the_store_and_the_bus_import_neither_each_other_nor_http() {
-    let outside = ["crate::http", "axum", "lambda_", "Timestamp::now", "SystemTime"];
+    let outside =
+        ["crate::lambda", "crate::http", "axum", "lambda_", "Timestamp::now", "SystemTime"];
     assert_free_of("shared/src/store", &[&["crate::bus", "eventbridge"], &outside[..]].concat());
     assert_free_of("shared/src/bus", &[&["crate::store", "dynamodb"], &outside[..]].concat());
 }
@@ -119,8 +133,13 @@ fn imports(module: &str) -> BTreeMap<String, BTreeSet<String>> {
         let text = fs::read_to_string(file).unwrap();
         let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
         let prefix = format!("use crate::{module}::");
-        let text =
-            if own.contains("::") { text.to_owned() } else { text.replace("use super::", &prefix) };
+        let parent = own.rsplit_once("::").map(|(parent, _)| format!("{parent}::"));
+        let parent = format!("{prefix}{}", parent.unwrap_or_default());
+        let mut text = text.replace("use super::", &parent);
+        // A module imports its own files by their names.
+        for inner in files.keys().filter_map(|file| file.strip_prefix(&format!("{own}::"))) {
+            text = text.replace(&format!("use {inner}::"), &format!("{prefix}{own}::{inner}::"));
+        }
         let uses = text.split(&prefix).skip(1).map(|rest| rest.split(';').next().unwrap());
         let paths = uses.flat_map(|path| {
             let path: String = path.split_whitespace().collect();
@@ -188,15 +207,58 @@ fn files_of_the_domain_import_each_other_in_one_direction() {
 #[test]
 fn files_of_the_store_import_each_other_in_one_direction() {
     let imports = imports("store");
-    assert!(imports["charge"].contains("batch"), "{imports:?}");
+    assert!(imports["charge"].contains("charge::batch"), "{imports:?}");
+    assert!(imports["charge::batch"].contains("entry"), "{imports:?}");
     assert_eq!(cycle(&imports), None);
+}
+
+/// The methods of `Store`, by name: the file of each, and the methods that it calls.
+fn store_methods() -> BTreeMap<String, (PathBuf, BTreeSet<String>)> {
+    let mut bodies = BTreeMap::new();
+    for file in sources(&root().join("shared/src/store")) {
+        let text = fs::read_to_string(&file).unwrap();
+        for block in text.split("\nimpl Store {\n").skip(1) {
+            let block = block.split("\n}\n").next().unwrap();
+            for method in format!("\n{block}").split("fn ").skip(1) {
+                let (name, body) = method.split_once('(').unwrap();
+                bodies.insert(name.to_owned(), (file.clone(), body.to_owned()));
+            }
+        }
+    }
+    let names: BTreeSet<String> = bodies.keys().cloned().collect();
+    let called = |body: &str| {
+        let body: String = body.split_whitespace().collect();
+        let calls = body.split("self.").skip(1).filter_map(|call| call.split_once('('));
+        calls.map(|(name, _)| name.to_owned()).filter(|name| names.contains(name)).collect()
+    };
+    bodies.into_iter().map(|(name, (file, body))| (name, (file, called(&body)))).collect()
+}
+
+#[test]
+fn methods_of_the_store_call_each_other_in_one_direction() {
+    let methods = store_methods();
+    assert!(methods["charge"].1.contains("charge_coalesced"), "{methods:?}");
+    let mut calls: BTreeMap<String, BTreeSet<String>> =
+        methods.iter().map(|(name, (_, calls))| (name.clone(), calls.clone())).collect();
+    assert_eq!(cycle(&calls), None);
+
+    let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let name = |file: &Path| file.to_str().unwrap().to_owned();
+    for (file, calls) in methods.values() {
+        let called = calls.iter().map(|method| name(&methods[method].0));
+        files.entry(name(file)).or_default().extend(called.filter(|other| *other != name(file)));
+    }
+    assert_eq!(cycle(&files), None);
+
+    calls.get_mut("pool_read").unwrap().insert("charge".to_owned());
+    assert!(cycle(&calls).is_some());
 }
 
 /// `TABLE.md` documents every key prefix that the store builds.
 #[test]
 fn table_md_documents_every_key() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
-    let (keys, table) = (read("shared/src/store/keys.rs"), read("shared/docs/TABLE.md"));
+    let (keys, table) = (read("shared/src/store/dynamo/keys.rs"), read("shared/docs/TABLE.md"));
     let prefixes: BTreeSet<&str> = keys
         .split('"')
         .skip(1)

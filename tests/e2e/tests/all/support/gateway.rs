@@ -8,9 +8,10 @@ use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use shared::domain::limits::PurchaseLimits;
+use shared::http::serve;
 
 use super::api::{Answer, Api};
-use super::template::paths;
+use super::template::{paths, router};
 
 /// An event of an HTTP API, payload version 2.0. API Gateway has decoded the path and verified the
 /// token of the claims.
@@ -86,20 +87,16 @@ impl Api {
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, String> {
         let payload = RawValue::from_string(event.to_string()).unwrap();
         let event = LambdaEvent::new(payload, Context::default());
-        let (app, limits) = (self.stack.app(), PurchaseLimits::default());
+        let app = self.stack.app();
+        let router = router(function, app.clone());
         let answer = match function {
-            "charge" => charge::handle(app, &self.stack.eventbridge().bus(), event).await,
+            "charge" => charge::handle(&router, app, &self.stack.eventbridge().bus(), event).await,
             "purchase" => {
-                purchase::handle(
-                    &local::purchase_state(app.clone(), PurchaseLimits::default()),
-                    event,
-                )
-                .await
+                let state = local::purchase_state(app.clone(), PurchaseLimits::default());
+                purchase::handle(&router, &state, event).await
             }
-            "balance" => balance::handle(app, &limits, event).await,
-            "hold" => hold::handle(app, event).await,
-            "team" => team::handle(app, &limits, event).await,
-            other => panic!("{other} is not a function of the API"),
+            "team" => team::handle(&router, app, event).await,
+            _ => serve::answer_http_only(&router, event).await,
         };
         let answer = answer.map_err(|error| error.to_string())?;
         Ok(serde_json::from_str(answer.get()).unwrap())

@@ -1,6 +1,24 @@
-//! `template.yaml` as the tests read it.
+//! `template.yaml` as the tests read it, and the functions that it names.
 
+use axum::Router;
+use local::purchase_state;
 use serde_json::Map;
+use shared::domain::limits::PurchaseLimits;
+use shared::http::serve;
+use shared::lambda::App;
+
+/// The router of a function of the API.
+pub fn router(function: &str, app: App) -> Router {
+    let limits = PurchaseLimits::default();
+    serve::with_middleware(match function {
+        "charge" => charge::routes(app),
+        "purchase" => purchase::routes(purchase_state(app, limits)),
+        "balance" => balance::routes(app, limits),
+        "hold" => hold::routes(app),
+        "team" => team::routes(app, PurchaseLimits::default()),
+        other => panic!("{other} is not a function of the API"),
+    })
+}
 
 /// The functions of the template with their paths, with values for the path parameters.
 pub fn paths() -> Vec<(String, String)> {

@@ -13,8 +13,8 @@ use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::history::Selection;
 use shared::store::entry::Outcome;
+use shared::store::history::Selection;
 
 use crate::support::teams::{all_entries, charge, key_named, now, team_with};
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use engine::Engine;
 use futures_util::future::join_all;
@@ -10,10 +9,9 @@ use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Kind;
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::keys::SHARDS;
-use shared::store::entry::Outcome;
-use shared::store::retry::RetryBudget;
 
 use crate::support::teams::{charge, now, team_with};
 
@@ -58,7 +56,8 @@ async fn concurrent_callers_end_a_cycle_once() {
     join_all(all).await.into_iter().for_each(Result::unwrap);
     let pool = store.pool_current(&team, boundary()).await.unwrap();
     assert_eq!((pool.balance.free().get(), pool.balance.purchased().get()), (380, 50));
-    let history = store.history_list(&team, &Selection::default(), None, 1_000).await.unwrap().entries;
+    let history =
+        store.history_list(&team, &Selection::default(), None, 1_000).await.unwrap().entries;
     let of = |kind: Kind| history.iter().filter(|entry| entry.kind() == kind).count();
     assert_eq!((of(Kind::Grant), of(Kind::Expiry)), (2, 1));
 }
@@ -157,7 +156,8 @@ async fn a_plan_changes_during_charges() {
     let writers: Vec<_> = writers.collect();
     for plan in ["free_trial", "multichannel_expert", "enterprise", "free_trial"] {
         let request = subscription(&format!(r#"{{"plan":"{plan}"}}"#));
-        let changed = store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await;
+        let changed =
+            store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await;
         assert_eq!(changed.unwrap().terms.subscription.unwrap().plan, plan);
     }
     running.store(false, Ordering::Relaxed);

@@ -7,20 +7,20 @@ use futures_util::future::{join, join_all};
 use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
-use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::ledger::entry::Entry;
 use shared::domain::pool::Pool;
 use shared::domain::pool::usage::Usage;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
-use shared::store::entry::Outcome;
 use simulator::{Faults, World};
 use tokio::time::sleep;
 
 use crate::support::lanes::{charge_one, has_lanes, team_with_a_lane, without_faults};
-use crate::support::teams::{charge, key_named, now, team_with};
+use crate::support::teams::{capture, charge, key_named, now, team_with};
 
 async fn one(store: &Store, charge: Entry, world: &World) -> Outcome {
     let team = charge.team.clone();
@@ -206,7 +206,8 @@ fn usage_counters_equal_the_ledger() {
             let pool = pool(&world, &team).await;
             assert_eq!((pool.lanes, pool.held), (Credits::ZERO, Credits::ZERO));
             let all = Selection::default();
-            let ledger = world.store().history_list(&team, &all, None, 10_000).await.unwrap().entries;
+            let ledger =
+                world.store().history_list(&team, &all, None, 10_000).await.unwrap().entries;
             assert_eq!(pool.used, Usage::of(&ledger));
             let spent = pool.weeks.last_seven_days(world.now());
             assert_eq!(spent, pool.used.spent());

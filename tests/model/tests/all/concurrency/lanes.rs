@@ -9,8 +9,8 @@ use shared::domain::ledger::entry::Entry;
 use shared::domain::pool::Account;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::store::keys;
 use shared::store::entry::Outcome;
+use shared::store::keys;
 use simulator::Faults;
 use tokio::time::sleep;
 
@@ -193,7 +193,14 @@ fn reads_a_consistent_balance_during_charges() {
         let (reader, mut with_lanes) = (world.store(), 0);
         while come_back.load(Ordering::Relaxed) < 6_000 {
             let most = CREDITS - come_back.load(Ordering::Relaxed);
-            let balance = reader.projection_read(&team, world.now()).await.unwrap().pool.balance.credits.get();
+            let balance = reader
+                .projection_read(&team, world.now())
+                .await
+                .unwrap()
+                .pool
+                .balance
+                .credits
+                .get();
             let least = CREDITS - begun.load(Ordering::Relaxed);
             assert!((least..=most).contains(&balance), "{least} {balance} {most}");
             with_lanes += u32::from(has_lanes(&world, &team).await);

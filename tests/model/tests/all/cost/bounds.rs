@@ -6,18 +6,20 @@ use shared::domain::Credits;
 use shared::domain::Error;
 use shared::domain::catalogue::prices::{PRICE_LISTS, Price};
 use shared::domain::ids::TeamId;
-use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::ledger::entry::Entry;
 use shared::domain::limits::POOL_CREDITS_MAX;
 use shared::domain::pool::epochs::{GROUPS_MAX, GROUPS_USUAL};
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::hold::Release;
 use shared::store::keys;
-use shared::store::entry::Outcome;
 
 use crate::support::operations::Size;
-use crate::support::teams::{charge, hold_entry, hold_id, key_named, now, team_with};
+use crate::support::teams::{
+    capture, charge, hold_entry, hold_id, key_named, now, team_with, with_quantity,
+};
 
 /// Returns the size of a team's pool item in bytes.
 async fn pool_size(engine: &Engine, team: &TeamId) -> usize {
@@ -136,8 +138,8 @@ async fn the_largest_pool_is_below_4_kb_and_its_expressions_below_3_kb() {
             .unwrap();
         match outcome {
             Outcome::Charged(hold) => {
-                let capture = |entry: Entry| capture(entry, hold.hold().unwrap());
-                let captures = all_actions(&number.to_string()).into_iter().map(capture).collect();
+                let of_hold = |entry: Entry| capture(entry, hold.hold().unwrap());
+                let captures = all_actions(&number.to_string()).into_iter().map(of_hold).collect();
                 for captured in store.charge(&team, captures, now()).await {
                     assert!(matches!(captured, Outcome::Charged(_)), "{captured:?}");
                 }

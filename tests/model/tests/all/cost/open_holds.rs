@@ -11,11 +11,11 @@ use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::limits::OPEN_HOLDS_MAX;
 use shared::domain::time::Time;
 use shared::store::Store;
-use shared::store::history::Selection;
 use shared::store::entry::Outcome;
+use shared::store::history::Selection;
 use simulator::Faults;
 
-use crate::support::teams::{charge, key_named, now, team_with};
+use crate::support::teams::{capture, charge, key_named, now, team_with, with_quantity};
 
 /// The credits of a hold and the credits captured from it.
 const HELD: u64 = 100;
@@ -38,8 +38,8 @@ async fn take_holds(store: &Store, team: &TeamId, count: u64, seconds: u32) {
             panic!("hold {number} is refused");
         };
         let email = charge(team, &format!("lead {number}"), "email_finder", "risky");
-        let capture = capture(email, entry.hold().unwrap());
-        let captured = store.charge(team, vec![capture], now()).await;
+        let email = capture(email, entry.hold().unwrap());
+        let captured = store.charge(team, vec![email], now()).await;
         assert!(matches!(captured[..], [Outcome::Charged(_)]), "{captured:?}");
     }
 }

@@ -8,17 +8,19 @@ use futures_util::future::join_all;
 use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
-use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::ledger::entry::Entry;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::hold::Release;
 use shared::store::entry::Outcome;
+use shared::store::hold::Release;
 use simulator::Faults;
 use tokio::time::sleep;
 
 use crate::support::operations::Size;
-use crate::support::teams::{charge, hold_entry, key_named, now, team_with};
+use crate::support::teams::{
+    capture, charge, hold_entry, key_named, now, team_with, with_quantity,
+};
 
 struct Bench {
     engine: Engine,
@@ -143,9 +145,8 @@ async fn hold_capture_and_release_have_fixed_costs() {
         Reading { round_trips: 2, writes: 1, write_tenths: 80, read_tenths: 10 }
     );
 
-    let capture = charge(&bench.team, "campaign-77/lead-000001", "email_finder", "deliverable");
-    let capture = capture(capture, &hold);
-    bench.store.charge(&bench.team, vec![capture], now()).await;
+    let email = charge(&bench.team, "campaign-77/lead-000001", "email_finder", "deliverable");
+    bench.store.charge(&bench.team, vec![capture(email, &hold)], now()).await;
     assert_eq!(
         bench.meter.take(),
         Reading { round_trips: 1, writes: 1, write_tenths: 50, read_tenths: 0 }

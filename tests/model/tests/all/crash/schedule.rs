@@ -60,7 +60,9 @@ async fn history(store: &Store, team: &TeamId) -> Vec<Entry> {
 /// The first days of the charged months of an account, in order.
 async fn charged(store: &Store, team: &TeamId, id: &str) -> Vec<String> {
     let history = history(store, team).await;
-    let bills = history.iter().filter(|entry| entry.charged().is_some_and(|charged| charged.account == Some(account(id))));
+    let bills = history.iter().filter(|entry| {
+        entry.charged().is_some_and(|charged| charged.account == Some(account(id)))
+    });
     let key = |entry: &Entry| entry.key.as_ref().unwrap().as_str().to_owned();
     let mut days: Vec<String> =
         bills.map(|entry| key(entry).rsplit_once(':').unwrap().1.to_owned()).collect();
@@ -324,7 +326,8 @@ fn an_account_is_active_exactly_if_its_month_was_charged() {
                 let store = world.store();
                 let team = team_with(&store, &format!("team-{polls}"), 0).await;
                 let acme = account("acme");
-                let start = async { _ = store.monitored_account_add(&team, &acme, world.now()).await };
+                let start =
+                    async { _ = store.monitored_account_add(&team, &acme, world.now()).await };
                 let is_complete = run_for_polls(polls, Box::pin(start)).await.is_some();
                 assert_eq!(refill::run(&app_of(&world), None).await.failed, 0);
                 let later = world.store();
@@ -356,16 +359,18 @@ fn concurrent_callers_charge_a_month_once() {
             world.set_faults(Faults::MANY);
             let work = (0..9).map(async |number| {
                 let app = app_of(&world);
+                let (store, acme, now) = (&app.store, account("acme"), world.now());
                 match number % 3 {
                     0 => _ = refill::run(&app, None).await,
-                    1 => _ = app.store.monitored_account_add(&team, &account("acme"), world.now()).await,
-                    _ => _ = app.store.monitored_account_remove(&team, &account("acme"), world.now()).await,
+                    1 => _ = store.monitored_account_add(&team, &acme, now).await,
+                    _ => _ = store.monitored_account_remove(&team, &acme, now).await,
                 }
             });
             join_all(work.map(Box::pin)).await;
             world.set_faults(Faults::NONE);
             refill::run(&app_of(&world), None).await;
-            let acme = store.monitored_account_add(&team, &account("acme"), world.now()).await.unwrap();
+            let acme =
+                store.monitored_account_add(&team, &account("acme"), world.now()).await.unwrap();
             assert_eq!(acme.paid_until.to_string(), "2027-03-10", "seed {seed}");
             is_done(&world.store(), &team, world.now()).await;
         })

@@ -19,14 +19,14 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
-use shared::store::entry::Outcome;
 use simulator::{Faults, World};
 use tokio::time::sleep;
 
 use crate::support::process::{run_for_polls, seeds};
-use crate::support::teams::{charge_of, hold_id, key, team_with};
+use crate::support::teams::{capture, charge_of, hold_id, key, team_with};
 
 /// The first cycle of a team that began on 10 January ends a few seconds after this.
 const BEGIN: &str = "2027-02-09T23:59:55Z";
@@ -216,7 +216,10 @@ impl Worker {
         let request = r#"{"plan":"multichannel_expert","seats":2}"#;
         let request = serde_json::from_str(request).unwrap();
         let now = self.now();
-        self.store.terms_change(&self.team, now, |pool| pool.subscribe(&request, now)).await.map(drop)
+        self.store
+            .terms_change(&self.team, now, |pool| pool.subscribe(&request, now))
+            .await
+            .map(drop)
     }
 }
 
@@ -315,7 +318,8 @@ async fn check(
     );
     for entry in entries.iter().filter(|entry| entry.kind() == Kind::Hold) {
         let id = entry.hold().cloned().unwrap();
-        let is_capture = |other: &&Entry| other.kind() == Kind::Capture && other.hold() == entry.hold();
+        let is_capture =
+            |other: &&Entry| other.kind() == Kind::Capture && other.hold() == entry.hold();
         let captured: i64 = entries.iter().filter(is_capture).map(|capture| -capture.credits).sum();
         let hold = store.hold_read(team, &id).await.unwrap();
         assert_eq!(captured, hold.captured.gained(), "seed {seed}: {hold:?}");

@@ -11,7 +11,7 @@ use purchase::PurchaseState;
 use purchase::payments::Payments;
 use serde_json::json;
 use shared::domain::ids::{Id, TeamId};
-use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::ledger::entry::{Details, Entry};
 use shared::domain::limits::PurchaseLimits;
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{Purchase, Status};
@@ -20,14 +20,14 @@ use shared::domain::top_up::State;
 use shared::domain::{Credits, Error};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
-use shared::store::history::Selection;
 use shared::store::entry::Outcome;
+use shared::store::history::Selection;
 use simulator::{Faults, World};
 
 use crate::support::payments::{Provider, deliver};
 use crate::support::process::run_for_polls;
 use crate::support::relay::relay_all;
-use crate::support::teams::{charge, key_named, now, team_with};
+use crate::support::teams::{charge, key_named, now, team_with, with_quantity};
 
 const NONE: fn(&Purchase) -> bool = |_| false;
 const ALL: fn(&Purchase) -> bool = |_| true;
@@ -71,10 +71,10 @@ async fn pool(world: &World, team: &TeamId) -> Pool {
 
 /// The credits of the top-ups in the history.
 async fn bought(world: &World, team: &TeamId) -> Vec<i64> {
-    let history = world.store().history_list(team, &Selection::default(), None, 1_000).await.unwrap();
-    let is_top_up = |entry: &&Entry| {
-        matches!(&entry.details, Details::Purchase(purchased) if purchased.top_up)
-    };
+    let history =
+        world.store().history_list(team, &Selection::default(), None, 1_000).await.unwrap();
+    let is_top_up =
+        |entry: &&Entry| matches!(&entry.details, Details::Purchase(purchased) if purchased.top_up);
     history.entries.iter().filter(is_top_up).map(|entry| entry.credits).collect()
 }
 
@@ -274,7 +274,8 @@ fn a_top_up_shares_no_key_with_callers() {
         };
         let taken = store.purchase_begin(&order(id.as_str())).await;
         assert!(matches!(taken, Err(Error::KeyReused)), "{taken:?}");
-        let (begun, is_replay) = store.purchase_begin(&order(&format!("top-up#{id}"))).await.unwrap();
+        let (begun, is_replay) =
+            store.purchase_begin(&order(&format!("top-up#{id}"))).await.unwrap();
         assert_eq!((begun.status, is_replay), (Status::Pending, false));
     })
     .unwrap();

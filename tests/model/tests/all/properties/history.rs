@@ -40,7 +40,8 @@ async fn pages_are_complete_and_in_order() {
             let mut found = Vec::new();
             let mut after: Option<Position> = None;
             loop {
-                let page = store.history_list(&team, &selection, after.as_ref(), limit).await.unwrap();
+                let page =
+                    store.history_list(&team, &selection, after.as_ref(), limit).await.unwrap();
                 assert!(page.entries.len() <= limit);
                 found.extend(page.entries);
                 // A cursor is a text for a client.
@@ -55,7 +56,10 @@ async fn pages_are_complete_and_in_order() {
 }
 
 fn is_in(entry: &Entry, selection: &Selection) -> bool {
-    selection.action.as_ref().is_none_or(|action| entry.action.as_ref() == Some(action))
+    selection
+        .action
+        .as_ref()
+        .is_none_or(|action| entry.charged().is_some_and(|charged| charged.action == *action))
         && selection.from.is_none_or(|from| entry.at >= from)
         && selection.to.is_none_or(|to| entry.at < to)
 }

@@ -8,16 +8,16 @@ use lambda_runtime::{Context, LambdaEvent};
 use refill::Summary;
 use serde_json::json;
 use shared::domain::ids::TeamId;
-use shared::domain::ledger::entry::Kind;
+use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::{GiftRequest, Purchase, Status};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::keys::{self, Item};
-use shared::store::entry::Outcome;
 use simulator::Faults;
 
 use crate::support::operations::Size;
@@ -122,8 +122,8 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     assert_eq!((subscription.plan.as_str(), view.pool.balance.free().get()), ("platinum", 250));
     assert_eq!(view.pool.used.spent(), Credits::new(57), "an unknown action is counted");
     let history = store.history_list(&team, &Selection::default(), None, 100).await.unwrap();
-    let kinds: Vec<&str> = history.entries.iter().map(|entry| entry.kind().as_str()).collect();
-    assert!(kinds.contains(&"import"), "{kinds:?}");
+    let kinds: Vec<Kind> = history.entries.iter().map(Entry::kind).collect();
+    assert!(kinds.contains(&Kind::Other("import".into())), "{kinds:?}");
     let imports = Selection { kind: Some(Kind::Other("import".into())), ..Selection::default() };
     assert_eq!(store.history_list(&team, &imports, None, 10).await.unwrap().entries.len(), 1);
 
@@ -138,7 +138,8 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     store.settings_put(&team, &settings, now()).await.unwrap();
     // A seat for a plan that is unknown here is granted by the terms that the subscription stores.
     let seats = serde_json::from_str(r#"{"plan":"platinum","seats":2}"#).unwrap();
-    let pool = store.terms_change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
+    let pool =
+        store.terms_change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
     assert_eq!(pool.balance.free().get(), 250 - 6 + 400);
     let unknown = serde_json::from_str(r#"{"plan":"palladium"}"#).unwrap();
     let refused = store.terms_change(&team, now(), |pool| pool.subscribe(&unknown, now())).await;

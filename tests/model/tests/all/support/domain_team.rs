@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::hold::{Hold, Status};
 use shared::domain::ids::{AccountId, Id};
-use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::ledger::entry::{Details, Entry, Kind, Lapsed};
 use shared::domain::monitored_account::{self, Bill, MonitoredAccount};
 use shared::domain::pool::Pool;
 use shared::domain::pool::balance::BalanceChange;
@@ -52,7 +52,7 @@ impl Team {
                 .map(|charge| {
                     let entry = priced(charge, &self.pool.team, now);
                     let cost = Credits::new(entry.credits.unsigned_abs());
-                    match entry.hold.clone() {
+                    match entry.hold().cloned() {
                         Some(hold) => self.capture(&entry, &hold, cost, now),
                         None => self.charge(&entry, cost, now),
                     }
@@ -384,7 +384,8 @@ impl Team {
         let due: Vec<Hold> = self.holds.values().filter(due).cloned().collect();
         for hold in due {
             let (id, at) = (hold.id, hold.expires_at);
-            let entry = Entry::of_hold(&self.pool.team, Kind::Release, id.clone(), at);
+            let release = Details::Release { hold: id.clone() };
+            let entry = Entry::new(&self.pool.team, None, release, at);
             self.close_hold(&id, entry, Status::Expired);
         }
     }

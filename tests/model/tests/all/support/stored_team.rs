@@ -8,9 +8,9 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
+use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
-use shared::store::entry::Outcome;
 
 use crate::support::operations::{Answer, BillingMessage, Operation, TeamState};
 use crate::support::teams::{account_id, hold_entry, hold_id, key, priced, settings, subscription};
@@ -110,7 +110,9 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             vec![done(store.terms_change(team, now, |pool| Ok(pool.close(None, now)))).await]
         }
         Operation::Restart => vec![done(store.enrichment_restart(team, now)).await],
-        Operation::Monitor(id) => vec![done(store.monitored_account_add(team, &account_id(*id), now)).await],
+        Operation::Monitor(id) => {
+            vec![done(store.monitored_account_add(team, &account_id(*id), now)).await]
+        }
         Operation::StopMonitoring(id) => {
             vec![done(store.monitored_account_remove(team, &account_id(*id), now)).await]
         }

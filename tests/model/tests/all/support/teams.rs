@@ -5,7 +5,7 @@ use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{AccountId, CallerKey, Id, TeamId};
-use shared::domain::ledger::entry::Entry;
+use shared::domain::ledger::entry::{Details, Entry};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::subscription::SubscriptionRequest;

@@ -190,7 +190,8 @@ impl YearRun {
 
     async fn end(self, is_diligent: bool) -> Result<YearResult, TestCaseError> {
         let Self { store, team, records, reference, .. } = self;
-        let history = store.history_list(&team, &Selection::default(), None, 100_000).await.unwrap();
+        let history =
+            store.history_list(&team, &Selection::default(), None, 100_000).await.unwrap();
         assert!(history.next.is_none());
         let entries = history.entries.iter();
         let mut ids: BTreeSet<String> = entries

@@ -11,8 +11,8 @@ use shared::domain::pool::Pool;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::history::Selection;
 use shared::store::entry::Outcome;
+use shared::store::history::Selection;
 use simulator::World;
 use tokio::time::{Instant, sleep, sleep_until};
 
