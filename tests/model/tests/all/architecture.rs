@@ -272,6 +272,24 @@ fn table_md_documents_every_key() {
     }
 }
 
+/// Each function that a walkthrough names is in the file that it names.
+#[test]
+fn walkthroughs_name_functions_that_exist() {
+    let document = fs::read_to_string(root().join("shared/docs/ARCHITECTURE.md")).unwrap();
+    let walkthroughs = document.split("## Walkthroughs").nth(1).unwrap();
+    let spans: Vec<&str> = walkthroughs.split('`').skip(1).step_by(2).collect();
+    let mut functions = 0;
+    for (position, span) in spans.iter().enumerate() {
+        let Some(function) = span.strip_suffix("()") else { continue };
+        let file = spans[position..].iter().find(|span| span.ends_with(".rs")).unwrap();
+        let text = fs::read_to_string(root().join(file)).expect(file);
+        let is_defined = [format!("fn {function}("), format!("fn {function}<")];
+        assert!(is_defined.iter().any(|text_of| text.contains(text_of)), "{function}() in {file}");
+        functions += 1;
+    }
+    assert!(functions > 60, "the walkthroughs name {functions} functions");
+}
+
 /// A target with `test = false` links no test executable, so its tests would not run.
 #[test]
 fn packages_without_test_executables_contain_no_unit_tests() {
