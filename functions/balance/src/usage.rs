@@ -5,10 +5,10 @@ use axum::extract::State;
 use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::domain::Error;
 use shared::domain::projection::Projection;
 use shared::domain::statement::Statement;
 use shared::domain::time::Time;
+use shared::domain::{Error, Resource};
 use shared::http::permission::Read;
 use shared::http::views::usage::{CycleListView, UsageView};
 use shared::http::{Permitted, Query};
@@ -63,6 +63,6 @@ async fn started_on(
     match (ended, is_current) {
         (before, true) => Ok(UsageView::current(&pool, before, now)),
         (Some(statement), false) => Ok(statement.into()),
-        (None, false) => Err(Error::NotFound("cycle")),
+        (None, false) => Err(Error::NotFound(Resource::Cycle)),
     }
 }

@@ -15,7 +15,6 @@ use lambda_http::LambdaEvent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::limits::PurchaseLimits;
 use shared::domain::pool::Pool;
@@ -23,6 +22,7 @@ use shared::domain::purchase::GiftRequest;
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::subscription::terms::Change;
 use shared::domain::time::Time;
+use shared::domain::{Error, Resource};
 use shared::http::permission::{Manage, Read};
 use shared::http::views::entry::EntryView;
 use shared::http::views::subscription::SubscriptionView;
@@ -91,7 +91,7 @@ async fn change_or_open(
     decide: impl Fn(&Pool) -> Result<Option<Change>, Error>,
 ) -> Result<Pool, Error> {
     match app.store.terms_change(team, now, &decide).await {
-        Err(Error::NotFound("team")) => {
+        Err(Error::NotFound(Resource::Team)) => {
             decide(&Pool::open(team.clone()))?;
             app.store.pool_open(team).await?;
             app.store.terms_change(team, now, decide).await
@@ -115,7 +115,9 @@ async fn cancel(
     let cancel = |pool: &Pool| match pool.cancel(query.version, now)? {
         // An event may arrive before the subscription that it cancels. A caller must not cancel a
         // subscription that does not exist.
-        Some(_) if pool.terms.subscription.is_none() => Err(Error::NotFound("subscription")),
+        Some(_) if pool.terms.subscription.is_none() => {
+            Err(Error::NotFound(Resource::Subscription))
+        }
         change => Ok(change),
     };
     view(&app.store.terms_change(&team, now, cancel).await?)
@@ -156,7 +158,7 @@ async fn gift(
 }
 
 fn view(pool: &Pool) -> Result<Json<SubscriptionView>, Error> {
-    SubscriptionView::of(pool).map(Json).ok_or(Error::NotFound("subscription"))
+    SubscriptionView::of(pool).map(Json).ok_or(Error::NotFound(Resource::Subscription))
 }
 
 /// Answers the HTTP API, or an event of the billing system.

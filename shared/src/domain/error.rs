@@ -1,5 +1,6 @@
-//! Why something was not done. One enum for all floors, free of any transport.
+//! The errors of the domain and of everything above it. One match in `http` turns an error into a problem document.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -7,89 +8,123 @@ use serde::{Deserialize, Serialize};
 use crate::domain::Credits;
 use crate::domain::credits::TooMany;
 
-/// One field of a request that is not as it must be.
+/// An invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
     /// The field's path in the request, such as `charges[3].quantity`.
     pub field: String,
-    /// What is wrong with it, in plain words.
+    /// The rule that it breaks.
     pub detail: String,
 }
 
-/// Why a request was refused. Nothing has changed when an operation ends with one of these.
+/// A kind of thing that a request names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// A route of the API.
+    Route,
+    /// A team.
+    Team,
+    /// A subscription.
+    Subscription,
+    /// A cycle of a subscription.
+    Cycle,
+    /// A hold.
+    Hold,
+    /// A purchase.
+    Purchase,
+    /// A monitored account.
+    MonitoredAccount,
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Route => "route",
+            Self::Team => "team",
+            Self::Subscription => "subscription",
+            Self::Cycle => "cycle",
+            Self::Hold => "hold",
+            Self::Purchase => "purchase",
+            Self::MonitoredAccount => "monitored account",
+        })
+    }
+}
+
+/// The reason why an operation failed. The operation has changed no credits. A first refusal for missing credits is
+/// stored in the pool, and it may pause enrichment.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The request does not follow the contract.
     #[error("the request is invalid")]
     Invalid(Vec<FieldError>),
-    /// No verified claims came with the request.
-    #[error("no verified token came with the request")]
+    /// The request has no verified claims.
+    #[error("the request has no verified token")]
     Unauthenticated,
-    /// The caller may not do this; the text says who may.
+    /// The caller is not permitted to do this. The text names those that are.
     #[error("{0}")]
     Forbidden(&'static str),
     /// The pool does not cover the cost.
     #[error("{required} credits are needed and {balance} are left")]
     InsufficientCredits {
-        /// What the pool has.
+        /// The credits that are left.
         balance: Credits,
-        /// What the charge costs.
+        /// The cost in credits.
         required: Credits,
     },
     /// A hold does not cover the cost of a capture.
     #[error("{required} credits are needed and the hold has {remaining}")]
     HoldExceeded {
-        /// What can still be captured from the hold.
+        /// The credits that remain in the hold.
         remaining: Credits,
-        /// What the charge costs.
+        /// The cost in credits.
         required: Credits,
     },
-    /// The payment provider did not take the money; the text is its reason.
+    /// The payment provider declined the payment, with this reason.
     #[error("the payment failed: {0}")]
     PaymentFailed(String),
-    /// There is no such thing; the text names its kind.
+    /// The resource does not exist.
     #[error("there is no such {0}")]
-    NotFound(&'static str),
+    NotFound(Resource),
     /// The route exists, the method does not.
     #[error("this method is not allowed here")]
     MethodNotAllowed,
-    /// The team's account is closed for good.
+    /// The team's account is closed. It is never opened again.
     #[error("the account is closed")]
     AccountClosed,
-    /// Enrichment is paused for the team, and this is enrichment.
+    /// The charge is enrichment, and enrichment is paused for the team.
     #[error("enrichment is paused")]
     EnrichmentPaused,
     /// Enrichment is not paused.
     #[error("enrichment is running; there is nothing to restart")]
     NothingToRestart,
-    /// The hold was released, or has expired.
+    /// The hold was released, or has expired. The text is its status.
     #[error("the hold is {0}; a charge may be made without it")]
     HoldClosed(&'static str),
-    /// The team has as many open holds as it can have.
+    /// The team has the largest permitted number of open holds.
     #[error("the team has too many open holds; release some or wait until they expire")]
     TooManyHolds,
-    /// The idempotency key belongs to another request already.
+    /// Another request has used the idempotency key.
     #[error("this idempotency key was used for another request")]
     KeyReused,
     /// The body exceeds its limit.
     #[error("the body is too large")]
     TooLarge,
-    /// A file would exceed the size or the time of an answer.
+    /// A file would exceed the size or the time of a response.
     #[error("the file would be too large; narrow the range with `from` and `to`")]
     FileTooLarge,
-    /// The body is not JSON by its content type.
+    /// The content type of the body is not JSON.
     #[error("the body must be application/json")]
     UnsupportedMediaType,
-    /// A person has sent too many requests that cost their team nothing.
+    /// A person has sent too many requests that cost their team no credits.
     #[error("too many holds and charges of 0 credits; try again after {retry_after} s")]
     TooManyRequests {
-        /// After how many seconds the next one is accepted.
+        /// The seconds until the next request is accepted.
         retry_after: u64,
     },
     /// The store was too busy to answer in time. The same request with the same key may be sent again.
     #[error("too busy; try again")]
     Busy,
-    /// A fault of ours or of what we stand on; the source is for the log only.
+    /// An internal error. The source is written to the log only.
     #[error("internal error: {0}")]
     Internal(Arc<dyn std::error::Error + Send + Sync>),
 }
@@ -101,12 +136,12 @@ impl From<TooMany> for Error {
 }
 
 impl Error {
-    /// One field that is not as it must be.
+    /// One invalid field.
     pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
-    /// The same error of a part of a request: its fields are told as parts of `whole`.
+    /// The same error of a part of a request: its fields become parts of `whole`.
     #[must_use]
     pub fn nested_in(self, whole: &str) -> Self {
         let Self::Invalid(errors) = self else { return self };
@@ -117,12 +152,12 @@ impl Error {
         Self::Invalid(errors.into_iter().map(inner).collect())
     }
 
-    /// A fault whose source goes to the log.
+    /// An internal error. The source is written to the log only.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(Arc::from(source.into()))
     }
 
-    /// Whether the same request may succeed if it is sent again as it is.
+    /// Whether the same request may succeed if it is sent again.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {

@@ -25,4 +25,4 @@ pub mod time;
 pub mod top_up;
 
 pub use credits::Credits;
-pub use error::{Error, FieldError};
+pub use error::{Error, FieldError, Resource};

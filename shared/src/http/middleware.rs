@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use super::problem::Problem;
 use crate::aws::retry::with_deadline;
-use crate::domain::Error;
+use crate::domain::{Error, Resource};
 use crate::lambda::deadline::time_left;
 
 /// Characters that a decoded segment of a path must not contain: a `#` or `?` would cut the path, a `/`
@@ -27,7 +27,7 @@ pub(super) async fn check_path(request: Request, next: Next) -> Response {
     if request.uri().path().split('/').all(is_segment) {
         next.run(request).await
     } else {
-        Error::NotFound("route").into_response()
+        Error::NotFound(Resource::Route).into_response()
     }
 }
 

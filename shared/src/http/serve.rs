@@ -14,14 +14,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::extractors::BODY_BYTES_MAX;
 use super::gateway::{prepare, unreadable};
 use super::middleware::{check_path, forbid_caching, hide_internal_errors, set_deadline};
-use crate::domain::Error;
+use crate::domain::{Error, Resource};
 use crate::lambda::Invocation;
 
 /// The router of a function, built once per process: `routes` with problem documents for unknown routes and
 /// methods, a limit on bodies, and the middleware.
 pub fn with_middleware(routes: Router) -> Router {
     routes
-        .fallback(async || Error::NotFound("route"))
+        .fallback(async || Error::NotFound(Resource::Route))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::new())

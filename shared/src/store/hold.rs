@@ -15,7 +15,7 @@ use crate::domain::limits::OPEN_HOLDS_MAX;
 use crate::domain::pool::epochs::GROUPS_MAX;
 use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
-use crate::domain::{Credits, Error};
+use crate::domain::{Credits, Error, Resource};
 
 /// A release by the hold's owner.
 #[derive(Clone, Debug)]
@@ -147,7 +147,7 @@ impl Store {
             return Ok(open.hold);
         }
         let closed = self.item_get(keys::closed_hold(team, id)).await?;
-        from_item(closed.ok_or(Error::NotFound("hold"))?)
+        from_item(closed.ok_or(Error::NotFound(Resource::Hold))?)
     }
 
     /// The entry of the taking of a hold, which contains its owner.
@@ -157,7 +157,7 @@ impl Store {
     pub async fn hold_entry_read(&self, team: &TeamId, hold: &Id) -> Result<Entry, Error> {
         let entry = self.entry_read(team, &hold.with_prefix("e")).await?;
         let is_taking = |entry: &Entry| entry.kind() == Kind::Hold && entry.hold() == Some(hold);
-        entry.filter(is_taking).ok_or(Error::NotFound("hold"))
+        entry.filter(is_taking).ok_or(Error::NotFound(Resource::Hold))
     }
 
     /// Returns what remains of a hold, for its owner. Returns the hold after it, and whether the same request

@@ -6,10 +6,10 @@ use super::Store;
 use super::dynamo::{from_item, keys};
 pub use super::monitored_month::Billed;
 use super::monitored_month::{CONCURRENT_ACCOUNTS_MAX, DueMonth};
-use crate::domain::Error;
 use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::monitored_account::{MonitoredAccount, Status};
 use crate::domain::time::Time;
+use crate::domain::{Error, Resource};
 
 impl Store {
     /// Monitors an account from now on. Its first month is charged now, unless it is paid already.
@@ -64,7 +64,7 @@ impl Store {
         let mut budget = self.retry_budget();
         loop {
             let found = self.monitored_account_read(team, id).await?;
-            let seen = found.ok_or(Error::NotFound("monitored account"))?;
+            let seen = found.ok_or(Error::NotFound(Resource::MonitoredAccount))?;
             let removed = seen.with_status(Status::Removed);
             if let Some(account) = self.monitored_account_put(&seen, removed).await? {
                 return Ok(account);

@@ -4,11 +4,11 @@ use super::Store;
 use super::dynamo::expression::Expression;
 use super::dynamo::{from_item, keys};
 use super::operation::Operation;
-use crate::domain::Error;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::Pool;
 use crate::domain::pool::epochs::Owed;
 use crate::domain::time::Time;
+use crate::domain::{Error, Resource};
 
 impl Store {
     /// Opens an empty pool for a team that has none.
@@ -26,7 +26,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
     pub(super) async fn pool_read(&self, team: &TeamId) -> Result<Pool, Error> {
-        from_item(self.item_get(keys::pool(team)).await?.ok_or(Error::NotFound("team"))?)
+        from_item(self.item_get(keys::pool(team)).await?.ok_or(Error::NotFound(Resource::Team))?)
     }
 
     /// Checks that the team's account is not closed.

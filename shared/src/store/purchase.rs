@@ -8,13 +8,13 @@ use super::dynamo::expression::Expression;
 use super::dynamo::transaction::{Leg, Transaction};
 use super::dynamo::{from_item, keys};
 use super::entry::Outcome;
-use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::limits::{POOL_CREDITS_MAX, check_room};
 use crate::domain::pool::top_ups::TopUps;
 use crate::domain::pool::{Account, Pool};
 use crate::domain::purchase::{Purchase, Status};
 use crate::domain::time::Time;
+use crate::domain::{Error, Resource};
 
 impl Transaction {
     /// Puts a purchase that is begun and the entry of its order. Returns the leg of the entry.
@@ -54,7 +54,7 @@ impl Store {
                 }
             };
         }
-        let pool: Pool = from_item(cancelled.image(pool).ok_or(Error::NotFound("team"))?)?;
+        let pool: Pool = from_item(cancelled.image(pool).ok_or(Error::NotFound(Resource::Team))?)?;
         pool.check_open()?;
         check_room(pool.balance.credits)?;
         Err(Error::Busy)
@@ -79,7 +79,7 @@ impl Store {
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn purchase_read(&self, team: &TeamId, id: &Id) -> Result<Purchase, Error> {
         let found = self.item_get(keys::purchase(team, id)).await?;
-        from_item(found.ok_or(Error::NotFound("purchase"))?)
+        from_item(found.ok_or(Error::NotFound(Resource::Purchase))?)
     }
 
     /// Adds the credits of a paid purchase, once for any number of calls. They are added even to an account that was

@@ -76,5 +76,5 @@ curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'con
 curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $ADMIN" -H 'content-type: application/json' -H 'idempotency-key: order' -d '{"credits":1000}'
 curl -iw '\n' $URL/teams/demo/credits -H "authorization: Bearer $MEMBER"
 
-# More requests: cargo run -- requests, and README.md, section Use it. Ctrl-C stops the stack.
+# More requests: cargo run -- requests, and shared/docs/REQUESTS.md. Ctrl-C stops the stack.
 "#;

@@ -20,4 +20,4 @@ curl -iw '\n' -X PUT $URL/dev/clock -H 'content-type: application/json' -d "{\"n
 curl -iw '\n' -X POST $URL/dev/schedule
 curl -iw '\n' $URL/teams/demo/credits -H "authorization: Bearer $MEMBER"
 
-# A request for each route is in README.md, section "Use it".
+# A request for each route is in shared/docs/REQUESTS.md.

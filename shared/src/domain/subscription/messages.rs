@@ -3,12 +3,12 @@
 //! Messages carry a version. They lead to the same terms in any order of arrival, and a repeated
 //! message changes nothing.
 
-use crate::domain::Error;
 use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::{Account, Next, Pool, Terms};
 use crate::domain::subscription::terms::{Change, granted};
 use crate::domain::subscription::{Subscription, SubscriptionRequest};
 use crate::domain::time::Time;
+use crate::domain::{Error, Resource};
 
 /// The most versions of messages with a later start that a pool stores.
 const SCHEDULED_VERSIONS_MAX: usize = 8;
@@ -212,7 +212,7 @@ impl Pool {
         terms.cancelled_version = version.or(terms.cancelled_version);
         match &mut terms.subscription {
             Some(current) if !is_older => current.cancelled = true,
-            None if version.is_none() => return Err(Error::NotFound("subscription")),
+            None if version.is_none() => return Err(Error::NotFound(Resource::Subscription)),
             Some(_) | None => {}
         }
         Ok(self.with_terms(terms, now))

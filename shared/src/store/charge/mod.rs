@@ -30,7 +30,7 @@ use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
 use crate::domain::time::Time;
-use crate::domain::{Credits, Error};
+use crate::domain::{Credits, Error, Resource};
 use batch::Funds;
 use charging::Charging;
 use request::{ChargeGroup, ChargeRequest};
@@ -264,7 +264,7 @@ impl Store {
         charging: &mut Charging,
     ) -> Result<(), Error> {
         let Charging { batch, operation, .. } = charging;
-        let mut pool: Pool = from_item(image.ok_or(Error::NotFound("team"))?)?;
+        let mut pool: Pool = from_item(image.ok_or(Error::NotFound(Resource::Team))?)?;
         pool.check_open()?;
         if pool.is_due(operation.now) {
             pool = self.due_changes_make(operation).await?;

@@ -16,7 +16,7 @@ use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
-use shared::domain::{Credits, Error};
+use shared::domain::{Credits, Error, Resource};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::entry::Outcome;
@@ -130,7 +130,7 @@ impl Worker {
                 | Error::HoldClosed(_)
                 | Error::EnrichmentPaused
                 | Error::NothingToRestart
-                | Error::NotFound("hold")
+                | Error::NotFound(Resource::Hold)
                 // The caller may retry.
                 | Error::Busy,
             ) => {}

@@ -5,7 +5,7 @@ use shared::domain::ids::TeamId;
 use shared::domain::monitored_account::MonitoredAccount;
 use shared::domain::purchase::{GiftRequest, Purchase, Status};
 use shared::domain::time::Time;
-use shared::domain::{Credits, Error};
+use shared::domain::{Credits, Error, Resource};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::entry::Outcome;
@@ -26,9 +26,9 @@ pub fn refusal(error: &Error) -> Answer {
         }
         Error::KeyReused => Answer::KeyReused,
         Error::AccountClosed => Answer::Closed,
-        Error::NotFound("hold") => Answer::NoHold,
-        Error::NotFound("monitored account") => Answer::NoAccount,
-        Error::NotFound("subscription") => Answer::NoPlan,
+        Error::NotFound(Resource::Hold) => Answer::NoHold,
+        Error::NotFound(Resource::MonitoredAccount) => Answer::NoAccount,
+        Error::NotFound(Resource::Subscription) => Answer::NoPlan,
         Error::NotFound(_) => Answer::NoTeam,
         Error::HoldClosed(_) => Answer::HoldClosed,
         Error::EnrichmentPaused => Answer::Paused,
