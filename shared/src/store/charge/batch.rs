@@ -125,13 +125,14 @@ impl Batch {
         self.open().filter_map(|index| self.charges.get(index)).any(Entry::is_enrichment)
     }
 
-    /// Whether a pool covers no admitted charge, has no lanes and holds that could return credits, and needs to store
-    /// none of the refusals.
+    /// Whether charges are admitted, a pool covers none of them, it has no lanes and holds that could return credits,
+    /// and it needs to store none of the refusals.
     pub(super) fn is_uncovered_by(&self, pool: &Pool) -> bool {
         let balance = pool.balance.credits;
         let may_gain = pool.open_holds > 0 || !pool.lanes.is_zero();
         let is_usable = !may_gain && pool.check_open().is_ok();
         is_usable
+            && !self.admitted.is_empty()
             && self.admitted().all(|charge| charge.spent() > balance)
             && self.admitted().all(|charge| pool.has_noted(charge, balance))
     }
