@@ -1,4 +1,4 @@
-//! Charges: from what a caller reports to the ledger entry that it costs.
+//! Charges: a request, and the ledger entry that follows from it.
 
 use serde::Deserialize;
 
@@ -8,8 +8,8 @@ use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Charged, Details, Entry};
 use crate::domain::time::Time;
 
-/// What a caller reports. On its own route a charge has neither `team` nor `key`, in a batch it
-/// has a `key`, and in a direct invocation both.
+/// A charge request. On its own route a charge has neither `team` nor `key`, in a batch it has a `key`, and in a
+/// direct invocation both.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChargeRequest {
@@ -17,16 +17,16 @@ pub struct ChargeRequest {
     pub team: Option<TeamId>,
     /// The idempotency key, in a batch and a direct invocation.
     pub key: Option<Key>,
-    /// The action, as the catalogue names it.
+    /// The action of the catalogue.
     pub action: String,
-    /// How much of it; for a call, in seconds.
+    /// The quantity in the unit of the action; for a call, in seconds. 1 by default.
     #[serde(default = "one")]
     pub quantity: u64,
-    /// How it came out; may be left out where the action knows one outcome only.
+    /// The outcome. Optional for an action with one outcome.
     pub outcome: Option<String>,
-    /// For whom; the caller, unless a machine client names another.
+    /// The user that the charge is for: the caller, unless a machine client names another.
     pub user: Option<UserId>,
-    /// What the caller's own records call it.
+    /// The caller's own name for it.
     pub reference: Option<Reference>,
     /// Whether the team's own key for the provider was used.
     #[serde(default)]
@@ -40,15 +40,15 @@ const fn one() -> u64 {
 }
 
 impl ChargeRequest {
-    /// Refuses an address where the route has given it already.
+    /// Checks that the request has no team or key that the route already has.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a team, or for a key unless it belongs here.
     pub fn check_address(&self, has_key: bool) -> Result<(), Error> {
         match (&self.team, &self.key) {
-            (Some(_), _) => Err(Error::invalid("team", "stands in the path")),
+            (Some(_), _) => Err(Error::invalid("team", "is in the path")),
             (None, Some(_)) if !has_key => {
-                Err(Error::invalid("key", "stands in the header Idempotency-Key"))
+                Err(Error::invalid("key", "is in the header Idempotency-Key"))
             }
             (None, _) => Ok(()),
         }
@@ -57,7 +57,7 @@ impl ChargeRequest {
     /// The ledger entry of this charge at the prices of `list`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what the catalogue does not have or a quantity out of range.
+    /// [`Error::Invalid`] for an action or an outcome that the list does not have, or a quantity out of range.
     pub fn price(
         self,
         team: &TeamId,

@@ -1,8 +1,8 @@
-//! Holds: credits that are out of the balance, so that what they are for will be paid.
+//! Holds: credits that are reserved outside of the balance.
 //!
-//! A hold needs no split into free and purchased credits. It stores the epoch in which it was taken;
-//! the pool stores how many purchased credits each earlier epoch used. From that follows what comes
-//! back of it, see [`take_back`](crate::domain::pool::Pool::take_back).
+//! A hold has no split into free and purchased credits. It stores the epoch in which it was taken, and the pool stores
+//! the purchased credits that each earlier epoch used. These determine the credits that it returns, see
+//! [`take_back`](crate::domain::pool::Pool::take_back).
 
 use serde::{Deserialize, Serialize};
 
@@ -15,20 +15,20 @@ use crate::domain::pool::usage::Usage;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
-/// How a hold stands.
+/// The status of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Charges can be captured from it.
     Open,
-    /// It was given back by its owner.
+    /// Its owner has released it.
     Released,
-    /// Its time is over.
+    /// It has expired.
     Expired,
 }
 
 impl Status {
-    /// The word that stands for it in an item and an answer.
+    /// The status in an item and a response.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Status {
 /// Credits that are reserved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// Its id, made from the team and the caller's key; that of its entry but for the prefix.
+    /// A hash of the team and the caller's key. The id of its entry differs in the prefix.
     pub id: Id,
     /// The team.
     pub team: TeamId,
@@ -58,34 +58,33 @@ pub struct Hold {
     pub epoch: u64,
     /// The epoch that the last reset before it began.
     pub reset_epoch: u64,
-    /// From this instant on nothing is captured from it.
+    /// The instant from which it accepts no captures.
     pub expires_at: Time,
-    /// What was captured, by action.
+    /// The usage of its captures.
     #[serde(default)]
     pub used: Usage,
-    /// The number of the pause of enrichment during which it was taken. No enrichment is captured from
-    /// it before the restart.
+    /// The number of the pause of enrichment during which it was taken. It accepts no enrichment before the restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<u64>,
-    /// What the caller's own records call it.
+    /// The caller's own name for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
 }
 
-/// The body of `POST /teams/{team}/holds`: either an amount of credits, or what they are for.
+/// The body of `POST /teams/{team}/holds`: either an amount of credits, or work.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HoldRequest {
     /// The credits to reserve, 1 to [`HOLD_CREDITS_MAX`].
     pub credits: Option<Credits>,
-    /// The leads to reserve for; 1 if they are left out.
+    /// The number of leads. 1 by default.
     pub leads: Option<u64>,
-    /// The actions to reserve for.
+    /// The actions on each lead.
     pub actions: Option<Vec<String>>,
-    /// After how many seconds it expires, 1 to [`HOLD_SECONDS_MAX`]; an hour if it is left out.
+    /// The seconds until it expires, 1 to [`HOLD_SECONDS_MAX`]. An hour by default.
     #[serde(default = "an_hour")]
     pub expires_in: u32,
-    /// What the caller's own records call it.
+    /// The caller's own name for it.
     pub reference: Option<Reference>,
 }
 
@@ -94,10 +93,10 @@ const fn an_hour() -> u32 {
 }
 
 impl HoldRequest {
-    /// The ledger entry of the hold. One for work is yet to be sized, see [`Entry::sized`].
+    /// The ledger entry of the hold. [`Entry::sized`] adds the credits of a hold for work.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what is out of range, or if both an amount and work are given.
+    /// [`Error::Invalid`] for a value out of range, or for both an amount and work.
     pub fn entry(
         self,
         team: &TeamId,
@@ -141,7 +140,7 @@ impl Entry {
     /// The entry of a hold, sized at the prices of `list` if it is for work.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for work that the list does not have, or that costs too much for a hold.
+    /// [`Error::Invalid`] for an action that the list does not have, or for work that costs too much for a hold.
     pub fn sized(self, list: &PriceList) -> Result<Self, Error> {
         let Details::Hold { work: Some(work), .. } = &self.details else { return Ok(self) };
         let credits = work.maximum(list)?;
@@ -157,7 +156,7 @@ fn check_size(credits: Credits) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a hold takes over from the pool when it is taken.
+/// The attributes that a new hold copies from the pool.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Origin {
     /// The pool's epoch.

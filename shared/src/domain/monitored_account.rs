@@ -1,8 +1,8 @@
 //! Monitored accounts: custom signals watch them, and the team pays for them by the month.
 //!
-//! A month runs from the day on which the account was added to the same day of the next month, or its
-//! last, as a plan's cycle does. It is paid when it begins. A paid month stays paid whatever happens to
-//! the account meanwhile, and an account whose month the team cannot pay is paused: there is no debt.
+//! A month begins on the day of the month on which the account was added, or on the last day of a shorter month, like a
+//! cycle. It is charged when it begins, and it stays paid. An account whose month the team cannot pay is paused; no debt
+//! arises.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -14,23 +14,23 @@ use crate::domain::ledger::entry::{Charged, Details, Entry};
 use crate::domain::subscription::cycle::Cycle;
 use crate::domain::time::Time;
 
-/// The action that a month is charged as.
+/// The action of a charged month.
 pub const MONTH_ACTION: &str = "signal_custom";
 
 /// The status of a monitored account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It is watched, and paid for month by month.
+    /// It is watched, and each month is charged.
     Active,
-    /// The team could not pay its month. A restart of enrichment pays it and goes on.
+    /// The team could not pay its month. A restart of enrichment charges it again.
     Paused,
     /// It is no longer watched.
     Removed,
 }
 
 impl Status {
-    /// The word that stands for it in an item and an answer.
+    /// The status in an item and a response.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,20 +41,20 @@ impl Status {
     }
 }
 
-/// An account that a team has, or had, monitored.
+/// An account that a team monitors or has monitored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MonitoredAccount {
-    /// Its id, as the product names it.
+    /// The id that the product gave it.
     pub id: AccountId,
     /// The team.
     pub team: TeamId,
     /// Its status.
     pub status: Status,
-    /// The day on which it was added, or last started again: the anchor of its months.
+    /// The day on which it was added or last resumed. Its months begin on this day of the month.
     pub since: Date,
-    /// The first day that is not paid for.
+    /// The first day that is not paid.
     pub paid_until: Date,
-    /// Counts the writes. One that was decided on an older image must not land.
+    /// The number of writes. A write is conditional on it.
     pub version: u64,
 }
 
@@ -66,14 +66,13 @@ pub struct Bill {
 }
 
 impl MonitoredAccount {
-    /// An account that was never monitored before.
+    /// An account that was not monitored before.
     #[must_use]
     pub const fn new(team: TeamId, id: AccountId, today: Date) -> Self {
         Self { id, team, status: Status::Removed, since: today, paid_until: today, version: 0 }
     }
 
-    /// The bill to pay before the account can be active again; `None` if it is active, or if its month
-    /// is paid.
+    /// The bill to pay before the account is active; `None` if it is active or its month is paid.
     #[must_use]
     pub fn first_bill(&self, today: Date) -> Option<Bill> {
         let is_paid = self.status == Status::Removed && today < self.paid_until;
@@ -81,15 +80,14 @@ impl MonitoredAccount {
         starts.then(|| Bill { anchor: today, month: Cycle::holding(today, today) })
     }
 
-    /// The bill that is due: however many months were missed, the one that holds today.
+    /// The bill that is due. Of several missed months it is the current one.
     #[must_use]
     pub fn due_bill(&self, today: Date) -> Option<Bill> {
         let is_due = self.status == Status::Active && self.paid_until <= today;
         is_due.then(|| Bill { anchor: self.since, month: Cycle::holding(self.since, today) })
     }
 
-    /// The ledger entry of a bill at the prices of `list`. Its key follows from the account and the
-    /// month.
+    /// The ledger entry of a bill at the prices of `list`. Its key is made from the account and the month.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the list has no such action, [`Error::Internal`].

@@ -1,8 +1,7 @@
-//! A pool as it is at an instant, with everything due that no process has written back yet: holds that
-//! have expired, cycles that are over, subscriptions that begin.
+//! A pool at an instant, with everything due that is not written yet: expired holds, ended cycles, subscriptions that
+//! begin.
 //!
-//! A read computes this and waits for no write. A process that writes it back later comes to the same
-//! entries with the same ids.
+//! A read computes it and waits for no write. A later write of it puts the same entries with the same ids.
 
 use crate::domain::credits::TooMany;
 use crate::domain::hold::{Hold, Status};
@@ -44,7 +43,7 @@ impl Projection {
         let mut projection = Self { pool, holds, entries, statements };
         while let Some(change) = projection.pool.due_change(now) {
             projection.expire_holds(change.at, now)?;
-            // What the holds returned is part of what lapses.
+            // The returned free credits are among those that lapse.
             let Some(change) = projection.pool.due_change(now) else { break };
             let before = projection.pool.clone();
             projection.pool.apply(&change)?;

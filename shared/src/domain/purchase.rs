@@ -8,7 +8,7 @@ use crate::domain::limits::GIFT_CREDITS_MAX;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
-/// What a purchased credit costs. There are no tiers.
+/// The price of a purchased credit in cents. There are no tiers.
 pub const CENTS_PER_CREDIT: u64 = 1;
 
 /// The currency of all amounts.
@@ -19,56 +19,55 @@ pub const CURRENCY: &str = "usd";
 pub struct Amount {
     /// Whole cents.
     pub cents: u64,
-    /// Of this currency.
+    /// The currency.
     pub currency: &'static str,
 }
 
 impl Amount {
-    /// The price of so many credits.
+    /// The price of credits.
     #[must_use]
     pub const fn of(credits: Credits) -> Self {
         Self { cents: credits.get().saturating_mul(CENTS_PER_CREDIT), currency: CURRENCY }
     }
 }
 
-/// How a purchase stands.
+/// The status of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// The payment has not succeeded yet; the customer may have a step to take.
+    /// The payment has not succeeded yet. It may need a step of the customer.
     Pending,
     /// The money was taken and the credits are in the pool.
     Paid,
-    /// The money was not taken and will not be.
+    /// The payment has failed finally.
     Failed,
 }
 
 /// One purchase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purchase {
-    /// Its id, made from the team and the caller's key.
+    /// A hash of the team and the caller's key.
     pub id: Id,
     /// The team.
     pub team: TeamId,
-    /// The caller's idempotency key; of an automatic top-up, the id of the event that it follows
-    /// from.
+    /// The caller's idempotency key; for an automatic top-up, the id of its event.
     pub key: Key,
-    /// The person in whose key space the key is; none for a machine client's.
+    /// The person in whose key space the key is; `None` for the key space of the machine clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<UserId>,
-    /// The admin who bought; nobody in an automatic top-up.
+    /// The admin that ordered it; `None` for an automatic top-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
-    /// Whether the team bought it by itself.
+    /// Whether it is an automatic top-up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub top_up: bool,
     /// The credits bought.
     pub credits: Credits,
-    /// How it stands.
+    /// Its status.
     pub status: Status,
-    /// When it was asked for.
+    /// The time of the order.
     pub at: Time,
-    /// Why it failed.
+    /// The reason of a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -129,7 +128,7 @@ impl Purchase {
         Purchased { purchase: self.id.clone(), top_up: self.top_up }
     }
 
-    /// What it costs.
+    /// Its price.
     #[must_use]
     pub const fn amount(&self) -> Amount {
         Amount::of(self.credits)

@@ -1,8 +1,7 @@
-//! The stream of the table: what a record of it shows, and what follows from that for other systems.
+//! The events and the statement of a record of the table's stream.
 //!
-//! Events are made from the stream and not by whoever writes to the table, so none is lost by a crash
-//! after a write. The stream may show a record again, and so may the bus an event; the same record
-//! always makes the same events with the same ids.
+//! Events are derived from the stream, not published by the writer, so a crash after a write loses none. The stream may
+//! repeat a record, and the bus an event; equal records have equal events with equal ids.
 
 use crate::domain::Credits;
 use crate::domain::event::{Detail, Event};
@@ -19,13 +18,13 @@ use crate::domain::time::Time;
 /// An item of the table before and after a write of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images<T> {
-    /// As it was, if it was there.
+    /// The item before the write, if it existed.
     pub before: Option<T>,
-    /// As it is.
+    /// The item after the write.
     pub after: T,
 }
 
-/// A write of an item that events may tell of.
+/// A write of an item that may have events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Record {
@@ -39,16 +38,16 @@ pub enum Record {
     Account(Images<MonitoredAccount>),
 }
 
-/// Where in the stream a record stands.
+/// The position of a record in the stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// Its number, which no other record has.
+    /// Its sequence number, which is unique.
     pub number: &'a str,
-    /// When it was written.
+    /// The time of the write.
     pub at: Time,
 }
 
-/// The events that tell of a record; none if nothing has happened by it.
+/// The events of a record.
 #[must_use]
 pub fn events(record: &Record, place: Place<'_>) -> Vec<Event> {
     match record {
@@ -59,7 +58,7 @@ pub fn events(record: &Record, place: Place<'_>) -> Vec<Event> {
     }
 }
 
-/// The statement of the cycle that was over by a write of a pool, if one was.
+/// The statement of the cycle that a write of a pool has ended, if it has.
 #[must_use]
 pub fn statement(record: &Record) -> Option<Statement> {
     match record {
@@ -68,40 +67,39 @@ pub fn statement(record: &Record) -> Option<Statement> {
     }
 }
 
-/// What happened to a pool at one time or another, again and again: so its events are told apart by
-/// the place of the record.
+/// The events of a pool. The same may happen again, so their ids contain the position in the stream.
 fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Event> {
     let Some(before) = before else { return Vec::new() };
     let credits = after.all_credits();
-    let mut told = Vec::new();
+    let mut details = Vec::new();
     if after.is_low() && !before.is_low() {
         let threshold = after.settings.low_balance_threshold;
-        told.push((place.at, Detail::Low { credits, threshold }));
+        details.push((place.at, Detail::Low { credits, threshold }));
     }
     if let Some(wanted) = after.wanted_top_up().filter(|_| is_top_up_due(before, after)) {
         let AutoTopUp { below, credits: top_up, .. } = wanted;
-        told.push((place.at, Detail::TopUpDue { credits, below, top_up }));
+        details.push((place.at, Detail::TopUpDue { credits, below, top_up }));
     }
     if let Some(refused) = after.refused.clone().filter(|_| after.refused != before.refused) {
         let Refused { at, action, required } = refused;
-        told.push((at, Detail::Refused { credits, action, required }));
+        details.push((at, Detail::Refused { credits, action, required }));
     }
     match (before.paused_at, after.paused_at) {
         (None, Some(at)) => {
-            told.extend([
+            details.extend([
                 (at, Detail::Depleted { credits }),
                 (at, Detail::EnrichmentPaused { credits }),
             ]);
         }
-        (Some(_), None) => told.push((place.at, Detail::EnrichmentRestarted { credits })),
+        (Some(_), None) => details.push((place.at, Detail::EnrichmentRestarted { credits })),
         (None, None) | (Some(_), Some(_)) => {}
     }
-    let told = told.into_iter();
-    told.map(|(at, detail)| event(&after.team, at, place.number, detail)).collect()
+    let events = details.into_iter();
+    events.map(|(at, detail)| event(&after.team, at, place.number, detail)).collect()
 }
 
-/// Whether a wanted top-up was not wanted before, or has waited for a purchase that is no longer
-/// pending. What is still wanted is not due again, unless its monthly limit was raised.
+/// Whether a wanted top-up was not wanted before, or has waited for a purchase that is no longer pending. A top-up that
+/// is still wanted is not due again, unless its monthly limit was raised.
 fn is_top_up_due(before: &Pool, after: &Pool) -> bool {
     if after.top_up_waits && before.pending_purchases > 0 && after.pending_purchases == 0 {
         return true;
@@ -122,7 +120,7 @@ fn of_account(
         .then(|| event(team, place.at, &format!("{id}#{version}"), detail))
 }
 
-/// An entry is written once and never changed.
+/// The event of an entry, which is written once and never changed.
 fn of_entry(Images { before, after: entry }: &Images<Entry>) -> Option<Event> {
     if before.is_some() {
         return None;
@@ -186,8 +184,8 @@ fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
     Some(event(&team, at, after.id.as_str(), detail))
 }
 
-fn event(team: &TeamId, at: Time, tells_of: &str, detail: Detail) -> Event {
-    let id = Id::of("ev", team, &format!("{}#{tells_of}", detail.kind()));
+fn event(team: &TeamId, at: Time, source: &str, detail: Detail) -> Event {
+    let id = Id::of("ev", team, &format!("{}#{source}", detail.kind()));
     Event { id, team: team.clone(), at, detail }
 }
 
@@ -239,7 +237,7 @@ mod tests {
     fn every_kind_of_entry_has_its_event_or_none() {
         let purchased = || Purchased { purchase: Id::of("p", &team(), "k"), top_up: false };
         let cycle = OfCycle { epoch: 1, plan: None };
-        for (details, key, told) in [
+        for (details, key, kind) in [
             (Details::Charge(charged()), Some(key()), Some("credits.charged")),
             (
                 Details::Capture { hold: hold(), charged: charged() },
@@ -258,24 +256,24 @@ mod tests {
             (Details::Other { kind: "transfer".to_owned() }, None, None),
         ] {
             let change = written(entry(details.clone(), key));
-            assert_eq!(kinds(&change), told.into_iter().collect::<Vec<_>>(), "{details:?}");
+            assert_eq!(kinds(&change), kind.into_iter().collect::<Vec<_>>(), "{details:?}");
         }
     }
 
     #[test]
-    fn a_purchase_is_told_of_when_it_fails() {
+    fn a_purchase_has_an_event_when_it_fails() {
         let asked = Purchase::new(&team(), key(), "u".parse().unwrap(), Credits::new(402), at());
         let of_status = |status| Purchase { status, ..asked.clone() };
         let (pending, paid, failed) = (Status::Pending, Status::Paid, Status::Failed);
-        for (before, after, is_told) in [
+        for (before, after, has_event) in [
             (None, pending, false),
             (Some(pending), paid, false),
             (Some(pending), failed, true),
             (Some(failed), failed, false),
         ] {
             let images = Images { before: before.map(of_status), after: of_status(after) };
-            let told = of(&Record::Purchase(images));
-            assert_eq!(!told.is_empty(), is_told, "{before:?} {after:?}");
+            let events = of(&Record::Purchase(images));
+            assert_eq!(!events.is_empty(), has_event, "{before:?} {after:?}");
         }
     }
 
@@ -291,11 +289,11 @@ mod tests {
 
     /// The threshold is 100.
     #[test]
-    fn what_happens_to_a_pool_is_told_when_it_begins() {
+    fn a_change_of_a_pool_has_an_event_when_it_begins() {
         let low = ["credits.low"].as_slice();
         let out = &["credits.refused", "credits.depleted", "enrichment.paused"];
         let (none, sms, email) = (None, Some("sms"), Some("email_finder"));
-        for (before, after, told) in [
+        for (before, after, expected) in [
             ((400, false, none), (100, false, none), &[][..]),
             ((100, false, none), (99, false, none), low),
             ((99, false, none), (5, false, none), &[]),
@@ -310,7 +308,7 @@ mod tests {
         ] {
             let of = |(credits, paused, refused)| pool(credits, paused, refused);
             let change = Record::Pool(Images { before: Some(of(before)), after: of(after) });
-            assert_eq!(kinds(&change), told, "{before:?} {after:?}");
+            assert_eq!(kinds(&change), expected, "{before:?} {after:?}");
         }
         assert!(
             kinds(&Record::Pool(Images { before: None, after: pool(0, false, none) })).is_empty()
@@ -370,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_again_is_told_again() {
+    fn a_repeated_change_has_another_event() {
         let images = Images { before: Some(pool(100, false, None)), after: pool(99, false, None) };
         let change = Record::Pool(images);
         let id = |number| events(&change, Place { number, at: at() })[0].id.clone();
@@ -379,13 +377,13 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_told_of_when_it_is_paused() {
+    fn an_account_has_an_event_when_it_is_paused() {
         use monitored_account::Status::{Active, Paused, Removed};
         let account = |status| {
             let new = MonitoredAccount::new(team(), "acme".parse().unwrap(), at().day());
             MonitoredAccount { status, ..new }
         };
-        for (before, after, is_told) in [
+        for (before, after, has_event) in [
             (None, Active, false),
             (Some(Active), Paused, true),
             (Some(Paused), Paused, false),
@@ -393,16 +391,16 @@ mod tests {
             (Some(Active), Removed, false),
         ] {
             let images = Images { before: before.map(account), after: account(after) };
-            assert_eq!(kinds(&Record::Account(images)).len(), usize::from(is_told));
+            assert_eq!(kinds(&Record::Account(images)).len(), usize::from(has_event));
         }
     }
 
     #[test]
     fn an_id_comes_from_the_kind_and_the_entry() {
         let charge = entry(Details::Charge(charged()), Some(key()));
-        let told = of(&written(charge.clone()));
+        let events = of(&written(charge.clone()));
         let id = Id::of("ev", &team(), &format!("credits.charged#{}", charge.id));
-        assert_eq!((&told[0].id, told[0].at), (&id, at()));
+        assert_eq!((&events[0].id, events[0].at), (&id, at()));
         // An expiry and the release that it came with tell of the same hold.
         let [lapsed, released] =
             [Details::Expiry(Lapsed::Hold { hold: hold() }), Details::Release { hold: hold() }]
@@ -411,12 +409,12 @@ mod tests {
     }
 
     #[test]
-    fn credits_are_positive_whichever_way_they_went() {
+    fn credits_of_events_are_positive() {
         let charge = Entry { credits: -5, ..entry(Details::Charge(charged()), Some(key())) };
         let release = Entry { held: -495, ..entry(Details::Release { hold: hold() }, None) };
         for (entry, credits) in [(charge, 5), (release, 495)] {
-            let told = serde_json::to_value(of(&written(entry))).unwrap();
-            assert_eq!(told[0]["credits"], credits, "{told}");
+            let events = serde_json::to_value(of(&written(entry))).unwrap();
+            assert_eq!(events[0]["credits"], credits, "{events}");
         }
     }
 }

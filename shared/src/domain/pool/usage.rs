@@ -1,5 +1,5 @@
-//! What a team does with its credits: counters by action, which the pool carries for the current
-//! cycle, and a hold or a lane for the charges that it has paid.
+//! Usage by action: the pool has the counters of the current cycle, a hold and a lane those of the charges that they
+//! have paid.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,31 +10,31 @@ use crate::domain::Credits;
 use crate::domain::catalogue::prices::{row, row_of_code};
 use crate::domain::ledger::entry::Entry;
 
-/// What each counter of an action ends with.
+/// The last letter of each counter of an action.
 const ATTEMPTS: char = 'a';
 const CHARGED: char = 'c';
 const SPENT: char = 's';
 
-/// Counters, each named by the code of its action and one letter more. They are flat and the names
-/// are short, because they stand in the pool, and a write adds to them without reading them.
+/// Counters, each named by the code of its action and a letter. They are flat with short names, because a write of the
+/// pool adds to them without reading them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Usage(BTreeMap<String, u64>);
 
-/// What a team did of one action.
+/// The usage of one action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ActionUsage {
     /// The action.
     pub action: &'static str,
-    /// The units that were tried, in what the action's price counts.
+    /// The units that were charged or free, in the unit of the price.
     pub attempts: u64,
-    /// The units among them that cost something.
+    /// The units among them with a cost.
     pub charged: u64,
-    /// What they cost.
+    /// Their cost.
     pub credits: Credits,
 }
 
-/// How many units of those that were tried cost something.
+/// The part of all units that had a cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HitRate {
     charged: u64,
@@ -42,12 +42,12 @@ pub struct HitRate {
 }
 
 impl HitRate {
-    /// So many of so many; `None` if nothing was tried.
+    /// The rate of `charged` in `attempts`; `None` without attempts.
     fn of(charged: u64, attempts: u64) -> Option<Self> {
         (attempts > 0).then_some(Self { charged, attempts })
     }
 
-    /// The part of `whole` that can be expected, rounded up.
+    /// The part of `whole` at this rate, rounded up.
     #[must_use]
     pub fn part_of(self, whole: Credits) -> Credits {
         let product = u128::from(whole.get()).saturating_mul(self.charged.into());
@@ -56,7 +56,7 @@ impl HitRate {
     }
 }
 
-/// As a number with two digits, rounded to the nearest.
+/// With two decimal digits, rounded to the nearest.
 impl fmt::Display for HitRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (charged, attempts) = (u128::from(self.charged), u128::from(self.attempts).max(1));
@@ -67,7 +67,7 @@ impl fmt::Display for HitRate {
 }
 
 impl Usage {
-    /// What charges add.
+    /// The usage of charges.
     #[must_use]
     pub fn of<'a>(charges: impl IntoIterator<Item = &'a Entry>) -> Self {
         let mut usage = Self::default();
@@ -95,14 +95,14 @@ impl Usage {
         }
     }
 
-    /// Adds what was counted elsewhere.
+    /// Adds other counters.
     pub fn merge(&mut self, other: &Self) {
         for (counter, more) in &other.0 {
             self.add(counter, *more);
         }
     }
 
-    /// What was counted since `earlier`, of which this has grown.
+    /// The increase since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut more = Self::default();
@@ -118,13 +118,13 @@ impl Usage {
         self.0.iter().map(|(counter, count)| (counter.as_str(), *count))
     }
 
-    /// Whether nothing was done.
+    /// Whether there is no usage.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What all actions cost together, those that this version does not know included.
+    /// The cost of all actions, unknown ones included.
     #[must_use]
     pub fn spent(&self) -> Credits {
         let costs = self.counters().filter(|(counter, _)| counter.ends_with(SPENT));
@@ -133,14 +133,14 @@ impl Usage {
         })
     }
 
-    /// How often an action came to something that cost; `None` if it was not tried.
+    /// The rate of an action; `None` without attempts.
     #[must_use]
     pub fn hit_rate(&self, action: &str) -> Option<HitRate> {
         let row = self.actions().find(|row| row.action == action)?;
         HitRate::of(row.charged, row.attempts)
     }
 
-    /// The same of all actions together.
+    /// The rate of all actions together.
     #[must_use]
     pub fn overall_rate(&self) -> Option<HitRate> {
         let (charged, attempts) =
@@ -150,7 +150,7 @@ impl Usage {
         HitRate::of(charged, attempts)
     }
 
-    /// One row for each action that was tried.
+    /// The usage of each action with attempts.
     pub fn actions(&self) -> impl Iterator<Item = ActionUsage> {
         self.0.iter().filter_map(|(counter, attempts)| {
             let price = row_of_code(counter.strip_suffix(ATTEMPTS)?)?;
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_counted_whether_they_cost_or_not() {
+    fn counts_units_with_and_without_a_cost() {
         let usage = Usage::of(&[
             charge(json!({ "action": "email_finder", "outcome": "risky", "quantity": 3 })),
             charge(json!({ "action": "email_finder", "outcome": "not_found" })),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_elsewhere_is_added_once() {
+    fn merging_adds_other_counters_once() {
         let found = charge(json!({ "action": "linkedin_enrichment", "outcome": "found" }));
         let mut pool = Usage::of([&found]);
         let before = pool.clone();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hit_rate_is_what_was_charged_of_what_was_tried() {
+    fn the_hit_rate_is_the_charged_part_of_all_attempts() {
         let email = |outcome, quantity| {
             let body =
                 json!({ "action": "email_finder", "outcome": outcome, "quantity": quantity });
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn only_charges_count() {
+    fn counts_charges_only() {
         let entry = charge(json!({ "action": "sms" }));
         assert!(Usage::of(&[Entry { details: Details::Gift {}, ..entry }]).is_empty());
     }
