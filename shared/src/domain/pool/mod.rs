@@ -340,13 +340,12 @@ impl Pool {
 mod tests {
     use super::*;
 
-    /// A pool in its third epoch whose last two epochs used purchased credits.
+    /// A pool whose third epoch, the second since a reset, used 40 purchased credits.
     fn pool_below_the_mark(open_holds: u64, hold_epoch: u64) -> Pool {
         let mut pool = Pool::open("t".parse().unwrap());
         (pool.epoch, pool.terms.reset_epoch) = (3, 2);
         (pool.open_holds, pool.hold_epoch) = (open_holds, hold_epoch);
         pool.balance = Balance { credits: Credits::new(60), mark: Credits::new(100) };
-        pool.owed.add(Group { reset_epoch: 2, epoch: 2 }, Credits::new(10)).unwrap();
         pool
     }
 
