@@ -335,3 +335,33 @@ impl Pool {
         Ok(lapsed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pool whose third epoch, the second since a reset, used 40 purchased credits.
+    fn pool_below_the_mark(open_holds: u64, hold_epoch: u64) -> Pool {
+        let mut pool = Pool::open("t".parse().unwrap());
+        (pool.epoch, pool.terms.reset_epoch) = (3, 2);
+        (pool.open_holds, pool.hold_epoch) = (open_holds, hold_epoch);
+        pool.balance = Balance { credits: Credits::new(60), mark: Credits::new(100) };
+        pool
+    }
+
+    #[test]
+    fn a_pool_without_open_holds_owes_nothing() {
+        assert_eq!(pool_below_the_mark(0, 3).owed_step(), OwedStep::Clear);
+        assert_eq!(pool_below_the_mark(0, 1).owed_step(), OwedStep::Clear);
+    }
+
+    #[test]
+    fn a_grant_adds_the_used_credits_to_the_group_of_its_epoch() {
+        let group = Group { reset_epoch: 2, epoch: 3 };
+        assert_eq!(pool_below_the_mark(1, 3).owed_step(), OwedStep::Add(group));
+        assert_eq!(pool_below_the_mark(1, 1).owed_step(), OwedStep::Keep, "an older hold");
+        let mut above = pool_below_the_mark(1, 3);
+        above.balance.credits = Credits::new(100);
+        assert_eq!(above.owed_step(), OwedStep::Keep, "no purchased credits were used");
+    }
+}
