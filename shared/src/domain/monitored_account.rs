@@ -123,36 +123,16 @@ impl MonitoredAccount {
         Self { status, ..self.clone() }
     }
 
-    /// When its next month is due; `None` if none is.
+    /// The instant at which its next month is due; `None` unless it is active.
     #[must_use]
     pub fn due_at(&self) -> Option<Time> {
         self.next_bill().map(Time::start_of)
     }
 
-    fn next_bill(&self) -> Option<Date> {
+    /// The day on which its next month is charged; `None` unless it is active.
+    #[must_use]
+    pub fn next_bill(&self) -> Option<Date> {
         (self.status == Status::Active).then_some(self.paid_until)
-    }
-}
-
-/// A monitored account as answers show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AccountView {
-    id: AccountId,
-    status: Status,
-    since: Date,
-    paid_until: Date,
-    next_bill: Option<Date>,
-}
-
-impl From<MonitoredAccount> for AccountView {
-    fn from(account: MonitoredAccount) -> Self {
-        Self {
-            next_bill: account.next_bill(),
-            id: account.id,
-            status: account.status,
-            since: account.since,
-            paid_until: account.paid_until,
-        }
     }
 }
 

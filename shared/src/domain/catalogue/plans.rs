@@ -112,23 +112,6 @@ impl GrantTerms {
     }
 }
 
-/// A plan as `GET /plans` shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct PlanView {
-    plan: &'static str,
-    credits: Credits,
-    per: Per,
-    cadence: Cadence,
-    account_created_before: Option<Date>,
-}
-
-impl From<Plan> for PlanView {
-    fn from(Plan { name, grant, .. }: Plan) -> Self {
-        let GrantTerms { credits, per, cadence, account_created_before } = grant;
-        Self { plan: name, credits, per, cadence, account_created_before }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -254,50 +254,31 @@ impl Entry {
     /// The charged action of a charge or a capture.
     #[must_use]
     pub const fn charged(&self) -> Option<&Charged> {
-        match &self.details {
-            Details::Charge(charged) | Details::Capture { charged, .. } => Some(charged),
-            Details::Hold { .. }
-            | Details::Release { .. }
-            | Details::Order(_)
-            | Details::Purchase(_)
-            | Details::Gift {}
-            | Details::Grant(_)
-            | Details::Expiry(_)
-            | Details::Other { .. } => None,
+        if let Details::Charge(charged) | Details::Capture { charged, .. } = &self.details {
+            return Some(charged);
         }
+        None
     }
 
-    /// The same for changes.
+    /// The charged action, for changes.
     pub const fn charged_mut(&mut self) -> Option<&mut Charged> {
-        match &mut self.details {
-            Details::Charge(charged) | Details::Capture { charged, .. } => Some(charged),
-            Details::Hold { .. }
-            | Details::Release { .. }
-            | Details::Order(_)
-            | Details::Purchase(_)
-            | Details::Gift {}
-            | Details::Grant(_)
-            | Details::Expiry(_)
-            | Details::Other { .. } => None,
+        if let Details::Charge(charged) | Details::Capture { charged, .. } = &mut self.details {
+            return Some(charged);
         }
+        None
     }
 
     /// The hold that was taken, captured from or released, or that returned credits too late.
     #[must_use]
     pub const fn hold(&self) -> Option<&Id> {
-        match &self.details {
-            Details::Capture { hold, .. }
-            | Details::Hold { hold, .. }
-            | Details::Release { hold }
-            | Details::Expiry(Lapsed::Hold { hold }) => Some(hold),
-            Details::Charge(_)
-            | Details::Order(_)
-            | Details::Purchase(_)
-            | Details::Gift {}
-            | Details::Grant(_)
-            | Details::Expiry(Lapsed::Cycle(_))
-            | Details::Other { .. } => None,
+        if let Details::Capture { hold, .. }
+        | Details::Hold { hold, .. }
+        | Details::Release { hold }
+        | Details::Expiry(Lapsed::Hold { hold }) = &self.details
+        {
+            return Some(hold);
         }
+        None
     }
 
     /// The credits that the entry takes from its payer, or adds.

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use crate::domain::ids::AccountId;
 use crate::domain::monitored_account::{MonitoredAccount, Status};
-use crate::domain::time::Time;
 
 /// A monitored account. `next_bill` is null unless the account is active.
 #[derive(Clone, Debug, Serialize)]
@@ -20,7 +19,7 @@ pub struct MonitoredAccountView {
 impl From<MonitoredAccount> for MonitoredAccountView {
     fn from(account: MonitoredAccount) -> Self {
         Self {
-            next_bill: account.due_at().map(Time::day),
+            next_bill: account.next_bill(),
             id: account.id,
             status: account.status,
             since: account.since,
