@@ -3,8 +3,8 @@
 //!
 //! A lane is a hold: when its owner crashes, it expires and what remains returns to the pool. Three rules keep
 //! lanes exact. A lane is small against the balance and lives for seconds, see [`crate::domain::lane`]. All lanes
-//! are returned before a refusal, a grant, a reset and the closing of an account, under a mark of the pool that
-//! prevents new ones. Credits in lanes are part of the balance that a team sees.
+//! are returned before a grant, a reset, the closing of an account, and a refusal that their credits would cover, under
+//! a mark of the pool that prevents new ones. Credits in lanes are part of the balance that a team sees.
 
 use std::ops::RangeInclusive;
 
@@ -40,15 +40,9 @@ const REOPENED_LANE_MS: RangeInclusive<u32> = 2_000..=5_000;
 /// A lane that expired this many seconds ago is not opened again.
 const REOPEN_SECONDS_MAX: u32 = 2;
 
-/// The legs that open or extend a lane.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LaneLegs {
-    pub(super) lane: Leg,
-}
-
 impl Transaction {
-    /// Opens or extends a lane. Another leg takes its credits from the pool.
-    pub(super) fn open_lane(&mut self, team: &TeamId, block: &Block) -> Result<LaneLegs, Error> {
+    /// Opens or extends a lane. Another leg takes its credits from the pool. Returns the leg of the lane.
+    pub(super) fn open_lane(&mut self, team: &TeamId, block: &Block) -> Result<Leg, Error> {
         let open = Expression::on(keys::lane(team, &block.lane))
             .set("credits = if_not_exists(credits, :none) + :block")
             .set("remaining = if_not_exists(remaining, :none) + :block")
@@ -70,7 +64,7 @@ impl Transaction {
             .value(":epoch", block.epoch);
         let lane = self.update(open)?;
         self.put(keys::lane_marker(team, &block.lane, block.expires_at))?;
-        Ok(LaneLegs { lane })
+        Ok(lane)
     }
 }
 
@@ -101,7 +95,7 @@ impl Store {
     }
 
     /// Returns the lanes of a team to its pool: all, or those that expire by a time. Returns the lanes as they were.
-    /// To return all, a process first marks the pool, and it reads the pool again after that.
+    /// To return all, a mark or a pause of enrichment must prevent new ones; the pool is read again after it.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].

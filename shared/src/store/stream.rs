@@ -22,9 +22,5 @@ pub fn record(before: Option<Item>, after: Item) -> Result<Option<Record>, Error
 }
 
 fn images<T: DeserializeOwned>(before: Option<Item>, after: Item) -> Result<Images<T>, Error> {
-    Ok(Images { before: before.map(parse).transpose()?, after: parse(after)? })
-}
-
-fn parse<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
-    from_item(item)
+    Ok(Images { before: before.map(from_item).transpose()?, after: from_item(after)? })
 }

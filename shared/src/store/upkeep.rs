@@ -1,7 +1,7 @@
 //! Upkeep: the changes of a team that are due, its expired holds and its expired lanes.
 //!
-//! A read computes what is due and writes nothing. A write first makes the due change, because its conditions are
-//! about the stored pool.
+//! A read computes what is due. It writes a due change only if that needs one attempt, with no hold and no lane open. A
+//! write first makes the due change, because its conditions are about the stored pool.
 
 use futures_util::future::try_join;
 
@@ -20,7 +20,8 @@ use crate::domain::{Credits, Error};
 const READS_MAX: u32 = 6;
 
 impl Store {
-    /// The team's pool with everything due computed. It waits for no write of another process.
+    /// The team's pool with everything due computed. It waits for no write of another process. A due change is written
+    /// in one attempt if no hold and no lane is open.
     ///
     /// Lanes and holds are read after the pool, and again if one of them moved meanwhile, at most six times. If they
     /// move all the time, the last of these moves may be missing.

@@ -57,7 +57,7 @@ impl Kind {
 /// operation is done if and only if its entry exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// A hash of the team and of [`Entry::source`].
+    /// A hash of the team and of [`Details::source_for`].
     pub id: Id,
     /// The team.
     pub team: TeamId,
@@ -213,42 +213,74 @@ fn other_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
     }
 }
 
+impl Details {
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Charge(_) => Kind::Charge,
+            Self::Capture { .. } => Kind::Capture,
+            Self::Hold { .. } => Kind::Hold,
+            Self::Release { .. } => Kind::Release,
+            Self::Order(_) => Kind::Order,
+            Self::Purchase(_) => Kind::Purchase,
+            Self::Gift {} => Kind::Gift,
+            Self::Grant(_) => Kind::Grant,
+            Self::Expiry(_) => Kind::Expiry,
+            Self::Other { kind } => Kind::Other(kind.clone()),
+        }
+    }
+
+    const fn hold(&self) -> Option<&Id> {
+        if let Self::Capture { hold, .. }
+        | Self::Hold { hold, .. }
+        | Self::Release { hold }
+        | Self::Expiry(Lapsed::Hold { hold }) = self
+        {
+            return Some(hold);
+        }
+        None
+    }
+
+    /// The source of an entry, unique within the team: a caller's key in its key space, the month of a monitored
+    /// account, an automatic top-up, a paid purchase, the change of an epoch, or the end of a hold. All operations share
+    /// a caller's keys, so a key stands for one operation. No caller's key is the key of a month or of a top-up.
+    #[must_use]
+    pub fn source_for(&self, key: Option<&CallerKey>) -> String {
+        let kind = self.kind();
+        let kind = kind.as_str();
+        match (self, key) {
+            (Self::Purchase(Purchased { purchase, .. }), _) => format!("{kind}#{purchase}"),
+            (Self::Charge(Charged { account: Some(_), .. }), Some(key)) => {
+                format!("account#{}", key.key)
+            }
+            (Self::Order(Purchased { top_up: true, .. }), Some(key)) => {
+                format!("top-up#{}", key.key)
+            }
+            (_, Some(key)) => key.source(),
+            (Self::Grant(change) | Self::Expiry(Lapsed::Cycle(change)), None) => {
+                format!("{kind}#{}", change.epoch)
+            }
+            (_, None) => self.hold().map_or(kind.to_owned(), |hold| format!("{kind}#{hold}")),
+        }
+    }
+}
+
 impl Entry {
     /// An entry of 0 credits.
     #[must_use]
     pub fn new(team: &TeamId, key: Option<CallerKey>, details: Details, at: Time) -> Self {
+        let id = Id::of("e", team, &details.source_for(key.as_ref()));
         let (key, person) = key.map_or((None, None), |key| (Some(key.key), key.person));
-        let entry = Self {
-            id: Id::of("e", team, ""),
-            team: team.clone(),
-            at,
-            credits: 0,
-            held: 0,
-            key,
-            person,
-            user: None,
-            reference: None,
-            details,
-            names_no_user: false,
-        };
-        Self { id: Id::of("e", team, &entry.source()), ..entry }
+        let (team, user, reference) = (team.clone(), None, None);
+        let (credits, held, names_no_user) = (0, 0, false);
+        Self { id, team, at, credits, held, key, person, user, reference, details, names_no_user }
     }
 
     /// The kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        match &self.details {
-            Details::Charge(_) => Kind::Charge,
-            Details::Capture { .. } => Kind::Capture,
-            Details::Hold { .. } => Kind::Hold,
-            Details::Release { .. } => Kind::Release,
-            Details::Order(_) => Kind::Order,
-            Details::Purchase(_) => Kind::Purchase,
-            Details::Gift {} => Kind::Gift,
-            Details::Grant(_) => Kind::Grant,
-            Details::Expiry(_) => Kind::Expiry,
-            Details::Other { kind } => Kind::Other(kind.clone()),
-        }
+        self.details.kind()
     }
 
     /// The charged action of a charge or a capture.
@@ -271,14 +303,7 @@ impl Entry {
     /// The hold that was taken, captured from or released, or that returned credits too late.
     #[must_use]
     pub const fn hold(&self) -> Option<&Id> {
-        if let Details::Capture { hold, .. }
-        | Details::Hold { hold, .. }
-        | Details::Release { hold }
-        | Details::Expiry(Lapsed::Hold { hold }) = &self.details
-        {
-            return Some(hold);
-        }
-        None
+        self.details.hold()
     }
 
     /// The credits that the entry takes from its payer, or adds.
@@ -287,31 +312,12 @@ impl Entry {
         Credits::new(self.credits.unsigned_abs())
     }
 
-    /// The source of the entry, unique within the team: a caller's key in its key space, the month of a monitored
-    /// account, an automatic top-up, a paid purchase, the change of an epoch, or the end of a hold. All operations share
-    /// a caller's keys, so a key stands for one operation. No caller's key is the key of a month or of a top-up.
+    /// See [`Details::source_for`].
     #[must_use]
     pub fn source(&self) -> String {
-        let key = match (&self.details, &self.key) {
-            (Details::Purchase(purchased), _) => return format!("purchase#{}", purchased.purchase),
-            (_, None) => None,
-            (Details::Charge(Charged { account: Some(_), .. }), Some(key)) => {
-                return format!("account#{key}");
-            }
-            (Details::Order(Purchased { top_up: true, .. }), Some(key)) => {
-                return format!("top-up#{key}");
-            }
-            (_, Some(key)) => Some(CallerKey { key: key.clone(), person: self.person.clone() }),
-        };
-        let kind = self.kind();
-        match (key, self.hold(), &self.details) {
-            (Some(key), _, _) => key.source(),
-            (None, Some(hold), _) => format!("{}#{hold}", kind.as_str()),
-            (None, None, Details::Grant(change) | Details::Expiry(Lapsed::Cycle(change))) => {
-                format!("{}#{}", kind.as_str(), change.epoch)
-            }
-            (None, None, _) => kind.as_str().to_owned(),
-        }
+        let person = self.person.clone();
+        let key = self.key.clone().map(|key| CallerKey { key, person });
+        self.details.source_for(key.as_ref())
     }
 
     /// Whether this entry is of the same request as `asked`: everything is equal except for the time and the price. A

@@ -255,7 +255,8 @@ impl Batch {
             let refusal = Outcome::Refused(self.refusal(shortage));
             self.set(shortage.index, refusal);
         }
-        self.outcomes.into_iter().flatten().collect()
+        let lost = || Outcome::Refused(Error::internal("a charge has no outcome"));
+        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
     }
 
     fn set(&mut self, index: usize, outcome: Outcome) {

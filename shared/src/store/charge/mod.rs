@@ -90,7 +90,7 @@ impl Store {
             let written = self.queues.run(payer, own, fits, write);
             match budget.timeout(written).await {
                 Err(error) => return group.refused(&error),
-                // The process that wrote was interrupted. The next attempt finds what it has written.
+                // The caller that wrote was dropped. The next attempt finds what it has written.
                 Ok(None) => {}
                 // The caller that wrote ran out of time; this one has time left.
                 Ok(Some(answer)) if !answer.is_own && answer.result.iter().all(is_busy) => {}

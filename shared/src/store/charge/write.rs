@@ -80,7 +80,7 @@ impl Store {
         let entries = batch.admitted().map(|entry| transaction.put_entry(entry));
         let entries = entries.collect::<Result<_, _>>()?;
         let lane = match payer {
-            Payer::Pool(Some(block)) => Some(transaction.open_lane(team, block)?.lane),
+            Payer::Pool(Some(block)) => Some(transaction.open_lane(team, block)?),
             Payer::Pool(None) | Payer::Lane(_) | Payer::Hold(_) => None,
         };
         Ok(ChargeWrite { transaction, payer: payer_leg, entries, lane })
