@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use engine::Engine;
 use futures_util::future::join_all;
 use shared::domain::hold::HoldRequest;
-use shared::domain::ids::TeamId;
+use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
@@ -15,6 +15,7 @@ use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::entry::Outcome;
 use shared::store::history::Selection;
+use shared::store::hold::Release;
 
 use crate::support::teams::{all_entries, charge, key_named, now, team_with};
 
@@ -209,11 +210,7 @@ async fn credits_of_an_expired_hold_cover_concurrent_charges() {
     let store = engine.store();
     for round in 0..7 {
         let team = team_with(&store, &format!("t{round}"), 0).await;
-        let request: HoldRequest =
-            serde_json::from_str(r#"{"credits":395,"expires_in":60}"#).unwrap();
-        let (key, user) = (key_named("job"), "u".parse().unwrap());
-        let entry = request.entry(&team, key, user, now()).unwrap();
-        store.hold_take(entry, now()).await.unwrap();
+        take_hold(&store, &team).await;
         let later = now().plus_seconds(60);
         let callers = (0..20).map(|n| {
             let (store, team) = (engine.store(), team.clone());
@@ -227,4 +224,41 @@ async fn credits_of_an_expired_hold_cover_concurrent_charges() {
             assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "round {round}: {outcomes:?}");
         }
     }
+}
+
+/// Concurrent releases with different keys return the credits of a hold once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_releases_return_a_hold_once() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    for round in 0..7 {
+        let team = team_with(&store, &format!("t{round}"), 0).await;
+        let hold = take_hold(&store, &team).await;
+        let callers = (0..20).map(|n| {
+            let (store, team, hold) = (engine.store(), team.clone(), hold.clone());
+            tokio::spawn(async move {
+                let by = Release { key: key_named(&n.to_string()), user: "u".parse().unwrap() };
+                store.hold_release(&team, &hold, &by, now()).await
+            })
+        });
+        let mut released = 0;
+        for answer in join_all(callers).await {
+            match answer.unwrap() {
+                Ok((_, is_replay)) => released += u32::from(!is_replay),
+                Err(error) => assert!(matches!(error, Error::HoldClosed(_)), "{error:?}"),
+            }
+        }
+        let pool = store.pool_current(&team, now()).await.unwrap();
+        assert_eq!((released, pool.balance.credits.get()), (1, 400), "round {round}");
+    }
+}
+
+/// Takes a hold of 395 credits that expires after a minute.
+async fn take_hold(store: &Store, team: &TeamId) -> Id {
+    let request: HoldRequest = serde_json::from_str(r#"{"credits":395,"expires_in":60}"#).unwrap();
+    let (key, user) = (key_named("job"), "u".parse().unwrap());
+    let entry = request.entry(team, key, user, now()).unwrap();
+    let hold = entry.hold().unwrap().clone();
+    store.hold_take(entry, now()).await.unwrap();
+    hold
 }

@@ -5,15 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::Engine;
 use futures_util::future::join_all;
+use shared::domain::Credits;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Kind;
+use shared::domain::pool::Pool;
+use shared::domain::purchase::GiftRequest;
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
 use shared::store::entry::Outcome;
 use shared::store::history::Selection;
 use shared::store::keys::SHARDS;
 
-use crate::support::teams::{charge, now, team_with};
+use crate::support::teams::{charge, key_named, now, team_with};
 
 fn boundary() -> Time {
     "2027-02-10T00:00:00Z".parse().unwrap()
@@ -102,6 +105,22 @@ async fn rejects_a_change_of_an_older_version() {
     assert!(!store.terms_apply_once(&seen, &cancel).await.unwrap());
     let subscription = store.pool_current(&team, now()).await.unwrap().terms.subscription.unwrap();
     assert_eq!((subscription.seats, subscription.cancelled), (2, false));
+}
+
+/// A process whose clock is late still adds credits before the cycle ends.
+#[tokio::test]
+async fn rejects_a_reset_after_the_balance_has_changed() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 0).await;
+    let seen = store.pool_current(&team, now()).await.unwrap();
+    let gift = GiftRequest { credits: Credits::new(7), reference: None };
+    let gift = gift.entry(&team, key_named("gift"), "u".parse().unwrap(), now()).unwrap();
+    store.gift_add(gift).await.unwrap();
+    let reset = |pool: &Pool| pool.due_change(boundary()).unwrap();
+    assert!(!store.terms_apply_once(&seen, &reset(&seen)).await.unwrap());
+    let seen = store.pool_current(&team, now()).await.unwrap();
+    assert!(store.terms_apply_once(&seen, &reset(&seen)).await.unwrap());
 }
 
 fn subscription(body: &str) -> SubscriptionRequest {
