@@ -135,7 +135,7 @@ fn prints_ready_running_parts_tokens_and_three_requests() {
         "curl -iw '\\n' $URL/teams/demo/charges -H ",
         "curl -iw '\\n' $URL/teams/demo/purchases -H ",
         "curl -iw '\\n' $URL/teams/demo/credits -H ",
-        "# More requests: cargo run -- requests, and README.md, section Use it. Ctrl-C ",
+        "# More requests: cargo run -- requests, and shared/docs/REQUESTS.md. Ctrl-C ",
     ];
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
     for (line, expected) in lines.iter().zip(expected) {
