@@ -21,8 +21,15 @@ struct Seen {
 }
 
 async fn read(client: &Client, entry: &Entry) -> Seen {
-    let read = client.get_item().table_name(TABLE).set_key(Some(keys::pool(&entry.team)));
-    let item = read.consistent_read(true).send().await.unwrap().item.unwrap();
+    let key = keys::pool(&entry.team);
+    let read = client.get_item().table_name(TABLE).set_key(Some(key)).consistent_read(true);
+    // Only a throttled read fails here. It is repeated, as the SDK does by default.
+    let found = loop {
+        if let Ok(found) = read.clone().send().await {
+            break found;
+        }
+    };
+    let item = found.item.unwrap();
     let number = |name: &str| match item.get(name) {
         Some(AttributeValue::N(number)) => number.parse().unwrap(),
         _ => 0,
