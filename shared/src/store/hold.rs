@@ -143,9 +143,14 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn hold_read(&self, team: &TeamId, id: &Id) -> Result<Hold, Error> {
-        if let Some(open) = self.open_hold_read(team, id).await? {
-            return Ok(open.hold);
+        match self.open_hold_read(team, id).await? {
+            Some(open) => Ok(open.hold),
+            None => self.closed_hold_read(team, id).await,
         }
+    }
+
+    /// A closed hold. A hold moves to the closed ones in one transaction.
+    async fn closed_hold_read(&self, team: &TeamId, id: &Id) -> Result<Hold, Error> {
         let closed = self.item_get(keys::closed_hold(team, id)).await?;
         from_item(closed.ok_or(Error::NotFound(Resource::Hold))?)
     }
@@ -175,7 +180,7 @@ impl Store {
         let mut budget = self.retry_budget();
         loop {
             let Some(stored) = self.open_hold_read(team, id).await? else {
-                let hold = self.hold_read(team, id).await?;
+                let hold = self.closed_hold_read(team, id).await?;
                 let entry = release_entry(&hold, release, now);
                 return self.hold_replay_release(hold, &entry).await;
             };

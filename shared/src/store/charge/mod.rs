@@ -271,10 +271,11 @@ impl Store {
         }
         let mut funds = Funds::of_pool(&pool);
         batch.admit(funds)?;
-        let mut known = pool.clone();
+        let mut projected = None;
         if batch.has_refused() && (!pool.lanes.is_zero() || pool.open_holds > 0) {
-            known = self.projection_read(&pool.team, operation.now).await?.pool;
-            funds.more = known.balance.credits.excess_over(pool.balance.credits);
+            let all = self.projection_read(&pool.team, operation.now).await?.pool;
+            funds.more = all.balance.credits.excess_over(pool.balance.credits);
+            projected = Some(all);
             batch.admit(funds)?;
             if let Some(missing) = batch.missing_within_more() {
                 batch.admit_all();
@@ -283,7 +284,7 @@ impl Store {
         }
         batch.note_refusal(&pool, operation.now)?;
         if !batch.is_open() {
-            self.refusals.insert(&known, operation.now);
+            self.refusals.insert(projected.as_ref().unwrap_or(&pool), operation.now);
         }
         Ok(())
     }

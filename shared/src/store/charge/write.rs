@@ -34,7 +34,7 @@ pub(super) struct ChargeWrite {
     pub(super) lane: Option<Leg>,
 }
 
-/// What charges add up to.
+/// The totals of charges.
 pub(in crate::store) struct Totals {
     pub(in crate::store) cost: Credits,
     usage: Usage,
@@ -69,14 +69,14 @@ impl Store {
         let (team, now) = (&operation.team, operation.now);
         let mut transaction = self.transaction();
         let paid = match payer {
-            Payer::Hold(hold) => hold_charged(team, hold, totals, *ended_pause),
-            Payer::Lane(lane) => lane_charged(team, lane, totals),
+            Payer::Hold(hold) => hold_charged(team, hold, totals, *ended_pause).value(":now", now),
+            Payer::Lane(lane) => lane_charged(team, lane, totals).value(":now", now),
             Payer::Pool(block) => {
                 let paid = pool_charged(team, totals, block.as_ref(), now)?;
                 batch.note.iter().fold(paid, Expression::store_refusal)
             }
         };
-        let payer_leg = transaction.update(paid.value(":now", now))?;
+        let payer_leg = transaction.update(paid)?;
         let entries = batch.admitted().map(|entry| transaction.put_entry(entry));
         let entries = entries.collect::<Result<_, _>>()?;
         let lane = match payer {

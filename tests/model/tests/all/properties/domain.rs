@@ -1,4 +1,4 @@
-//! The pure domain against the reference. No store is involved, so many runs fit into a second.
+//! The pure domain against the reference. Without a store, a second has room for many runs.
 
 use proptest::prelude::*;
 use shared::domain::time::Time;
