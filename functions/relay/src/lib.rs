@@ -109,7 +109,7 @@ fn read(record: &Value) -> Result<(Vec<Message>, Option<Statement>), Error> {
     };
     let events = derive::events(&record, Place { number, at });
     let messages = events.iter().map(Message::event).collect::<Result<_, _>>()?;
-    Ok((messages, derive::statement(&record)))
+    Ok((messages, derive::statement(&record)?))
 }
 
 fn failure(record: &Value) -> Result<DynamoDbBatchItemFailure, Error> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "u64")]
 pub struct Credits(u64);
 
-/// The amount is larger than [`Credits::MAX`].
+/// The amount of credits or the count of units is larger than [`Credits::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be at most {}", Credits::MAX)]
 pub struct TooMany;
@@ -91,6 +91,14 @@ impl Credits {
     #[must_use]
     pub fn checked_mul(self, count: u64) -> Option<Self> {
         self.0.checked_mul(count)?.try_into().ok()
+    }
+
+    /// This amount times `numerator / denominator`, rounded down; `None` if the denominator is 0 or the
+    /// result is larger than [`Credits::MAX`].
+    #[must_use]
+    pub fn checked_fraction(self, numerator: u128, denominator: u128) -> Option<Self> {
+        let product = u128::from(self.0).checked_mul(numerator)?;
+        u64::try_from(product.checked_div(denominator)?).ok()?.try_into().ok()
     }
 
     /// This amount as a gain in the ledger, in credits.

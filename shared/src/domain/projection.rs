@@ -48,7 +48,7 @@ impl Projection {
             let before = projection.pool.clone();
             projection.pool.apply(&change)?;
             projection.entries.extend(change.entries);
-            projection.statements.extend(Statement::of(&before, &projection.pool));
+            projection.statements.extend(Statement::of(&before, &projection.pool)?);
         }
         projection.expire_holds(now, now)?;
         Ok(projection)
@@ -69,7 +69,7 @@ impl Projection {
     pub fn with_open_holds_counted(&self, now: Time) -> Result<Pool, TooMany> {
         let mut pool = self.pool.clone();
         for hold in &self.holds {
-            pool.used.merge(&hold.used);
+            pool.used.merge(&hold.used)?;
             pool.weeks.add(hold.captured, now)?;
         }
         Ok(pool)

@@ -4,6 +4,7 @@
 //! repeat a record, and the bus an event; equal records have equal events with equal ids.
 
 use crate::domain::Credits;
+use crate::domain::credits::TooMany;
 use crate::domain::event::{Detail, Event};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::{Details, Entry, Lapsed, OfCycle, Purchased};
@@ -59,11 +60,13 @@ pub fn events(record: &Record, place: Place<'_>) -> Vec<Event> {
 }
 
 /// The statement of the cycle that a write of a pool has ended, if it has.
-#[must_use]
-pub fn statement(record: &Record) -> Option<Statement> {
+///
+/// # Errors
+/// [`TooMany`] if an amount is larger than [`Credits::MAX`].
+pub fn statement(record: &Record) -> Result<Option<Statement>, TooMany> {
     match record {
         Record::Pool(Images { before: Some(before), after }) => Statement::of(before, after),
-        Record::Pool(_) | Record::Entry(_) | Record::Purchase(_) | Record::Account(_) => None,
+        Record::Pool(_) | Record::Entry(_) | Record::Purchase(_) | Record::Account(_) => Ok(None),
     }
 }
 
