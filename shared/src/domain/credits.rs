@@ -32,10 +32,19 @@ impl Credits {
     /// The largest amount, 2^53 - 1: every client can represent it exactly.
     pub const MAX: Self = Self((1 << 53) - 1);
 
-    /// The amount of `credits`, not checked against [`Credits::MAX`].
+    /// The amount of `credits`, for constants and tests.
+    ///
+    /// # Panics
+    /// If it is larger than [`Credits::MAX`]: a constant does not compile.
     #[must_use]
     pub const fn new(credits: u64) -> Self {
+        assert!(credits <= Self::MAX.0, "must be at most Credits::MAX");
         Self(credits)
+    }
+
+    /// The size of a gain or a loss in the ledger, which is at most [`Credits::MAX`].
+    pub(in crate::domain) const fn of_change(credits: i64) -> Self {
+        Self(credits.unsigned_abs())
     }
 
     /// The number of credits.
@@ -103,14 +112,15 @@ impl Credits {
 
     /// This amount as a gain in the ledger, in credits.
     #[must_use]
-    pub fn gained(self) -> i64 {
-        i64::try_from(self.0).unwrap_or(i64::MAX)
+    pub const fn gained(self) -> i64 {
+        // An amount has at most 53 bits.
+        self.0.cast_signed()
     }
 
     /// This amount as a loss in the ledger: a negative number of credits.
     #[must_use]
-    pub fn lost(self) -> i64 {
-        self.gained().saturating_neg()
+    pub const fn lost(self) -> i64 {
+        self.gained().wrapping_neg()
     }
 }
 

@@ -371,9 +371,9 @@ impl Team {
     }
 
     fn keep_up(&mut self, now: Time) {
-        while let Some(change) = self.pool.due_change(now) {
+        while let Some(change) = self.pool.due_change(now).unwrap() {
             self.expire(change.at);
-            let change = self.pool.due_change(now).unwrap();
+            let change = self.pool.due_change(now).unwrap().unwrap();
             self.change(change);
         }
         self.expire(now);
