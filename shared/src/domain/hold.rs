@@ -172,7 +172,7 @@ impl Hold {
     #[must_use]
     pub fn of(entry: &Entry, origin: Origin) -> Option<Self> {
         let Details::Hold { hold, expires_in, .. } = &entry.details else { return None };
-        let credits = Credits::new(entry.held.unsigned_abs());
+        let credits = Credits::of_change(entry.held);
         Some(Self {
             id: hold.clone(),
             team: entry.team.clone(),

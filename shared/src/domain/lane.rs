@@ -14,7 +14,7 @@ use crate::domain::time::Time;
 pub const LANE_SECONDS: u32 = 5;
 
 /// A lane takes at most 1/64 of the balance.
-const BALANCE_DIVISOR: u64 = 64;
+const BALANCE_DIVISOR: u128 = 64;
 
 /// A lane for fewer charges than this is not opened.
 const LANE_CHARGES_MIN: u64 = 4;
@@ -39,9 +39,7 @@ impl Recent {
     /// [`Credits::MAX`].
     fn spent_in_lane_life(self) -> Option<Credits> {
         let life = Duration::from_secs(LANE_SECONDS.into()).as_millis();
-        let spent = u128::from(self.spent.get()).checked_mul(life)?;
-        let spent = spent.checked_div(self.time.as_millis())?;
-        u64::try_from(spent).ok()?.try_into().ok()
+        self.spent.checked_fraction(life, self.time.as_millis())
     }
 }
 
@@ -51,7 +49,7 @@ impl Recent {
 #[must_use]
 pub fn size(balance: Credits, cost: Credits, recent: Option<Recent>) -> Option<Credits> {
     let one = cost.max(Credits::new(1));
-    let most = Credits::new(balance.excess_over(cost).get() / BALANCE_DIVISOR);
+    let most = balance.excess_over(cost).checked_fraction(1, BALANCE_DIVISOR)?;
     let size = match recent {
         None => one.checked_mul(FIRST_LANE_CHARGES)?.min(most),
         Some(recent) => recent.spent_in_lane_life().map_or(most, |spent| spent.min(most)),
@@ -63,7 +61,7 @@ pub fn size(balance: Credits, cost: Credits, recent: Option<Recent>) -> Option<C
 /// balance. `None` if that is less than a quarter of `left`.
 #[must_use]
 pub fn size_again(balance: Credits, left: Credits) -> Option<Credits> {
-    let size = left.min(Credits::new(balance.get() / BALANCE_DIVISOR));
+    let size = left.min(balance.checked_fraction(1, BALANCE_DIVISOR)?);
     (!size.is_zero() && size.get() >= left.get() / REOPENED_DIVISOR).then_some(size)
 }
 

@@ -39,7 +39,7 @@ impl Pool {
     #[must_use]
     pub fn wanted_top_up(&self) -> Option<AutoTopUp> {
         let top_up = self.settings.auto_top_up.filter(|_| self.top_up_state() == State::On);
-        top_up.filter(|top_up| self.all_credits() < top_up.below)
+        top_up.filter(|top_up| self.is_below(top_up.below))
     }
 
     /// The wanted top-up and the month's top-ups after it; `None` if none is wanted or the monthly

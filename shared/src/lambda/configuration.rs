@@ -85,6 +85,7 @@ pub enum InvalidLimits {
     Presets,
 }
 
-fn credits(text: &str) -> Result<Credits, ParseIntError> {
-    text.trim().parse().map(Credits::new)
+fn credits(text: &str) -> Result<Credits, InvalidLimits> {
+    let credits: u64 = text.trim().parse()?;
+    credits.try_into().map_err(|_| InvalidLimits::Range)
 }

@@ -152,10 +152,11 @@ impl Store {
 
     /// The write that returns closed lanes.
     fn lanes_returned(&self, pool: &Pool, lanes: &[Hold], now: Time) -> Result<Transaction, Error> {
-        let mut after = pool.clone();
+        let (mut after, mut used) = (pool.clone(), Usage::default());
         let mut transaction = self.transaction();
         for lane in lanes {
             after.take_back_lane(lane, now)?;
+            used.merge(&lane.used)?;
             let closed = Expression::on(keys::lane(&lane.team, &lane.id))
                 .when("#status = :released AND credits = :credits")
                 .name("#status", "status")
@@ -167,7 +168,7 @@ impl Store {
             transaction.delete(closed)?;
             transaction.delete(Expression::on(keys::lane_marker_key(&lane.team, &lane.id)))?;
         }
-        transaction.update(received(pool, &after, now))?;
+        transaction.update(received(pool, &after, &used, now)?)?;
         Ok(transaction)
     }
 

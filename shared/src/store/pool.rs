@@ -4,9 +4,14 @@ use super::Store;
 use super::dynamo::expression::Expression;
 use super::dynamo::{from_item, keys};
 use super::operation::Operation;
+use crate::domain::credits::TooMany;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::epochs::Owed;
+<<<<<<< HEAD
 use crate::domain::pool::{Account, Pool};
+=======
+use crate::domain::pool::usage::Usage;
+>>>>>>> w-usage
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
 
@@ -53,6 +58,7 @@ impl Store {
     }
 }
 
+<<<<<<< HEAD
 impl Expression {
     /// On condition that the account is not closed.
     pub(super) fn when_active(self) -> Self {
@@ -79,8 +85,20 @@ impl Expression {
 /// The update of a pool by the holds and lanes that `after` has received. It depends on the epoch and on what is
 /// owed, and on nothing that charges change.
 pub(super) fn received(pool: &Pool, after: &Pool, now: Time) -> Expression {
+=======
+/// The update of a pool by the holds and lanes that `after` has received, and by their usage. It depends on the epoch
+/// and on what is owed, and on nothing that charges change.
+///
+/// # Errors
+/// [`TooMany`] if the usage cost more than [`Credits::MAX`](crate::domain::Credits::MAX).
+pub(super) fn received(
+    pool: &Pool,
+    after: &Pool,
+    used: &Usage,
+    now: Time,
+) -> Result<Expression, TooMany> {
+>>>>>>> w-usage
     let lanes = pool.lanes.excess_over(after.lanes);
-    let used = after.used.since(&pool.used);
     let mut update = Expression::on(keys::pool(&pool.team))
         .set("credits = credits + :back, mark = mark + :purchased")
         .value(":back", after.balance.credits.excess_over(pool.balance.credits))
@@ -93,8 +111,8 @@ pub(super) fn received(pool: &Pool, after: &Pool, now: Time) -> Expression {
         .value(":moves", u64::from(!lanes.is_zero()))
         .set("tally.expired = tally.expired + :expired")
         .value(":expired", after.tally.expired.excess_over(pool.tally.expired))
-        .add_usage(&used)
-        .add_weekly_spend(used.spent(), now)
+        .add_usage(used)
+        .add_weekly_spend(used.spent()?, now)
         .when("epoch = :epoch")
         .value(":epoch", pool.epoch);
     if after.owed != pool.owed {
@@ -104,5 +122,5 @@ pub(super) fn received(pool: &Pool, after: &Pool, now: Time) -> Expression {
             .when("owed = :owed_before")
             .value(":owed_before", &pool.owed);
     }
-    update
+    Ok(update)
 }

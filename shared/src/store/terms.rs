@@ -100,9 +100,7 @@ fn changed(seen: &Pool, change: &Change) -> Expression {
     if let Some(tally) = &change.tally {
         update = update.set("tally = :tally, used = :unused");
         update = update.value(":tally", tally).value(":unused", Usage::default());
-        for week in seen.weeks.old(change.at) {
-            update = update.remove(format!("weeks.{week}"));
-        }
+        update = update.remove_weeks(seen.weeks.old(change.at));
     }
     let after = Pool { terms: change.terms.clone(), ..seen.clone() };
     update.put_due(&seen.team, after.due_at())

@@ -1,6 +1,8 @@
 //! The price of each action and the outcomes that it charges. Prices are data: a change of a price is
 //! a further [`PriceList`] with its own effective date, never an edit of a list that was in force.
 
+use std::fmt::{self, Write};
+
 use jiff::civil::{Date, date};
 use serde::Serialize;
 
@@ -15,7 +17,7 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
     prices: &[
         Price {
             action: "email_finder",
-            code: "ef",
+            code: ActionCode(*b"ef"),
             is_enrichment: true,
             unit: Unit::Lead,
             credits: Credits::new(5),
@@ -25,7 +27,7 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
         },
         Price {
             action: "linkedin_enrichment",
-            code: "li",
+            code: ActionCode(*b"li"),
             is_enrichment: true,
             unit: Unit::Lead,
             credits: Credits::new(1),
@@ -35,7 +37,7 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
         },
         Price {
             action: "phone_finder",
-            code: "pf",
+            code: ActionCode(*b"pf"),
             is_enrichment: true,
             unit: Unit::Lead,
             credits: Credits::new(20),
@@ -45,7 +47,7 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
         },
         Price {
             action: "call",
-            code: "ca",
+            code: ActionCode(*b"ca"),
             is_enrichment: false,
             unit: Unit::StartedMinute,
             credits: Credits::new(4),
@@ -55,7 +57,7 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
         },
         Price {
             action: "sms",
-            code: "sm",
+            code: ActionCode(*b"sm"),
             is_enrichment: false,
             unit: Unit::Message,
             credits: Credits::new(6),
@@ -65,7 +67,7 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
         },
         Price {
             action: "ai_variable",
-            code: "ai",
+            code: ActionCode(*b"ai"),
             is_enrichment: false,
             unit: Unit::Request,
             credits: Credits::new(1),
@@ -73,13 +75,13 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
             free: &["invalid"],
             own_key: true,
         },
-        signal("signal_website_visitor", "wv", Unit::Company, 20),
-        signal("signal_linkedin_people", "lp", Unit::Result, 50),
-        signal("signal_linkedin_company", "lc", Unit::Result, 50),
-        signal("signal_linkedin_keywords", "lk", Unit::Result, 50),
+        signal("signal_website_visitor", *b"wv", Unit::Company, 20),
+        signal("signal_linkedin_people", *b"lp", Unit::Result, 50),
+        signal("signal_linkedin_company", *b"lc", Unit::Result, 50),
+        signal("signal_linkedin_keywords", *b"lk", Unit::Result, 50),
         Price {
             action: "signal_custom",
-            code: "cu",
+            code: ActionCode(*b"cu"),
             is_enrichment: true,
             unit: Unit::AccountMonth,
             credits: Credits::new(50),
@@ -87,24 +89,24 @@ pub const PRICE_LISTS: &[PriceList] = &[PriceList {
             free: &[],
             own_key: false,
         },
-        signal("signal_competitor_connection", "cc", Unit::Signal, 100),
-        signal("signal_technology_change", "tc", Unit::Signal, 100),
-        signal("signal_job_change", "jc", Unit::Signal, 100),
-        signal("signal_new_hire", "nh", Unit::Signal, 100),
-        signal("signal_promotion", "pr", Unit::Signal, 100),
-        signal("signal_hiring", "hi", Unit::Signal, 100),
-        signal("signal_funding", "fu", Unit::Signal, 100),
-        signal("signal_merger", "me", Unit::Signal, 100),
-        pushed_signal("signal_external_contact", "xc"),
-        pushed_signal("signal_external_company", "xo"),
+        signal("signal_competitor_connection", *b"cc", Unit::Signal, 100),
+        signal("signal_technology_change", *b"tc", Unit::Signal, 100),
+        signal("signal_job_change", *b"jc", Unit::Signal, 100),
+        signal("signal_new_hire", *b"nh", Unit::Signal, 100),
+        signal("signal_promotion", *b"pr", Unit::Signal, 100),
+        signal("signal_hiring", *b"hi", Unit::Signal, 100),
+        signal("signal_funding", *b"fu", Unit::Signal, 100),
+        signal("signal_merger", *b"me", Unit::Signal, 100),
+        pushed_signal("signal_external_contact", *b"xc"),
+        pushed_signal("signal_external_company", *b"xo"),
     ],
 }];
 
 /// The price of a signal, charged when its outcome is `identified`.
-const fn signal(action: &'static str, code: &'static str, unit: Unit, credits: u64) -> Price {
+const fn signal(action: &'static str, code: [u8; 2], unit: Unit, credits: u64) -> Price {
     Price {
         action,
-        code,
+        code: ActionCode(code),
         is_enrichment: true,
         unit,
         credits: Credits::new(credits),
@@ -115,10 +117,10 @@ const fn signal(action: &'static str, code: &'static str, unit: Unit, credits: u
 }
 
 /// The price of a signal that the team pushes through the API: 1 credit, always charged.
-const fn pushed_signal(action: &'static str, code: &'static str) -> Price {
+const fn pushed_signal(action: &'static str, code: [u8; 2]) -> Price {
     Price {
         action,
-        code,
+        code: ActionCode(code),
         is_enrichment: true,
         unit: Unit::Signal,
         credits: Credits::new(1),
@@ -144,10 +146,9 @@ pub struct PriceList {
 pub struct Price {
     /// The action.
     pub action: &'static str,
-    /// The first two letters of the action's usage counters, the same in all lists. Short names keep
-    /// the pool item small.
+    /// The code of the action, the same in all lists.
     #[serde(skip)]
-    pub code: &'static str,
+    pub code: ActionCode,
     /// Whether the action is enrichment, which pauses as a whole when credits run out.
     #[serde(rename = "enrichment")]
     pub is_enrichment: bool,
@@ -164,6 +165,26 @@ pub struct Price {
     /// Whether the action costs 0 credits with the team's own key for the provider.
     #[serde(rename = "free_with_own_key")]
     pub own_key: bool,
+}
+
+/// The permanent code of an action: two lowercase ASCII letters. It names the counters of the action
+/// in items and keeps them small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ActionCode([u8; 2]);
+
+impl ActionCode {
+    /// The code with these letters; `None` if the text is not two lowercase ASCII letters.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
+        letters.iter().all(u8::is_ascii_lowercase).then_some(Self(letters))
+    }
+}
+
+impl fmt::Display for ActionCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|letter| f.write_char(char::from(*letter)))
+    }
 }
 
 /// The unit that a price counts.
@@ -231,9 +252,9 @@ pub fn row(action: &str) -> Option<&'static Price> {
     rows().find(|price| price.action == action)
 }
 
-/// The price of the action whose counters begin with `code`, from the newest list that has it.
+/// The price of the action with this code, from the newest list that has it.
 #[must_use]
-pub fn row_of_code(code: &str) -> Option<&'static Price> {
+pub fn row_of_code(code: ActionCode) -> Option<&'static Price> {
     rows().find(|price| price.code == code)
 }
 
@@ -364,7 +385,7 @@ mod tests {
     fn each_action_has_its_own_two_letter_code() {
         for price in PRICE_LISTS.iter().flat_map(|list| list.prices) {
             let code = price.code;
-            assert!(code.len() == 2 && code.chars().all(|c| c.is_ascii_lowercase()), "{code}");
+            assert_eq!(ActionCode::of(&code.to_string()), Some(code), "{code}");
             assert_eq!(row_of_code(code).map(|row| row.action), Some(price.action));
             assert_eq!(row(price.action).map(|row| row.code), Some(code));
         }

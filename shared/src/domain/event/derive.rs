@@ -4,6 +4,7 @@
 //! repeat a record, and the bus an event; equal records have equal events with equal ids.
 
 use crate::domain::Credits;
+use crate::domain::credits::TooMany;
 use crate::domain::event::{Detail, Event};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::{Details, Entry, Lapsed, OfCycle, Purchased};
@@ -48,29 +49,36 @@ pub struct Place<'a> {
 }
 
 /// The events of a record.
-#[must_use]
-pub fn events(record: &Record, place: Place<'_>) -> Vec<Event> {
-    match record {
+///
+/// # Errors
+/// [`TooMany`] if the credits of a pool are more than [`Credits::MAX`].
+pub fn events(record: &Record, place: Place<'_>) -> Result<Vec<Event>, TooMany> {
+    Ok(match record {
         Record::Entry(images) => of_entry(images).into_iter().collect(),
         Record::Purchase(images) => of_purchase(images).into_iter().collect(),
-        Record::Pool(images) => of_pool(images, place),
+        Record::Pool(images) => of_pool(images, place)?,
         Record::Account(images) => of_account(images, place).into_iter().collect(),
-    }
+    })
 }
 
 /// The statement of the cycle that a write of a pool has ended, if it has.
-#[must_use]
-pub fn statement(record: &Record) -> Option<Statement> {
+///
+/// # Errors
+/// [`TooMany`] if an amount is larger than [`Credits::MAX`].
+pub fn statement(record: &Record) -> Result<Option<Statement>, TooMany> {
     match record {
         Record::Pool(Images { before: Some(before), after }) => Statement::of(before, after),
-        Record::Pool(_) | Record::Entry(_) | Record::Purchase(_) | Record::Account(_) => None,
+        Record::Pool(_) | Record::Entry(_) | Record::Purchase(_) | Record::Account(_) => Ok(None),
     }
 }
 
 /// The events of a pool. The same may happen again, so their ids contain the position in the stream.
-fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Event> {
-    let Some(before) = before else { return Vec::new() };
-    let credits = after.all_credits();
+fn of_pool(
+    Images { before, after }: &Images<Pool>,
+    place: Place<'_>,
+) -> Result<Vec<Event>, TooMany> {
+    let Some(before) = before else { return Ok(Vec::new()) };
+    let credits = after.all_credits()?;
     let mut details = Vec::new();
     if after.is_low() && !before.is_low() {
         let threshold = after.settings.low_balance_threshold;
@@ -95,7 +103,7 @@ fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Eve
         (None, None) | (Some(_), Some(_)) => {}
     }
     let events = details.into_iter();
-    events.map(|(at, detail)| event(&after.team, at, place.number, detail)).collect()
+    Ok(events.map(|(at, detail)| event(&after.team, at, place.number, detail)).collect())
 }
 
 /// Whether a wanted top-up was not wanted before, or has waited for a purchase that is no longer pending. A top-up that
@@ -162,7 +170,7 @@ fn entry_detail(entry: Entry) -> Option<Detail> {
         }
         // Only a release by expiry has no key.
         Details::Release { .. } if key.is_none() => {
-            let credits = Credits::new(held.unsigned_abs());
+            let credits = Credits::of_change(held);
             Detail::HoldExpired { entry: id, hold, credits, reference }
         }
         Details::Release { .. }
@@ -226,7 +234,7 @@ mod tests {
     }
 
     fn of(change: &Record) -> Vec<Event> {
-        events(change, Place { number: "7", at: at() })
+        events(change, Place { number: "7", at: at() }).unwrap()
     }
 
     fn kinds(change: &Record) -> Vec<&'static str> {
@@ -371,7 +379,7 @@ mod tests {
     fn a_repeated_change_has_another_event() {
         let images = Images { before: Some(pool(100, false, None)), after: pool(99, false, None) };
         let change = Record::Pool(images);
-        let id = |number| events(&change, Place { number, at: at() })[0].id.clone();
+        let id = |number| events(&change, Place { number, at: at() }).unwrap()[0].id.clone();
         assert_ne!(id("1"), id("2"));
         assert_eq!(id("1"), id("1"));
     }

@@ -5,6 +5,7 @@
 //! far as credits allow.
 
 use crate::domain::catalogue::prices;
+use crate::domain::credits::TooMany;
 use crate::domain::ledger::entry::{Details, Entry};
 use crate::domain::pool::Pool;
 use crate::domain::{Credits, Error};
@@ -35,7 +36,7 @@ impl Entry {
     #[must_use]
     pub fn unit_cost(&self) -> Credits {
         let units = self.charged().map_or(1, |charged| charged.quantity).max(1);
-        Credits::new(self.spent().get().checked_div(units).unwrap_or_default())
+        self.spent().checked_fraction(1, units.into()).unwrap_or_default()
     }
 }
 
@@ -62,15 +63,23 @@ impl Pool {
 
     /// The credits of the balance and of all open lanes. Credits that were spent from an open lane
     /// count until the lane is returned.
+    ///
+    /// # Errors
+    /// [`TooMany`] if they are more than [`Credits::MAX`].
+    pub fn all_credits(&self) -> Result<Credits, TooMany> {
+        self.balance.credits.try_add(self.lanes)
+    }
+
+    /// Whether all credits are below an amount. More than [`Credits::MAX`] are not.
     #[must_use]
-    pub fn all_credits(&self) -> Credits {
-        self.balance.credits.checked_add(self.lanes).unwrap_or(Credits::MAX)
+    pub fn is_below(&self, amount: Credits) -> bool {
+        self.all_credits().is_ok_and(|all| all < amount)
     }
 
     /// Whether all credits are below the team's threshold.
     #[must_use]
     pub fn is_low(&self) -> bool {
-        self.all_credits() < self.settings.low_balance_threshold
+        self.is_below(self.settings.low_balance_threshold)
     }
 
     /// Whether a refusal of `charge` at `balance` changes nothing in the pool: a refusal is stored,

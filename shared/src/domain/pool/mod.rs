@@ -323,7 +323,7 @@ impl Pool {
     /// Adds the remaining credits of a hold or lane, and counts its charges. Returns the free credits
     /// that lapse.
     fn receive(&mut self, hold: &Hold, now: Time) -> Result<Credits, TooMany> {
-        self.used.merge(&hold.used);
+        self.used.merge(&hold.used)?;
         self.weeks.add(hold.captured, now)?;
         let group = Group { reset_epoch: hold.reset_epoch, epoch: hold.epoch };
         let purchased = self.owed.take(group, hold.remaining);

@@ -4,33 +4,43 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::domain::Credits;
-use crate::domain::catalogue::prices::{row, row_of_code};
+use crate::domain::catalogue::prices::{ActionCode, Price, row, row_of_code};
+use crate::domain::credits::TooMany;
 use crate::domain::ledger::entry::Entry;
 
-/// The last letter of each counter of an action.
-const ATTEMPTS: char = 'a';
-const CHARGED: char = 'c';
-const SPENT: char = 's';
+/// The counts of each action.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// By the code of the action. Actions without a count are absent.
+    pub(crate) counts: BTreeMap<ActionCode, Counts>,
+    /// Counters of a newer version of the code, by name. They pass through.
+    pub(crate) unknown: BTreeMap<String, u64>,
+}
 
-/// Counters, each named by the code of its action and a letter. They are flat with short names, because a write of the
-/// pool adds to them without reading them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Usage(BTreeMap<String, u64>);
+/// The counts of one action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The units that were charged or free, in the unit of the price.
+    pub attempts: u64,
+    /// The units among them with a cost.
+    pub charged: u64,
+    /// Their cost.
+    pub credits: Credits,
+}
 
 /// The usage of one action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ActionUsage {
     /// The action.
     pub action: &'static str,
-    /// The units that were charged or free, in the unit of the price.
+    /// See [`Counts::attempts`].
     pub attempts: u64,
-    /// The units among them with a cost.
+    /// See [`Counts::charged`].
     pub charged: u64,
-    /// Their cost.
+    /// See [`Counts::credits`].
     pub credits: Credits,
 }
 
@@ -42,17 +52,18 @@ pub struct HitRate {
 }
 
 impl HitRate {
-    /// The rate of `charged` in `attempts`; `None` without attempts.
-    fn of(charged: u64, attempts: u64) -> Option<Self> {
+    /// The rate of counts; `None` without attempts.
+    fn of(counts: Counts) -> Option<Self> {
+        let Counts { attempts, charged, .. } = counts;
         (attempts > 0).then_some(Self { charged, attempts })
     }
 
-    /// The part of `whole` at this rate, rounded up.
+    /// The part of `whole` at this rate, rounded up; `None` if it is larger than [`Credits::MAX`].
     #[must_use]
-    pub fn part_of(self, whole: Credits) -> Credits {
-        let product = u128::from(whole.get()).saturating_mul(self.charged.into());
+    pub fn part_of(self, whole: Credits) -> Option<Credits> {
+        let product = u128::from(whole.get()).checked_mul(self.charged.into())?;
         let part = product.div_ceil(u128::from(self.attempts).max(1));
-        Credits::new(u64::try_from(part).unwrap_or(u64::MAX))
+        u64::try_from(part).ok()?.try_into().ok()
     }
 }
 
@@ -66,102 +77,104 @@ impl fmt::Display for HitRate {
     }
 }
 
+impl Counts {
+    /// The sum.
+    ///
+    /// # Errors
+    /// [`TooMany`] if a count leaves its range.
+    fn try_add(self, more: Self) -> Result<Self, TooMany> {
+        Ok(Self {
+            attempts: self.attempts.checked_add(more.attempts).ok_or(TooMany)?,
+            charged: self.charged.checked_add(more.charged).ok_or(TooMany)?,
+            credits: self.credits.try_add(more.credits)?,
+        })
+    }
+}
+
 impl Usage {
     /// The usage of charges.
-    #[must_use]
-    pub fn of<'a>(charges: impl IntoIterator<Item = &'a Entry>) -> Self {
+    ///
+    /// # Errors
+    /// [`TooMany`] if a count leaves its range.
+    pub fn of<'a>(charges: impl IntoIterator<Item = &'a Entry>) -> Result<Self, TooMany> {
         let mut usage = Self::default();
         for charge in charges {
-            usage.count(charge);
+            usage.count(charge)?;
         }
-        usage
+        Ok(usage)
     }
 
-    fn count(&mut self, entry: &Entry) {
-        let Some(charged) = entry.charged() else { return };
-        let Some(price) = row(&charged.action) else { return };
-        let units = price.unit.count(charged.quantity);
-        let spent = entry.spent().get();
-        let charged = if spent == 0 { 0 } else { units };
-        for (letter, more) in [(ATTEMPTS, units), (CHARGED, charged), (SPENT, spent)] {
-            self.add(&format!("{}{letter}", price.code), more);
-        }
+    fn count(&mut self, entry: &Entry) -> Result<(), TooMany> {
+        let Some(charged) = entry.charged() else { return Ok(()) };
+        let Some(price) = row(&charged.action) else { return Ok(()) };
+        let (attempts, credits) = (price.unit.count(charged.quantity), entry.spent());
+        let charged = if credits.is_zero() { 0 } else { attempts };
+        self.add(price.code, Counts { attempts, charged, credits })
     }
 
-    fn add(&mut self, counter: &str, more: u64) {
-        if more > 0 {
-            let count = self.0.entry(counter.to_owned()).or_default();
-            *count = count.saturating_add(more);
-        }
+    fn add(&mut self, code: ActionCode, more: Counts) -> Result<(), TooMany> {
+        let counts = self.counts.entry(code).or_default();
+        *counts = counts.try_add(more)?;
+        Ok(())
     }
 
-    /// Adds other counters.
-    pub fn merge(&mut self, other: &Self) {
-        for (counter, more) in &other.0 {
-            self.add(counter, *more);
+    /// Adds other usage.
+    ///
+    /// # Errors
+    /// [`TooMany`] if a count leaves its range.
+    pub fn merge(&mut self, other: &Self) -> Result<(), TooMany> {
+        for (code, more) in &other.counts {
+            self.add(*code, *more)?;
         }
-    }
-
-    /// The increase since `earlier`.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        let mut more = Self::default();
-        for (counter, count) in &self.0 {
-            let before = earlier.0.get(counter).copied().unwrap_or_default();
-            more.add(counter, count.saturating_sub(before));
+        for (name, more) in &other.unknown {
+            let count = self.unknown.entry(name.clone()).or_default();
+            *count = count.checked_add(*more).ok_or(TooMany)?;
         }
-        more
-    }
-
-    /// The counters that are not zero.
-    pub fn counters(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.0.iter().map(|(counter, count)| (counter.as_str(), *count))
+        Ok(())
     }
 
     /// Whether there is no usage.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.counts.is_empty() && self.unknown.is_empty()
     }
 
     /// The cost of all actions, unknown ones included.
-    #[must_use]
-    pub fn spent(&self) -> Credits {
-        let costs = self.counters().filter(|(counter, _)| counter.ends_with(SPENT));
-        costs.fold(Credits::ZERO, |sum, (_, cost)| {
-            sum.checked_add(Credits::new(cost)).unwrap_or(Credits::MAX)
-        })
+    ///
+    /// # Errors
+    /// [`TooMany`] if it is larger than [`Credits::MAX`].
+    pub fn spent(&self) -> Result<Credits, TooMany> {
+        Credits::sum(self.counts.values().map(|counts| counts.credits))
     }
 
     /// The rate of an action; `None` without attempts.
     #[must_use]
     pub fn hit_rate(&self, action: &str) -> Option<HitRate> {
-        let row = self.actions().find(|row| row.action == action)?;
-        HitRate::of(row.charged, row.attempts)
+        HitRate::of(*self.counts.get(&row(action)?.code)?)
     }
 
-    /// The rate of all actions together.
-    #[must_use]
-    pub fn overall_rate(&self) -> Option<HitRate> {
-        let (charged, attempts) =
-            self.actions().fold((0_u64, 0_u64), |(charged, attempts), row| {
-                (charged.saturating_add(row.charged), attempts.saturating_add(row.attempts))
-            });
-        HitRate::of(charged, attempts)
+    /// The rate of all known actions together; `None` without attempts.
+    ///
+    /// # Errors
+    /// [`TooMany`] if a count leaves its range.
+    pub fn overall_rate(&self) -> Result<Option<HitRate>, TooMany> {
+        let mut known = self.known();
+        known.try_fold(Counts::default(), |sum, (_, counts)| sum.try_add(counts)).map(HitRate::of)
     }
 
-    /// The usage of each action with attempts.
+    /// The usage of each known action with attempts.
     pub fn actions(&self) -> impl Iterator<Item = ActionUsage> {
-        self.0.iter().filter_map(|(counter, attempts)| {
-            let price = row_of_code(counter.strip_suffix(ATTEMPTS)?)?;
-            let of = |letter| self.0.get(&format!("{}{letter}", price.code)).copied();
-            Some(ActionUsage {
-                action: price.action,
-                attempts: *attempts,
-                charged: of(CHARGED).unwrap_or_default(),
-                credits: Credits::new(of(SPENT).unwrap_or_default()),
-            })
+        let attempted = self.known().filter(|(_, counts)| counts.attempts > 0);
+        attempted.map(|(price, Counts { attempts, charged, credits })| ActionUsage {
+            action: price.action,
+            attempts,
+            charged,
+            credits,
         })
+    }
+
+    fn known(&self) -> impl Iterator<Item = (&'static Price, Counts)> {
+        self.counts.iter().filter_map(|(code, counts)| Some((row_of_code(*code)?, *counts)))
     }
 }
 
@@ -195,21 +208,18 @@ mod tests {
             charge(json!({ "action": "call", "outcome": "answered", "quantity": 61 })),
             charge(json!({ "action": "ai_variable", "outcome": "valid", "own_key": true })),
         ]);
+        let usage = usage.unwrap();
         let expected = [("ai_variable", 1, 0, 0), ("call", 2, 2, 8), ("email_finder", 4, 3, 15)];
         assert_eq!(rows(&usage), expected);
-        assert_eq!(usage.spent(), Credits::new(23));
+        assert_eq!(usage.spent(), Ok(Credits::new(23)));
     }
 
     #[test]
     fn merging_adds_other_counters_once() {
         let found = charge(json!({ "action": "linkedin_enrichment", "outcome": "found" }));
-        let mut pool = Usage::of([&found]);
-        let before = pool.clone();
-        let lane = Usage::of([&found, &found]);
-        pool.merge(&lane);
+        let mut pool = Usage::of([&found]).unwrap();
+        pool.merge(&Usage::of([&found, &found]).unwrap()).unwrap();
         assert_eq!(rows(&pool), [("linkedin_enrichment", 3, 3, 3)]);
-        assert_eq!(pool.since(&before), lane);
-        assert!(pool.since(&pool).is_empty());
     }
 
     #[test]
@@ -219,22 +229,23 @@ mod tests {
                 json!({ "action": "email_finder", "outcome": outcome, "quantity": quantity });
             charge(body)
         };
-        let usage = Usage::of(&[email("risky", 61), email("not_found", 39)]);
+        let usage = Usage::of(&[email("risky", 61), email("not_found", 39)]).unwrap();
         let rate = usage.hit_rate("email_finder").unwrap();
         assert_eq!(rate.to_string(), "0.61");
-        assert_eq!(rate.part_of(Credits::new(500)), Credits::new(305));
-        assert_eq!(rate.part_of(Credits::new(1)), Credits::new(1), "rounded up");
+        assert_eq!(rate.part_of(Credits::new(500)), Some(Credits::new(305)));
+        assert_eq!(rate.part_of(Credits::new(1)), Some(Credits::new(1)), "rounded up");
         assert_eq!(usage.hit_rate("phone_finder"), None);
-        assert_eq!(usage.overall_rate(), Some(rate));
-        let all = Usage::of(&[email("risky", 3)]);
-        assert_eq!(all.overall_rate().unwrap().to_string(), "1.00");
-        let third = Usage::of(&[email("risky", 2), email("not_found", 1)]);
-        assert_eq!(third.overall_rate().unwrap().to_string(), "0.67");
+        assert_eq!(usage.overall_rate(), Ok(Some(rate)));
+        let all = Usage::of(&[email("risky", 3)]).unwrap();
+        assert_eq!(all.overall_rate().unwrap().unwrap().to_string(), "1.00");
+        let third = Usage::of(&[email("risky", 2), email("not_found", 1)]).unwrap();
+        assert_eq!(third.overall_rate().unwrap().unwrap().to_string(), "0.67");
     }
 
     #[test]
     fn counts_charges_only() {
         let entry = charge(json!({ "action": "sms" }));
-        assert!(Usage::of(&[Entry { details: Details::Gift {}, ..entry }]).is_empty());
+        let gift = Entry { details: Details::Gift {}, ..entry };
+        assert!(Usage::of([&gift]).unwrap().is_empty());
     }
 }

@@ -3,6 +3,7 @@
 //! Messages carry a version. They lead to the same terms in any order of arrival, and a repeated
 //! message changes nothing.
 
+use crate::domain::credits::TooMany;
 use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::{Account, Next, Pool, Terms};
 use crate::domain::subscription::terms::{Change, granted};
@@ -62,7 +63,7 @@ impl Pool {
             } else {
                 self.with_seats(current, request)?
             };
-            self.adjust(current, updated, terms, now)
+            self.adjust(current, updated, terms, now)?
         } else if self.is_past(request) {
             return Ok(self.with_terms(terms, now));
         } else {
@@ -160,17 +161,20 @@ impl Pool {
     }
 
     /// The change of the current subscription to `updated`, with a grant for the seats that it adds.
+    ///
+    /// # Errors
+    /// [`TooMany`] if a grant is larger than [`Credits::MAX`].
     fn adjust(
         &self,
         current: &Subscription,
         updated: Subscription,
         terms: Terms,
         now: Time,
-    ) -> Change {
-        let before = granted(&self.terms, current, current.granted_seats);
-        let more = granted(&terms, &updated, updated.granted_seats).excess_over(before);
+    ) -> Result<Change, TooMany> {
+        let before = granted(&self.terms, current, current.granted_seats)?;
+        let more = granted(&terms, &updated, updated.granted_seats)?.excess_over(before);
         let effect = if more.is_zero() { BalanceChange::Keep } else { BalanceChange::Grant(more) };
-        self.change(effect, Terms { subscription: Some(updated), ..terms }, now, now)
+        Ok(self.change(effect, Terms { subscription: Some(updated), ..terms }, now, now))
     }
 
     /// The change that stores the requested subscription as the next one.
@@ -442,7 +446,7 @@ mod tests {
         let now = at("2027-01-12T00:00:00Z");
         let change = pool.close(None, now).unwrap();
         pool.apply(&change).unwrap();
-        assert_eq!(pool.due_change(at("2028-01-01T00:00:00Z")), None);
+        assert_eq!(pool.due_change(at("2028-01-01T00:00:00Z")), Ok(None));
         assert_eq!(pool.close(None, now), None);
         assert!(matches!(pool.cancel(None, now), Err(Error::AccountClosed)));
         let again = pool.subscribe(&request(r#"{"plan":"email"}"#), now);

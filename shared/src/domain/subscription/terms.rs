@@ -61,33 +61,35 @@ impl Pool {
         let is_monthly = subscription.grant.cadence == Cadence::Monthly;
         let is_renewed = is_monthly && !subscription.cancelled && self.check_open().is_ok();
         let grant = granted(&self.terms, subscription, subscription.seats);
-        self.terms.cycle.filter(|_| is_renewed && !grant.is_zero()).map(|cycle| cycle.end)
+        self.terms.cycle.filter(|_| is_renewed && grant != Ok(Credits::ZERO)).map(|cycle| cycle.end)
     }
 
     /// The change that is due at `now`, if there is one: the next or the scheduled subscription
     /// begins, or the cycle ends. After missed cycles, the one that contains `now` begins, with one
     /// grant.
-    #[must_use]
-    pub fn due_change(&self, now: Time) -> Option<Change> {
+    ///
+    /// # Errors
+    /// [`TooMany`] if the grant is larger than [`Credits::MAX`].
+    pub fn due_change(&self, now: Time) -> Result<Option<Change>, TooMany> {
         if !self.is_due(now) {
-            return None;
+            return Ok(None);
         }
         if let Some(Next { subscription, since }) = &self.terms.next {
             let at = now.max(*since);
-            return Some(self.begin(subscription, at, at, now));
+            return self.begin(subscription, at, at, now).map(Some);
         }
         let scheduled = self.terms.scheduled.as_ref();
         if let Some(subscription) = scheduled.filter(|scheduled| scheduled.started_at <= now) {
             let start = subscription.started_at;
             let lapsed_at = self.free_credits_end().map_or(start, |end| end.min(start));
-            return Some(self.begin(subscription, lapsed_at, start, now));
+            return self.begin(subscription, lapsed_at, start, now).map(Some);
         }
-        let (cycle, subscription) = (self.terms.cycle?, self.terms.subscription.as_ref()?);
-        Some(if subscription.cancelled {
-            self.end_subscription(cycle, now)
-        } else {
-            self.renew(cycle, subscription.clone(), now)
-        })
+        let current = self.terms.cycle.zip(self.terms.subscription.as_ref());
+        let Some((cycle, subscription)) = current else { return Ok(None) };
+        if subscription.cancelled {
+            return Ok(Some(self.end_subscription(cycle, now)));
+        }
+        self.renew(cycle, subscription.clone(), now).map(Some)
     }
 
     /// The end of the cycle, if the free credits lapse with it.
@@ -98,7 +100,13 @@ impl Pool {
     }
 
     /// Begins a subscription at `at`. The free credits of the previous one lapse at `lapsed_at`.
-    fn begin(&self, subscription: &Subscription, lapsed_at: Time, at: Time, now: Time) -> Change {
+    fn begin(
+        &self,
+        subscription: &Subscription,
+        lapsed_at: Time,
+        at: Time,
+        now: Time,
+    ) -> Result<Change, TooMany> {
         let anchor = subscription.started_at;
         let cycle = Cycle::holding(anchor.day(), now.max(at).day());
         let at = at.max(Time::start_of(cycle.start));
@@ -114,9 +122,9 @@ impl Pool {
             terms.billing_version = terms.billing_version.max(terms.start_version);
             terms.cycle_version = terms.billing_version;
         }
-        let grant = granted(&terms, subscription, subscription.seats);
+        let grant = granted(&terms, subscription, subscription.seats)?;
         let change = self.change(BalanceChange::Reset(grant), terms, lapsed_at, at);
-        self.with_new_totals(change, at.day())
+        Ok(self.with_new_totals(change, at.day()))
     }
 
     /// Ends a cancelled subscription with its last cycle.
@@ -127,11 +135,18 @@ impl Pool {
     }
 
     /// Begins the cycle that contains `now`. A one-time grant is kept and not repeated.
-    fn renew(&self, ended: Cycle, subscription: Subscription, now: Time) -> Change {
+    fn renew(
+        &self,
+        ended: Cycle,
+        subscription: Subscription,
+        now: Time,
+    ) -> Result<Change, TooMany> {
         let cycle = Cycle::holding(subscription.started_at.day(), now.day());
         let renewed = Subscription { granted_seats: subscription.seats, ..subscription };
         let effect = match renewed.grant.cadence {
-            Cadence::Monthly => BalanceChange::Reset(granted(&self.terms, &renewed, renewed.seats)),
+            Cadence::Monthly => {
+                BalanceChange::Reset(granted(&self.terms, &renewed, renewed.seats)?)
+            }
             Cadence::Once | Cadence::None => BalanceChange::Keep,
         };
         let terms = Terms {
@@ -141,7 +156,7 @@ impl Pool {
             ..self.terms.clone()
         };
         let change = self.change(effect, terms, ended.over_at(), Time::start_of(cycle.start));
-        self.with_new_totals(change, cycle.start)
+        Ok(self.with_new_totals(change, cycle.start))
     }
 
     /// The same change with totals that start at 0.
@@ -234,7 +249,14 @@ impl Pool {
 }
 
 /// The free credits of one grant of a subscription to `seats` seats.
-pub(super) fn granted(terms: &Terms, subscription: &Subscription, seats: u32) -> Credits {
+///
+/// # Errors
+/// [`TooMany`] if they are more than [`Credits::MAX`].
+pub(super) fn granted(
+    terms: &Terms,
+    subscription: &Subscription,
+    seats: u32,
+) -> Result<Credits, TooMany> {
     let created_at = terms.account_created_at.unwrap_or(subscription.started_at);
     subscription.grant.grant(seats, created_at)
 }
@@ -251,14 +273,14 @@ mod tests {
     fn a_cycle_ends_once_at_its_boundary() {
         let mut pool = expert(3, "2027-01-31T10:00:00Z");
         spend(&mut pool, 1_000);
-        assert_eq!(pool.due_change(at("2027-02-27T23:59:59.999Z")), None);
-        let change = pool.due_change(at("2027-02-28T00:00:00Z")).unwrap();
+        assert_eq!(pool.due_change(at("2027-02-27T23:59:59.999Z")), Ok(None));
+        let change = pool.due_change(at("2027-02-28T00:00:00Z")).unwrap().unwrap();
         let entries: Vec<(Kind, i64)> =
             change.entries.iter().map(|entry| (entry.kind(), entry.credits)).collect();
         assert_eq!(entries, [(Kind::Expiry, -200), (Kind::Grant, 1_200)]);
         pool.apply(&change).unwrap();
         assert_eq!(split(&pool), (1_200, 0));
-        assert_eq!(pool.due_change(at("2027-02-28T00:00:00Z")), None);
+        assert_eq!(pool.due_change(at("2027-02-28T00:00:00Z")), Ok(None));
         assert_eq!(pool.next_refill().unwrap().to_string(), "2027-03-31");
     }
 

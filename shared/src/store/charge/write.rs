@@ -50,7 +50,7 @@ impl Totals {
     ) -> Result<Self, Error> {
         Ok(Self {
             cost: Credits::sum(charges.clone().map(Entry::spent))?,
-            usage: Usage::of(charges.clone()),
+            usage: Usage::of(charges.clone())?,
             has_enrichment: charges.any(Entry::is_enrichment),
         })
     }

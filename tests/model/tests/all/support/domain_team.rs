@@ -245,7 +245,7 @@ impl Team {
             return Answer::Insufficient { balance, required: required.get() };
         };
         self.pool.balance = after;
-        self.pool.used.merge(&Usage::of([entry]));
+        self.pool.used.merge(&Usage::of([entry]).unwrap()).unwrap();
         self.write(entry.clone());
         Answer::Done(required.get())
     }
@@ -304,7 +304,7 @@ impl Team {
         };
         hold.remaining = remaining;
         hold.captured = hold.captured.checked_add(cost).unwrap();
-        hold.used.merge(&Usage::of([entry]));
+        hold.used.merge(&Usage::of([entry]).unwrap()).unwrap();
         self.write(entry.clone());
         Answer::Done(cost.get())
     }
@@ -371,9 +371,9 @@ impl Team {
     }
 
     fn keep_up(&mut self, now: Time) {
-        while let Some(change) = self.pool.due_change(now) {
+        while let Some(change) = self.pool.due_change(now).unwrap() {
             self.expire(change.at);
-            let change = self.pool.due_change(now).unwrap();
+            let change = self.pool.due_change(now).unwrap().unwrap();
             self.change(change);
         }
         self.expire(now);
@@ -398,7 +398,7 @@ impl Team {
         }
         let old = self.pool.clone();
         self.pool.apply(&change).unwrap();
-        self.statements.extend(Statement::of(&old, &self.pool).as_ref().map(closed));
+        self.statements.extend(Statement::of(&old, &self.pool).unwrap().as_ref().map(closed));
         for entry in change.entries {
             self.write(entry);
         }
