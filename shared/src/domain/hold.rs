@@ -2,7 +2,7 @@
 //!
 //! A hold has no split into free and purchased credits. It stores the epoch in which it was taken, and the pool stores
 //! the purchased credits that each earlier epoch used. These determine the credits that it returns, see
-//! [`take_back`](crate::domain::pool::Pool::take_back).
+//! [`receive_hold`](crate::domain::pool::Pool::receive_hold).
 
 use serde::{Deserialize, Serialize};
 

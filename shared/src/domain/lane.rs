@@ -27,14 +27,14 @@ const REOPENED_DIVISOR: u64 = 4;
 
 /// The recent spending of a process from its lane.
 #[derive(Clone, Copy, Debug)]
-pub struct Recent {
+pub struct RecentSpending {
     /// The credits spent.
     pub spent: Credits,
     /// The time in which they were spent.
     pub time: Duration,
 }
 
-impl Recent {
+impl RecentSpending {
     /// The credits spent in a lane's life at this rate; `None` if the amount is larger than
     /// [`Credits::MAX`].
     fn spent_in_lane_life(self) -> Option<Credits> {
@@ -47,7 +47,7 @@ impl Recent {
 /// life at the recent rate, at most 1/64 of the balance after the charge. `None` if they cover fewer
 /// than four charges.
 #[must_use]
-pub fn size(balance: Credits, cost: Credits, recent: Option<Recent>) -> Option<Credits> {
+pub fn size(balance: Credits, cost: Credits, recent: Option<RecentSpending>) -> Option<Credits> {
     let one = cost.max(Credits::new(1));
     let most = balance.excess_over(cost).checked_fraction(1, BALANCE_DIVISOR)?;
     let size = match recent {
@@ -60,7 +60,7 @@ pub fn size(balance: Credits, cost: Credits, recent: Option<Recent>) -> Option<C
 /// The credits of a lane that is opened again: the `left` credits of the lane, at most 1/64 of the
 /// balance. `None` if that is less than a quarter of `left`.
 #[must_use]
-pub fn size_again(balance: Credits, left: Credits) -> Option<Credits> {
+pub fn reopened_size(balance: Credits, left: Credits) -> Option<Credits> {
     let size = left.min(balance.checked_fraction(1, BALANCE_DIVISOR)?);
     (!size.is_zero() && size.get() >= left.get() / REOPENED_DIVISOR).then_some(size)
 }
@@ -78,16 +78,17 @@ mod tests {
 
     #[test]
     fn a_reopened_lane_takes_the_credits_left_up_to_a_64th_of_the_balance() {
-        let size_again = |balance, left| size_again(Credits::new(balance), Credits::new(left));
-        assert_eq!(size_again(6_400, 7), Some(Credits::new(7)));
-        assert_eq!(size_again(6_400, 400), Some(Credits::new(100)));
-        assert_eq!(size_again(6_400, 404), None);
-        assert_eq!(size_again(63, 1), None);
-        assert_eq!(size_again(6_400, 0), None);
+        let reopened_size =
+            |balance, left| reopened_size(Credits::new(balance), Credits::new(left));
+        assert_eq!(reopened_size(6_400, 7), Some(Credits::new(7)));
+        assert_eq!(reopened_size(6_400, 400), Some(Credits::new(100)));
+        assert_eq!(reopened_size(6_400, 404), None);
+        assert_eq!(reopened_size(63, 1), None);
+        assert_eq!(reopened_size(6_400, 0), None);
     }
 
     fn sized(balance: u64, cost: u64, recent: Option<(u64, u64)>) -> Option<u64> {
-        let recent = recent.map(|(spent, ms)| Recent {
+        let recent = recent.map(|(spent, ms)| RecentSpending {
             spent: Credits::new(spent),
             time: Duration::from_millis(ms),
         });

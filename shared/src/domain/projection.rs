@@ -36,7 +36,7 @@ impl Projection {
         now: Time,
     ) -> Result<Self, Error> {
         for lane in lanes {
-            pool.take_back_lane(lane, now)?;
+            pool.receive_lane(lane, now)?;
         }
         holds.sort_by(|one, other| (one.expires_at, &one.id).cmp(&(other.expires_at, &other.id)));
         let (entries, statements) = (Vec::new(), Vec::new());
@@ -78,7 +78,7 @@ impl Projection {
     fn expire_holds(&mut self, by: Time, now: Time) -> Result<(), TooMany> {
         let count = self.holds.partition_point(|hold| hold.expires_at <= by);
         for hold in self.holds.drain(..count) {
-            let lapsed = self.pool.take_back(&hold, now)?;
+            let lapsed = self.pool.receive_hold(&hold, now)?;
             self.entries.extend(hold.expiry(lapsed));
         }
         Ok(())

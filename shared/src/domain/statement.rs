@@ -55,8 +55,8 @@ impl Spending {
     ///
     /// # Errors
     /// [`TooMany`] if the credits charged are more than [`Credits::MAX`].
-    pub fn so_far(pool: &Pool) -> Result<Self, TooMany> {
-        let CycleTotals { kept, granted, bought, gifted, .. } = pool.tally;
+    pub fn of_current_cycle(pool: &Pool) -> Result<Self, TooMany> {
+        let CycleTotals { kept, granted, purchased, gifted, .. } = pool.totals;
         let (spent, free) = (pool.used.spent()?, pool.balance.free());
         let from_kept = kept.excess_over(free).min(spent);
         let rest = spent.excess_over(from_kept);
@@ -67,7 +67,7 @@ impl Spending {
             free_spent: spent.excess_over(purchased_spent),
             purchased_spent,
             granted,
-            purchased: bought,
+            purchased,
             gifted,
             expired: None,
         })
@@ -115,26 +115,26 @@ impl Statement {
     /// # Errors
     /// [`TooMany`] if an amount is larger than [`Credits::MAX`].
     pub fn of(before: &Pool, after: &Pool) -> Result<Option<Self>, TooMany> {
-        let tally = before.tally;
-        if tally.number == after.tally.number {
+        let totals = before.totals;
+        if totals.number == after.totals.number {
             return Ok(None);
         }
         let is_reset = before.terms.reset_epoch != after.terms.reset_epoch;
         let lapsed = if is_reset { before.balance.free() } else { Credits::ZERO };
-        let expired = Some(lapsed.try_add(tally.expired)?);
-        let credits = Spending { expired, ..Spending::so_far(before)? };
+        let expired = Some(lapsed.try_add(totals.expired)?);
+        let credits = Spending { expired, ..Spending::of_current_cycle(before)? };
         let nothing = Spending { expired: Some(Credits::ZERO), ..Spending::default() };
         let cycle = before.terms.cycle;
         if cycle.is_none() && before.used.is_empty() && credits == nothing {
             return Ok(None);
         }
         // A change of plan ends a cycle early.
-        let Some(next) = after.tally.since else { return Ok(None) };
+        let Some(next) = after.totals.since else { return Ok(None) };
         let end = cycle.map_or(next, |cycle| cycle.end.min(next));
         Ok(Some(Self {
             team: before.team.clone(),
-            number: tally.number,
-            start: cycle.map(|cycle| cycle.start).or(tally.since).unwrap_or(end),
+            number: totals.number,
+            start: cycle.map(|cycle| cycle.start).or(totals.since).unwrap_or(end),
             end,
             plan: before.terms.subscription.as_ref().map(|current| current.plan.clone()),
             used: before.used.clone(),

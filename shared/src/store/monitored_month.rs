@@ -16,7 +16,7 @@ use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::monitored_account::{Bill, MONTH_ACTION, MonitoredAccount, Status};
 use crate::domain::pool::Pool;
-use crate::domain::pool::refusal::Refused;
+use crate::domain::pool::refusal::StoredRefusal;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -75,7 +75,7 @@ impl Store {
     ) -> Result<Vec<Billed>, Error> {
         let mut billed = Vec::new();
         while let Some(first) = due.first() {
-            let required = first.entry.spent();
+            let required = first.entry.amount();
             let pool = self.due_changes_make(operation).await?;
             if let Err(error) = pool.check_open().and_then(|()| pool.check_running()) {
                 billed.extend(self.months_refuse(due, &error).await?);
@@ -159,7 +159,7 @@ impl Store {
         let at = operation.now;
         let note = Expression::on(keys::pool(&pool.team))
             .set("refused = :refused")
-            .value(":refused", Refused { at, action: MONTH_ACTION.to_owned(), required })
+            .value(":refused", StoredRefusal { at, action: MONTH_ACTION.to_owned(), required })
             .when("credits < :enough AND lanes = :lanes AND attribute_not_exists(refused)")
             .value(":enough", required.excess_over(more))
             .value(":lanes", pool.lanes);
@@ -223,7 +223,7 @@ fn saved(seen: &MonitoredAccount, after: MonitoredAccount) -> MonitoredAccount {
 fn covered(pool: &Pool, due: &[DueMonth]) -> usize {
     let mut left = pool.balance.credits;
     let paid = due.iter().take_while(|due| {
-        let rest = left.checked_sub(due.entry.spent());
+        let rest = left.checked_sub(due.entry.amount());
         left = rest.unwrap_or(left);
         rest.is_some()
     });

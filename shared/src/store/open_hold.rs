@@ -153,7 +153,7 @@ impl Transaction {
         let mut last_entry = None;
         for Closing { stored, status, entries } in closings {
             let hold = &stored.hold;
-            let lapsed = after.take_back(hold, now)?;
+            let lapsed = after.receive_hold(hold, now)?;
             used.merge(&hold.used)?;
             let open = Expression::on(keys::open_hold(&hold.team, &hold.id))
                 .when("remaining = :remaining AND used = :used")

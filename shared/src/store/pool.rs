@@ -7,11 +7,8 @@ use super::operation::Operation;
 use crate::domain::credits::TooMany;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::epochs::Owed;
-<<<<<<< HEAD
-use crate::domain::pool::{Account, Pool};
-=======
 use crate::domain::pool::usage::Usage;
->>>>>>> w-usage
+use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
 
@@ -58,7 +55,6 @@ impl Store {
     }
 }
 
-<<<<<<< HEAD
 impl Expression {
     /// On condition that the account is not closed.
     pub(super) fn when_active(self) -> Self {
@@ -82,10 +78,6 @@ impl Expression {
     }
 }
 
-/// The update of a pool by the holds and lanes that `after` has received. It depends on the epoch and on what is
-/// owed, and on nothing that charges change.
-pub(super) fn received(pool: &Pool, after: &Pool, now: Time) -> Expression {
-=======
 /// The update of a pool by the holds and lanes that `after` has received, and by their usage. It depends on the epoch
 /// and on what is owed, and on nothing that charges change.
 ///
@@ -97,7 +89,6 @@ pub(super) fn received(
     used: &Usage,
     now: Time,
 ) -> Result<Expression, TooMany> {
->>>>>>> w-usage
     let lanes = pool.lanes.excess_over(after.lanes);
     let mut update = Expression::on(keys::pool(&pool.team))
         .set("credits = credits + :back, mark = mark + :purchased")
@@ -109,8 +100,8 @@ pub(super) fn received(
         .set("lanes = lanes - :lanes, lane_moves = lane_moves + :moves")
         .value(":lanes", lanes)
         .value(":moves", u64::from(!lanes.is_zero()))
-        .set("tally.expired = tally.expired + :expired")
-        .value(":expired", after.tally.expired.excess_over(pool.tally.expired))
+        .set("totals.expired = totals.expired + :expired")
+        .value(":expired", after.totals.expired.excess_over(pool.totals.expired))
         .add_usage(used)
         .add_weekly_spend(used.spent()?, now)
         .when("epoch = :epoch")

@@ -10,7 +10,7 @@ use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::{Details, Entry, Lapsed, OfCycle, Purchased};
 use crate::domain::monitored_account::{self, MonitoredAccount};
 use crate::domain::pool::Pool;
-use crate::domain::pool::refusal::Refused;
+use crate::domain::pool::refusal::StoredRefusal;
 use crate::domain::purchase::{Amount, Purchase, Status};
 use crate::domain::settings::AutoTopUp;
 use crate::domain::statement::Statement;
@@ -89,7 +89,7 @@ fn of_pool(
         details.push((place.at, Detail::TopUpDue { credits, below, top_up }));
     }
     if let Some(refused) = after.refused.clone().filter(|_| after.refused != before.refused) {
-        let Refused { at, action, required } = refused;
+        let StoredRefusal { at, action, required } = refused;
         details.push((at, Detail::Refused { credits, action, required }));
     }
     match (before.paused_at, after.paused_at) {
@@ -139,7 +139,7 @@ fn of_entry(Images { before, after: entry }: &Images<Entry>) -> Option<Event> {
 
 /// The detail of an entry's event. The taking of a hold and its release by its owner have no event.
 fn entry_detail(entry: Entry) -> Option<Detail> {
-    let (credits, hold) = (entry.spent(), entry.hold().cloned());
+    let (credits, hold) = (entry.amount(), entry.hold().cloned());
     let Entry { id, key, person, user, reference, held, details, .. } = entry;
     Some(match details {
         Details::Charge(charged) | Details::Capture { charged, .. } => Detail::Charged {
@@ -291,7 +291,7 @@ mod tests {
         pool.paused_at = paused.then(at);
         let required = Credits::new(5_000);
         pool.refused =
-            refused.map(|action| Refused { at: at(), action: action.to_owned(), required });
+            refused.map(|action| StoredRefusal { at: at(), action: action.to_owned(), required });
         pool
     }
 

@@ -316,7 +316,7 @@ impl Entry {
 
     /// The credits that the entry takes from its payer, or adds.
     #[must_use]
-    pub const fn spent(&self) -> Credits {
+    pub const fn amount(&self) -> Credits {
         Credits::of_change(self.credits)
     }
 

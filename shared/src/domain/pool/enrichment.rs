@@ -36,7 +36,7 @@ impl Entry {
     #[must_use]
     pub fn unit_cost(&self) -> Credits {
         let units = self.charged().map_or(1, |charged| charged.quantity).max(1);
-        self.spent().checked_fraction(1, units.into()).unwrap_or_default()
+        self.amount().checked_fraction(1, units.into()).unwrap_or_default()
     }
 }
 
@@ -85,7 +85,7 @@ impl Pool {
     /// Whether a refusal of `charge` at `balance` changes nothing in the pool: a refusal is stored,
     /// and enrichment is paused already or does not pause.
     #[must_use]
-    pub fn has_noted(&self, charge: &Entry, balance: Credits) -> bool {
+    pub fn has_stored_refusal(&self, charge: &Entry, balance: Credits) -> bool {
         self.refused.is_some() && (self.is_paused() || !charge.pauses_enrichment_at(balance))
     }
 

@@ -19,7 +19,7 @@ pub struct CycleTotals {
     /// The free credits granted.
     pub granted: Credits,
     /// The credits purchased.
-    pub bought: Credits,
+    pub purchased: Credits,
     /// The credits gifted.
     pub gifted: Credits,
     /// The free credits of earlier cycles that lapsed when a hold returned them in this one.

@@ -107,7 +107,7 @@ impl Usage {
     fn count(&mut self, entry: &Entry) -> Result<(), TooMany> {
         let Some(charged) = entry.charged() else { return Ok(()) };
         let Some(price) = row(&charged.action) else { return Ok(()) };
-        let (attempts, credits) = (price.unit.count(charged.quantity), entry.spent());
+        let (attempts, credits) = (price.unit.count(charged.quantity), entry.amount());
         let charged = if credits.is_zero() { 0 } else { attempts };
         self.add(price.code, Counts { attempts, charged, credits })
     }

@@ -5,7 +5,7 @@
 
 use crate::domain::credits::TooMany;
 use crate::domain::pool::balance::BalanceChange;
-use crate::domain::pool::{Account, Next, Pool, Terms};
+use crate::domain::pool::{Account, NextSubscription, Pool, Terms};
 use crate::domain::subscription::terms::{Change, granted};
 use crate::domain::subscription::{Subscription, SubscriptionRequest};
 use crate::domain::time::Time;
@@ -189,7 +189,7 @@ impl Pool {
     ) -> Result<Change, Error> {
         let cancelled = self.is_cancelled(request);
         let subscription = Subscription { cancelled, ..request.subscription(now)? };
-        terms.next = Some(Next { subscription, since: now });
+        terms.next = Some(NextSubscription { subscription, since: now });
         if !self.is_late(request) {
             terms.cycle_version = self.terms.billing_version;
         }

@@ -10,7 +10,7 @@ use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::epochs::Owed;
 use crate::domain::pool::totals::CycleTotals;
 use crate::domain::pool::usage::Usage;
-use crate::domain::pool::{Account, Next, OwedStep, Pool, Terms};
+use crate::domain::pool::{Account, NextSubscription, OwedStep, Pool, Terms};
 use crate::domain::subscription::Subscription;
 use crate::domain::subscription::cycle::Cycle;
 use crate::domain::time::Time;
@@ -29,7 +29,7 @@ pub struct Change {
     pub entries: Vec<Entry>,
     /// The totals of the cycle, or time between two subscriptions, that begins; `None` if none
     /// begins.
-    pub tally: Option<CycleTotals>,
+    pub totals: Option<CycleTotals>,
 }
 
 impl Change {
@@ -38,7 +38,7 @@ impl Change {
     /// cycle, and a closed account accepts no charge.
     #[must_use]
     pub fn ends_lanes(&self) -> bool {
-        self.effect.is_grant() || self.tally.is_some() || self.terms.account == Account::Closed
+        self.effect.is_grant() || self.totals.is_some() || self.terms.account == Account::Closed
     }
 }
 
@@ -74,7 +74,7 @@ impl Pool {
         if !self.is_due(now) {
             return Ok(None);
         }
-        if let Some(Next { subscription, since }) = &self.terms.next {
+        if let Some(NextSubscription { subscription, since }) = &self.terms.next {
             let at = now.max(*since);
             return self.begin(subscription, at, at, now).map(Some);
         }
@@ -96,7 +96,7 @@ impl Pool {
     fn free_credits_end(&self) -> Option<Time> {
         let subscription = self.terms.subscription.as_ref()?;
         let lapses = subscription.cancelled || subscription.grant.cadence == Cadence::Monthly;
-        self.terms.cycle.filter(|_| lapses).map(Cycle::over_at)
+        self.terms.cycle.filter(|_| lapses).map(Cycle::ends_at)
     }
 
     /// Begins a subscription at `at`. The free credits of the previous one lapse at `lapsed_at`.
@@ -108,7 +108,7 @@ impl Pool {
         now: Time,
     ) -> Result<Change, TooMany> {
         let anchor = subscription.started_at;
-        let cycle = Cycle::holding(anchor.day(), now.max(at).day());
+        let cycle = Cycle::containing(anchor.day(), now.max(at).day());
         let at = at.max(Time::start_of(cycle.start));
         let mut terms = Terms {
             cycle: Some(cycle),
@@ -131,7 +131,7 @@ impl Pool {
     fn end_subscription(&self, cycle: Cycle, now: Time) -> Change {
         let terms = Terms { subscription: None, cycle: None, ..self.terms.clone() };
         let reset = BalanceChange::Reset(Credits::ZERO);
-        self.with_new_totals(self.change(reset, terms, cycle.over_at(), now), cycle.end)
+        self.with_new_totals(self.change(reset, terms, cycle.ends_at(), now), cycle.end)
     }
 
     /// Begins the cycle that contains `now`. A one-time grant is kept and not repeated.
@@ -141,7 +141,7 @@ impl Pool {
         subscription: Subscription,
         now: Time,
     ) -> Result<Change, TooMany> {
-        let cycle = Cycle::holding(subscription.started_at.day(), now.day());
+        let cycle = Cycle::containing(subscription.started_at.day(), now.day());
         let renewed = Subscription { granted_seats: subscription.seats, ..subscription };
         let effect = match renewed.grant.cadence {
             Cadence::Monthly => {
@@ -155,7 +155,7 @@ impl Pool {
             cycle_version: self.terms.billing_version,
             ..self.terms.clone()
         };
-        let change = self.change(effect, terms, ended.over_at(), Time::start_of(cycle.start));
+        let change = self.change(effect, terms, ended.ends_at(), Time::start_of(cycle.start));
         Ok(self.with_new_totals(change, cycle.start))
     }
 
@@ -168,10 +168,10 @@ impl Pool {
             | BalanceChange::Purchase(_)
             | BalanceChange::Grant(_) => (self.balance.free(), Credits::ZERO),
         };
-        let number = self.tally.number.saturating_add(1);
-        let tally =
+        let number = self.totals.number.saturating_add(1);
+        let totals =
             CycleTotals { number, since: Some(since), kept, granted, ..CycleTotals::default() };
-        Change { tally: Some(tally), ..change }
+        Change { totals: Some(totals), ..change }
     }
 
     /// A change with its ledger entries: an expiry of the free credits that a reset ends, and a
@@ -213,7 +213,7 @@ impl Pool {
             })
             .collect();
         let at = if is_reset { lapsed_at } else { granted_at };
-        Change { at, effect, terms, entries, tally: None }
+        Change { at, effect, terms, entries, totals: None }
     }
 
     /// Applies a change that was derived from this pool.
@@ -234,13 +234,13 @@ impl Pool {
         self.balance = self.balance.after(change.effect).ok_or(TooMany)?;
         self.version = self.version.saturating_add(1);
         self.terms = change.terms.clone();
-        match (&change.tally, change.effect) {
-            (Some(tally), _) => {
-                self.tally = *tally;
+        match (&change.totals, change.effect) {
+            (Some(totals), _) => {
+                self.totals = *totals;
                 self.used = Usage::default();
             }
             (None, BalanceChange::Grant(more)) => {
-                self.tally.granted = self.tally.granted.try_add(more)?;
+                self.totals.granted = self.totals.granted.try_add(more)?;
             }
             (None, _) => {}
         }

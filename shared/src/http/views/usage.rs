@@ -44,7 +44,7 @@ impl UsageView {
     /// [`TooMany`] if a sum leaves its range.
     pub fn current(pool: &Pool, before: Option<Statement>, now: Time) -> Result<Self, TooMany> {
         let mut used = pool.used.clone();
-        let mut credits = Spending::so_far(pool)?;
+        let mut credits = Spending::of_current_cycle(pool)?;
         if let Some(before) = before {
             used.merge(&before.used)?;
             credits = before.credits.and(credits)?;

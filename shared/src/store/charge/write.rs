@@ -49,7 +49,7 @@ impl Totals {
         mut charges: impl Iterator<Item = &'a Entry> + Clone,
     ) -> Result<Self, Error> {
         Ok(Self {
-            cost: Credits::sum(charges.clone().map(Entry::spent))?,
+            cost: Credits::sum(charges.clone().map(Entry::amount))?,
             usage: Usage::of(charges.clone())?,
             has_enrichment: charges.any(Entry::is_enrichment),
         })

@@ -16,7 +16,7 @@ use shared::domain::limits::PurchaseLimits;
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{Purchase, Status};
 use shared::domain::settings::{AutoTopUp, Settings};
-use shared::domain::top_up::State;
+use shared::domain::top_up::TopUpState;
 use shared::domain::{Credits, Error};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
