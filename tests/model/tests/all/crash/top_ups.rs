@@ -168,7 +168,7 @@ fn a_declined_card_stops_top_ups() {
             );
             assert_eq!(bought(&world, &team).await, Vec::<i64>::new(), "seed {seed}");
             let failed = pool(&world, &team).await;
-            assert_eq!(failed.top_up_state(), State::Failed, "seed {seed}");
+            assert_eq!(failed.top_up_state(), TopUpState::Failed, "seed {seed}");
             assert_eq!(failed.top_ups.unwrap().bought, Credits::ZERO, "seed {seed}");
 
             choose(&world.store(), &team, Some((10_000, 2_000))).await;
