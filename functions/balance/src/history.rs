@@ -4,41 +4,45 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use shared::domain::Error;
 use shared::domain::catalogue::prices::{PRICE_LISTS, unknown_action};
-use shared::domain::ids::UserId;
+use shared::domain::ids::{Id, Key, Reference, UserId};
 use shared::domain::ledger::entry::Kind;
 use shared::domain::time::Time;
 use shared::http::permission::Read;
 use shared::http::views::entry::EntryView;
-use shared::http::{Permitted, Query};
+use shared::http::{Permitted, Query, pages};
 use shared::lambda::App;
-use shared::store::history::{Position, Selection};
+use shared::store::history::{Order, Selection};
 
 use crate::csv_file;
-
-/// The most entries of a page.
-const LIMIT_MAX: usize = 200;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HistoryQuery {
-    #[serde(default = "default_limit")]
+    #[serde(default = "pages::default_limit")]
     limit: usize,
     cursor: Option<String>,
     kind: Option<Kind>,
     action: Option<String>,
     user: Option<UserId>,
+    reference: Option<Reference>,
+    key: Option<Key>,
+    hold: Option<Id>,
+    #[serde(default)]
+    order: OrderParameter,
     from: Option<String>,
     to: Option<String>,
 }
 
-const fn default_limit() -> usize {
-    50
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum OrderParameter {
+    #[default]
+    Desc,
+    Asc,
 }
 
 #[derive(Serialize)]
@@ -54,16 +58,14 @@ pub(super) async fn history(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let mut selection = query.selection()?;
-    if !(1..=LIMIT_MAX).contains(&query.limit) {
-        return Err(Error::invalid("limit", format!("must be 1 to {LIMIT_MAX}")));
-    }
-    let after = query.cursor.as_deref().map(decode).transpose()?;
+    pages::check_limit(query.limit)?;
+    let after = query.cursor.as_deref().map(pages::decode).transpose()?;
     selection.unwritten = app.store.projection_read(&team, app.clock.now()).await?.entries;
     if wants_csv(&headers) {
         return csv_file::answer(&app.store, &team, &selection).await;
     }
     let page = app.store.history_list(&team, &selection, after.as_ref(), query.limit).await?;
-    let cursor = page.next.as_ref().map(encode);
+    let cursor = page.next.map(pages::encode);
     let entries = page.entries.into_iter().map(EntryView::from).collect();
     Ok(Json(HistoryPage { entries, cursor }).into_response())
 }
@@ -86,9 +88,16 @@ impl HistoryQuery {
             return Err(Error::invalid("kind", format!("unknown kind `{kind}`")));
         }
         Ok(Selection {
+            order: match self.order {
+                OrderParameter::Desc => Order::Descending,
+                OrderParameter::Asc => Order::Ascending,
+            },
             kind: self.kind.clone(),
             action: self.action.clone(),
             user: self.user.clone(),
+            reference: self.reference.clone(),
+            key: self.key.clone(),
+            hold: self.hold.clone(),
             from,
             to,
             unwritten: Vec::new(),
@@ -109,17 +118,6 @@ fn instant(field: &str, text: &str, is_end: bool) -> Result<Time, Error> {
     let day: Date = day.and_then(|day| day.parse().ok()).ok_or_else(invalid)?;
     let day = if is_end { day.tomorrow().map_err(|_| invalid())? } else { day };
     Ok(Time::start_of(day))
-}
-
-fn encode(position: &Position) -> String {
-    URL_SAFE_NO_PAD.encode(position.to_string())
-}
-
-fn decode(cursor: &str) -> Result<Position, Error> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let position = text.and_then(|text| text.parse().ok());
-    position.ok_or_else(|| Error::invalid("cursor", "is not a cursor of this history"))
 }
 
 fn wants_csv(headers: &HeaderMap) -> bool {

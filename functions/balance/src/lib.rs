@@ -24,12 +24,17 @@ use shared::http::views::balance::BalanceView;
 use shared::http::views::catalogue::{PlanView, PriceListView};
 use shared::http::{Caller, NoQuery, Permitted, Query};
 use shared::lambda::App;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
 
 #[derive(Clone, Debug, FromRef)]
 struct BalanceState {
     app: App,
     limits: PurchaseLimits,
 }
+
+/// Larger answers are compressed, in bytes.
+const COMPRESSED_ABOVE: u16 = 10_000;
 
 /// The routes of the function.
 pub fn routes(app: App, limits: PurchaseLimits) -> Router {
@@ -42,6 +47,7 @@ pub fn routes(app: App, limits: PurchaseLimits) -> Router {
         .route("/prices", get(prices))
         .route("/plans", get(plans))
         .route("/purchase-options", get(purchase_options))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED_ABOVE)))
         .with_state(BalanceState { app, limits })
 }
 

@@ -9,7 +9,7 @@ mod refusal;
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -25,7 +25,7 @@ use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::Entry;
 use shared::domain::limits::BATCH_CHARGES_MAX;
 use shared::domain::time::Time;
-use shared::http::problem::log_internal;
+use shared::http::problem::{log_internal, rate_limit};
 use shared::http::views::charge::ChargeView;
 use shared::http::{
     Body, Caller, NoQuery, Permitted, Problem, idempotency_key, permission, responses, serve,
@@ -179,8 +179,7 @@ async fn charge_batch(
         .map(Answer::from)
         .collect();
     let retry_after = results.iter().filter_map(Answer::retry_after).max();
-    let retry_after = retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
-    Ok((retry_after, Json(Results { results })).into_response())
+    Ok((retry_after.map(rate_limit), Json(Results { results })).into_response())
 }
 
 fn log_internal_refusal(result: &EntryResult) {

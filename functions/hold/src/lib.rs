@@ -1,4 +1,7 @@
-//! Holds: reserves credits for a job, and releases the rest. Captures are charges with a hold.
+//! Holds: reserves credits for a job, lists what is reserved, and releases the rest. Captures are charges with a
+//! hold.
+
+mod list;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -21,7 +24,7 @@ use shared::store::hold::Release;
 /// The routes of the function.
 pub fn routes(app: App) -> Router {
     Router::new()
-        .route("/teams/{team}/holds", post(take))
+        .route("/teams/{team}/holds", post(take).get(list::list))
         .route("/teams/{team}/holds/{hold}", get(read))
         .route("/teams/{team}/holds/{hold}/release", post(release))
         .with_state(app)

@@ -52,7 +52,10 @@ pub fn routes(app: App, limits: PurchaseLimits) -> Router {
             put(monitored_accounts::add).delete(monitored_accounts::remove),
         )
         .route("/teams/{team}", delete(close))
-        .route("/teams/{team}/settings", get(settings::read).put(settings::put))
+        .route(
+            "/teams/{team}/settings",
+            get(settings::read).put(settings::put).patch(settings::patch),
+        )
         .route("/teams/{team}/enrichment/restart", post(settings::restart_enrichment))
         .with_state(TeamState { app, limits })
 }

@@ -4,8 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 use shared::domain::Error;
+use shared::domain::ids::TeamId;
 use shared::domain::limits::PurchaseLimits;
-use shared::domain::settings::{Settings, SettingsRequest};
+use shared::domain::settings::{SettingsChange, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
 use shared::http::views::balance::Enrichment;
 use shared::http::views::settings::SettingsView;
@@ -28,9 +29,30 @@ pub(super) async fn put(
     _: NoQuery,
     body: Body,
 ) -> Result<Json<SettingsView>, Error> {
-    let settings = Settings::from(body.parse::<SettingsRequest>()?);
-    settings.check(&limits)?;
-    Ok(Json(app.store.settings_put(&team, &settings, app.clock.now()).await?.settings.into()))
+    let settings = SettingsChange::from(body.parse::<SettingsRequest>()?);
+    settings.check_complete()?;
+    change(&app, &limits, &team, &settings).await
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    State(limits): State<PurchaseLimits>,
+    Permitted { team, .. }: Permitted<Administer>,
+    _: NoQuery,
+    body: Body,
+) -> Result<Json<SettingsView>, Error> {
+    let settings = SettingsChange::from(body.parse::<SettingsRequest>()?);
+    change(&app, &limits, &team, &settings).await
+}
+
+async fn change(
+    app: &App,
+    limits: &PurchaseLimits,
+    team: &TeamId,
+    settings: &SettingsChange,
+) -> Result<Json<SettingsView>, Error> {
+    settings.check(limits)?;
+    Ok(Json(app.store.settings_change(team, settings, app.clock.now()).await?.settings.into()))
 }
 
 pub(super) async fn restart_enrichment(

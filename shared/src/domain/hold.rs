@@ -58,6 +58,9 @@ pub struct Hold {
     pub epoch: u64,
     /// The epoch that the last reset before it began.
     pub reset_epoch: u64,
+    /// The time at which it was taken. A lane stores none.
+    #[serde(default = "epoch")]
+    pub taken_at: Time,
     /// The instant from which it accepts no captures.
     pub expires_at: Time,
     /// The usage of its captures.
@@ -86,6 +89,10 @@ pub struct HoldRequest {
     pub expires_in: u32,
     /// The caller's own name for it.
     pub reference: Option<Reference>,
+}
+
+const fn epoch() -> Time {
+    Time::EPOCH
 }
 
 const fn an_hour() -> u32 {
@@ -182,6 +189,7 @@ impl Hold {
             status: Status::Open,
             epoch: origin.epoch,
             reset_epoch: origin.reset_epoch,
+            taken_at: entry.at,
             expires_at: entry.at.plus_seconds(*expires_in),
             used: Usage::default(),
             pause: origin.pause,

@@ -39,14 +39,26 @@ pub struct AutoTopUp {
     pub monthly_limit: Credits,
 }
 
-/// The body of `PUT /teams/{team}/settings`. It rejects unknown fields, which stored settings accept.
+/// A change of settings. `None` keeps a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::option_option, reason = "a setting that is kept and one that is turned off differ")]
+pub struct SettingsChange {
+    /// The new threshold; 0 turns the event off.
+    pub low_balance_threshold: Option<Credits>,
+    /// The new automatic top-up; `Some(None)` turns it off.
+    pub auto_top_up: Option<Option<AutoTopUp>>,
+}
+
+/// The body of `PUT` and `PATCH /teams/{team}/settings`. `null` turns a setting off. It rejects unknown fields, which
+/// stored settings accept.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::option_option, reason = "a field that is absent and one that is null differ")]
 pub struct SettingsRequest {
-    #[serde(default = "default_low_balance_threshold")]
-    low_balance_threshold: Credits,
-    #[serde(default, deserialize_with = "object_or_null")]
-    auto_top_up: Option<AutoTopUpRequest>,
+    #[serde(default, deserialize_with = "present")]
+    low_balance_threshold: Option<Option<Credits>>,
+    #[serde(default, deserialize_with = "present_object")]
+    auto_top_up: Option<Option<AutoTopUpRequest>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -55,6 +67,26 @@ struct AutoTopUpRequest {
     below: Credits,
     credits: Credits,
     monthly_limit: Credits,
+}
+
+/// Reads a field that is not absent.
+#[allow(clippy::option_option, reason = "a field that is absent and one that is null differ")]
+fn present<'de, T, D>(input: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(input).map(Some)
+}
+
+/// Reads a field that is not absent and contains an object or null.
+#[allow(clippy::option_option, reason = "a field that is absent and one that is null differ")]
+fn present_object<'de, T, D>(input: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    object_or_null(input).map(Some)
 }
 
 /// Reads a JSON object or null. The derived implementation also accepts an array of the fields.
@@ -92,13 +124,27 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-impl From<SettingsRequest> for Settings {
+impl From<AutoTopUpRequest> for AutoTopUp {
+    fn from(AutoTopUpRequest { below, credits, monthly_limit }: AutoTopUpRequest) -> Self {
+        Self { below, credits, monthly_limit }
+    }
+}
+
+impl From<SettingsRequest> for SettingsChange {
     fn from(request: SettingsRequest) -> Self {
-        let auto_top_up = request.auto_top_up.map(|top_up| {
-            let AutoTopUpRequest { below, credits, monthly_limit } = top_up;
-            AutoTopUp { below, credits, monthly_limit }
-        });
-        Self { low_balance_threshold: request.low_balance_threshold, auto_top_up }
+        Self {
+            low_balance_threshold: request.low_balance_threshold.map(Option::unwrap_or_default),
+            auto_top_up: request.auto_top_up.map(|top_up| top_up.map(AutoTopUp::from)),
+        }
+    }
+}
+
+impl From<Settings> for SettingsChange {
+    fn from(settings: Settings) -> Self {
+        Self {
+            low_balance_threshold: Some(settings.low_balance_threshold),
+            auto_top_up: Some(settings.auto_top_up),
+        }
     }
 }
 
@@ -112,18 +158,29 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// Checks the ranges of these settings.
+impl SettingsChange {
+    /// Checks that no setting is kept.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a setting that is kept.
+    pub fn check_complete(&self) -> Result<(), Error> {
+        let missing = |field| Err(Error::invalid(field, "is missing; null turns it off"));
+        match (self.low_balance_threshold, self.auto_top_up) {
+            (None, _) => missing("low_balance_threshold"),
+            (_, None) => missing("auto_top_up"),
+            (Some(_), Some(_)) => Ok(()),
+        }
+    }
+
+    /// Checks the ranges of the new settings.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a setting that is out of range.
     pub fn check(&self, limits: &PurchaseLimits) -> Result<(), Error> {
-        let check_most = |field: &str, credits: Credits| {
-            let detail = format!("must be at most {SETTING_CREDITS_MAX}");
-            if credits <= SETTING_CREDITS_MAX { Ok(()) } else { Err(Error::invalid(field, detail)) }
-        };
-        check_most("low_balance_threshold", self.low_balance_threshold)?;
-        let Some(top_up) = &self.auto_top_up else { return Ok(()) };
+        if let Some(threshold) = self.low_balance_threshold {
+            check_most("low_balance_threshold", threshold)?;
+        }
+        let Some(Some(top_up)) = &self.auto_top_up else { return Ok(()) };
         limits.check(top_up.credits).map_err(|error| error.nested_in("auto_top_up"))?;
         if top_up.below.is_zero() {
             return Err(Error::invalid("auto_top_up.below", "must be at least 1"));
@@ -135,4 +192,11 @@ impl Settings {
         }
         check_most("auto_top_up.monthly_limit", top_up.monthly_limit)
     }
+}
+
+fn check_most(field: &str, credits: Credits) -> Result<(), Error> {
+    if credits <= SETTING_CREDITS_MAX {
+        return Ok(());
+    }
+    Err(Error::invalid(field, format!("must be at most {SETTING_CREDITS_MAX}")))
 }

@@ -1,7 +1,7 @@
 //! The middleware of every router.
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use lambda_http::Context;
@@ -45,15 +45,21 @@ pub(super) async fn set_deadline(request: Request, next: Next) -> Response {
     with_deadline(time, next.run(request)).await
 }
 
-/// Replaces the answer of an internal error by one with the request id only. All log lines of the request
-/// have the same id.
-pub(super) async fn hide_internal_errors(request: Request, next: Next) -> Response {
+/// The header with the id of a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Adds the request id to the answer, and replaces the answer of an internal error by one with the id only. All log
+/// lines of the request have the same id.
+pub(super) async fn add_request_id(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestContext>().and_then(request_id);
     let id = id.unwrap_or("none").to_owned();
     let span = tracing::info_span!("request", id);
-    let response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).instrument(span).await;
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
-        return Problem::internal(Some(&id)).into_response();
+        response = Problem::internal(Some(&id)).into_response();
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
     }
     response
 }

@@ -4,6 +4,7 @@ pub mod caller;
 pub mod extractors;
 mod gateway;
 mod middleware;
+pub mod pages;
 pub mod permission;
 pub mod problem;
 pub mod responses;

@@ -1,11 +1,12 @@
 //! Problem documents (RFC 9457): the answer to a refused request.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{Credits, Error};
+use crate::lambda::allowance::FREE_REQUESTS_PER_MINUTE;
 
 /// The `Retry-After` of a busy answer, in seconds, unless the problem has another.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -145,18 +146,31 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let media_type = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(header::CONTENT_TYPE, media_type)], body).into_response();
-        let advice = match status {
-            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, RETRY_AFTER)),
+        let headers = response.headers_mut();
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => _ = headers.insert(header::RETRY_AFTER, RETRY_AFTER),
             StatusCode::TOO_MANY_REQUESTS => {
-                let seconds = self.more.get("retry_after").and_then(Value::as_u64);
-                Some((header::RETRY_AFTER, seconds.map_or(RETRY_AFTER, HeaderValue::from)))
+                let seconds = self.more.get("retry_after").and_then(Value::as_u64).unwrap_or(1);
+                headers.extend(rate_limit(seconds));
             }
-            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, BEARER)),
-            _ => None,
-        };
-        response.headers_mut().extend(advice);
+            StatusCode::UNAUTHORIZED => _ = headers.insert(header::WWW_AUTHENTICATE, BEARER),
+            _ => {}
+        }
         response
     }
+}
+
+/// The headers of an answer to a person whose allowance is used up: the allowance, and that it has a token again in
+/// `seconds`.
+#[must_use]
+pub fn rate_limit(seconds: u64) -> [(HeaderName, HeaderValue); 3] {
+    let text = |text: String| HeaderValue::try_from(text).unwrap_or(RETRY_AFTER);
+    let policy = format!("\"free-requests\";q={FREE_REQUESTS_PER_MINUTE};w=60");
+    [
+        (header::RETRY_AFTER, HeaderValue::from(seconds)),
+        (HeaderName::from_static("ratelimit-policy"), text(policy)),
+        (HeaderName::from_static("ratelimit"), text(format!("\"free-requests\";r=0;t={seconds}"))),
+    ]
 }
 
 impl IntoResponse for Error {

@@ -13,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::extractors::BODY_BYTES_MAX;
 use super::gateway::{prepare, unreadable};
-use super::middleware::{check_path, forbid_caching, hide_internal_errors, set_deadline};
+use super::middleware::{add_request_id, check_path, forbid_caching, set_deadline};
 use crate::domain::{Error, Resource};
 use crate::lambda::Invocation;
 
@@ -26,9 +26,9 @@ pub fn with_middleware(routes: Router) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn(set_deadline))
-        .layer(middleware::from_fn(hide_internal_errors))
         .layer(middleware::from_fn(check_path))
         .layer(middleware::from_fn(forbid_caching))
+        .layer(middleware::from_fn(add_request_id))
 }
 
 /// The answer to an [`Invocation::Http`]; a problem document if the event does not parse.

@@ -1,5 +1,6 @@
-//! The history of a team, newest first: a merge of the shards of the index.
+//! The history of a team, newest or oldest first: a merge of the shards of the index.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +11,7 @@ use super::Store;
 use super::dynamo::from_item;
 use super::dynamo::keys::{self, Item, SHARDS};
 use crate::domain::Error;
-use crate::domain::ids::{Id, TeamId, UserId};
+use crate::domain::ids::{Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Entry, Kind};
 use crate::domain::time::Time;
 
@@ -18,15 +19,33 @@ use crate::domain::time::Time;
 /// history answers in time. The next page continues there.
 const READ_ROUNDS_MAX: usize = 5;
 
-/// A filter of entries.
+/// The order of a listing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Newest first.
+    #[default]
+    Descending,
+    /// Oldest first.
+    Ascending,
+}
+
+/// A filter of entries, and their order.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
+    /// The order.
+    pub order: Order,
     /// Only entries of this kind.
     pub kind: Option<Kind>,
     /// Only entries of this action.
     pub action: Option<String>,
     /// Only entries of this user.
     pub user: Option<UserId>,
+    /// Only entries with this reference.
+    pub reference: Option<Reference>,
+    /// Only entries with this key, of any caller.
+    pub key: Option<Key>,
+    /// Only entries of this hold.
+    pub hold: Option<Id>,
     /// Only entries from this instant on.
     pub from: Option<Time>,
     /// Only entries before this instant.
@@ -36,10 +55,10 @@ pub struct Selection {
 }
 
 /// A position in the history: that of an entry.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position(String);
 
-/// A page of entries, newest first.
+/// A page of entries.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The entries.
@@ -75,9 +94,20 @@ impl Selection {
     fn range(&self, after: Option<&Position>) -> (String, String) {
         // '0' sorts before all times and '~' after them.
         let low = self.from.map_or("0".to_owned(), |from| from.to_string());
-        let end = self.to.map_or("~".to_owned(), |to| to.to_string());
-        let high = after.map_or(end.clone(), |Position(after)| after.clone().min(end));
-        (low, high)
+        let high = self.to.map_or("~".to_owned(), |to| to.to_string());
+        match (after, self.order) {
+            (None, _) => (low, high),
+            (Some(Position(after)), Order::Descending) => (low, high.min(after.clone())),
+            (Some(Position(after)), Order::Ascending) => (low.max(after.clone()), high),
+        }
+    }
+
+    /// Compares two positions: the one that is listed first is less.
+    fn compare(&self, one: &Position, other: &Position) -> Ordering {
+        match self.order {
+            Order::Descending => other.0.cmp(&one.0),
+            Order::Ascending => one.0.cmp(&other.0),
+        }
     }
 
     /// The attributes that must be equal, with their values.
@@ -86,34 +116,73 @@ impl Selection {
             ("kind", self.kind.as_ref().map(|kind| kind.as_str().to_owned())),
             ("action", self.action.clone()),
             ("user", self.user.as_ref().map(ToString::to_string)),
+            ("reference", self.reference.as_ref().map(ToString::to_string)),
+            ("key", self.key.as_ref().map(ToString::to_string)),
+            ("hold", self.hold.as_ref().map(|hold| hold.as_str().to_owned())),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect()
     }
 
-    /// The selected unwritten entries after a position, newest first, as a shard read to its end.
-    fn unwritten(&self, after: Option<&Position>) -> Shard {
-        let is_selected = |entry: &&Entry| {
-            self.kind.as_ref().is_none_or(|kind| *kind == entry.kind())
-                && self.action.as_ref().is_none_or(|action| {
-                    entry.charged().is_some_and(|charged| charged.action == *action)
-                })
-                && self.user.as_ref().is_none_or(|user| Some(user) == entry.user.as_ref())
-                && self.from.is_none_or(|from| from <= entry.at)
-                && self.to.is_none_or(|to| entry.at < to)
+    /// Whether an unwritten entry is selected. It has no caller's key, reference or action.
+    fn selects(&self, entry: &Entry) -> bool {
+        let equals = |(name, wanted): (&str, String)| match name {
+            "kind" => entry.kind().as_str() == wanted,
+            "hold" => entry.hold().is_some_and(|hold| hold.as_str() == wanted),
+            "reference" => entry.reference.as_ref().is_some_and(|text| text.as_str() == wanted),
+            "user" => entry.user.as_ref().is_some_and(|user| user.as_str() == wanted),
+            _ => false,
         };
+        self.filters().into_iter().all(equals)
+            && self.from.is_none_or(|from| from <= entry.at)
+            && self.to.is_none_or(|to| entry.at < to)
+    }
+
+    /// The selected unwritten entries after a position, in order, as a shard read to its end.
+    fn unwritten(&self, after: Option<&Position>) -> Shard {
         let positioned =
             |entry: &Entry| (Position(keys::position(entry.at, &entry.id)), entry.clone());
-        let selected = self.unwritten.iter().filter(is_selected).map(positioned);
-        let mut fetched: Vec<_> =
-            selected.filter(|(position, _)| after.is_none_or(|after| position < after)).collect();
-        fetched.sort_by(|(one, _), (other, _)| other.cmp(one));
+        let is_after = |(position, _): &(Position, Entry)| {
+            after.is_none_or(|after| self.compare(after, position).is_lt())
+        };
+        let selected = self.unwritten.iter().filter(|entry| self.selects(entry)).map(positioned);
+        let mut fetched: Vec<_> = selected.filter(is_after).collect();
+        fetched.sort_by(|(one, _), (other, _)| self.compare(one, other));
         Shard { digit: None, fetched: fetched.into(), read_to: ReadTo::End }
+    }
+
+    /// The part of the history that all shards were read to: the first of their positions.
+    fn frontier(&self, shards: &[Shard]) -> ReadTo {
+        let read_to = shards.iter().map(|shard| &shard.read_to);
+        read_to
+            .min_by(|one, other| self.compare_read_to(one, other))
+            .cloned()
+            .unwrap_or(ReadTo::End)
+    }
+
+    fn compare_read_to(&self, one: &ReadTo, other: &ReadTo) -> Ordering {
+        match (one, other) {
+            (ReadTo::Position(one), ReadTo::Position(other)) => self.compare(one, other),
+            _ => one.rank().cmp(&other.rank()),
+        }
+    }
+
+    /// Removes and returns the first fetched entry; `None` if it is listed after the frontier, because a
+    /// shard may contain an entry before it that was not read.
+    fn pop_first(&self, shards: &mut [Shard], frontier: &ReadTo) -> Option<(Position, Entry)> {
+        let front = |shard: &Shard| {
+            shard.fetched.front().map_or(ReadTo::End, |(first, _)| ReadTo::Position(first.clone()))
+        };
+        let by_front =
+            |one: &&mut Shard, other: &&mut Shard| self.compare_read_to(&front(one), &front(other));
+        let shard = shards.iter_mut().min_by(by_front)?;
+        let is_known = self.compare_read_to(&front(shard), frontier).is_le();
+        if is_known { shard.fetched.pop_front() } else { None }
     }
 }
 
-/// A shard and the part of it that was read: all entries newer than `read_to`.
+/// A shard and the part of it that was read: all entries up to `read_to`.
 struct Shard {
     /// `None` for the unwritten entries.
     digit: Option<char>,
@@ -121,12 +190,22 @@ struct Shard {
     read_to: ReadTo,
 }
 
-/// The position down to which a shard was read, ordered from oldest to newest.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// The position to which a shard was read.
+#[derive(Clone, PartialEq, Eq)]
 enum ReadTo {
-    End,
-    Position(Position),
     Start,
+    Position(Position),
+    End,
+}
+
+impl ReadTo {
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Start => 0,
+            Self::Position(_) => 1,
+            Self::End => 2,
+        }
+    }
 }
 
 impl Store {
@@ -150,10 +229,9 @@ impl Store {
         let mut entries: Vec<(Position, Entry)> = Vec::new();
         let mut rounds = 0;
         let reached = loop {
-            let frontier =
-                shards.iter().map(|shard| &shard.read_to).max().cloned().unwrap_or(ReadTo::End);
+            let frontier = selection.frontier(&shards);
             while entries.len() <= limit
-                && let Some(entry) = pop_newest(&mut shards, &frontier)
+                && let Some(entry) = selection.pop_first(&mut shards, &frontier)
             {
                 // An unwritten entry may also be read from the table if it was written meanwhile.
                 if entries.last().is_none_or(|(last, _)| *last != entry.0) {
@@ -170,8 +248,10 @@ impl Store {
             let behind = shards
                 .iter_mut()
                 .filter(|shard| shard.read_to != ReadTo::End && shard.fetched.is_empty());
-            try_join_all(behind.map(|shard| self.fetch(team, selection, after, chunk, shard)))
-                .await?;
+            try_join_all(
+                behind.map(|shard| self.history_fetch(team, selection, after, chunk, shard)),
+            )
+            .await?;
         };
         let next = if entries.len() > limit {
             entries.truncate(limit);
@@ -189,7 +269,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    async fn fetch(
+    async fn history_fetch(
         &self,
         team: &TeamId,
         selection: &Selection,
@@ -218,7 +298,7 @@ impl Store {
             .expression_attribute_values(":shard", keys::text(keys::history_shard(team, digit)))
             .expression_attribute_values(":low", keys::text(low))
             .expression_attribute_values(":high", keys::text(high))
-            .scan_index_forward(false)
+            .scan_index_forward(selection.order == Order::Ascending)
             .limit(chunk);
         let filters = selection.filters();
         if !filters.is_empty() {
@@ -234,7 +314,7 @@ impl Store {
         let found = self.items_query(query).await?;
         for item in found.items.unwrap_or_default() {
             let position = position_of(&item)?;
-            // The range includes its upper end, which the previous page contains.
+            // The range includes its ends, one of which the previous page contains.
             if Some(&position) != after.as_ref() {
                 let entry = from_item(item)?;
                 shard.fetched.push_back((position, entry));
@@ -257,17 +337,6 @@ fn chunk(selection: &Selection, limit: usize) -> i32 {
         100
     };
     i32::try_from(wanted).unwrap_or(i32::MAX)
-}
-
-/// Removes and returns the newest fetched entry; `None` if it is older than `frontier`, because a
-/// shard may contain a newer entry that was not read.
-fn pop_newest(shards: &mut [Shard], frontier: &ReadTo) -> Option<(Position, Entry)> {
-    let newest = |shard: &Shard| {
-        shard.fetched.front().map(|(position, _)| ReadTo::Position(position.clone()))
-    };
-    let shard = shards.iter_mut().max_by_key(|shard| newest(shard))?;
-    let front = newest(shard)?;
-    if front >= *frontier { shard.fetched.pop_front() } else { None }
 }
 
 fn position_of(item: &Item) -> Result<Position, Error> {

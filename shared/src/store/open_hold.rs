@@ -26,6 +26,7 @@ struct OpenHold {
     remaining: Credits,
     epoch: u64,
     reset_epoch: u64,
+    taken_at: Time,
     due_at: Time,
     #[serde(default)]
     used: Usage,
@@ -54,6 +55,7 @@ impl StoredHold {
             status: Status::Open,
             epoch: stored.epoch,
             reset_epoch: stored.reset_epoch,
+            taken_at: stored.taken_at,
             expires_at: stored.due_at,
             used: stored.used,
             pause: stored.pause,
@@ -70,6 +72,7 @@ impl StoredHold {
             remaining: hold.remaining,
             epoch: hold.epoch,
             reset_epoch: hold.reset_epoch,
+            taken_at: hold.taken_at,
             due_at: hold.expires_at,
             used: hold.used.clone(),
             pause: hold.pause,

@@ -179,7 +179,7 @@ impl Year<'_> {
         let [below, credits, monthly_limit] = [100, 300, 600].map(Credits::new);
         let auto_top_up = Some(AutoTopUp { below, credits, monthly_limit });
         let settings = Settings { auto_top_up, ..Settings::default() };
-        self.app.store.settings_put(&self.team, &settings, now).await.map(drop)
+        self.app.store.settings_change(&self.team, &settings.into(), now).await.map(drop)
     }
 
     async fn gift(&self, credits: u64, now: Time) -> Result<(), Error> {

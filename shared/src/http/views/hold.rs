@@ -17,6 +17,7 @@ pub struct HoldView {
     captured: Credits,
     remaining: Credits,
     status: Status,
+    taken_at: Time,
     expires_at: Time,
     reference: Option<Reference>,
 }
@@ -44,6 +45,7 @@ impl HoldView {
             captured: hold.captured,
             remaining,
             status,
+            taken_at: hold.taken_at,
             expires_at: hold.expires_at,
             reference: hold.reference,
         }

@@ -8,7 +8,8 @@ use crate::domain::settings::{AutoTopUp, Settings};
 /// A team's settings.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct SettingsView {
-    low_balance_threshold: Credits,
+    /// Null if it is off.
+    low_balance_threshold: Option<Credits>,
     auto_top_up: Option<AutoTopUpView>,
 }
 
@@ -25,6 +26,7 @@ impl From<Settings> for SettingsView {
             let AutoTopUp { below, credits, monthly_limit } = top_up;
             AutoTopUpView { below, credits, monthly_limit }
         });
-        Self { low_balance_threshold: settings.low_balance_threshold, auto_top_up }
+        let threshold = settings.low_balance_threshold;
+        Self { low_balance_threshold: (!threshold.is_zero()).then_some(threshold), auto_top_up }
     }
 }

@@ -10,6 +10,7 @@ use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::Entry;
 use shared::domain::purchase::GiftRequest;
+use shared::domain::settings::Settings;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
 use shared::store::entry::EntryResult;
@@ -262,8 +263,8 @@ async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
     let bench = Bench::new(1_000_000).await;
     let settings = r#"{"low_balance_threshold":20000,
         "auto_top_up":{"below":9000000,"credits":100000,"monthly_limit":1000000}}"#;
-    let settings = serde_json::from_str(settings).unwrap();
-    bench.store.settings_put(&bench.team, &settings, now()).await.unwrap();
+    let settings: Settings = serde_json::from_str(settings).unwrap();
+    bench.store.settings_change(&bench.team, &settings.into(), now()).await.unwrap();
     let event = Id::of("ev", &bench.team, "1");
     let begun = bench.store.top_up_begin(&bench.team, &event, now()).await.unwrap();
     bench.store.purchase_fail(&begun.unwrap(), "the card was declined").await.unwrap();

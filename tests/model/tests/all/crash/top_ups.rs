@@ -56,7 +56,7 @@ async fn choose(store: &Store, team: &TeamId, top_up: Option<(u64, u64)>) {
         monthly_limit: Credits::new(limit),
     });
     let settings = Settings { auto_top_up, ..Settings::default() };
-    store.settings_put(team, &settings, now()).await.unwrap();
+    store.settings_change(team, &settings.into(), now()).await.unwrap();
 }
 
 fn due(team: &TeamId, number: u32) -> (Id, Vec<u8>) {

@@ -10,6 +10,7 @@ use serde_json::json;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::{GiftRequest, Purchase, Status};
+use shared::domain::settings::Settings;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::lambda::{App, Clock};
@@ -134,8 +135,8 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let purchase = Purchase::new(&team, key_named("order"), user.clone(), Credits::new(50), now());
     let (begun, _) = store.purchase_begin(&purchase).await.unwrap();
     store.purchase_settle(&begun, now()).await.unwrap();
-    let settings = serde_json::from_str(r#"{"low_balance_threshold":10}"#).unwrap();
-    store.settings_put(&team, &settings, now()).await.unwrap();
+    let settings: Settings = serde_json::from_str(r#"{"low_balance_threshold":10}"#).unwrap();
+    store.settings_change(&team, &settings.into(), now()).await.unwrap();
     // A seat for a plan that is unknown here is granted by the terms that the subscription stores.
     let seats = serde_json::from_str(r#"{"plan":"platinum","seats":2}"#).unwrap();
     let pool =
@@ -197,7 +198,8 @@ async fn top_up_counters_keep_unknown_attributes() {
     let team = team_with(&store, "t", 100).await;
     let settings = r#"{"low_balance_threshold":10,
         "auto_top_up":{"below":9000,"credits":200,"monthly_limit":2000}}"#;
-    store.settings_put(&team, &serde_json::from_str(settings).unwrap(), now()).await.unwrap();
+    let settings: Settings = serde_json::from_str(settings).unwrap();
+    store.settings_change(&team, &settings.into(), now()).await.unwrap();
     let first = store.top_up_begin(&team, &"e_1".parse().unwrap(), now()).await.unwrap().unwrap();
     store.purchase_settle(&first, now()).await.unwrap();
     let set = "SET top_ups.newer = :newer";

@@ -122,7 +122,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             vec![done(team::take_in(&app, event.as_bytes())).await]
         }
         Operation::PutSettings { low, top_up } => {
-            vec![done(store.settings_put(team, &settings(*low, *top_up), now)).await]
+            vec![done(store.settings_change(team, &settings(*low, *top_up).into(), now)).await]
         }
         Operation::RunSchedule => vec![done(run_schedule(store, team, now)).await],
         Operation::Wait(_) => Vec::new(),
