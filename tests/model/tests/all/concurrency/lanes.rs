@@ -141,6 +141,19 @@ fn a_lane_ends_with_an_added_seat() {
     });
 }
 
+/// The owner of a lane need not write the pool after the change of another process.
+#[test]
+fn a_lane_is_open_again_after_a_change() {
+    without_faults(async |world| {
+        let (_, team) = Box::pin(team_with_a_lane(&world, 30_000)).await;
+        let request = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
+        let now = world.now();
+        let changed = world.store().terms_change(&team, now, |pool| pool.subscribe(&request, now));
+        assert_eq!(changed.await.unwrap().terms.subscription.unwrap().seats, 2);
+        assert!(has_lanes(&world, &team).await);
+    });
+}
+
 /// A refusal for more credits than the pool and the lanes have leaves the lanes open.
 #[test]
 fn lanes_stay_open_after_a_refusal_beyond_all_credits() {
