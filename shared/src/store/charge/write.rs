@@ -1,8 +1,8 @@
 //! The write of charges: the update of the payer, the entries, and a lane that is opened along with them.
 
-use super::batch::RefusalNote;
+use super::admission::NewRefusal;
 use super::charging::Charging;
-use crate::domain::hold::Status;
+use crate::domain::hold::HoldStatus;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::usage::Usage;
@@ -64,7 +64,7 @@ impl Store {
         totals: &Totals,
         charging: &Charging,
     ) -> Result<ChargeWrite, Error> {
-        let Charging { batch, operation, ended_pause, .. } = charging;
+        let Charging { admission, operation, ended_pause, .. } = charging;
         let (team, now) = (&operation.team, operation.now);
         let mut transaction = self.transaction();
         let paid = match payer {
@@ -72,11 +72,11 @@ impl Store {
             Payer::Lane(lane) => lane_charged(team, lane, totals).value(":now", now),
             Payer::Pool(block) => {
                 let paid = pool_charged(team, totals, block.as_ref(), now)?;
-                batch.note.iter().fold(paid, Expression::store_refusal)
+                admission.new_refusal.iter().fold(paid, Expression::store_refusal)
             }
         };
         let payer_leg = transaction.update(paid)?;
-        let entries = batch.admitted().map(|entry| transaction.put_entry(entry));
+        let entries = admission.admitted().map(|entry| transaction.put_entry(entry));
         let entries = entries.collect::<Result<_, _>>()?;
         let lane = match payer {
             Payer::Pool(Some(block)) => Some(transaction.open_lane(team, block)?),
@@ -140,20 +140,20 @@ fn lane_charged(team: &TeamId, lane: &Id, totals: &Totals) -> Expression {
         .when("remaining >= :cost AND #status = :open AND expires_at > :now")
         .value(":cost", totals.cost)
         .name("#status", "status")
-        .value(":open", Status::Open)
+        .value(":open", HoldStatus::Open)
         .add_usage(&totals.usage)
 }
 
 impl Expression {
     /// Stores a refusal in the pool, if the pool still does not cover the charge.
-    fn store_refusal(self, note: &RefusalNote) -> Self {
+    fn store_refusal(self, new_refusal: &NewRefusal) -> Self {
         let update = self
             .set("refused = :refused")
-            .value(":refused", &note.refused)
+            .value(":refused", &new_refusal.refused)
             .when("credits < :enough AND lanes = :lanes")
-            .value(":enough", note.enough)
-            .value(":lanes", note.pool.lanes);
-        if !note.pauses {
+            .value(":enough", new_refusal.enough)
+            .value(":lanes", new_refusal.pool.lanes);
+        if !new_refusal.pauses {
             return update;
         }
         update
