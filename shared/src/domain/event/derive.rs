@@ -120,8 +120,9 @@ fn of_account(
     Images { before, after }: &Images<MonitoredAccount>,
     place: Place<'_>,
 ) -> Option<Event> {
-    let was_active =
-        before.as_ref().is_some_and(|account| account.status == monitored_account::MonitoringStatus::Active);
+    let was_active = before
+        .as_ref()
+        .is_some_and(|account| account.status == monitored_account::MonitoringStatus::Active);
     let MonitoredAccount { id, team, paid_until, version, .. } = after;
     let detail = Detail::MonitoringPaused { account: id.clone(), paid_until: *paid_until };
     (was_active && after.status == monitored_account::MonitoringStatus::Paused)
@@ -181,7 +182,8 @@ fn entry_detail(entry: Entry) -> Option<Detail> {
 }
 
 fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
-    let had_failed = before.as_ref().is_some_and(|purchase| purchase.status == PurchaseStatus::Failed);
+    let had_failed =
+        before.as_ref().is_some_and(|purchase| purchase.status == PurchaseStatus::Failed);
     if had_failed || after.status != PurchaseStatus::Failed {
         return None;
     }
@@ -272,7 +274,8 @@ mod tests {
     fn a_purchase_has_an_event_when_it_fails() {
         let asked = Purchase::new(&team(), key(), "u".parse().unwrap(), Credits::new(402), at());
         let of_status = |status| Purchase { status, ..asked.clone() };
-        let (pending, paid, failed) = (PurchaseStatus::Pending, PurchaseStatus::Paid, PurchaseStatus::Failed);
+        let (pending, paid, failed) =
+            (PurchaseStatus::Pending, PurchaseStatus::Paid, PurchaseStatus::Failed);
         for (before, after, has_event) in [
             (None, pending, false),
             (Some(pending), paid, false),

@@ -32,7 +32,7 @@ use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error, Resource};
 use admission::Funds;
-use charging::Charging;
+use charging::{Attempt, Charging};
 use groups::{ChargeGroup, ChargeGroups};
 use write::{ChargeWrite, Payer};
 
@@ -82,12 +82,19 @@ impl Store {
         now: Time,
         budget: &RetryBudget,
     ) -> Vec<EntryResult> {
+        let write = |queued: Vec<QueuedCharges>| async move {
+            let now = queued.iter().map(|queued| queued.now).max().unwrap_or(now);
+            let counts: Vec<usize> = queued.iter().map(|queued| queued.charges.len()).collect();
+            let charges = queued.into_iter().flat_map(|queued| queued.charges).collect();
+            let operation = Operation::new(team, now, budget.clone());
+            let results = Box::pin(self.charge_group(group.hold.clone(), charges, operation)).await;
+            let mut results = results.into_iter();
+            counts.into_iter().map(|count| results.by_ref().take(count).collect()).collect()
+        };
         loop {
             let payer = (team.clone(), group.hold.clone());
             let own = QueuedCharges { charges: group.charges.clone(), now };
-            let hold = group.hold.as_ref();
-            let write = |queued| self.charge_queued(team, hold, queued, budget);
-            let written = self.queues.run(payer, own, fits, write);
+            let written = self.queues.run(payer, own, fits, &write);
             match budget.timeout(written).await {
                 Err(error) => return group.refused(&error),
                 // The caller that wrote was dropped. The next attempt finds what it has written.
@@ -97,23 +104,6 @@ impl Store {
                 Ok(Some(answer)) => return answer.result,
             }
         }
-    }
-
-    /// Charges what is queued in one write. The results are in the same order.
-    async fn charge_queued(
-        &self,
-        team: &TeamId,
-        hold: Option<&Id>,
-        queued: Vec<QueuedCharges>,
-        budget: &RetryBudget,
-    ) -> Vec<Vec<EntryResult>> {
-        let now = queued.iter().map(|queued| queued.now).max().unwrap_or(Time::EPOCH);
-        let counts: Vec<usize> = queued.iter().map(|queued| queued.charges.len()).collect();
-        let charges = queued.into_iter().flat_map(|queued| queued.charges).collect();
-        let operation = Operation::new(team, now, budget.clone());
-        let results = Box::pin(self.charge_group(hold.cloned(), charges, operation)).await;
-        let mut results = results.into_iter();
-        counts.into_iter().map(|count| results.by_ref().take(count).collect()).collect()
     }
 
     /// Charges a group: attempts to write it until every charge has a result.
@@ -131,7 +121,18 @@ impl Store {
         }
         let mut charging = Charging::new(hold, charges, operation);
         while charging.admission.is_open() {
-            if let Err(error) = self.charge_attempt(&mut charging).await {
+            let handled = match self.charge_attempt(&mut charging).await {
+                Ok(Attempt::NotMade) => Ok(()),
+                Ok(Attempt::Written { payer, cost }) => {
+                    self.charge_written(&payer, cost, &mut charging).await
+                }
+                Ok(Attempt::Cancelled { payer, write, cancelled }) => {
+                    Box::pin(self.charge_cancelled(&payer, &write, &cancelled, &mut charging)).await
+                }
+                Err(Error::Busy) => charging.operation.budget.back_off().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = handled {
                 charging.admission.refuse_open(&error);
             }
         }
@@ -139,30 +140,27 @@ impl Store {
         charging.admission.into_results()
     }
 
-    /// One attempt to write everything admitted. A cancelled write changes what the next attempt admits.
-    async fn charge_attempt(&self, charging: &mut Charging) -> Result<(), Error> {
+    /// One attempt to write everything admitted.
+    async fn charge_attempt(&self, charging: &mut Charging) -> Result<Attempt, Error> {
         let totals = Totals::of(charging.admission.admitted())?;
         let pool = self.contended_pool_read(charging, totals.cost).await;
         if let Some(pool) = &pool
             && self.contended_pool_handle(pool, charging).await?
         {
-            return Ok(());
+            return Ok(Attempt::NotMade);
         }
         let payer = self.payer_select(charging, totals.cost, pool.as_ref());
         let write = self.charge_write(&payer, &totals, charging)?;
-        match self.transact_once(&write.transaction, &charging.operation.budget).await {
-            Ok(None) => self.charge_written(&payer, totals.cost, charging).await,
-            Ok(Some(cancelled)) if cancelled.is_busy() => {
-                let is_busy = *cancelled.leg(write.payer) == LegResult::Busy;
-                charging.has_met_conflict |= matches!(payer, Payer::Pool(_)) && is_busy;
-                charging.operation.budget.back_off().await
-            }
-            Ok(Some(cancelled)) => {
-                Box::pin(self.charge_cancelled(&payer, &write, &cancelled, charging)).await
-            }
-            Err(Error::Busy) => charging.operation.budget.back_off().await,
-            Err(error) => Err(error),
+        let written = self.transact_once(&write.transaction, &charging.operation.budget).await?;
+        let Some(cancelled) = written else {
+            return Ok(Attempt::Written { payer, cost: totals.cost });
+        };
+        if cancelled.is_busy() {
+            let is_busy = *cancelled.leg(write.payer) == LegResult::Busy;
+            charging.has_met_conflict |= matches!(payer, Payer::Pool(_)) && is_busy;
+            return Err(Error::Busy);
         }
+        Ok(Attempt::Cancelled { payer, write, cancelled })
     }
 
     /// Selects the payer: the hold, the lane of this process, or the pool, which may open a lane.

@@ -68,8 +68,10 @@ impl Store {
         let (team, now) = (&operation.team, operation.now);
         let mut transaction = self.transaction();
         let paid = match payer {
-            Payer::Hold(hold) => hold_charged(team, hold, totals, *ended_pause).value(":now", now),
-            Payer::Lane(lane) => lane_charged(team, lane, totals).value(":now", now),
+            Payer::Hold(hold) => {
+                hold_charged(team, hold, totals, now).when_not_taken_in_pause(totals, *ended_pause)
+            }
+            Payer::Lane(lane) => lane_charged(team, lane, totals, now),
             Payer::Pool(block) => {
                 let paid = pool_charged(team, totals, block.as_ref(), now)?;
                 admission.new_refusal.iter().fold(paid, Expression::store_refusal)
@@ -117,34 +119,41 @@ pub(in crate::store) fn pool_charged(
 }
 
 /// The update of a hold that pays captures.
-fn hold_charged(team: &TeamId, hold: &Id, totals: &Totals, ended_pause: Option<u64>) -> Expression {
-    let update = Expression::on(keys::open_hold(team, hold))
+fn hold_charged(team: &TeamId, hold: &Id, totals: &Totals, now: Time) -> Expression {
+    Expression::on(keys::open_hold(team, hold))
         .set("remaining = remaining - :cost")
         .when("remaining >= :cost AND due_at > :now")
         .value(":cost", totals.cost)
-        .add_usage(&totals.usage);
-    match ended_pause {
-        Some(pause) => update
-            .remove("pause")
-            .when("(attribute_not_exists(pause) OR pause = :ended)")
-            .value(":ended", pause),
-        None if totals.has_enrichment => update.when("attribute_not_exists(pause)"),
-        None => update,
-    }
+        .value(":now", now)
+        .add_usage(&totals.usage)
 }
 
 /// The update of a lane that pays charges.
-fn lane_charged(team: &TeamId, lane: &Id, totals: &Totals) -> Expression {
+fn lane_charged(team: &TeamId, lane: &Id, totals: &Totals, now: Time) -> Expression {
     Expression::on(keys::lane(team, lane))
         .set("remaining = remaining - :cost, captured = captured + :cost")
         .when("remaining >= :cost AND #status = :open AND expires_at > :now")
         .value(":cost", totals.cost)
+        .value(":now", now)
         .name("#status", "status")
         .value(":open", HoldStatus::Open)
         .add_usage(&totals.usage)
 }
 
 impl Expression {
+    /// On condition that a hold which captures enrichment was not taken in a pause that lasts. `ended_pause` is the
+    /// pause in which it was taken, once that has ended.
+    fn when_not_taken_in_pause(self, totals: &Totals, ended_pause: Option<u64>) -> Self {
+        match ended_pause {
+            Some(pause) => self
+                .remove("pause")
+                .when("(attribute_not_exists(pause) OR pause = :ended)")
+                .value(":ended", pause),
+            None if totals.has_enrichment => self.when("attribute_not_exists(pause)"),
+            None => self,
+        }
+    }
+
     /// Stores a refusal in the pool, if the pool still does not cover the charge.
     fn store_refusal(self, new_refusal: &NewRefusal) -> Self {
         let update = self
@@ -157,7 +166,8 @@ impl Expression {
             return update;
         }
         update
-            .set("paused_at = :now, pauses = pauses + :pause")
+            .set("paused_at = :paused_at, pauses = pauses + :pause")
+            .value(":paused_at", new_refusal.refused.at)
             .value(":pause", 1)
             .when("attribute_not_exists(paused_at)")
     }

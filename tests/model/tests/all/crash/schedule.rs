@@ -359,9 +359,9 @@ fn a_removal_during_a_bill_is_not_overwritten() {
             let (biller, remover, acme) = (world.store(), world.store(), account("acme"));
             let bill = biller.monitored_account_bill(&team, vec![acme.clone()], world.now());
             let removal = remover.monitored_account_remove(&team, &acme, world.now());
-            let (billed, removed) = join(Box::pin(bill), Box::pin(removal)).await;
-            billed.unwrap();
-            removed.unwrap();
+            let (bill, removal) = join(Box::pin(bill), Box::pin(removal)).await;
+            bill.unwrap();
+            removal.unwrap();
             let acme = monitored(&world.store(), &team, "acme").await;
             assert_eq!(acme.status, MonitoringStatus::Removed, "seed {seed}");
         })

@@ -126,8 +126,9 @@ impl Team {
         if closed != Answer::Done(0) {
             return closed;
         }
-        let is_paused =
-            |account: &&MonitoredAccount| account.status == monitored_account::MonitoringStatus::Paused;
+        let is_paused = |account: &&MonitoredAccount| {
+            account.status == monitored_account::MonitoringStatus::Paused
+        };
         let paused: Vec<_> = self.accounts.values().filter(is_paused).cloned().collect();
         if !self.pool.is_paused() && paused.is_empty() {
             return Answer::NothingToRestart;
