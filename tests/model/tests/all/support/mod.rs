@@ -9,6 +9,7 @@ pub mod reference;
 pub mod relay;
 pub mod stored_team;
 pub mod strategies;
+pub mod team_changes;
 pub mod teams;
 pub mod views;
 pub mod year;
