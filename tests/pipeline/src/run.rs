@@ -104,7 +104,7 @@ fn open_work<'a>(
     all.filter(|(lead, action)| !done.contains(&(lead.id.as_str(), *action))).collect()
 }
 
-/// The results of a job that are not charged yet, or whose charge is not known.
+/// The results of a job that may not be charged yet.
 struct OpenWork<'a> {
     service: &'a Service,
     job: &'a str,
