@@ -7,6 +7,7 @@ pub mod payments;
 pub mod process;
 pub mod reference;
 pub mod relay;
+pub mod sources;
 pub mod stored_team;
 pub mod strategies;
 pub mod team_changes;
