@@ -50,8 +50,7 @@ pub fn files(module: &str) -> Files {
 /// A text without its unit tests and without lines that are comments.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.map(|line| format!("{line}\n")).collect()
+    text.split_inclusive('\n').filter(|line| !line.trim_start().starts_with("//")).collect()
 }
 
 /// The files of `module` that each of its files names, in an import or in a path elsewhere. A name that a file
