@@ -89,7 +89,7 @@ impl Store {
     /// account without a due month has no result.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`]; months without a result stay due.
+    /// [`Error::NotFound`] (the team), [`Error::Busy`], [`Error::Internal`]; months without a result stay due.
     pub async fn monitored_account_bill(
         &self,
         team: &TeamId,

@@ -55,7 +55,7 @@ impl Store {
     /// refused is paused. An account that another process has changed meanwhile has no result.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`]; months without a result stay due.
+    /// [`Error::NotFound`] (the team), [`Error::Busy`], [`Error::Internal`]; months without a result stay due.
     pub(super) async fn months_charge(
         &self,
         team: &TeamId,

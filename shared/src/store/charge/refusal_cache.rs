@@ -94,7 +94,7 @@ impl Store {
     /// `None` if a write must be attempted.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::NotFound`] (the team), [`Error::Busy`], [`Error::Internal`].
     pub(super) async fn refusals_cached(
         &self,
         team: &TeamId,
