@@ -22,7 +22,7 @@ struct Due {
 ///
 /// # Errors
 /// [`Error::Invalid`] for another event; [`Error::PaymentFailed`] if no provider is connected;
-/// [`Error::NotFound`], [`Error::Busy`], [`Error::Internal`].
+/// [`Error::NotFound`], [`Error::AccountClosed`], [`Error::Busy`], [`Error::Internal`].
 pub async fn top_up(state: &PurchaseState, event: &[u8]) -> Result<Value, Error> {
     let event = EventBridgeEvent::parse(event)?;
     if event.kind != TOP_UP_DUE {

@@ -50,8 +50,10 @@ impl fmt::Display for Resource {
     }
 }
 
-/// The reason why an operation failed. The operation has changed no credits. A first refusal for missing credits is
-/// stored in the pool, and it may pause enrichment.
+/// The reason why an operation failed. After [`Error::Busy`] and [`Error::Internal`] the operation may have been applied:
+/// an answer of DynamoDB may be lost. The same request with the same key then returns its result. After every other error
+/// the operation has changed no credits. A first refusal for missing credits is stored in the pool, and it may pause
+/// enrichment.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The request does not follow the contract.
@@ -141,13 +143,13 @@ impl Error {
         Self::Invalid(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
-    /// The same error of a part of a request: its fields become parts of `whole`.
+    /// The same error of a part of a request: its fields become parts of `parent`.
     #[must_use]
-    pub fn nested_in(self, whole: &str) -> Self {
+    pub fn nested_in(self, parent: &str) -> Self {
         let Self::Invalid(errors) = self else { return self };
         let inner = |error: FieldError| match error.field.as_str() {
-            "body" => FieldError { field: whole.to_owned(), ..error },
-            field => FieldError { field: format!("{whole}.{field}"), ..error },
+            "body" => FieldError { field: parent.to_owned(), ..error },
+            field => FieldError { field: format!("{parent}.{field}"), ..error },
         };
         Self::Invalid(errors.into_iter().map(inner).collect())
     }

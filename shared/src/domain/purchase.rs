@@ -34,7 +34,7 @@ impl Amount {
 /// The status of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum PurchaseStatus {
     /// The payment has not succeeded yet. It may need a step of the customer.
     Pending,
     /// The money was taken and the credits are in the pool.
@@ -64,7 +64,7 @@ pub struct Purchase {
     /// The credits bought.
     pub credits: Credits,
     /// Its status.
-    pub status: Status,
+    pub status: PurchaseStatus,
     /// The time of the order.
     pub at: Time,
     /// The reason of a failure.
@@ -96,7 +96,7 @@ impl Purchase {
 
     fn pending(id: Id, team: &TeamId, key: CallerKey, credits: Credits, at: Time) -> Self {
         let CallerKey { key, person } = key;
-        let (team, status) = (team.clone(), Status::Pending);
+        let (team, status) = (team.clone(), PurchaseStatus::Pending);
         Self { id, team, key, person, user: None, top_up: false, credits, status, at, reason: None }
     }
 

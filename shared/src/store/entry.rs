@@ -12,10 +12,11 @@ use crate::domain::ledger::entry::Entry;
 #[derive(Clone, Debug)]
 pub enum EntryResult {
     /// It is charged now.
-    Charged(Entry),
+    Created(Entry),
     /// The same request charged it before.
     Replayed(Entry),
-    /// It is not charged.
+    /// It is not charged. After [`Error::Busy`] and [`Error::Internal`] it may be charged: the same request is then a
+    /// replay.
     Refused(Error),
 }
 

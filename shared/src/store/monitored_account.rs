@@ -7,7 +7,7 @@ use super::dynamo::{from_item, keys};
 pub use super::monitored_month::Billed;
 use super::monitored_month::{CONCURRENT_ACCOUNTS_MAX, DueMonth};
 use crate::domain::ids::{AccountId, TeamId};
-use crate::domain::monitored_account::{MonitoredAccount, Status};
+use crate::domain::monitored_account::{MonitoredAccount, MonitoringStatus};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
 
@@ -30,10 +30,10 @@ impl Store {
             let seen =
                 found.unwrap_or_else(|| MonitoredAccount::new(team.clone(), id.clone(), now.day()));
             let Some(bill) = seen.first_bill(now.day()) else {
-                if seen.status == Status::Active {
+                if seen.status == MonitoringStatus::Active {
                     return Ok(seen);
                 }
-                let active = seen.with_status(Status::Active);
+                let active = seen.with_status(MonitoringStatus::Active);
                 if let Some(account) = self.monitored_account_put(&seen, active).await? {
                     return Ok(account);
                 }
@@ -65,7 +65,7 @@ impl Store {
         loop {
             let found = self.monitored_account_read(team, id).await?;
             let seen = found.ok_or(Error::NotFound(Resource::MonitoredAccount))?;
-            let removed = seen.with_status(Status::Removed);
+            let removed = seen.with_status(MonitoringStatus::Removed);
             if let Some(account) = self.monitored_account_put(&seen, removed).await? {
                 return Ok(account);
             }
@@ -89,7 +89,7 @@ impl Store {
     /// account without a due month has no result.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`]; months without a result stay due.
+    /// [`Error::NotFound`] (the team), [`Error::Busy`], [`Error::Internal`]; months without a result stay due.
     pub async fn monitored_account_bill(
         &self,
         team: &TeamId,

@@ -14,7 +14,7 @@ use super::operation::Operation;
 use crate::domain::catalogue::prices::price_list;
 use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::ledger::entry::Entry;
-use crate::domain::monitored_account::{Bill, MONTH_ACTION, MonitoredAccount, Status};
+use crate::domain::monitored_account::{Bill, MONTH_ACTION, MonitoredAccount, MonitoringStatus};
 use crate::domain::pool::Pool;
 use crate::domain::pool::refusal::StoredRefusal;
 use crate::domain::time::Time;
@@ -55,7 +55,7 @@ impl Store {
     /// refused is paused. An account that another process has changed meanwhile has no result.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`]; months without a result stay due.
+    /// [`Error::NotFound`] (the team), [`Error::Busy`], [`Error::Internal`]; months without a result stay due.
     pub(super) async fn months_charge(
         &self,
         team: &TeamId,
@@ -88,7 +88,7 @@ impl Store {
                 if balance < required {
                     let error = Error::InsufficientCredits { balance, required };
                     let more = balance.excess_over(pool.balance.credits);
-                    self.pool_note_refusal(&pool, required, more, operation).await?;
+                    self.pool_store_refusal(&pool, required, more, operation).await?;
                     billed.extend(self.months_refuse(due, &error).await?);
                     return Ok(billed);
                 }
@@ -132,9 +132,9 @@ impl Store {
     /// closed.
     async fn months_refuse(&self, due: Vec<DueMonth>, error: &Error) -> Result<Vec<Billed>, Error> {
         let is_closed = matches!(error, Error::AccountClosed);
-        let status = if is_closed { Status::Removed } else { Status::Paused };
+        let status = if is_closed { MonitoringStatus::Removed } else { MonitoringStatus::Paused };
         let refused = stream::iter(due).map(async |DueMonth { account, .. }| {
-            if account.status != Status::Active {
+            if account.status != MonitoringStatus::Active {
                 return Ok(Some(account));
             }
             self.monitored_account_put(&account, account.with_status(status)).await
@@ -146,7 +146,7 @@ impl Store {
 
     /// Stores in the pool that it did not cover a month, if that is the first refusal since credits came in. `more`
     /// credits are in lanes and expired holds.
-    async fn pool_note_refusal(
+    async fn pool_store_refusal(
         &self,
         pool: &Pool,
         required: Credits,

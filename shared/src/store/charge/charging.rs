@@ -1,6 +1,6 @@
 //! A group of charges between its attempts.
 
-use super::batch::Batch;
+use super::admission::Admission;
 use crate::domain::ids::Id;
 use crate::domain::ledger::entry::Entry;
 use crate::store::operation::Operation;
@@ -8,7 +8,7 @@ use crate::store::operation::Operation;
 /// A group of charges between its attempts.
 pub(super) struct Charging {
     pub(super) hold: Option<Id>,
-    pub(super) batch: Batch,
+    pub(super) admission: Admission,
     pub(super) operation: Operation,
     /// Whether a write of the pool met a conflict.
     pub(super) has_met_conflict: bool,
@@ -22,7 +22,7 @@ impl Charging {
     pub(super) fn new(hold: Option<Id>, charges: Vec<Entry>, operation: Operation) -> Self {
         Self {
             hold,
-            batch: Batch::of(charges),
+            admission: Admission::of(charges),
             operation,
             has_met_conflict: false,
             marked_reads: 0,

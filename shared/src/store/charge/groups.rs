@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::batch::CHARGES_PER_WRITE_MAX;
+use super::admission::CHARGES_PER_WRITE_MAX;
 use crate::domain::Error;
 use crate::domain::ids::Id;
 use crate::domain::ledger::entry::Entry;
@@ -96,7 +96,7 @@ impl ChargeGroups {
         for ((place, charge), result) in group.places.iter().zip(&group.charges).zip(results) {
             match &result {
                 _ if is_last => {}
-                EntryResult::Charged(entry) | EntryResult::Replayed(entry) => {
+                EntryResult::Created(entry) | EntryResult::Replayed(entry) => {
                     self.entries.insert(entry.id.clone(), entry.clone());
                 }
                 EntryResult::Refused(Error::KeyReused) => self.unknown.push(charge.id.clone()),

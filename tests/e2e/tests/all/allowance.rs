@@ -41,6 +41,8 @@ async fn limits_charges_of_0_credits_by_persons() {
         assert_eq!(problem["retry_after"], 1);
     }
     assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.headers["ratelimit"], "\"free-requests\";r=0;t=1");
+    assert_eq!(answer.headers["ratelimit-policy"], "\"free-requests\";q=100;w=60");
     let nothing = json!({ "action": "email_finder", "outcome": "not_found" });
     let mut alone = api.charge("t", "alone 0", &nothing).await;
     for number in 1..10 {
@@ -50,7 +52,9 @@ async fn limits_charges_of_0_credits_by_persons() {
         }
     }
     alone.problem(429, "/problems/busy");
-    assert_eq!(alone.headers["retry-after"], "1");
+    for name in ["retry-after", "ratelimit", "ratelimit-policy"] {
+        assert_eq!(alone.headers[name], answer.headers[name]);
+    }
     let replay = api.charge("t", "free 0", &nothing).await;
     assert!(replay.is_replayed(), "{replay:?}");
 

@@ -41,7 +41,7 @@ async fn filters_and_pages_the_history() {
     assert_eq!(entries.len(), 11);
     let times: Vec<&str> = entries.iter().map(|entry| entry["at"].as_str().unwrap()).collect();
     assert!(times.is_sorted_by(|newer, older| newer >= older));
-    let filters: [(&str, Wanted, usize); 9] = [
+    let filters: [(&str, Wanted, usize); 13] = [
         ("kind=purchase", |e| e["kind"] == "purchase", 1),
         ("kind=grant", |e| e["kind"] == "grant", 1),
         ("action=phone_finder", |e| e["action"] == "phone_finder", 3),
@@ -62,27 +62,60 @@ async fn filters_and_pages_the_history() {
             2,
         ),
         ("kind=expiry", |e| e["kind"] == "expiry", 0),
+        ("reference=lead+%224%22%2C+the+%C3%A9lite", |e| e["key"] == "4", 1),
+        ("key=7", |e| e["key"] == "7", 1),
+        ("key=order", |e| e["kind"] == "purchase", 1),
+        ("hold=h_none", |_| false, 0),
     ];
     for (filter, wanted, count) in filters {
         let expected: Vec<&Value> = entries.iter().filter(|entry| wanted(entry)).collect();
         assert_eq!(expected.len(), count, "{filter}");
         for limit in [1, 2, 200] {
-            let mut found: Vec<Value> = Vec::new();
-            let mut cursor = String::new();
-            loop {
-                let path = format!("/teams/t/history?{filter}&limit={limit}{cursor}");
-                let page = api.get(&member("t"), &path).await.ok();
-                let entries = page["entries"].as_array().unwrap();
-                assert!(entries.len() <= limit, "{filter}");
-                found.extend(entries.iter().cloned());
-                match page["cursor"].as_str() {
-                    Some(next) => cursor = format!("&cursor={next}"),
-                    None => break,
-                }
-            }
+            let found = pages(&api, filter, limit).await;
             assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{filter} by {limit}");
+            let mut oldest_first = pages(&api, &format!("{filter}&order=asc"), limit).await;
+            oldest_first.reverse();
+            assert_eq!(oldest_first, found, "{filter} by {limit}, oldest first");
         }
     }
+}
+
+/// All pages of a selection.
+async fn pages(api: &Api, filter: &str, limit: usize) -> Vec<Value> {
+    let mut found: Vec<Value> = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/teams/t/history?{filter}&limit={limit}{cursor}");
+        let page = api.get(&member("t"), &path).await.ok();
+        let entries = page["entries"].as_array().unwrap();
+        assert!(entries.len() <= limit, "{filter}");
+        found.extend(entries.iter().cloned());
+        match page["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_the_entries_of_a_hold() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    let [hold, other] = [api.held("t", 100, 60).await, api.held("t", 200, 60).await];
+    api.travel("2027-01-31T10:00:10Z").await;
+    api.capture("t", &hold, "lead").await.ok();
+    api.travel("2027-01-31T10:00:20Z").await;
+    api.release("t", &hold, "done").await.ok();
+    let kinds = async |hold: &str, now: &str| -> Vec<Value> {
+        api.travel(now).await;
+        let found = pages(&api, &format!("order=asc&hold={hold}"), 2).await;
+        found.into_iter().map(|entry| entry["kind"].clone()).collect()
+    };
+    let now = "2027-01-31T10:00:30Z";
+    assert_eq!(kinds(&hold, now).await, ["hold", "capture", "release"]);
+    assert_eq!(kinds(&other, now).await, ["hold"]);
+    // The release of an expired hold is listed before it is written.
+    assert_eq!(kinds(&other, "2027-01-31T10:01:00Z").await, ["hold", "release"]);
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ async fn a_hold_is_captured_and_released() {
     let id = first.json()["hold"]["id"].as_str().unwrap().to_owned();
     let expected = json!({ "hold": {
         "id": id, "team": "t", "credits": 500, "captured": 0, "remaining": 500, "status": "open",
-        "expires_at": "2027-01-31T11:00:00.000Z", "reference": "job_9",
+        "taken_at": "2027-01-31T10:00:00.000Z", "expires_at": "2027-01-31T11:00:00.000Z",
+        "reference": "job_9",
     } });
     assert_eq!(first.json(), expected);
     assert_eq!(api.all_credits("t").await, (500, 0, 500));
@@ -47,6 +48,44 @@ async fn a_hold_is_captured_and_released() {
     for row in [("hold", 0, json!(500)), ("capture", -5, json!(-5)), ("release", 0, json!(-495))] {
         assert!(rows.contains(&(json!(row.0), json!(row.1), row.2.clone())), "{row:?}: {rows:?}");
     }
+}
+
+#[tokio::test]
+async fn lists_open_holds_newest_first() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    let path = "/teams/t/holds";
+    assert_eq!(api.get(&member("t"), path).await.ok(), json!({ "holds": [], "cursor": null }));
+    let mut taken = Vec::new();
+    for minute in 0..7 {
+        api.travel(&format!("2027-01-31T10:0{minute}:00Z")).await;
+        taken.push(api.held("t", 10 + minute, 600).await);
+    }
+    api.release("t", &taken[3], "done").await.ok();
+    // The first hold has expired.
+    api.travel("2027-01-31T10:10:00Z").await;
+    let expected: Vec<&String> = [6, 5, 4, 2, 1].map(|number| &taken[number]).into();
+    for limit in [1, 2, 5, 200] {
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = api.get(&member("t"), &format!("{path}?limit={limit}{cursor}")).await.ok();
+            let holds = page["holds"].as_array().unwrap();
+            assert!(holds.len() <= limit);
+            found.extend(holds.iter().cloned());
+            match page["cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        let ids: Vec<&str> = found.iter().map(|hold| hold["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected, "by {limit}");
+        assert_eq!(found[0], api.look("t", &taken[6]).await);
+    }
+    for (query, field) in [("limit=0", "limit"), ("limit=201", "limit"), ("cursor=x", "cursor")] {
+        api.get(&member("t"), &format!("{path}?{query}")).await.problem_of(field);
+    }
+    api.get(&member("t"), &format!("{path}?status=open")).await.problem_of("status");
+    api.get(&member("none"), "/teams/none/holds").await.problem(404, "/problems/not-found");
 }
 
 #[tokio::test]
@@ -162,12 +201,12 @@ async fn the_schedule_returns_expired_holds() {
     let run = api.run_schedule().await.ok();
     assert_eq!(
         run,
-        json!({ "turned": 0, "expired": 2, "billed": 0, "paused": 0, "failed": 0, "left": false })
+        json!({ "changed": 0, "expired": 2, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
     let again = api.run_schedule().await.ok();
     assert_eq!(
         again,
-        json!({ "turned": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
+        json!({ "changed": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
     assert_eq!(api.all_credits("t").await, (900, 0, 100));
     api.assert_ledger_with_holds("t").await;

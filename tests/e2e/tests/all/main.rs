@@ -9,6 +9,7 @@
 )]
 
 mod allowance;
+mod answers;
 mod balance;
 mod billing_messages;
 mod callers;

@@ -57,7 +57,7 @@ impl Api {
 
     async fn charge_until_paused(&self, team: &str) {
         self.subscribe(team, &json!({ "plan": "multichannel_expert" })).await;
-        let settings = json!({ "low_balance_threshold": 346 });
+        let settings = json!({ "low_balance_threshold": 346, "auto_top_up": null });
         self.put(&admin(team), &format!("/teams/{team}/settings"), &settings).await.ok();
         let find =
             json!({ "action": "email_finder", "outcome": "deliverable", "reference": "lead_42" });

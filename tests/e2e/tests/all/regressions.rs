@@ -323,7 +323,7 @@ async fn an_automatic_top_up_is_not_made_twice() {
     let api = Api::start().await;
     api.team_with("t", 600).await;
     let top_up = json!({ "below": 500, "credits": 1_000, "monthly_limit": 10_000 });
-    let settings = json!({ "auto_top_up": top_up });
+    let settings = json!({ "low_balance_threshold": 100, "auto_top_up": top_up });
     api.put(&admin("t"), "/teams/t/settings", &settings).await.ok();
     let charges = (0..100).map(async |n: u32| {
         api.charge("t", &n.to_string(), &found(2)).await.ok();

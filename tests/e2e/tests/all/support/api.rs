@@ -48,6 +48,13 @@ impl Answer {
         problem
     }
 
+    /// Asserts that a field of the request is invalid.
+    #[track_caller]
+    pub fn problem_of(&self, field: &str) {
+        let problem = self.problem(400, "/problems/invalid-request");
+        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+    }
+
     #[track_caller]
     pub fn ok(&self) -> Value {
         assert!((200..300).contains(&self.status), "{self:?}");

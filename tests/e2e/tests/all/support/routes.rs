@@ -57,6 +57,7 @@ pub fn routes() -> Vec<Route> {
         route(Method::POST, "/teams/t/estimates", Some(work), READERS),
         route(Method::GET, "/teams/t/usage", None, READERS),
         route(Method::POST, "/teams/t/holds", Some(json!({ "credits": 5 })), CHARGERS),
+        route(Method::GET, "/teams/t/holds", None, READERS),
         route(Method::GET, "/teams/t/holds/h_1", None, READERS),
         route(Method::POST, "/teams/t/holds/h_1/release", None, CHARGERS),
         route(Method::GET, "/team/credits", None, &[Member, Admin]),
@@ -72,6 +73,12 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "/teams/t/settings", None, READERS),
         route(
             Method::PUT,
+            "/teams/t/settings",
+            Some(json!({ "low_balance_threshold": 10, "auto_top_up": null })),
+            &[Admin],
+        ),
+        route(
+            Method::PATCH,
             "/teams/t/settings",
             Some(json!({ "low_balance_threshold": 10 })),
             &[Admin],

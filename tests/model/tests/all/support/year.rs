@@ -13,7 +13,7 @@ use purchase::PurchaseState;
 use serde_json::Value;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::limits::PurchaseLimits;
-use shared::domain::purchase::{Purchase, Status};
+use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::domain::time::Time;
 use shared::lambda::{App, Clock};
 use shared::store::Store;
@@ -201,7 +201,7 @@ impl YearRun {
         for event in &self.top_ups {
             let id = Purchase::id_of_top_up(&team, event);
             let purchase = store.purchase_read(&team, &id).await.ok();
-            if purchase.is_some_and(|purchase| purchase.status == Status::Failed) {
+            if purchase.is_some_and(|purchase| purchase.status == PurchaseStatus::Failed) {
                 declined += 1;
                 ids.insert(event_id(&team, "purchase.failed", &id));
             }

@@ -1,0 +1,75 @@
+//! What all answers have in common: a request id, and the compression of large ones.
+
+use std::io::Read;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::api::{Api, member, pipeline};
+use crate::support::gateway::Event;
+
+#[tokio::test]
+async fn every_answer_has_the_id_of_its_request() {
+    let api = Api::start().await;
+    api.team_with("t", 100).await;
+    let mut ids = Vec::new();
+    for (token, path, status) in [
+        (member("t"), "/teams/t/credits", 200),
+        (member("t"), "/teams/t/credits?x=1", 400),
+        (String::new(), "/teams/t/credits", 401),
+        (member("o"), "/teams/t/credits", 403),
+        (member("t"), "/teams/t/nothing", 404),
+        (member("t"), "/teams/t/a%23b", 404),
+        (member("t"), "/teams/t/charges", 405),
+        (String::new(), "/prices", 200),
+    ] {
+        let answer = api.get(&token, path).await;
+        assert_eq!(answer.status, status, "{path}");
+        ids.push(answer.headers["x-request-id"].to_str().unwrap().to_owned());
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 8, "{ids:?}");
+    let event = Event::new(&Method::GET, "/teams/t/credits", Some(&member("t")));
+    let deployed = api.request("balance", &event).await;
+    assert_eq!(deployed.headers["x-request-id"], "request", "the id of API Gateway");
+}
+
+#[tokio::test]
+async fn large_answers_are_compressed_if_the_client_accepts_it() {
+    let api = Api::start().await;
+    api.team_with("t", 10_000).await;
+    let charge = |key: usize| json!({ "key": format!("{key}"), "action": "sms" });
+    let charges = json!({ "charges": (0..150).map(charge).collect::<Vec<_>>() });
+    let path = "/teams/t/charges/batch";
+    api.send(Method::POST, path, &pipeline(), None, Some(&charges)).await.ok();
+    let answer = async |path: &str, encoding: Option<&str>, accept: &str| -> Value {
+        let mut event = Event::new(&Method::GET, path, Some(&member("t")));
+        event.0["headers"]["accept"] = json!(accept);
+        if let Some(encoding) = encoding {
+            event.0["headers"]["accept-encoding"] = json!(encoding);
+        }
+        api.invoke("balance", &event.0).await.unwrap()
+    };
+    for (path, accept) in [("/teams/t/history?limit=200", "*/*"), ("/teams/t/history", "text/csv")]
+    {
+        let plain = answer(path, None, accept).await;
+        assert_eq!(plain["isBase64Encoded"], false);
+        assert_eq!(plain["headers"].get("content-encoding"), None);
+        let packed = answer(path, Some("br, gzip;q=0.5"), accept).await;
+        assert_eq!(packed["headers"]["content-encoding"], "gzip", "{path}");
+        assert_eq!(packed["headers"]["vary"], "accept-encoding", "{path}");
+        assert_eq!(packed["isBase64Encoded"], true);
+        let body = packed["body"].as_str().unwrap();
+        assert!(body.len() * 2 < plain["body"].as_str().unwrap().len());
+        let mut text = String::new();
+        let bytes = STANDARD.decode(body).unwrap();
+        GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+        assert_eq!(plain["body"], text, "{path}");
+    }
+    let small = answer("/teams/t/credits", Some("gzip"), "*/*").await;
+    assert_eq!(small["headers"].get("content-encoding"), None);
+}
