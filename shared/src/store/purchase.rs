@@ -89,7 +89,7 @@ impl Store {
         let Purchase { team, id, credits, .. } = purchase;
         let paid = Expression::on(keys::pool(team))
             .set("credits = credits + :credits, mark = mark + :credits")
-            .set("totals.purchased = totals.purchased + :credits")
+            .set("totals.bought = totals.bought + :credits")
             .value(":credits", credits)
             .set("pending_purchases = pending_purchases - :one")
             .value(":one", 1)

@@ -19,6 +19,7 @@ pub struct CycleTotals {
     /// The free credits granted.
     pub granted: Credits,
     /// The credits purchased.
+    #[serde(rename = "bought")]
     pub purchased: Credits,
     /// The credits gifted.
     pub gifted: Credits,

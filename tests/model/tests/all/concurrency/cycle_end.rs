@@ -9,7 +9,7 @@ use shared::domain::Credits;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Kind;
 use shared::domain::pool::Pool;
-use shared::domain::purchase::GiftRequest;
+use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
 use shared::store::entry::EntryResult;
@@ -191,4 +191,18 @@ async fn a_plan_changes_during_charges() {
     let left = store.pool_current(&team, now()).await.unwrap().balance;
     let total = sum(Kind::Charge) + sum(Kind::Grant) + sum(Kind::Gift) + sum(Kind::Expiry);
     assert_eq!(total, left.credits.gained());
+}
+
+/// A purchase that is paid after the end of a cycle counts in the next one.
+#[tokio::test]
+async fn a_late_payment_counts_in_the_next_cycle() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 0).await;
+    let user = "ada".parse().unwrap();
+    let order = Purchase::new(&team, key_named("order"), user, Credits::new(50), now());
+    let (begun, _) = store.purchase_begin(&order).await.unwrap();
+    store.purchase_settle(&begun, boundary()).await.unwrap();
+    let pool = store.pool_current(&team, boundary()).await.unwrap();
+    assert_eq!(pool.totals.purchased, Credits::new(50));
 }
