@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
 use crate::domain::ids::TeamId;
+use crate::domain::money::{Amount, Currency};
 use crate::domain::pool::Pool;
 use crate::domain::pool::totals::CycleTotals;
 use crate::domain::pool::usage::Usage;
-use crate::domain::purchase::Amount;
 
 /// The credits of a cycle, by source and use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Spending {
     pub granted: Credits,
     /// The credits purchased.
     pub purchased: Credits,
+    /// Their price in cents.
+    #[serde(default)]
+    pub purchased_cents: u64,
     /// The credits gifted, at no price.
     pub gifted: Credits,
     /// The free credits that lapsed; `None` while the cycle runs.
@@ -53,7 +56,7 @@ impl Spending {
     /// count as spent first.
     #[must_use]
     pub fn so_far(pool: &Pool) -> Self {
-        let CycleTotals { kept, granted, bought, gifted, .. } = pool.tally;
+        let CycleTotals { kept, granted, bought, bought_cents, gifted, .. } = pool.tally;
         let (spent, free) = (pool.used.spent(), pool.balance.free());
         let from_kept = kept.excess_over(free).min(spent);
         let rest = spent.excess_over(from_kept);
@@ -65,6 +68,7 @@ impl Spending {
             purchased_spent,
             granted,
             purchased: bought,
+            purchased_cents: bought_cents,
             gifted,
             expired: None,
         }
@@ -80,15 +84,16 @@ impl Spending {
             purchased_spent: sum(self.purchased_spent, later.purchased_spent),
             granted: sum(self.granted, later.granted),
             purchased: sum(self.purchased, later.purchased),
+            purchased_cents: self.purchased_cents.saturating_add(later.purchased_cents),
             gifted: sum(self.gifted, later.gifted),
             expired: self.expired.zip(later.expired).map(|(a, b)| sum(a, b)),
         }
     }
 
-    /// The price of the credits purchased.
+    /// The price of the credits purchased. A catalogue has one currency.
     #[must_use]
-    pub const fn amount(&self) -> Amount {
-        Amount::of(self.purchased)
+    pub const fn amount(&self, currency: Currency) -> Amount {
+        Amount { cents: self.purchased_cents, currency }
     }
 }
 

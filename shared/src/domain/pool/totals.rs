@@ -20,6 +20,9 @@ pub struct CycleTotals {
     pub granted: Credits,
     /// The credits purchased.
     pub bought: Credits,
+    /// Their price in cents.
+    #[serde(default)]
+    pub bought_cents: u64,
     /// The credits gifted.
     pub gifted: Credits,
     /// The free credits of earlier cycles that lapsed when a hold returned them in this one.

@@ -7,7 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
-use crate::domain::catalogue::prices::{row, row_of_code};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::action_code::ActionCode;
 use crate::domain::ledger::entry::Entry;
 
 /// The last letter of each counter of an action.
@@ -22,10 +23,10 @@ const SPENT: char = 's';
 pub struct Usage(BTreeMap<String, u64>);
 
 /// The usage of one action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ActionUsage {
     /// The action.
-    pub action: &'static str,
+    pub action: String,
     /// The units that were charged or free, in the unit of the price.
     pub attempts: u64,
     /// The units among them with a cost.
@@ -78,13 +79,12 @@ impl Usage {
     }
 
     fn count(&mut self, entry: &Entry) {
-        let Some(charged) = entry.charged() else { return };
-        let Some(price) = row(&charged.action) else { return };
-        let units = price.unit.count(charged.quantity);
+        let Some(metering) = entry.metering else { return };
+        let units = metering.units;
         let spent = entry.spent().get();
         let charged = if spent == 0 { 0 } else { units };
         for (letter, more) in [(ATTEMPTS, units), (CHARGED, charged), (SPENT, spent)] {
-            self.add(&format!("{}{letter}", price.code), more);
+            self.add(&format!("{}{letter}", metering.code), more);
         }
     }
 
@@ -135,28 +135,28 @@ impl Usage {
 
     /// The rate of an action; `None` without attempts.
     #[must_use]
-    pub fn hit_rate(&self, action: &str) -> Option<HitRate> {
-        let row = self.actions().find(|row| row.action == action)?;
-        HitRate::of(row.charged, row.attempts)
+    pub fn hit_rate(&self, code: ActionCode) -> Option<HitRate> {
+        let of = |letter| self.0.get(&format!("{code}{letter}")).copied().unwrap_or_default();
+        HitRate::of(of(CHARGED), of(ATTEMPTS))
     }
 
     /// The rate of all actions together.
     #[must_use]
     pub fn overall_rate(&self) -> Option<HitRate> {
-        let (charged, attempts) =
-            self.actions().fold((0_u64, 0_u64), |(charged, attempts), row| {
-                (charged.saturating_add(row.charged), attempts.saturating_add(row.attempts))
-            });
-        HitRate::of(charged, attempts)
+        let sum = |letter| {
+            let counts = self.counters().filter(|(counter, _)| counter.ends_with(letter));
+            counts.fold(0_u64, |sum, (_, count)| sum.saturating_add(count))
+        };
+        HitRate::of(sum(CHARGED), sum(ATTEMPTS))
     }
 
     /// The usage of each action with attempts.
-    pub fn actions(&self) -> impl Iterator<Item = ActionUsage> {
+    pub fn actions(&self, catalogue: &Catalogue) -> impl Iterator<Item = ActionUsage> {
         self.0.iter().filter_map(|(counter, attempts)| {
-            let price = row_of_code(counter.strip_suffix(ATTEMPTS)?)?;
+            let price = catalogue.action_of(ActionCode::of(counter.strip_suffix(ATTEMPTS)?)?)?;
             let of = |letter| self.0.get(&format!("{}{letter}", price.code)).copied();
             Some(ActionUsage {
-                action: price.action,
+                action: price.name.clone(),
                 attempts: *attempts,
                 charged: of(CHARGED).unwrap_or_default(),
                 credits: Credits::new(of(SPENT).unwrap_or_default()),
@@ -168,7 +168,7 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::prices::PRICE_LISTS;
+    use crate::domain::catalogue::fixtures::{catalogue, prices};
     use crate::domain::charge::ChargeRequest;
     use crate::domain::ids::CallerKey;
     use crate::domain::ledger::entry::Details;
@@ -179,12 +179,16 @@ mod tests {
         let at = "2026-11-03T00:00:00Z".parse().unwrap();
         let team = "t_1".parse().unwrap();
         let key = CallerKey::of_machine("k".parse().unwrap());
-        request.price(&team, key, None, &PRICE_LISTS[0], at).unwrap()
+        request.price(&team, key, None, prices(), at).unwrap()
     }
 
-    fn rows(usage: &Usage) -> Vec<(&str, u64, u64, u64)> {
+    fn code(action: &str) -> ActionCode {
+        prices().price(action).unwrap().code
+    }
+
+    fn rows(usage: &Usage) -> Vec<(String, u64, u64, u64)> {
         let row = |row: ActionUsage| (row.action, row.attempts, row.charged, row.credits.get());
-        usage.actions().map(row).collect()
+        usage.actions(&catalogue()).map(row).collect()
     }
 
     #[test]
@@ -196,6 +200,7 @@ mod tests {
             charge(json!({ "action": "ai_variable", "outcome": "valid", "own_key": true })),
         ]);
         let expected = [("ai_variable", 1, 0, 0), ("call", 2, 2, 8), ("email_finder", 4, 3, 15)];
+        let expected = expected.map(|(action, a, c, s)| (action.to_owned(), a, c, s));
         assert_eq!(rows(&usage), expected);
         assert_eq!(usage.spent(), Credits::new(23));
     }
@@ -207,7 +212,7 @@ mod tests {
         let before = pool.clone();
         let lane = Usage::of([&found, &found]);
         pool.merge(&lane);
-        assert_eq!(rows(&pool), [("linkedin_enrichment", 3, 3, 3)]);
+        assert_eq!(rows(&pool), [("linkedin_enrichment".to_owned(), 3, 3, 3)]);
         assert_eq!(pool.since(&before), lane);
         assert!(pool.since(&pool).is_empty());
     }
@@ -220,11 +225,11 @@ mod tests {
             charge(body)
         };
         let usage = Usage::of(&[email("risky", 61), email("not_found", 39)]);
-        let rate = usage.hit_rate("email_finder").unwrap();
+        let rate = usage.hit_rate(code("email_finder")).unwrap();
         assert_eq!(rate.to_string(), "0.61");
         assert_eq!(rate.part_of(Credits::new(500)), Credits::new(305));
         assert_eq!(rate.part_of(Credits::new(1)), Credits::new(1), "rounded up");
-        assert_eq!(usage.hit_rate("phone_finder"), None);
+        assert_eq!(usage.hit_rate(code("phone_finder")), None);
         assert_eq!(usage.overall_rate(), Some(rate));
         let all = Usage::of(&[email("risky", 3)]);
         assert_eq!(all.overall_rate().unwrap().to_string(), "1.00");
@@ -235,6 +240,7 @@ mod tests {
     #[test]
     fn counts_charges_only() {
         let entry = charge(json!({ "action": "sms" }));
-        assert!(Usage::of(&[Entry { details: Details::Gift {}, ..entry }]).is_empty());
+        let gift = Entry::new(&entry.team, None, Details::Gift {}, entry.at);
+        assert!(Usage::of([&gift]).is_empty());
     }
 }

@@ -3,12 +3,14 @@
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::middleware;
+use engine::prices;
 use local::{authorize, purchase_state};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::Credits;
-use shared::domain::limits::PurchaseLimits;
+use shared::domain::catalogue::Catalogue;
 use shared::http::serve;
+use shared::lambda::App;
 use tower::ServiceExt;
 
 use crate::support::api::{Api, admin, billing, member};
@@ -76,8 +78,10 @@ async fn replays_a_paid_order_after_the_limits_changed() {
     let api = Api::start().await;
     api.team_with("t", 0).await;
     let first = api.buy("t", "order", 5_000).await.ok();
-    let limits = PurchaseLimits { maximum: Credits::new(1_000), ..PurchaseLimits::default() };
-    let router = purchase::routes(purchase_state(api.stack.app().clone(), limits));
+    let mut limited = prices().clone();
+    limited.purchase.maximum = Credits::new(1_000);
+    let catalogue = Catalogue::new(limited, Vec::new());
+    let router = purchase::routes(purchase_state(App { catalogue, ..api.stack.app().clone() }));
     let buy = async |key: &str, credits: u64| {
         let request = Request::post("/teams/t/purchases")
             .header("authorization", format!("Bearer {}", admin("t")))

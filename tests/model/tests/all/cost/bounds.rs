@@ -1,10 +1,10 @@
 //! The size of a pool and the length of its expressions are bounded in the worst cases.
 
 use engine::limits::longest_expressions;
-use engine::{Engine, TABLE};
+use engine::{Engine, TABLE, catalogue, prices};
 use shared::domain::Credits;
 use shared::domain::Error;
-use shared::domain::catalogue::prices::{PRICE_LISTS, Price};
+use shared::domain::catalogue::prices::Price;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
 use shared::domain::limits::POOL_CREDITS_MAX;
@@ -47,7 +47,10 @@ fn size(value: &serde_json::Value) -> usize {
 async fn seats(store: &Store, team: &TeamId, seats: u32, now: Time) {
     let body = format!(r#"{{"plan":"multichannel_expert","seats":{seats}}}"#);
     let request = serde_json::from_str(&body).unwrap();
-    store.terms_change(team, now, |pool| pool.subscribe(&request, now)).await.unwrap();
+    store
+        .terms_change(team, now, |pool| pool.subscribe(&request, &catalogue(), now))
+        .await
+        .unwrap();
 }
 
 /// Spends all free credits and one purchased credit, so that the pool is below its mark.
@@ -123,9 +126,9 @@ async fn the_largest_pool_is_below_4_kb_and_its_expressions_below_3_kb() {
     let store = engine.store();
     let team = team_with(&store, "a-team-with-a-name-of-usual-length", 900_000).await;
     let all_actions = |key: &str| -> Vec<Entry> {
-        let prices = PRICE_LISTS[0].prices.iter();
+        let prices = prices().actions.iter();
         let one = |price: &Price| {
-            charge(&team, &format!("{key} {}", price.action), price.action, price.charged[0])
+            charge(&team, &format!("{key} {}", price.name), &price.name, &price.charged[0])
         };
         prices.map(one).collect()
     };
@@ -183,7 +186,8 @@ async fn rejects_credits_beyond_the_maximum_of_a_pool() {
         let gift = GiftRequest { credits: one, reference: None };
         store.gift_add(gift.entry(&team, key_named(key), user(), now()).unwrap())
     };
-    let order = |key| Purchase::new(&team, key_named(key), user(), one, now());
+    let order =
+        |key| Purchase::new(&team, key_named(key), user(), prices().offer(one).unwrap(), now());
     let resize = async |credits: u64| {
         let client = engine.client();
         let pool = client.update_item().table_name(TABLE).set_key(Some(keys::pool(&team)));

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use engine::limits::longest_expressions;
-use engine::{Engine, Meter, Reading};
+use engine::{Engine, Meter, Reading, prices};
 use futures_util::future::join_all;
-use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::Entry;
@@ -190,7 +189,7 @@ async fn repeated_refusals_do_not_write() {
     bench.store.gift_add(gift_of(&bench.team, 5)).await.unwrap();
     let (outcomes, _) = bench.charge(80..81).await;
     assert!(matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]), "{outcomes:?}");
-    bench.store.enrichment_restart(&bench.team, now()).await.unwrap();
+    bench.store.enrichment_restart(&bench.team, prices(), now()).await.unwrap();
     let (outcomes, _) = bench.charge(80..81).await;
     assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "the gift is visible");
 }
@@ -239,7 +238,7 @@ async fn a_cached_refusal_expires() {
     bench.charge(0..81).await;
     let elsewhere = bench.engine.store();
     elsewhere.gift_add(gift_of(&bench.team, 5)).await.unwrap();
-    elsewhere.enrichment_restart(&bench.team, now()).await.unwrap();
+    elsewhere.enrichment_restart(&bench.team, prices(), now()).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(1)).await;
     tokio::time::resume();
@@ -257,13 +256,13 @@ async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
     let settings = serde_json::from_str(settings).unwrap();
     bench.store.settings_put(&bench.team, &settings, now()).await.unwrap();
     let event = Id::of("ev", &bench.team, "1");
-    let begun = bench.store.top_up_begin(&bench.team, &event, now()).await.unwrap();
+    let begun = bench.store.top_up_begin(&bench.team, &event, prices(), now()).await.unwrap();
     bench.store.purchase_fail(&begun.unwrap(), "the card was declined").await.unwrap();
     let many = |action: &str, outcome: &str| {
         with_quantity(charge(&bench.team, &format!("many {action}"), action, outcome), 12_345)
     };
-    let dozen = PRICE_LISTS[0].prices.iter().take(12);
-    let dozen = dozen.map(|price| many(price.action, price.charged[0]));
+    let dozen = prices().actions.iter().take(12);
+    let dozen = dozen.map(|price| many(&price.name, &price.charged[0]));
     bench.store.charge(&bench.team, dozen.collect(), now()).await;
     let too_much = Entry { credits: -2_000_000, ..many("sms", "sent") };
     bench.store.charge(&bench.team, vec![too_much], now()).await;
@@ -278,9 +277,8 @@ async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
 #[tokio::test]
 async fn the_longest_expression_is_below_3_kb() {
     let bench = Bench::new(10_000).await;
-    let every = PRICE_LISTS[0].prices.iter();
-    let every =
-        every.map(|price| charge(&bench.team, price.action, price.action, price.charged[0]));
+    let every = prices().actions.iter();
+    let every = every.map(|price| charge(&bench.team, &price.name, &price.name, &price.charged[0]));
     let too_much = charge(&bench.team, "too much", "sms", "sent");
     let too_much = Entry { credits: -2_000_000, ..too_much };
     let outcomes = bench.store.charge(&bench.team, every.chain([too_much]).collect(), now()).await;

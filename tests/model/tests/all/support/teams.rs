@@ -1,7 +1,7 @@
 //! Teams and requests.
 
+use engine::{catalogue, prices};
 use shared::domain::Credits;
-use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{AccountId, CallerKey, Id, TeamId};
@@ -24,7 +24,10 @@ pub async fn team_with(store: &Store, name: &str, purchased: u64) -> TeamId {
     let team: TeamId = name.parse().unwrap();
     store.pool_open(&team).await.unwrap();
     let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
-    store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
+    store
+        .terms_change(&team, now(), |pool| pool.subscribe(&request, &catalogue(), now()))
+        .await
+        .unwrap();
     if purchased > 0 {
         let gift = GiftRequest { credits: Credits::new(purchased), reference: None };
         let gift = gift.entry(&team, key_named("the gift"), "u".parse().unwrap(), now()).unwrap();
@@ -40,7 +43,7 @@ pub fn charge(team: &TeamId, key: &str, action: &str, outcome: &str) -> Entry {
 pub fn charge_of(team: &TeamId, key: CallerKey, action: &str, outcome: &str) -> Entry {
     let body = format!(r#"{{"action":"{action}","outcome":"{outcome}"}}"#);
     let request: ChargeRequest = serde_json::from_str(&body).unwrap();
-    let entry = request.price(team, key, None, &PRICE_LISTS[0], now()).unwrap();
+    let entry = request.price(team, key, None, prices(), now()).unwrap();
     // The stored form.
     Entry { names_no_user: false, ..entry }
 }
@@ -93,7 +96,7 @@ pub fn priced(charge: &Charge, team: &TeamId, now: Time) -> Entry {
         own_key: false,
         hold: charge.hold.map(|hold| hold_id(team, hold)),
     };
-    request.price(team, key(charge.key), None, &PRICE_LISTS[0], now).unwrap()
+    request.price(team, key(charge.key), None, prices(), now).unwrap()
 }
 
 pub fn hold_entry(team: &TeamId, number: u16, size: Size, days: u8, now: Time) -> Entry {
@@ -113,7 +116,7 @@ pub fn hold_entry(team: &TeamId, number: u16, size: Size, days: u8, now: Time) -
         reference: None,
     };
     let entry = request.entry(team, key(number), "u".parse().unwrap(), now).unwrap();
-    entry.sized(&PRICE_LISTS[0]).unwrap()
+    entry.sized(prices()).unwrap()
 }
 
 pub fn subscription(plan: &str, seats: u8, restart: bool, now: Time) -> SubscriptionRequest {

@@ -1,0 +1,57 @@
+//! Catalogues of the tests.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use shared::domain::catalogue::{BUILT_IN, Catalogue};
+
+/// The file of a product that makes images.
+pub const IMAGES: &str = include_str!("../../../catalogues/images.json");
+
+/// The text of a file with the first version of the built-in catalogue and further versions.
+pub fn file_with(later: impl IntoIterator<Item = Value>) -> String {
+    let built_in: Value = serde_json::from_str(BUILT_IN).unwrap();
+    let versions = [built_in["versions"][0].clone()].into_iter().chain(later);
+    json!({ "versions": versions.collect::<Vec<_>>() }).to_string()
+}
+
+/// The catalogue of that file.
+pub fn catalogue_with(later: impl IntoIterator<Item = Value>) -> Catalogue {
+    Catalogue::parse(&file_with(later)).unwrap()
+}
+
+/// The complete versions of a file: each later version is a merge patch (RFC 7396) of the one before.
+pub fn versions(file: &str) -> Vec<Value> {
+    let file: Value = serde_json::from_str(file).unwrap();
+    let mut merged = json!({});
+    let versions = file["versions"].as_array().unwrap().iter();
+    versions
+        .map(|version| {
+            patch(&mut merged, version);
+            merged.clone()
+        })
+        .collect()
+}
+
+fn patch(target: &mut Value, changes: &Value) {
+    let Some(changes) = changes.as_object() else {
+        *target = changes.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let target = target.as_object_mut().unwrap();
+    for (name, value) in changes {
+        if value.is_null() {
+            target.remove(name);
+        } else {
+            patch(target.entry(name).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// The fields of an object by name.
+pub fn fields(value: &Value) -> BTreeMap<&String, &Value> {
+    value.as_object().unwrap().iter().collect()
+}
