@@ -9,7 +9,7 @@ use shared::domain::ledger::entry::Entry;
 use shared::domain::time::Time;
 use shared::lambda::App;
 use shared::lambda::json::parse;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 
 use crate::Answer;
 use crate::priced::{Unpriced, priced};
@@ -22,20 +22,20 @@ use crate::refusal::{Asked, log_refusal};
 /// A retryable refusal, so that Lambda retries an asynchronous invocation. Any other refusal is an answer.
 pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
     let now = app.clock.now();
-    let (asked, outcome) = match addressed(event, app.prices(now), now) {
+    let (asked, result) = match addressed(event, app.prices(now), now) {
         Ok(entry) => {
             let team = entry.team.clone();
             (Some(Asked::from(&entry)), app.store.charge(&team, vec![entry], now).await.pop())
         }
-        Err(unpriced) => (unpriced.asked(), Some(unpriced.outcome(app).await)),
+        Err(unpriced) => (unpriced.asked(), Some(unpriced.result(app).await)),
     };
-    if let Some(Outcome::Refused(error)) = &outcome {
+    if let Some(EntryResult::Refused(error)) = &result {
         log_refusal(asked.as_ref(), error);
     }
-    match outcome {
-        Some(Outcome::Refused(error)) if error.is_retryable() => Err(error),
-        Some(outcome) => Ok(outcome.into()),
-        None => Err(Error::internal("a charge has no outcome")),
+    match result {
+        Some(EntryResult::Refused(error)) if error.is_retryable() => Err(error),
+        Some(result) => Ok(result.into()),
+        None => Err(Error::internal("a charge has no result")),
     }
 }
 

@@ -33,7 +33,7 @@ use shared::http::{
 use shared::lambda::deadline::within_deadline;
 use shared::lambda::json::parse;
 use shared::lambda::{App, Invocation};
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 
 pub use direct::charge_directly;
 use priced::{Unpriced, hold_of, permitted, priced, within_allowance};
@@ -70,12 +70,12 @@ async fn charge(
     request.check_address(false)?;
     let key = caller.own(idempotency_key(&headers)?);
     let charge = priced(request.unpriced(&team, key, Some(user), now), app.prices(now));
-    let outcome = match within_allowance(&app, &caller, permitted(charge, access)) {
+    let result = match within_allowance(&app, &caller, permitted(charge, access)) {
         Ok(entry) => app.store.charge(&team, vec![entry], now).await.pop(),
-        Err(unpriced) => Some(unpriced.outcome(&app).await),
+        Err(unpriced) => Some(unpriced.result(&app).await),
     };
-    let outcome = outcome.ok_or_else(|| Error::internal("a charge has no outcome"))?;
-    responses::created(outcome, |entry| responses::named("charge", ChargeView::from(entry)))
+    let result = result.ok_or_else(|| Error::internal("a charge has no result"))?;
+    responses::created(result, |entry| responses::named("charge", ChargeView::from(entry)))
 }
 
 #[derive(Deserialize)]
@@ -120,12 +120,12 @@ impl Answer {
     }
 }
 
-impl From<Outcome> for Answer {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Charged(entry) => Self::Charged { charge: entry.into() },
-            Outcome::Replayed(entry) => Self::Replayed { charge: entry.into() },
-            Outcome::Refused(error) => Self::Refused { problem: Problem::from(&error) },
+impl From<EntryResult> for Answer {
+    fn from(result: EntryResult) -> Self {
+        match result {
+            EntryResult::Charged(entry) => Self::Charged { charge: entry.into() },
+            EntryResult::Replayed(entry) => Self::Replayed { charge: entry.into() },
+            EntryResult::Refused(error) => Self::Refused { problem: Problem::from(&error) },
         }
     }
 }
@@ -165,16 +165,16 @@ async fn charge_batch(
     });
     let parsed: Vec<Result<Entry, Unpriced>> = parsed.collect();
     let valid = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
-    let mut outcomes = app.store.charge(&team, valid, now).await.into_iter();
+    let mut results = app.store.charge(&team, valid, now).await.into_iter();
     let refused = stream::iter(parsed).map(async |entry| match entry {
         Ok(_) => None,
-        Err(unpriced) => Some(unpriced.outcome(&app).await),
+        Err(unpriced) => Some(unpriced.result(&app).await),
     });
-    let refused: Vec<Option<Outcome>> = refused.buffered(LOOKUPS_MAX).collect().await;
-    let missing = || Outcome::Refused(Error::internal("a charge has no outcome"));
+    let refused: Vec<Option<EntryResult>> = refused.buffered(LOOKUPS_MAX).collect().await;
+    let missing = || EntryResult::Refused(Error::internal("a charge has no result"));
     let results: Vec<Answer> = refused
         .into_iter()
-        .map(|refused| refused.or_else(|| outcomes.next()).unwrap_or_else(missing))
+        .map(|refused| refused.or_else(|| results.next()).unwrap_or_else(missing))
         .inspect(log_internal_refusal)
         .map(Answer::from)
         .collect();
@@ -183,8 +183,8 @@ async fn charge_batch(
     Ok((retry_after, Json(Results { results })).into_response())
 }
 
-fn log_internal_refusal(outcome: &Outcome) {
-    if let Outcome::Refused(error) = outcome {
+fn log_internal_refusal(result: &EntryResult) {
+    if let EntryResult::Refused(error) = result {
         log_internal(error);
     }
 }

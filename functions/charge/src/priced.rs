@@ -7,7 +7,7 @@ use shared::domain::ledger::entry::Entry;
 use shared::http::Caller;
 use shared::http::permission::take_allowance;
 use shared::lambda::App;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 
 use crate::refusal::Asked;
 
@@ -44,16 +44,16 @@ impl Unpriced {
     }
 
     /// The existing entry of the same request, or the refusal.
-    pub(crate) async fn outcome(self, app: &App) -> Outcome {
+    pub(crate) async fn result(self, app: &App) -> EntryResult {
         let Self { error, asked, .. } = self;
         let found = match &asked {
             Some(asked) => app.store.entry_replay(asked).await,
             None => Ok(None),
         };
         match found {
-            Ok(Some(entry)) => Outcome::Replayed(entry),
-            Ok(None) => Outcome::Refused(error),
-            Err(error) => Outcome::Refused(error),
+            Ok(Some(entry)) => EntryResult::Replayed(entry),
+            Ok(None) => EntryResult::Refused(error),
+            Err(error) => EntryResult::Refused(error),
         }
     }
 }

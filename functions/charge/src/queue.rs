@@ -11,7 +11,7 @@ use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
 use shared::http::Problem;
 use shared::lambda::App;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 
 use crate::direct::addressed;
 use crate::refusal::{Asked, log_refusal};
@@ -60,16 +60,16 @@ pub async fn charge_queued(
             Ok(entry) => teams.entry(entry.team.clone()).or_default().push((message, entry)),
             Err(unpriced) => {
                 let asked = unpriced.asked();
-                refused.extend(refusal(message, asked.as_ref(), unpriced.outcome(app).await));
+                refused.extend(refusal(message, asked.as_ref(), unpriced.result(app).await));
             }
         }
     }
     let of_teams = stream::iter(teams).map(async |(team, messages)| {
         let asked: Vec<Asked> = messages.iter().map(|(_, entry)| Asked::from(entry)).collect();
         let (messages, entries): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
-        let outcomes = app.store.charge(&team, entries, now).await;
-        let answered = messages.into_iter().zip(asked).zip(outcomes);
-        let refused = |((message, asked), outcome)| refusal(message, Some(&asked), outcome);
+        let results = app.store.charge(&team, entries, now).await;
+        let answered = messages.into_iter().zip(asked).zip(results);
+        let refused = |((message, asked), result)| refusal(message, Some(&asked), result);
         answered.filter_map(refused).collect::<Vec<_>>()
     });
     let of_teams: Vec<_> = of_teams.buffer_unordered(TEAMS_MAX).collect().await;
@@ -78,13 +78,13 @@ pub async fn charge_queued(
 }
 
 /// The refusal of a message, after it is logged; `None` if the message was charged.
-fn refusal(message: SqsMessage, asked: Option<&Asked>, outcome: Outcome) -> Option<Refusal> {
-    match outcome {
-        Outcome::Refused(error) => {
+fn refusal(message: SqsMessage, asked: Option<&Asked>, result: EntryResult) -> Option<Refusal> {
+    match result {
+        EntryResult::Refused(error) => {
             log_refusal(asked, &error);
             Some(Refusal { message, error })
         }
-        Outcome::Charged(_) | Outcome::Replayed(_) => None,
+        EntryResult::Charged(_) | EntryResult::Replayed(_) => None,
     }
 }
 

@@ -14,7 +14,7 @@ use shared::http::permission::{Charge, Read, check_hold, take_allowance};
 use shared::http::views::hold::HoldView;
 use shared::http::{Body, NoQuery, Path, Permitted, idempotency_key, responses};
 use shared::lambda::App;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::hold::Release;
 
 /// The routes of the function.
@@ -44,12 +44,12 @@ async fn take(
     let asked = request.entry(&team, key, caller.sub.clone(), now)?;
     let sized = asked.clone().sized(app.prices(now));
     let allowed = sized.and_then(|entry| take_allowance(&app, &caller, &team).map(|()| entry));
-    let outcome = match allowed {
+    let result = match allowed {
         Ok(entry) => app.store.hold_take(entry, now).await?,
         // An earlier request with the same key may have been accepted.
-        Err(error) => Outcome::Replayed(app.store.entry_replay(&asked).await?.ok_or(error)?),
+        Err(error) => EntryResult::Replayed(app.store.entry_replay(&asked).await?.ok_or(error)?),
     };
-    responses::created(outcome, |entry| responses::named("hold", HoldView::of_entry(&entry)))
+    responses::created(result, |entry| responses::named("hold", HoldView::of_entry(&entry)))
 }
 
 async fn read(

@@ -87,32 +87,32 @@ impl Caller {
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub fn may_read(&self, team: &TeamId) -> Result<(), Error> {
-        self.is_person_of_or_has(team, &Scope::ALL)
+    pub fn check_read(&self, team: &TeamId) -> Result<(), Error> {
+        self.check_person_or_scope(team, &Scope::ALL)
     }
 
     /// Checks that the caller may charge the team and take holds.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub fn may_charge(&self, team: &TeamId) -> Result<(), Error> {
-        self.is_person_of_or_has(team, &[Scope::Charge])
+    pub fn check_charge(&self, team: &TeamId) -> Result<(), Error> {
+        self.check_person_or_scope(team, &[Scope::Charge])
     }
 
     /// Checks that the caller may restart the team's enrichment.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub fn may_restart(&self, team: &TeamId) -> Result<(), Error> {
-        self.is_person_of_or_has(team, &[Scope::Charge, Scope::Manage])
+    pub fn check_restart(&self, team: &TeamId) -> Result<(), Error> {
+        self.check_person_or_scope(team, &[Scope::Charge, Scope::Manage])
     }
 
     /// Checks that the caller is an admin of the team.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub fn is_admin_of(&self, team: &TeamId) -> Result<(), Error> {
-        self.is_person_of(team)?;
+    pub fn check_admin(&self, team: &TeamId) -> Result<(), Error> {
+        self.check_person(team)?;
         match &self.kind {
             Kind::Person { is_admin: true, .. } => Ok(()),
             Kind::Person { .. } | Kind::Machine { .. } => {
@@ -125,7 +125,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub fn is_person_of(&self, team: &TeamId) -> Result<(), Error> {
+    pub fn check_person(&self, team: &TeamId) -> Result<(), Error> {
         if self.team()? == team {
             Ok(())
         } else {
@@ -137,18 +137,18 @@ impl Caller {
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub fn may_manage(&self) -> Result<(), Error> {
-        self.has_one_of(&[Scope::Manage])
+    pub fn check_manage(&self) -> Result<(), Error> {
+        self.check_scope(&[Scope::Manage])
     }
 
     /// Checks that the caller may add and remove the team's monitored accounts.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub fn may_monitor(&self, team: &TeamId) -> Result<(), Error> {
+    pub fn check_monitor(&self, team: &TeamId) -> Result<(), Error> {
         match &self.kind {
-            Kind::Person { .. } => self.is_admin_of(team),
-            Kind::Machine { .. } => self.may_manage(),
+            Kind::Person { .. } => self.check_admin(team),
+            Kind::Machine { .. } => self.check_manage(),
         }
     }
 
@@ -199,7 +199,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub fn may_use_hold(&self, taking: &Entry) -> Result<(), Error> {
+    pub fn check_hold_use(&self, taking: &Entry) -> Result<(), Error> {
         match (&self.kind, &taking.person) {
             (Kind::Machine { .. }, _) | (Kind::Person { is_admin: true, .. }, Some(_)) => Ok(()),
             (Kind::Person { .. }, Some(person)) if *person == self.sub => Ok(()),
@@ -212,14 +212,14 @@ impl Caller {
         }
     }
 
-    fn is_person_of_or_has(&self, team: &TeamId, scopes: &[Scope]) -> Result<(), Error> {
+    fn check_person_or_scope(&self, team: &TeamId, scopes: &[Scope]) -> Result<(), Error> {
         match &self.kind {
-            Kind::Person { .. } => self.is_person_of(team),
-            Kind::Machine { .. } => self.has_one_of(scopes),
+            Kind::Person { .. } => self.check_person(team),
+            Kind::Machine { .. } => self.check_scope(scopes),
         }
     }
 
-    fn has_one_of(&self, scopes: &[Scope]) -> Result<(), Error> {
+    fn check_scope(&self, scopes: &[Scope]) -> Result<(), Error> {
         match &self.kind {
             Kind::Machine { scopes: own } if own.iter().any(|own| scopes.contains(own)) => Ok(()),
             Kind::Machine { .. } | Kind::Person { .. } => Err(Error::Forbidden(match scopes {
@@ -274,22 +274,22 @@ mod tests {
     #[test]
     fn a_person_has_permissions_for_one_team() {
         let member = caller(&[("sub", "u"), ("team", "t"), ("role", "member")]).unwrap();
-        assert!(member.may_charge(&team("t")).is_ok());
-        assert!(member.may_charge(&team("other")).is_err());
-        assert!(member.may_read(&team("other")).is_err());
-        assert!(member.is_admin_of(&team("t")).is_err());
-        assert!(member.may_manage().is_err());
+        assert!(member.check_charge(&team("t")).is_ok());
+        assert!(member.check_charge(&team("other")).is_err());
+        assert!(member.check_read(&team("other")).is_err());
+        assert!(member.check_admin(&team("t")).is_err());
+        assert!(member.check_manage().is_err());
         let admin = caller(&[("sub", "u"), ("team", "t"), ("role", "admin")]).unwrap();
-        assert!(admin.is_admin_of(&team("t")).is_ok());
-        assert!(admin.is_admin_of(&team("other")).is_err());
+        assert!(admin.check_admin(&team("t")).is_ok());
+        assert!(admin.check_admin(&team("other")).is_err());
     }
 
     #[test]
     fn ignores_the_scopes_of_a_person() {
         let scope = ("scope", "credits:manage credits:charge credits:read");
         let person = caller(&[("sub", "u"), ("team", "t"), ("role", "member"), scope]).unwrap();
-        assert!(person.may_manage().is_err());
-        assert!(person.may_charge(&team("other")).is_err());
+        assert!(person.check_manage().is_err());
+        assert!(person.check_charge(&team("other")).is_err());
     }
 
     #[test]
@@ -315,12 +315,12 @@ mod tests {
         let t = team("any");
         let may = |caller: &Caller| {
             [
-                caller.may_read(&t),
-                caller.may_charge(&t),
-                caller.may_restart(&t),
-                caller.may_manage(),
-                caller.may_monitor(&t),
-                caller.is_admin_of(&t),
+                caller.check_read(&t),
+                caller.check_charge(&t),
+                caller.check_restart(&t),
+                caller.check_manage(),
+                caller.check_monitor(&t),
+                caller.check_admin(&t),
             ]
             .map(|allowed| allowed.is_ok())
         };
@@ -341,10 +341,10 @@ mod tests {
         };
         let scopes = ("scp", "api.example/credits:charge credits:manage");
         let machine = caller_with(&[("sub", "m"), ("team", "t"), scopes], &names).unwrap();
-        assert!(machine.may_charge(&team("t")).is_ok());
-        assert!(machine.may_manage().is_err(), "a scope without the prefix");
+        assert!(machine.check_charge(&team("t")).is_ok());
+        assert!(machine.check_manage().is_err(), "a scope without the prefix");
         let person = [("sub", "u"), ("custom:team", "t"), ("custom:role", "admin"), scopes];
-        assert!(caller_with(&person, &names).unwrap().is_admin_of(&team("t")).is_ok());
+        assert!(caller_with(&person, &names).unwrap().check_admin(&team("t")).is_ok());
     }
 
     #[test]

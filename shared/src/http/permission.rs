@@ -46,32 +46,32 @@ macro_rules! permission {
 }
 
 permission!(
-    /// See [`Caller::may_read`].
-    Read, Caller::may_read
+    /// See [`Caller::check_read`].
+    Read, Caller::check_read
 );
 permission!(
-    /// See [`Caller::may_charge`].
-    Charge, Caller::may_charge
+    /// See [`Caller::check_charge`].
+    Charge, Caller::check_charge
 );
 permission!(
-    /// See [`Caller::may_restart`].
-    Restart, Caller::may_restart
+    /// See [`Caller::check_restart`].
+    Restart, Caller::check_restart
 );
 permission!(
-    /// See [`Caller::may_manage`].
-    Manage, |caller: &Caller, _: &TeamId| caller.may_manage()
+    /// See [`Caller::check_manage`].
+    Manage, |caller: &Caller, _: &TeamId| caller.check_manage()
 );
 permission!(
-    /// See [`Caller::may_monitor`].
-    Monitor, Caller::may_monitor
+    /// See [`Caller::check_monitor`].
+    Monitor, Caller::check_monitor
 );
 permission!(
-    /// See [`Caller::is_admin_of`].
-    Administer, Caller::is_admin_of
+    /// See [`Caller::check_admin`].
+    Administer, Caller::check_admin
 );
 permission!(
-    /// See [`Caller::is_person_of`].
-    Belong, Caller::is_person_of
+    /// See [`Caller::check_person`].
+    Belong, Caller::check_person
 );
 
 impl<S, P: Permission> FromRequestParts<S> for Permitted<P>
@@ -102,7 +102,7 @@ pub async fn check_hold(app: &App, caller: &Caller, team: &TeamId, hold: &Id) ->
     if caller.is_machine() {
         return Ok(());
     }
-    caller.may_use_hold(&app.store.hold_entry_read(team, hold).await?)
+    caller.check_hold_use(&app.store.hold_entry_read(team, hold).await?)
 }
 
 /// Takes one request that costs no credits from the caller's allowance. Machine clients are not limited.

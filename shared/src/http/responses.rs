@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::problem::{Problem, log_internal};
 use crate::domain::Error;
 use crate::domain::ledger::entry::Entry;
-use crate::store::entry::Outcome;
+use crate::store::entry::EntryResult;
 
 /// The header of a replay.
 const REPLAYED: (HeaderName, HeaderValue) =
@@ -19,11 +19,11 @@ const REPLAYED: (HeaderName, HeaderValue) =
 ///
 /// # Errors
 /// The error of a refusal.
-pub fn created(outcome: Outcome, body: impl Fn(Entry) -> Value) -> Result<Response, Error> {
-    match outcome {
-        Outcome::Charged(entry) => Ok((StatusCode::CREATED, Json(body(entry))).into_response()),
-        Outcome::Replayed(entry) => Ok(replayed(Json(body(entry)))),
-        Outcome::Refused(error) => Err(error),
+pub fn created(result: EntryResult, body: impl Fn(Entry) -> Value) -> Result<Response, Error> {
+    match result {
+        EntryResult::Charged(entry) => Ok((StatusCode::CREATED, Json(body(entry))).into_response()),
+        EntryResult::Replayed(entry) => Ok(replayed(Json(body(entry)))),
+        EntryResult::Refused(error) => Err(error),
     }
 }
 
@@ -45,8 +45,8 @@ pub fn named(name: &str, value: impl serde::Serialize) -> Value {
 ///
 /// # Errors
 /// The problem document.
-pub fn of_event(outcome: Result<Value, Error>) -> Result<Box<RawValue>, lambda_http::Error> {
-    match outcome {
+pub fn of_event(result: Result<Value, Error>) -> Result<Box<RawValue>, lambda_http::Error> {
+    match result {
         Ok(answer) => Ok(to_raw_value(&answer)?),
         Err(error) => {
             log_internal(&error);

@@ -9,7 +9,6 @@ use crate::domain::Error;
 use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::TeamId;
 use crate::domain::monitored_account::{MonitoredAccount, Status};
-use crate::domain::pool::Account;
 use crate::domain::projection::Projection;
 use crate::domain::time::Time;
 
@@ -77,9 +76,9 @@ impl Store {
     async fn pause_end(&self, team: &TeamId, pause: u64) -> Result<(), Error> {
         let restart = Expression::on(keys::pool(team))
             .remove("paused_at, refused")
-            .when("pauses = :pause AND terms.account = :active")
+            .when("pauses = :pause")
             .value(":pause", pause)
-            .value(":active", Account::Active);
+            .when_active();
         let mut budget = self.retry_budget().with_short_pauses();
         if !self.item_update(restart, &mut budget).await?.is_written() {
             self.pool_read(team).await?.check_open()?;

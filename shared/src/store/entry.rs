@@ -8,9 +8,9 @@ use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;
 
-/// The outcome of a charge, a hold or a gift.
+/// The result of a charge, a hold or a gift.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum EntryResult {
     /// It is charged now.
     Charged(Entry),
     /// The same request charged it before.
@@ -19,13 +19,13 @@ pub enum Outcome {
     Refused(Error),
 }
 
-impl Outcome {
-    /// The outcome of a request whose key has an entry, by the image of that entry.
+impl EntryResult {
+    /// The result of a request whose key has an entry, by the image of that entry.
     pub(super) fn of_image(image: Item, asked: &Entry) -> Result<Self, Error> {
         Ok(Self::of_existing(from_item(image)?, asked))
     }
 
-    /// The outcome of a request whose key has this entry.
+    /// The result of a request whose key has this entry.
     pub(super) fn of_existing(entry: Entry, asked: &Entry) -> Self {
         if entry.answers(asked) { Self::Replayed(entry) } else { Self::Refused(Error::KeyReused) }
     }
@@ -62,15 +62,15 @@ impl Store {
         Ok(found.answers(&asked).then_some(found))
     }
 
-    /// The outcome of a refused request: a replay if its key has an entry, else the refusal.
+    /// The result of a refused request: a replay if its key has an entry, else the refusal.
     pub(super) async fn entry_refuse(
         &self,
         asked: &Entry,
         refusal: Error,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<EntryResult, Error> {
         Ok(match self.entry_read(&asked.team, &asked.id).await? {
-            Some(entry) => Outcome::of_existing(entry, asked),
-            None => Outcome::Refused(refusal),
+            Some(entry) => EntryResult::of_existing(entry, asked),
+            None => EntryResult::Refused(refusal),
         })
     }
 }

@@ -3,11 +3,10 @@
 use super::Store;
 use super::dynamo::expression::Expression;
 use super::dynamo::keys;
-use super::entry::Outcome;
+use super::entry::EntryResult;
 use crate::domain::Error;
 use crate::domain::ledger::entry::Entry;
 use crate::domain::limits::{POOL_CREDITS_MAX, check_room};
-use crate::domain::pool::Account;
 
 impl Store {
     /// Gives credits to a team.
@@ -17,18 +16,17 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn gift_add(&self, gift: Entry) -> Result<Outcome, Error> {
+    pub async fn gift_add(&self, gift: Entry) -> Result<EntryResult, Error> {
         let Entry { team, at: now, .. } = &gift;
         let given = Expression::on(keys::pool(team))
             .set("credits = credits + :credits, mark = mark + :credits")
             .set("tally.gifted = tally.gifted + :credits")
             .value(":credits", gift.spent())
             .remove("refused")
-            .when("terms.account = :active AND credits <= :max")
-            .value(":active", Account::Active)
+            .when("credits <= :max")
             .value(":max", POOL_CREDITS_MAX)
-            .when("(attribute_not_exists(due_at) OR due_at > :now)")
-            .value(":now", now);
+            .when_active()
+            .when_not_due(*now);
         let mut transaction = self.transaction();
         transaction.update(given)?;
         let entry = transaction.put_entry(&gift)?;
@@ -36,18 +34,18 @@ impl Store {
         loop {
             let Some(cancelled) = self.transact(&transaction, &mut budget).await? else {
                 self.refusals.remove(team);
-                return Ok(Outcome::Charged(gift));
+                return Ok(EntryResult::Charged(gift));
             };
             if let Some(image) = cancelled.image(entry) {
-                return Outcome::of_image(image, &gift);
+                return EntryResult::of_image(image, &gift);
             }
             let pool = match self.pool_current(team, *now).await {
-                Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
+                Err(error @ Error::NotFound(_)) => return Ok(EntryResult::Refused(error)),
                 pool => pool?,
             };
             let accepts = pool.check_open().and_then(|()| check_room(pool.balance.credits));
             if let Err(refusal) = accepts {
-                return Ok(Outcome::Refused(refusal));
+                return Ok(EntryResult::Refused(refusal));
             }
             budget.check_left()?;
         }

@@ -5,15 +5,15 @@ use super::dynamo::expression::Expression;
 use super::dynamo::from_item;
 use super::dynamo::keys;
 use super::dynamo::transaction::{Leg, Transaction};
-use super::entry::Outcome;
+use super::entry::EntryResult;
 use super::open_hold::{Closing, StoredHold};
 use super::operation::Operation;
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{CallerKey, Id, TeamId, UserId};
 use crate::domain::ledger::entry::{Details, Entry, Kind};
 use crate::domain::limits::OPEN_HOLDS_MAX;
+use crate::domain::pool::Pool;
 use crate::domain::pool::epochs::GROUPS_MAX;
-use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error, Resource};
 
@@ -33,28 +33,28 @@ struct HoldWrite {
 }
 
 impl Store {
-    /// Reserves credits. The outcome contains the hold's entry.
+    /// Reserves credits. The result contains the hold's entry.
     ///
     /// The refusals are [`Error::NotFound`] (the team), [`Error::AccountClosed`], [`Error::InsufficientCredits`],
     /// [`Error::TooManyHolds`] and [`Error::KeyReused`].
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn hold_take(&self, entry: Entry, now: Time) -> Result<Outcome, Error> {
+    pub async fn hold_take(&self, entry: Entry, now: Time) -> Result<EntryResult, Error> {
         let mut operation = self.operation(&entry.team, now);
-        let outcome = Box::pin(self.hold_take_in(&entry, &mut operation)).await;
+        let result = Box::pin(self.hold_take_in(&entry, &mut operation)).await;
         self.recall_end(operation).await;
-        outcome
+        result
     }
 
     async fn hold_take_in(
         &self,
         entry: &Entry,
         operation: &mut Operation,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<EntryResult, Error> {
         loop {
             let pool = match self.due_changes_make(operation).await {
-                Err(error @ Error::NotFound(_)) => return Ok(Outcome::Refused(error)),
+                Err(error @ Error::NotFound(_)) => return Ok(EntryResult::Refused(error)),
                 pool => pool?,
             };
             if let Err(error) = pool.check_open() {
@@ -76,10 +76,10 @@ impl Store {
             let Some(cancelled) = self.transact(&write.transaction, &mut operation.budget).await?
             else {
                 self.refusals.remove(&entry.team);
-                return Ok(Outcome::Charged(entry.clone()));
+                return Ok(EntryResult::Charged(entry.clone()));
             };
             if let Some(image) = cancelled.image(write.entry) {
-                return Outcome::of_image(image, entry);
+                return EntryResult::of_image(image, entry);
             }
             operation.budget.check_left()?;
         }
@@ -126,11 +126,10 @@ impl Store {
             .when("credits >= :hold AND epoch = :epoch")
             .value(":hold", hold.credits)
             .value(":epoch", hold.epoch)
-            .when("terms.account = :active AND open_holds < :max")
-            .value(":active", Account::Active)
+            .when("open_holds < :max")
             .value(":max", OPEN_HOLDS_MAX)
-            .when("(attribute_not_exists(due_at) OR due_at > :now)")
-            .value(":now", now);
+            .when_active()
+            .when_not_due(now);
         let mut transaction = self.transaction();
         transaction.update(take)?;
         transaction.put(StoredHold::new_item(hold)?)?;

@@ -22,8 +22,8 @@ use super::retry::RetryBudget;
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::lane::{expires_at, size_again};
+use crate::domain::pool::Pool;
 use crate::domain::pool::usage::Usage;
-use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -211,12 +211,11 @@ impl Store {
             .set("credits = credits - :lanes, lanes = lanes + :lanes")
             .set("lane_moves = lane_moves + :one")
             .value(":one", 1)
-            .when("credits >= :lanes AND epoch = :epoch AND terms.account = :active")
+            .when("credits >= :lanes AND epoch = :epoch")
             .value(":lanes", credits)
             .value(":epoch", pool.epoch)
-            .value(":active", Account::Active)
-            .when("(attribute_not_exists(due_at) OR due_at > :now)")
-            .value(":now", now)
+            .when_active()
+            .when_not_due(now)
             .when("attribute_not_exists(paused_at)");
         let mut transaction = self.transaction();
         transaction.update(take)?;

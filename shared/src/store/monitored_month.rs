@@ -216,15 +216,9 @@ impl Store {
 
 /// The update of an account as it was seen. Attributes of a newer version of the code stay.
 fn account_changed(seen: &MonitoredAccount, after: &MonitoredAccount) -> Expression {
-    let update =
-        Expression::on(keys::account(&after.team, &after.id)).set_all(&saved(seen, after.clone()));
-    let update = match after.due_at() {
-        Some(at) => update
-            .set("due = :due, due_at = :due_at")
-            .value(":due", keys::due_shard_of(&after.team))
-            .value(":due_at", at),
-        None => update.remove("due, due_at"),
-    };
+    let update = Expression::on(keys::account(&after.team, &after.id))
+        .set_all(&saved(seen, after.clone()))
+        .put_due(&after.team, after.due_at());
     match seen.version {
         0 => update.when("attribute_not_exists(pk)"),
         seen => update.when("version = :seen").value(":seen", seen),

@@ -26,7 +26,7 @@ pub(super) struct Operation {
     pub(super) now: Time,
     pub(super) budget: RetryBudget,
     /// Its last mark of the pool.
-    pub(super) mark: Option<Mark>,
+    pub(super) mark: Option<ChangeMark>,
     /// The mark of another process that it waits for, and how often it has waited.
     awaited: Option<Time>,
     waits: u32,
@@ -47,7 +47,7 @@ pub struct Upkeep {
 
 /// A mark of a pool: until it ends, no lane is opened, and other processes wait.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
+pub(super) struct ChangeMark {
     pub(super) at: Time,
     pub(super) until: Time,
     pub(super) since: Instant,
@@ -77,9 +77,9 @@ impl Operation {
         self.budget.current_time(self.now)
     }
 
-    /// Whether to wait once more for the mark of another process. The number of waits is limited because the
-    /// clock of that process may be far ahead.
-    pub(super) fn must_wait(&mut self, pool: &Pool) -> bool {
+    /// Takes one of the waits for the mark of another process. Returns `false` if there is no such mark or no wait is
+    /// left: their number is limited because the clock of that process may be far ahead.
+    pub(super) fn take_wait(&mut self, pool: &Pool) -> bool {
         let is_own = self.mark.is_some_and(|mark| pool.changing_until == Some(mark.until));
         if is_own || !pool.is_changing(self.current_time()) {
             return false;

@@ -5,8 +5,8 @@ use super::dynamo::expression::Expression;
 use super::dynamo::{from_item, keys};
 use super::operation::Operation;
 use crate::domain::ids::TeamId;
-use crate::domain::pool::Pool;
 use crate::domain::pool::epochs::Owed;
+use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
 
@@ -50,6 +50,29 @@ impl Store {
             .value(":owed", owed)
             .value(":before", &pool.owed);
         Ok(self.item_update(join, &mut operation.budget).await?.is_written())
+    }
+}
+
+impl Expression {
+    /// On condition that the account is not closed.
+    pub(super) fn when_active(self) -> Self {
+        self.when("terms.account = :active").value(":active", Account::Active)
+    }
+
+    /// On condition that no change of the pool is due.
+    pub(super) fn when_not_due(self, now: Time) -> Self {
+        self.when("(attribute_not_exists(due_at) OR due_at > :now)").value(":now", now)
+    }
+
+    /// Puts an item of a team into the index of due items, or removes it.
+    pub(super) fn put_due(self, team: &TeamId, at: Option<Time>) -> Self {
+        match at {
+            Some(at) => self
+                .set("due = :due, due_at = :due_at")
+                .value(":due", keys::due_shard_of(team))
+                .value(":due_at", at),
+            None => self.remove("due, due_at"),
+        }
     }
 }
 

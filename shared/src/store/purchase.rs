@@ -7,11 +7,11 @@ use super::Store;
 use super::dynamo::expression::Expression;
 use super::dynamo::transaction::{Leg, Transaction};
 use super::dynamo::{from_item, keys};
-use super::entry::Outcome;
+use super::entry::EntryResult;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::limits::{POOL_CREDITS_MAX, check_room};
+use crate::domain::pool::Pool;
 use crate::domain::pool::top_ups::TopUps;
-use crate::domain::pool::{Account, Pool};
 use crate::domain::purchase::{Purchase, Status};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
@@ -34,11 +34,9 @@ impl Store {
     /// pool that is too large; [`Error::Busy`], [`Error::Internal`].
     pub async fn purchase_begin(&self, purchase: &Purchase) -> Result<(Purchase, bool), Error> {
         let pending = Expression::on(keys::pool(&purchase.team))
-            .set("pending_purchases = if_not_exists(pending_purchases, :none) + :one")
-            .value(":none", 0)
-            .value(":one", 1)
-            .when("terms.account = :active AND credits <= :max")
-            .value(":active", Account::Active)
+            .add_pending_purchase()
+            .when_active()
+            .when("credits <= :max")
             .value(":max", POOL_CREDITS_MAX);
         let mut transaction = self.transaction();
         let pool = transaction.update(pending)?;
@@ -47,9 +45,9 @@ impl Store {
             return Ok((purchase.clone(), false));
         };
         if let Some(image) = cancelled.image(order) {
-            return match Outcome::of_image(image, &purchase.order())? {
-                Outcome::Refused(error) => Err(error),
-                Outcome::Charged(_) | Outcome::Replayed(_) => {
+            return match EntryResult::of_image(image, &purchase.order())? {
+                EntryResult::Refused(error) => Err(error),
+                EntryResult::Charged(_) | EntryResult::Replayed(_) => {
                     Ok((self.purchase_read(&purchase.team, &purchase.id).await?, true))
                 }
             };
@@ -99,8 +97,8 @@ impl Store {
             .set("pending_purchases = pending_purchases - :one")
             .value(":one", 1)
             .remove("refused")
-            .when("attribute_exists(pk) AND (attribute_not_exists(due_at) OR due_at > :now)")
-            .value(":now", now);
+            .when("attribute_exists(pk)")
+            .when_not_due(now);
         let mut transaction = self.transaction();
         transaction.update(paid)?;
         let status = transaction.update(concluded(purchase, Status::Paid, None))?;
@@ -173,6 +171,13 @@ fn concluded(purchase: &Purchase, status: Status, reason: Option<&str>) -> Expre
 }
 
 impl Expression {
+    /// Counts a purchase that is begun.
+    pub(super) fn add_pending_purchase(self) -> Self {
+        self.set("pending_purchases = if_not_exists(pending_purchases, :none) + :one")
+            .value(":none", 0)
+            .value(":one", 1)
+    }
+
     /// Replaces the count of automatic top-ups in a pool. It must be as it was seen.
     pub(super) fn put_top_ups(self, seen: Option<TopUps>, after: TopUps) -> Self {
         let Some(seen) = seen else {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Store;
 use super::dynamo::expression::Expression;
 use super::dynamo::keys;
-use super::operation::{Mark, Operation};
+use super::operation::{ChangeMark, Operation};
 use super::retry::RetryBudget;
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
@@ -55,7 +55,7 @@ impl Store {
             return Ok(true);
         }
         let at = operation.current_time();
-        if operation.must_wait(seen) {
+        if operation.take_wait(seen) {
             return Ok(false);
         }
         let until = at.plus_seconds(MARK_SECONDS);
@@ -69,7 +69,7 @@ impl Store {
         // Other processes wait for this one.
         operation.budget = operation.budget.clone().with_short_pauses();
         let is_marked = self.item_update(mark, &mut operation.budget).await?.is_written();
-        operation.mark = is_marked.then(|| Mark { at, until, since: Instant::now() });
+        operation.mark = is_marked.then(|| ChangeMark { at, until, since: Instant::now() });
         Ok(is_marked)
     }
 
@@ -93,7 +93,7 @@ impl Store {
     async fn mark_remove(
         &self,
         team: &TeamId,
-        mark: Mark,
+        mark: ChangeMark,
         mut budget: RetryBudget,
     ) -> Result<(), Error> {
         let end = Expression::on(keys::pool(team))

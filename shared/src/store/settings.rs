@@ -5,7 +5,7 @@ use super::dynamo::expression::Expression;
 use super::dynamo::{from_item, keys};
 use crate::domain::Error;
 use crate::domain::ids::TeamId;
-use crate::domain::pool::{Account, Pool};
+use crate::domain::pool::Pool;
 use crate::domain::settings::Settings;
 use crate::domain::time::Time;
 
@@ -27,8 +27,7 @@ impl Store {
             .set("settings.auto_top_up = :top_up")
             .value(":top_up", settings.auto_top_up)
             .remove("failed_top_up, top_up_waits")
-            .when("terms.account = :active")
-            .value(":active", Account::Active);
+            .when_active();
         let mut budget = self.retry_budget().with_short_pauses();
         let updated = self.item_update(put, &mut budget).await?;
         from_item(updated.written().ok_or(Error::AccountClosed)?)

@@ -105,13 +105,7 @@ fn changed(seen: &Pool, change: &Change) -> Expression {
         }
     }
     let after = Pool { terms: change.terms.clone(), ..seen.clone() };
-    match after.due_at() {
-        Some(at) => update
-            .set("due = :due, due_at = :due_at")
-            .value(":due", keys::due_shard_of(&seen.team))
-            .value(":due_at", at),
-        None => update.remove("due, due_at"),
-    }
+    update.put_due(&seen.team, after.due_at())
 }
 
 impl Expression {

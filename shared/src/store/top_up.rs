@@ -7,8 +7,8 @@ use super::dynamo::keys;
 use crate::domain::Error;
 use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::{Id, TeamId};
+use crate::domain::pool::Pool;
 use crate::domain::pool::top_ups::TopUps;
-use crate::domain::pool::{Account, Pool};
 use crate::domain::purchase::Purchase;
 use crate::domain::settings::AutoTopUp;
 use crate::domain::time::Time;
@@ -69,17 +69,15 @@ impl Store {
 fn top_up_counted(seen: &Pool, wanted: AutoTopUp, after: TopUps) -> Expression {
     Expression::on(keys::pool(&seen.team))
         .put_top_ups(seen.top_ups, after)
-        .set("pending_purchases = if_not_exists(pending_purchases, :none) + :one")
-        .value(":one", 1)
+        .add_pending_purchase()
         .remove("top_up_waits")
         .when("(attribute_not_exists(pending_purchases) OR pending_purchases = :none)")
-        .value(":none", 0)
         .when("settings.auto_top_up.below = :below AND credits < :below")
         .value(":below", wanted.below)
         .when("settings.auto_top_up.credits = :credits")
         .value(":credits", wanted.credits)
         .when("settings.auto_top_up.monthly_limit = :limit")
         .value(":limit", wanted.monthly_limit)
-        .when("terms.account = :active AND attribute_not_exists(failed_top_up)")
-        .value(":active", Account::Active)
+        .when_active()
+        .when("attribute_not_exists(failed_top_up)")
 }

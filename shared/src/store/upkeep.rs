@@ -114,7 +114,7 @@ impl Store {
         loop {
             let pool = self.pool_read(&operation.team).await?;
             let Some(change) = pool.due_change(operation.now) else { return Ok(pool) };
-            if operation.must_wait(&pool)
+            if operation.take_wait(&pool)
                 || !self.due_change_step(&pool, &change, operation).await?
             {
                 operation.wait_for_mark().await?;

@@ -21,7 +21,7 @@ use engine::{Engine, Meter};
 use futures_util::future::join_all;
 use shared::domain::time::Time;
 use shared::store::Store;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 
 #[derive(Clone, Copy)]
 enum Design {
@@ -120,7 +120,7 @@ async fn measure(design: Design, clients: usize, charges: usize) -> Figures {
                     Design::Ours => {
                         let store = Store::new(client.clone(), engine::TABLE);
                         let outcome = store.charge(&team, vec![entry], now()).await.pop();
-                        matches!(outcome, Some(Outcome::Charged(_)))
+                        matches!(outcome, Some(EntryResult::Charged(_)))
                     }
                     Design::Versioned => naive::versioned(&client, &entry).await,
                     Design::Plain => naive::plain(&client, &entry).await,

@@ -8,7 +8,7 @@ use engine::catalogue;
 use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use simulator::{Faults, World};
 use tokio::time::{Instant, sleep_until};
 
@@ -77,8 +77,8 @@ async fn make(world: &World, team: &TeamId, change: Change) -> Result<(), Error>
         }
         Change::CycleEnd => {
             match store.charge(team, vec![entry(team, "first", now)], now).await.pop() {
-                Some(Outcome::Refused(error)) => Err(error),
-                Some(Outcome::Charged(_) | Outcome::Replayed(_)) | None => Ok(()),
+                Some(EntryResult::Refused(error)) => Err(error),
+                Some(EntryResult::Charged(_) | EntryResult::Replayed(_)) | None => Ok(()),
             }
         }
     }

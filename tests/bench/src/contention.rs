@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use simulator::{Faults, Tally, World};
 use tokio::time::Instant;
 
@@ -151,13 +151,13 @@ async fn write(world: &World, team: &TeamId, load: Load, number: usize, start: I
             Design::Lanes => {
                 for outcome in store.charge(team, entries, world.now()).await {
                     match outcome {
-                        Outcome::Charged(_) | Outcome::Replayed(_) => answers.charged += 1,
-                        Outcome::Refused(Error::InsufficientCredits { balance, .. }) => {
+                        EntryResult::Charged(_) | EntryResult::Replayed(_) => answers.charged += 1,
+                        EntryResult::Refused(Error::InsufficientCredits { balance, .. }) => {
                             answers.refused += 1;
                             answers.told = answers.told.max(Some(balance.get()));
                         }
-                        Outcome::Refused(Error::EnrichmentPaused) => answers.refused += 1,
-                        Outcome::Refused(_) => answers.busy += 1,
+                        EntryResult::Refused(Error::EnrichmentPaused) => answers.refused += 1,
+                        EntryResult::Refused(_) => answers.busy += 1,
                     }
                 }
             }

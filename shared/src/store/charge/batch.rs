@@ -1,4 +1,4 @@
-//! The charges of one write, and their outcomes so far.
+//! The charges of one write, and their results so far.
 
 use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
@@ -7,15 +7,15 @@ use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 use crate::store::dynamo::failure::LegResult;
 use crate::store::dynamo::transaction::{Cancelled, Leg};
-use crate::store::entry::Outcome;
+use crate::store::entry::EntryResult;
 
 /// The most charges of one transaction: 100 legs without that of the payer.
 pub const CHARGES_PER_WRITE_MAX: usize = 99;
 
-/// The charges of one write and their outcomes.
+/// The charges of one write and their results.
 pub(super) struct Batch {
     charges: Vec<Entry>,
-    outcomes: Vec<Option<Outcome>>,
+    results: Vec<Option<EntryResult>>,
     /// The charges of the next attempt.
     pub(super) admitted: Vec<usize>,
     /// The charges whose refusals are final if that attempt succeeds.
@@ -89,9 +89,9 @@ impl RefusalNote {
 
 impl Batch {
     pub(super) fn of(charges: Vec<Entry>) -> Self {
-        let outcomes = vec![None; charges.len()];
+        let results = vec![None; charges.len()];
         let (admitted, refused) = ((0..charges.len()).collect(), Vec::new());
-        Self { charges, outcomes, admitted, refused, funds: Funds::default(), note: None }
+        Self { charges, results, admitted, refused, funds: Funds::default(), note: None }
     }
 
     /// Whether there is anything to write.
@@ -114,13 +114,13 @@ impl Batch {
         self.admitted.iter().filter_map(|index| self.charges.get(*index))
     }
 
-    /// The places of the charges without an outcome.
+    /// The places of the charges without a result.
     fn open(&self) -> impl Iterator<Item = usize> {
-        let outcomes = self.outcomes.iter().enumerate();
-        outcomes.filter(|(_, outcome)| outcome.is_none()).map(|(index, _)| index)
+        let results = self.results.iter().enumerate();
+        results.filter(|(_, result)| result.is_none()).map(|(index, _)| index)
     }
 
-    /// Whether a charge without an outcome is enrichment.
+    /// Whether a charge without a result is enrichment.
     pub(super) fn has_open_enrichment(&self) -> bool {
         self.open().filter_map(|index| self.charges.get(index)).any(Entry::is_enrichment)
     }
@@ -137,7 +137,7 @@ impl Batch {
             && self.admitted().all(|charge| pool.has_noted(charge, balance))
     }
 
-    /// Admits everything without an outcome.
+    /// Admits everything without a result.
     pub(super) fn admit_all(&mut self) {
         self.refused.clear();
         self.note = None;
@@ -219,8 +219,8 @@ impl Batch {
         for (index, leg) in std::mem::take(&mut self.admitted).into_iter().zip(entries) {
             match (cancelled.leg(*leg), self.charges.get(index)) {
                 (LegResult::Failed(Some(image)), Some(asked)) => {
-                    let outcome = Outcome::of_image(image.clone(), asked);
-                    self.set(index, outcome.unwrap_or_else(Outcome::Refused));
+                    let result = EntryResult::of_image(image.clone(), asked);
+                    self.set(index, result.unwrap_or_else(EntryResult::Refused));
                 }
                 _ => self.admitted.push(index),
             }
@@ -228,40 +228,40 @@ impl Batch {
     }
 
     /// Answers everything admitted.
-    pub(super) fn answer_admitted(&mut self, outcomes: Vec<Outcome>) {
-        for (index, outcome) in std::mem::take(&mut self.admitted).into_iter().zip(outcomes) {
-            self.set(index, outcome);
+    pub(super) fn answer_admitted(&mut self, results: Vec<EntryResult>) {
+        for (index, result) in std::mem::take(&mut self.admitted).into_iter().zip(results) {
+            self.set(index, result);
         }
     }
 
     /// Answers everything admitted as charged.
     pub(super) fn charge_admitted(&mut self) {
-        self.answer_admitted(self.admitted().cloned().map(Outcome::Charged).collect());
+        self.answer_admitted(self.admitted().cloned().map(EntryResult::Charged).collect());
     }
 
-    /// Refuses everything without an outcome.
+    /// Refuses everything without a result.
     pub(super) fn refuse_open(&mut self, error: &Error) {
         self.admitted.clear();
         self.refused.clear();
         self.note = None;
-        for outcome in &mut self.outcomes {
-            outcome.get_or_insert_with(|| Outcome::Refused(error.clone()));
+        for result in &mut self.results {
+            result.get_or_insert_with(|| EntryResult::Refused(error.clone()));
         }
     }
 
-    /// The outcomes in the order of the charges.
-    pub(super) fn into_outcomes(mut self) -> Vec<Outcome> {
+    /// The results in the order of the charges.
+    pub(super) fn into_results(mut self) -> Vec<EntryResult> {
         for shortage in std::mem::take(&mut self.refused) {
-            let refusal = Outcome::Refused(self.refusal(shortage));
+            let refusal = EntryResult::Refused(self.refusal(shortage));
             self.set(shortage.index, refusal);
         }
-        let lost = || Outcome::Refused(Error::internal("a charge has no outcome"));
-        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
+        let lost = || EntryResult::Refused(Error::internal("a charge has no result"));
+        self.results.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
     }
 
-    fn set(&mut self, index: usize, outcome: Outcome) {
-        if let Some(slot) = self.outcomes.get_mut(index) {
-            *slot = Some(outcome);
+    fn set(&mut self, index: usize, result: EntryResult) {
+        if let Some(slot) = self.results.get_mut(index) {
+            *slot = Some(result);
         }
     }
 }

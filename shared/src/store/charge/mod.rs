@@ -7,8 +7,8 @@
 mod batch;
 mod charging;
 mod coalescing;
+mod groups;
 mod refusal_cache;
-mod request;
 mod write;
 
 pub use batch::CHARGES_PER_WRITE_MAX;
@@ -21,7 +21,7 @@ use super::dynamo::failure::LegResult;
 use super::dynamo::from_item;
 use super::dynamo::keys::Item;
 use super::dynamo::transaction::Cancelled;
-use super::entry::Outcome;
+use super::entry::EntryResult;
 use super::open_hold::StoredHold;
 use super::operation::Operation;
 use super::retry::RetryBudget;
@@ -33,14 +33,14 @@ use crate::domain::time::Time;
 use crate::domain::{Credits, Error, Resource};
 use batch::Funds;
 use charging::Charging;
-use request::{ChargeGroup, ChargeRequest};
+use groups::{ChargeGroup, ChargeGroups};
 use write::{ChargeWrite, Payer};
 
 /// A marked pool is read at most this often before the charge is attempted.
 const MARKED_READS_MAX: u32 = 16;
 
 /// The write queues of this process: one for each pool and each hold that is being charged.
-pub(super) type WriteQueues = Coalescer<(TeamId, Option<Id>), QueuedCharges, Vec<Outcome>>;
+pub(super) type WriteQueues = Coalescer<(TeamId, Option<Id>), QueuedCharges, Vec<EntryResult>>;
 
 /// Charges that wait for a write.
 #[derive(Clone, Debug)]
@@ -50,28 +50,28 @@ pub(super) struct QueuedCharges {
 }
 
 impl Store {
-    /// Charges the team, as if each charge were made in turn. The outcomes are in the same order.
+    /// Charges the team, as if each charge were made in turn. The results are in the same order.
     ///
     /// Each refusal is one of [`Error::KeyReused`], [`Error::NotFound`] (the team), [`Error::AccountClosed`],
     /// [`Error::InsufficientCredits`], [`Error::EnrichmentPaused`], [`Error::Busy`] or [`Error::Internal`]; for a
     /// capture also [`Error::NotFound`] (the hold), [`Error::HoldClosed`] and [`Error::HoldExceeded`]. A first refusal
     /// is stored in the pool, and it may pause enrichment.
-    pub async fn charge(&self, team: &TeamId, charges: Vec<Entry>, now: Time) -> Vec<Outcome> {
+    pub async fn charge(&self, team: &TeamId, charges: Vec<Entry>, now: Time) -> Vec<EntryResult> {
         let budget = self.retry_budget();
-        let mut request = ChargeRequest::of(charges);
+        let mut request = ChargeGroups::of(charges);
         while let Some(group) = request.next_group() {
-            let outcomes = if request.is_begun() && budget.is_exhausted() {
+            let results = if request.is_begun() && budget.is_exhausted() {
                 group.refused(&Error::Busy)
             } else {
                 self.charge_coalesced(team, &group, now, &budget).await
             };
-            request.record(&group, outcomes);
+            request.record(&group, results);
             while let Some(entry) = request.next_unknown_entry() {
                 let found = self.entry_read(team, &entry).await;
                 request.record_entry(found.ok().flatten());
             }
         }
-        request.into_outcomes()
+        request.into_results()
     }
 
     /// Charges a group together with concurrent charges of the same payer in this process.
@@ -81,7 +81,7 @@ impl Store {
         group: &ChargeGroup,
         now: Time,
         budget: &RetryBudget,
-    ) -> Vec<Outcome> {
+    ) -> Vec<EntryResult> {
         loop {
             let payer = (team.clone(), group.hold.clone());
             let own = QueuedCharges { charges: group.charges.clone(), now };
@@ -99,30 +99,30 @@ impl Store {
         }
     }
 
-    /// Charges what is queued in one write. The outcomes are in the same order.
+    /// Charges what is queued in one write. The results are in the same order.
     async fn charge_queued(
         &self,
         team: &TeamId,
         hold: Option<&Id>,
         queued: Vec<QueuedCharges>,
         budget: &RetryBudget,
-    ) -> Vec<Vec<Outcome>> {
+    ) -> Vec<Vec<EntryResult>> {
         let now = queued.iter().map(|queued| queued.now).max().unwrap_or(Time::EPOCH);
         let counts: Vec<usize> = queued.iter().map(|queued| queued.charges.len()).collect();
         let charges = queued.into_iter().flat_map(|queued| queued.charges).collect();
         let operation = Operation::new(team, now, budget.clone());
-        let outcomes = Box::pin(self.charge_group(hold.cloned(), charges, operation)).await;
-        let mut outcomes = outcomes.into_iter();
-        counts.into_iter().map(|count| outcomes.by_ref().take(count).collect()).collect()
+        let results = Box::pin(self.charge_group(hold.cloned(), charges, operation)).await;
+        let mut results = results.into_iter();
+        counts.into_iter().map(|count| results.by_ref().take(count).collect()).collect()
     }
 
-    /// Charges a group: attempts to write it until every charge has an outcome.
+    /// Charges a group: attempts to write it until every charge has a result.
     async fn charge_group(
         &self,
         hold: Option<Id>,
         charges: Vec<Entry>,
         operation: Operation,
-    ) -> Vec<Outcome> {
+    ) -> Vec<EntryResult> {
         let Operation { team, now, .. } = &operation;
         if hold.is_none()
             && let Ok(Some(refused)) = self.refusals_cached(team, &charges, *now).await
@@ -136,7 +136,7 @@ impl Store {
             }
         }
         self.recall_end(charging.operation).await;
-        charging.batch.into_outcomes()
+        charging.batch.into_results()
     }
 
     /// One attempt to write everything admitted. A cancelled write changes what the next attempt admits.
@@ -367,8 +367,8 @@ impl Store {
     }
 }
 
-fn is_busy(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Refused(Error::Busy))
+fn is_busy(result: &EntryResult) -> bool {
+    matches!(result, EntryResult::Refused(Error::Busy))
 }
 
 /// Whether queued charges fit into one write: at most [`CHARGES_PER_WRITE_MAX`], and no entry twice.

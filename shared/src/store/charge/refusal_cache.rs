@@ -12,7 +12,7 @@ use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 use crate::store::Store;
-use crate::store::entry::Outcome;
+use crate::store::entry::EntryResult;
 use crate::store::team_cache::TeamCache;
 
 /// The cached balance is used for this time. Credits that another process adds, or that an expired hold
@@ -90,7 +90,7 @@ impl RefusalCache {
 }
 
 impl Store {
-    /// The outcomes of charges if the cache refuses each of them: replays for keys that have an entry, else refusals.
+    /// The results of charges if the cache refuses each of them: replays for keys that have an entry, else refusals.
     /// `None` if a write must be attempted.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl Store {
         team: &TeamId,
         charges: &[Entry],
         now: Time,
-    ) -> Result<Option<Vec<Outcome>>, Error> {
+    ) -> Result<Option<Vec<EntryResult>>, Error> {
         let Some(cached) = self.refusals.refusing(team, charges, now) else { return Ok(None) };
         if cached.age(now) >= BALANCE_FRESH_FOR {
             let pool = self.projection_read(team, now).await?.pool;
@@ -111,10 +111,10 @@ impl Store {
             self.refusals.insert(&pool, now);
         }
         let Some(cached) = self.refusals.refusing(team, charges, now) else { return Ok(None) };
-        let outcomes = stream::iter(charges.to_vec()).map(async |asked| {
+        let results = stream::iter(charges.to_vec()).map(async |asked| {
             let lost = || Error::internal("a charge is not refused");
             self.entry_refuse(&asked, cached.refusal(&asked).unwrap_or_else(lost)).await
         });
-        outcomes.buffered(LOOKUPS_MAX).try_collect().await.map(Some)
+        results.buffered(LOOKUPS_MAX).try_collect().await.map(Some)
     }
 }

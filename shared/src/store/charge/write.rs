@@ -5,7 +5,6 @@ use super::charging::Charging;
 use crate::domain::hold::Status;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;
-use crate::domain::pool::Account;
 use crate::domain::pool::usage::Usage;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
@@ -100,11 +99,10 @@ pub(in crate::store) fn pool_charged(
     let in_lane = block.map(|block| block.credits).unwrap_or_default();
     let mut update = Expression::on(keys::pool(team))
         .set("credits = credits - :taken")
-        .when("credits >= :taken AND terms.account = :active")
+        .when("credits >= :taken")
         .value(":taken", totals.cost.try_add(in_lane)?)
-        .value(":active", Account::Active)
-        .when("(attribute_not_exists(due_at) OR due_at > :now)")
-        .value(":now", now)
+        .when_active()
+        .when_not_due(now)
         .add_usage(&totals.usage)
         .add_weekly_spend(totals.cost, now);
     if totals.has_enrichment || block.is_some() {

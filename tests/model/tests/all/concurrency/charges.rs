@@ -13,7 +13,7 @@ use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 
@@ -33,7 +33,7 @@ async fn accepted_charges_equal_the_spent_balance() {
     let watcher = tokio::spawn(watch(engine.store(), teams.clone(), Arc::clone(&running)));
     let clients = (0..CLIENTS as u64)
         .map(|client| tokio::spawn(charge_as_client(engine.store(), teams.clone(), client)));
-    let answers: Vec<(Entry, Outcome)> =
+    let answers: Vec<(Entry, EntryResult)> =
         join_all(clients).await.into_iter().flat_map(Result::unwrap).collect();
     running.store(false, Ordering::Relaxed);
     watcher.await.unwrap();
@@ -50,7 +50,7 @@ async fn charge_as_client(
     store: Store,
     teams: Vec<(TeamId, u64)>,
     client: u64,
-) -> Vec<(Entry, Outcome)> {
+) -> Vec<(Entry, EntryResult)> {
     const WORK: [(&str, &str); 4] = [
         ("email_finder", "risky"),
         ("phone_finder", "valid"),
@@ -78,24 +78,24 @@ async fn check_answers(
     store: &Store,
     team: &TeamId,
     budget: u64,
-    answers: impl Iterator<Item = &(Entry, Outcome)>,
+    answers: impl Iterator<Item = &(Entry, EntryResult)>,
 ) {
     let mut charged: HashMap<String, u64> = HashMap::new();
     let mut cheapest_refused = u64::MAX;
     for (request, outcome) in answers {
         match outcome {
-            Outcome::Charged(entry) => {
+            EntryResult::Charged(entry) => {
                 let twice = charged.insert(entry.source(), entry.credits.unsigned_abs());
                 assert_eq!(twice, None, "{} was charged twice", entry.source());
             }
-            Outcome::Replayed(entry) => assert!(entry.answers(request)),
-            Outcome::Refused(Error::InsufficientCredits { balance, required }) => {
+            EntryResult::Replayed(entry) => assert!(entry.answers(request)),
+            EntryResult::Refused(Error::InsufficientCredits { balance, required }) => {
                 assert!(balance < required);
                 cheapest_refused = cheapest_refused.min(required.get());
             }
             // The first refusal pauses enrichment for all clients.
-            Outcome::Refused(Error::EnrichmentPaused) => {}
-            Outcome::Refused(error) => panic!("{error:?}"),
+            EntryResult::Refused(Error::EnrichmentPaused) => {}
+            EntryResult::Refused(error) => panic!("{error:?}"),
         }
     }
     let spent: u64 = charged.values().sum();
@@ -144,13 +144,14 @@ async fn gifts_and_resets_during_charges_add_up() {
                     let gift = GiftRequest { credits: Credits::new(7), reference: None };
                     let gift =
                         gift.entry(&team, key_named(&key), "u".parse().unwrap(), at).unwrap();
-                    assert!(matches!(store.gift_add(gift).await.unwrap(), Outcome::Charged(_)));
+                    assert!(matches!(store.gift_add(gift).await.unwrap(), EntryResult::Charged(_)));
                 } else {
                     let entry = Entry { at, ..charge(&team, &key, "linkedin_enrichment", "found") };
                     let outcomes = store.charge(&team, vec![entry], at).await;
                     let is_answered = matches!(
                         outcomes[..],
-                        [Outcome::Charged(_) | Outcome::Refused(Error::InsufficientCredits { .. })]
+                        [EntryResult::Charged(_)
+                            | EntryResult::Refused(Error::InsufficientCredits { .. })]
                     );
                     assert!(is_answered, "{outcomes:?}");
                 }
@@ -192,9 +193,9 @@ async fn accepts_fifty_of_a_thousand_charges_on_a_balance_for_fifty() {
     for outcome in join_all(charges).await {
         match outcome.unwrap() {
             // A replay occurs if an answer was lost and the charge was sent again.
-            Outcome::Charged(_) | Outcome::Replayed(_) => accepted += 1,
-            Outcome::Refused(Error::InsufficientCredits { .. } | Error::EnrichmentPaused) => {}
-            Outcome::Refused(error) => panic!("{error:?}"),
+            EntryResult::Charged(_) | EntryResult::Replayed(_) => accepted += 1,
+            EntryResult::Refused(Error::InsufficientCredits { .. } | Error::EnrichmentPaused) => {}
+            EntryResult::Refused(error) => panic!("{error:?}"),
         }
     }
     assert_eq!(accepted, 50);
@@ -221,7 +222,10 @@ async fn credits_of_an_expired_hold_cover_concurrent_charges() {
         });
         for outcomes in join_all(callers).await {
             let outcomes = outcomes.unwrap();
-            assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "round {round}: {outcomes:?}");
+            assert!(
+                matches!(outcomes[..], [EntryResult::Charged(_)]),
+                "round {round}: {outcomes:?}"
+            );
         }
     }
 }

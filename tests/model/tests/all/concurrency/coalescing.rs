@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::ledger::entry::Kind;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::retry::with_deadline;
 use simulator::Faults;
@@ -37,11 +37,11 @@ async fn concurrent_charges_share_writes() {
     for (request, outcomes) in join_all(callers).await {
         // 16 charges of each kind: 80 + 0 + 16 + 320 credits against a balance of 400.
         match &outcomes[..] {
-            [Outcome::Charged(entry)] => {
+            [EntryResult::Charged(entry)] => {
                 assert_eq!(*entry, request, "the answer belongs to the caller");
                 spent += entry.spent().get();
             }
-            [Outcome::Refused(Error::InsufficientCredits { required, .. })] => {
+            [EntryResult::Refused(Error::InsufficientCredits { required, .. })] => {
                 assert_eq!(*required, request.spent());
             }
             other => panic!("{other:?}"),
@@ -61,10 +61,11 @@ async fn charges_a_key_of_concurrent_callers_once() {
     let team = team_with(&store, "t", 0).await;
     let entry = charge(&team, "same", "phone_finder", "valid");
     let callers = (0..20).map(|_| store.charge(&team, vec![entry.clone()], now()));
-    let outcomes: Vec<Outcome> = join_all(callers).await.into_iter().flatten().collect();
-    let charged = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Charged(_))).count();
+    let outcomes: Vec<EntryResult> = join_all(callers).await.into_iter().flatten().collect();
+    let charged =
+        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Charged(_))).count();
     let replayed =
-        outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Replayed(_))).count();
+        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Replayed(_))).count();
     assert_eq!((charged, replayed), (1, 19));
     assert_eq!(store.pool_current(&team, now()).await.unwrap().balance.credits.get(), 380);
 }
@@ -93,7 +94,8 @@ async fn answers_all_callers_if_the_writing_caller_is_cancelled() {
         drop(first);
         for other in others {
             let outcomes = other.await.unwrap();
-            let is_charged = matches!(outcomes[..], [Outcome::Charged(_) | Outcome::Replayed(_)]);
+            let is_charged =
+                matches!(outcomes[..], [EntryResult::Charged(_) | EntryResult::Replayed(_)]);
             assert!(is_charged, "{outcomes:?}");
         }
     }
@@ -133,9 +135,9 @@ fn each_caller_keeps_its_own_deadline() {
             );
             let (hurried, patient) =
                 if hurried_is_first { (first, second) } else { (second, first) };
-            assert!(matches!(hurried.0, Outcome::Refused(Error::Busy)), "{hurried:?}");
+            assert!(matches!(hurried.0, EntryResult::Refused(Error::Busy)), "{hurried:?}");
             assert!(hurried.1 <= times[0], "{hurried:?}");
-            assert!(matches!(patient.0, Outcome::Charged(_)), "{patient:?}");
+            assert!(matches!(patient.0, EntryResult::Charged(_)), "{patient:?}");
         })
         .unwrap();
     }

@@ -13,7 +13,7 @@ use shared::domain::pool::usage::Usage;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 use simulator::{Faults, World};
@@ -22,17 +22,17 @@ use tokio::time::sleep;
 use crate::support::lanes::{charge_one, has_lanes, team_with_a_lane, without_faults};
 use crate::support::teams::{capture, charge, key_named, now, team_with};
 
-async fn one(store: &Store, charge: Entry, world: &World) -> Outcome {
+async fn one(store: &Store, charge: Entry, world: &World) -> EntryResult {
     let team = charge.team.clone();
     store.charge(&team, vec![charge], world.now()).await.pop().unwrap()
 }
 
-fn is_short(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Refused(Error::InsufficientCredits { .. }))
+fn is_short(outcome: &EntryResult) -> bool {
+    matches!(outcome, EntryResult::Refused(Error::InsufficientCredits { .. }))
 }
 
-fn is_paused(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Refused(Error::EnrichmentPaused))
+fn is_paused(outcome: &EntryResult) -> bool {
+    matches!(outcome, EntryResult::Refused(Error::EnrichmentPaused))
 }
 
 async fn pool(world: &World, team: &TeamId) -> Pool {
@@ -55,7 +55,7 @@ fn a_refusal_pauses_owners_of_lanes() {
         assert!(is_short(&refused), "{refused:?}");
         assert!(is_paused(&charge_one(&owner, &team, "c", world.now()).await));
         let sms = one(&owner, charge(&team, "sms", "sms", "sent"), &world).await;
-        assert!(matches!(sms, Outcome::Charged(_)), "{sms:?}");
+        assert!(matches!(sms, EntryResult::Charged(_)), "{sms:?}");
         let pool = pool(&world, &team).await;
         assert_eq!((pool.lanes, pool.balance.credits.get()), (Credits::ZERO, 3_384));
     });
@@ -74,7 +74,7 @@ fn no_lane_opens_while_enrichment_is_paused() {
             (outcome, has_lanes(&world, &team).await)
         });
         for (outcome, has_lanes) in join_all(crowd).await {
-            assert!(matches!(outcome, Outcome::Charged(_)), "{outcome:?}");
+            assert!(matches!(outcome, EntryResult::Charged(_)), "{outcome:?}");
             assert!(!has_lanes);
         }
         // Lanes open again after the restart.
@@ -105,7 +105,7 @@ fn a_gift_before_a_refusal_keeps_enrichment_running() {
             .await;
             let pool = pool(&world, &team).await;
             assert_eq!(is_short(&outcome), pool.is_paused(), "{delay}: {outcome:?}");
-            let is_charged = matches!(outcome, Outcome::Charged(_));
+            let is_charged = matches!(outcome, EntryResult::Charged(_));
             assert!(is_charged || is_short(&outcome), "{delay}: {outcome:?}");
             let refused_credits = pool.refused.as_ref().map(|refused| refused.required);
             assert!(
@@ -135,7 +135,8 @@ fn concurrent_refusals_pause_once() {
             outcomes
         });
         let result: Vec<_> = join_all(clients).await.into_iter().flatten().collect();
-        let charged = result.iter().filter(|(outcome, _)| matches!(outcome, Outcome::Charged(_)));
+        let charged =
+            result.iter().filter(|(outcome, _)| matches!(outcome, EntryResult::Charged(_)));
         assert_eq!(charged.count(), 20);
         assert_eq!(result.iter().filter(|(outcome, _)| is_short(outcome)).count(), 1);
         let mut paused: Vec<_> = result.iter().filter_map(|(_, pool)| pool.paused_at).collect();
@@ -171,7 +172,7 @@ fn counts_captures_of_0_credits_before_a_release() {
             })
             .await;
             let counted = !pool(&world, &team).await.used.is_empty();
-            assert_eq!(matches!(outcome, Outcome::Charged(_)), counted, "{delay}: {outcome:?}");
+            assert_eq!(matches!(outcome, EntryResult::Charged(_)), counted, "{delay}: {outcome:?}");
         })
         .unwrap();
     }

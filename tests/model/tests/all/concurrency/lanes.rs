@@ -10,7 +10,7 @@ use shared::domain::ledger::entry::Entry;
 use shared::domain::pool::Account;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::keys;
 use simulator::Faults;
 use tokio::time::sleep;
@@ -57,7 +57,7 @@ fn charges_use_the_credits_of_all_lanes() {
         let other = world.store();
         let entries = (0..169).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
         let outcomes = other.charge(&team, entries.collect(), world.now()).await;
-        let is_charged = |outcome: &Outcome| matches!(outcome, Outcome::Charged(_));
+        let is_charged = |outcome: &EntryResult| matches!(outcome, EntryResult::Charged(_));
         assert!(outcomes.iter().all(is_charged), "169 times 20 is 3,380 of 3,390");
         let last = charge_one(&other, &team, "last", world.now()).await;
         assert!(is_charged(&last), "{last:?}");
@@ -74,10 +74,10 @@ fn a_hold_uses_the_credits_of_all_lanes() {
             .hold_take(hold_entry(&team, 1, Size::Credits(3_390), 1, now), now)
             .await
             .unwrap();
-        assert!(matches!(held, Outcome::Charged(_)), "{held:?}");
+        assert!(matches!(held, EntryResult::Charged(_)), "{held:?}");
         let refused = charge_one(&store, &team, "c", world.now()).await;
         assert!(
-            matches!(refused, Outcome::Refused(Error::InsufficientCredits { balance, .. }) if balance.is_zero()),
+            matches!(refused, EntryResult::Refused(Error::InsufficientCredits { balance, .. }) if balance.is_zero()),
             "{refused:?}"
         );
     });
@@ -92,7 +92,7 @@ fn rejects_charges_to_a_lane_of_a_closed_account() {
             world.store().terms_change(&team, now, |pool| Ok(pool.close(None, now))).await.unwrap();
         assert_eq!((closed.terms.account, closed.lanes), (Account::Closed, Credits::ZERO));
         let refused = charge_one(&store, &team, "c", world.now()).await;
-        assert!(matches!(refused, Outcome::Refused(Error::AccountClosed)), "{refused:?}");
+        assert!(matches!(refused, EntryResult::Refused(Error::AccountClosed)), "{refused:?}");
     });
 }
 
@@ -104,7 +104,7 @@ fn a_lane_ends_with_the_cycle() {
         let (store, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         sleep(Duration::from_secs(2)).await;
         let charged = charge_one(&store, &team, "c", world.now()).await;
-        assert!(matches!(charged, Outcome::Charged(_)), "{charged:?}");
+        assert!(matches!(charged, EntryResult::Charged(_)), "{charged:?}");
         let view = store.projection_read(&team, world.now()).await.unwrap().pool;
         assert_eq!((view.balance.free().get(), view.balance.purchased().get()), (395, 3_000));
     })
@@ -161,7 +161,7 @@ fn lanes_stay_open_after_a_refusal_beyond_all_credits() {
         let many = Entry { credits: -60_000, ..many };
         let charged = world.store().charge(&team, vec![many], now).await.pop().unwrap();
         for outcome in [held, charged] {
-            let Outcome::Refused(Error::InsufficientCredits { balance, .. }) = outcome else {
+            let EntryResult::Refused(Error::InsufficientCredits { balance, .. }) = outcome else {
                 panic!("{outcome:?}")
             };
             assert_eq!(balance.get(), 3_390, "including the credits in lanes");
@@ -188,7 +188,7 @@ fn reads_a_consistent_balance_during_charges() {
                         begun.fetch_add(5, Ordering::Relaxed);
                         let key = format!("{writer} {n}");
                         let outcome = charge_one(&store, &team, &key, world.now()).await;
-                        assert!(matches!(outcome, Outcome::Charged(_)), "{outcome:?}");
+                        assert!(matches!(outcome, EntryResult::Charged(_)), "{outcome:?}");
                         come_back.fetch_add(5, Ordering::Relaxed);
                     }
                 })

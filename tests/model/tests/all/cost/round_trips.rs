@@ -11,7 +11,7 @@ use shared::domain::ledger::entry::Entry;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::hold::Release;
 use simulator::Faults;
 use tokio::time::sleep;
@@ -39,7 +39,7 @@ impl Bench {
         Self { engine, store, meter, team }
     }
 
-    async fn charge(&self, keys: std::ops::Range<u32>) -> (Vec<Outcome>, Reading) {
+    async fn charge(&self, keys: std::ops::Range<u32>) -> (Vec<EntryResult>, Reading) {
         let entries = keys.map(|n| {
             charge(&self.team, &format!("campaign-77/lead-{n:06}"), "email_finder", "deliverable")
         });
@@ -52,7 +52,7 @@ impl Bench {
 async fn a_charge_is_one_round_trip_and_five_write_units() {
     let bench = Bench::new(0).await;
     let (outcomes, reading) = bench.charge(0..1).await;
-    assert!(matches!(outcomes[..], [Outcome::Charged(_)]));
+    assert!(matches!(outcomes[..], [EntryResult::Charged(_)]));
     assert_eq!(reading.round_trips, 1);
     assert!((1..=50).contains(&reading.write_tenths), "{reading:?}");
 }
@@ -62,7 +62,7 @@ async fn a_replay_is_one_round_trip() {
     let bench = Bench::new(0).await;
     bench.charge(0..1).await;
     let (outcomes, reading) = bench.charge(0..1).await;
-    assert!(matches!(outcomes[..], [Outcome::Replayed(_)]));
+    assert!(matches!(outcomes[..], [EntryResult::Replayed(_)]));
     assert_eq!(reading.round_trips, 1);
 }
 
@@ -72,14 +72,14 @@ async fn a_refusal_is_one_round_trip() {
     let bench = Bench::new(0).await;
     bench.charge(0..80).await;
     let (outcomes, reading) = bench.charge(80..81).await;
-    assert!(matches!(outcomes[..], [Outcome::Refused(Error::InsufficientCredits { .. })]));
+    assert!(matches!(outcomes[..], [EntryResult::Refused(Error::InsufficientCredits { .. })]));
     assert_eq!(reading.round_trips, 2);
     let (store, meter) = (bench.engine.store_with(&bench.meter), &bench.meter);
     for (action, outcome) in [("email_finder", "risky"), ("sms", "sent")] {
         let refused = charge(&bench.team, action, action, outcome);
         let store = store.clone();
         let outcomes = store.charge(&bench.team, vec![refused], now()).await;
-        assert!(matches!(outcomes[..], [Outcome::Refused(_)]), "{outcomes:?}");
+        assert!(matches!(outcomes[..], [EntryResult::Refused(_)]), "{outcomes:?}");
         assert_eq!(meter.take().round_trips, 1);
     }
 }
@@ -95,12 +95,13 @@ async fn a_key_repeated_in_a_request_needs_no_further_write() {
         Entry { credits, ..with_quantity(one, quantity) }
     };
     let outcomes = bench.store.charge(&bench.team, vec![of(1); 500], now()).await;
-    assert!(matches!(outcomes[0], Outcome::Charged(_)));
-    assert!(outcomes[1..].iter().all(|outcome| matches!(outcome, Outcome::Replayed(_))));
+    assert!(matches!(outcomes[0], EntryResult::Charged(_)));
+    assert!(outcomes[1..].iter().all(|outcome| matches!(outcome, EntryResult::Replayed(_))));
     assert_eq!(bench.meter.take().writes, 1);
     let others = (0..500).map(|number| of(2 + number)).collect();
     let outcomes = bench.store.charge(&bench.team, others, now()).await;
-    let is_reused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(Error::KeyReused));
+    let is_reused =
+        |outcome: &EntryResult| matches!(outcome, EntryResult::Refused(Error::KeyReused));
     assert!(outcomes.iter().all(is_reused), "{outcomes:?}");
     let reading = bench.meter.take();
     assert_eq!((reading.writes, reading.round_trips), (1, 2), "{reading:?}");
@@ -110,14 +111,17 @@ async fn a_key_repeated_in_a_request_needs_no_further_write() {
         Entry { credits: -quantity, ..with_quantity(one, quantity.unsigned_abs()) }
     });
     let outcomes = bench.store.charge(&bench.team, first_too_much.into(), now()).await;
-    assert!(matches!(outcomes[..], [Outcome::Refused(_), Outcome::Charged(_)]), "{outcomes:?}");
+    assert!(
+        matches!(outcomes[..], [EntryResult::Refused(_), EntryResult::Charged(_)]),
+        "{outcomes:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_batch_shares_the_pool_write() {
     let bench = Bench::new(1_000).await;
     let (outcomes, reading) = bench.charge(0..99).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Charged(_))));
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, EntryResult::Charged(_))));
     assert_eq!(reading.round_trips, 1);
     assert!((99..=99 * 31).contains(&reading.write_tenths), "{reading:?}");
 }
@@ -126,7 +130,8 @@ async fn a_batch_shares_the_pool_write() {
 async fn a_batch_with_refusals_is_two_round_trips() {
     let bench = Bench::new(0).await;
     let (outcomes, reading) = bench.charge(0..99).await;
-    let charged = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Charged(_))).count();
+    let charged =
+        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Charged(_))).count();
     assert_eq!((charged, reading.round_trips), (80, 2));
 }
 
@@ -176,22 +181,25 @@ async fn repeated_refusals_do_not_write() {
     assert_eq!((second.round_trips, second.writes), (1, 0));
     let storm: Vec<_> = (81..1_081).map(|key| bench.charge(key..key + 1)).collect();
     for (outcomes, reading) in join_all(storm).await {
-        let refused = matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]);
+        let refused = matches!(outcomes[..], [EntryResult::Refused(Error::EnrichmentPaused)]);
         assert!(refused, "{outcomes:?}");
         assert_eq!(reading.writes, 0);
     }
     let (outcomes, again) = bench.charge(0..1).await;
     assert!(
-        matches!(outcomes[..], [Outcome::Replayed(_)]),
+        matches!(outcomes[..], [EntryResult::Replayed(_)]),
         "a replay is answered during the pause"
     );
     assert_eq!((again.round_trips, again.writes), (1, 0));
     bench.store.gift_add(gift_of(&bench.team, 5)).await.unwrap();
     let (outcomes, _) = bench.charge(80..81).await;
-    assert!(matches!(outcomes[..], [Outcome::Refused(Error::EnrichmentPaused)]), "{outcomes:?}");
+    assert!(
+        matches!(outcomes[..], [EntryResult::Refused(Error::EnrichmentPaused)]),
+        "{outcomes:?}"
+    );
     bench.store.enrichment_restart(&bench.team, prices(), now()).await.unwrap();
     let (outcomes, _) = bench.charge(80..81).await;
-    assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "the gift is visible");
+    assert!(matches!(outcomes[..], [EntryResult::Charged(_)]), "the gift is visible");
 }
 
 /// A thousand refusals per second on a table that counts failed writes, as DynamoDB does.
@@ -221,7 +229,7 @@ fn a_thousand_refusals_per_second_cost_two_write_units() {
             use Error::{EnrichmentPaused, InsufficientCredits};
             let refused = matches!(
                 outcome,
-                Some(Outcome::Refused(InsufficientCredits { .. } | EnrichmentPaused))
+                Some(EntryResult::Refused(InsufficientCredits { .. } | EnrichmentPaused))
             );
             assert!(refused, "{outcome:?}");
         }
@@ -243,7 +251,7 @@ async fn a_cached_refusal_expires() {
     tokio::time::advance(Duration::from_secs(1)).await;
     tokio::time::resume();
     let (outcomes, _) = bench.charge(80..81).await;
-    assert!(matches!(outcomes[..], [Outcome::Charged(_)]), "{outcomes:?}");
+    assert!(matches!(outcomes[..], [EntryResult::Charged(_)]), "{outcomes:?}");
 }
 
 /// The pool is smaller than 1 KB with all settings, after a top-up and with counters of twelve
@@ -268,7 +276,7 @@ async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
     bench.store.charge(&bench.team, vec![too_much], now()).await;
     let _ = bench.meter.take();
     let (outcomes, reading) = bench.charge(0..1).await;
-    assert!(matches!(outcomes[..], [Outcome::Charged(_)]));
+    assert!(matches!(outcomes[..], [EntryResult::Charged(_)]));
     assert_eq!(reading.write_tenths, 50, "{reading:?}");
 }
 
@@ -282,7 +290,8 @@ async fn the_longest_expression_is_below_3_kb() {
     let too_much = charge(&bench.team, "too much", "sms", "sent");
     let too_much = Entry { credits: -2_000_000, ..too_much };
     let outcomes = bench.store.charge(&bench.team, every.chain([too_much]).collect(), now()).await;
-    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_))).count();
+    let refused =
+        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Refused(_))).count();
     assert_eq!((outcomes.len(), refused), (22, 1), "{outcomes:?}");
     let longest = longest_expressions();
     assert!(longest.values().all(|length| *length < 3_072), "{longest:?}");

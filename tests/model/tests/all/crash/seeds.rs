@@ -20,7 +20,7 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error, Resource};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 use simulator::{Faults, World};
@@ -141,11 +141,11 @@ impl Worker {
         }
     }
 
-    fn take(&mut self, outcome: Outcome) -> Result<(), Error> {
+    fn take(&mut self, outcome: EntryResult) -> Result<(), Error> {
         match outcome {
-            Outcome::Charged(entry) => self.done.push(entry.source()),
-            Outcome::Replayed(_) => {}
-            Outcome::Refused(error) => {
+            EntryResult::Charged(entry) => self.done.push(entry.source()),
+            EntryResult::Replayed(_) => {}
+            EntryResult::Refused(error) => {
                 if let Error::InsufficientCredits { balance, required }
                 | Error::HoldExceeded { remaining: balance, required } = error
                 {

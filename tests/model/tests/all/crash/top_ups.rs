@@ -19,7 +19,7 @@ use shared::domain::top_up::State;
 use shared::domain::{Credits, Error};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use simulator::{Faults, World};
 
@@ -265,7 +265,10 @@ fn a_top_up_shares_no_key_with_callers() {
         let (id, event) = due(&team, 1);
         let sms = charge(&team, id.as_str(), "sms", "sent");
         let charged = store.charge(&team, vec![sms], now()).await;
-        assert!(matches!(charged[0], Outcome::Charged(Entry { credits: -6, .. })), "{charged:?}");
+        assert!(
+            matches!(charged[0], EntryResult::Charged(Entry { credits: -6, .. })),
+            "{charged:?}"
+        );
         let payments = Arc::new(Provider::declining(NONE));
         let answer = deliver(&purchase_state(&world, &payments), &event).await;
         assert_eq!(answer["purchase"]["status"], "paid", "{answer}");

@@ -14,7 +14,7 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 use shared::store::keys::{self, Item};
@@ -108,7 +108,7 @@ async fn team_of_a_newer_version(store: &Store, client: &Client) -> TeamId {
 
 async fn is_charged(store: &Store, team: &TeamId, key: &str, at: Time) {
     let outcome = store.charge(team, vec![charge(team, key, "sms", "sent")], at).await;
-    assert!(matches!(outcome[..], [Outcome::Charged(_)]), "{outcome:?}");
+    assert!(matches!(outcome[..], [EntryResult::Charged(_)]), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use shared::domain::ids::TeamId;
 use shared::domain::time::Time;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::{Store, keys};
 use simulator::{Faults, World};
 
@@ -20,7 +20,7 @@ pub fn without_faults<T>(run: impl AsyncFnOnce(World) -> T) -> T {
     simulator::run(1, Faults::NONE, now(), run).unwrap()
 }
 
-pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> Outcome {
+pub async fn charge_one(store: &Store, team: &TeamId, key: &str, now: Time) -> EntryResult {
     let entry = charge(team, key, "email_finder", "risky");
     store.charge(team, vec![entry], now).await.pop().unwrap()
 }

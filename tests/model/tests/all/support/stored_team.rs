@@ -9,7 +9,7 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error, Resource};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
 
@@ -39,11 +39,11 @@ pub fn refusal(error: &Error) -> Answer {
     }
 }
 
-pub fn answer(outcome: Outcome) -> Answer {
+pub fn answer(outcome: EntryResult) -> Answer {
     match outcome {
-        Outcome::Charged(entry) => Answer::Done(entry.credits.unsigned_abs()),
-        Outcome::Replayed(entry) => Answer::Replayed(entry.credits.unsigned_abs()),
-        Outcome::Refused(error) => refusal(&error),
+        EntryResult::Charged(entry) => Answer::Done(entry.credits.unsigned_abs()),
+        EntryResult::Replayed(entry) => Answer::Replayed(entry.credits.unsigned_abs()),
+        EntryResult::Refused(error) => refusal(&error),
     }
 }
 
@@ -94,9 +94,9 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         Operation::Hold { key: number, size, days } => {
             let entry = hold_entry(team, *number, *size, *days, now);
             vec![match store.hold_take(entry, now).await {
-                Ok(Outcome::Charged(entry)) => Answer::Done(entry.held.unsigned_abs()),
-                Ok(Outcome::Replayed(entry)) => Answer::Replayed(entry.held.unsigned_abs()),
-                Ok(Outcome::Refused(error)) | Err(error) => refusal(&error),
+                Ok(EntryResult::Charged(entry)) => Answer::Done(entry.held.unsigned_abs()),
+                Ok(EntryResult::Replayed(entry)) => Answer::Replayed(entry.held.unsigned_abs()),
+                Ok(EntryResult::Refused(error)) | Err(error) => refusal(&error),
             }]
         }
         Operation::Release { key, hold } => vec![release(store, team, (*key, *hold), now).await],

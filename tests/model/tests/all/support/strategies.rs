@@ -28,7 +28,7 @@ pub fn charge() -> impl Strategy<Value = Charge> {
 /// The number of cases: `PROPTEST_CASES`, or else a number for a fast run.
 fn cases() -> u32 {
     let is_set = std::env::var("PROPTEST_CASES").is_ok();
-    if is_set { ProptestConfig::default().cases } else { 96 }
+    if is_set { ProptestConfig::default().cases } else { 64 }
 }
 
 /// A runner for an eighth of the [`cases`] times `factor`.

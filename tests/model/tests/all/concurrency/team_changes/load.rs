@@ -12,7 +12,7 @@ use shared::domain::pool::Pool;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
 use shared::store::Store;
-use shared::store::entry::Outcome;
+use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use simulator::World;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -138,10 +138,10 @@ impl Team {
     }
 }
 
-fn result(outcome: Outcome) -> Result<(), Error> {
+fn result(outcome: EntryResult) -> Result<(), Error> {
     match outcome {
-        Outcome::Charged(_) | Outcome::Replayed(_) => Ok(()),
-        Outcome::Refused(error) => Err(error),
+        EntryResult::Charged(_) | EntryResult::Replayed(_) => Ok(()),
+        EntryResult::Refused(error) => Err(error),
     }
 }
 

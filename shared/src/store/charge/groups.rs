@@ -6,7 +6,7 @@ use super::batch::CHARGES_PER_WRITE_MAX;
 use crate::domain::Error;
 use crate::domain::ids::Id;
 use crate::domain::ledger::entry::Entry;
-use crate::store::entry::Outcome;
+use crate::store::entry::EntryResult;
 
 /// Charges of one write: all to the pool, or all to one hold.
 #[derive(Clone, Debug)]
@@ -18,16 +18,16 @@ pub(super) struct ChargeGroup {
 }
 
 impl ChargeGroup {
-    /// The outcomes if nothing is attempted.
-    pub(super) fn refused(&self, error: &Error) -> Vec<Outcome> {
-        vec![Outcome::Refused(error.clone()); self.charges.len()]
+    /// The results if nothing is attempted.
+    pub(super) fn refused(&self, error: &Error) -> Vec<EntryResult> {
+        vec![EntryResult::Refused(error.clone()); self.charges.len()]
     }
 }
 
-/// The groups of a request, and the outcomes so far.
-pub(super) struct ChargeRequest {
+/// The groups of a request, and the results so far.
+pub(super) struct ChargeGroups {
     groups: VecDeque<ChargeGroup>,
-    outcomes: Vec<Option<Outcome>>,
+    results: Vec<Option<EntryResult>>,
     /// Existing entries whose keys are repeated in the request.
     entries: HashMap<Id, Entry>,
     /// Entries that exist and are not known yet.
@@ -35,11 +35,11 @@ pub(super) struct ChargeRequest {
     is_begun: bool,
 }
 
-impl ChargeRequest {
+impl ChargeGroups {
     /// Groups charges: those of one payer in their order, at most [`CHARGES_PER_WRITE_MAX`] each. A repeated key is in a
     /// later group.
     pub(super) fn of(charges: Vec<Entry>) -> Self {
-        let outcomes = vec![None; charges.len()];
+        let results = vec![None; charges.len()];
         let mut groups: Vec<ChargeGroup> = Vec::new();
         let mut group_of_entry = HashMap::new();
         for (place, charge) in charges.into_iter().enumerate() {
@@ -61,7 +61,7 @@ impl ChargeRequest {
             }
         }
         let (entries, unknown) = (HashMap::new(), Vec::new());
-        Self { groups: groups.into(), outcomes, entries, unknown, is_begun: false }
+        Self { groups: groups.into(), results, entries, unknown, is_begun: false }
     }
 
     /// The next group to write. Charges whose entries are known are answered without a write.
@@ -70,8 +70,8 @@ impl ChargeRequest {
             let mut group = ChargeGroup { hold, charges: Vec::new(), places: Vec::new() };
             for (charge, place) in charges.into_iter().zip(places) {
                 if let Some(entry) = self.entries.get(&charge.id) {
-                    let outcome = Outcome::of_existing(entry.clone(), &charge);
-                    self.set(place, outcome);
+                    let result = EntryResult::of_existing(entry.clone(), &charge);
+                    self.set(place, result);
                 } else {
                     group.charges.push(charge);
                     group.places.push(place);
@@ -89,20 +89,20 @@ impl ChargeRequest {
         self.is_begun
     }
 
-    /// Stores the outcomes of a group. As long as groups follow, it keeps the entries that exist.
-    pub(super) fn record(&mut self, group: &ChargeGroup, outcomes: Vec<Outcome>) {
+    /// Stores the results of a group. As long as groups follow, it keeps the entries that exist.
+    pub(super) fn record(&mut self, group: &ChargeGroup, results: Vec<EntryResult>) {
         self.is_begun = true;
         let is_last = self.groups.is_empty();
-        for ((place, charge), outcome) in group.places.iter().zip(&group.charges).zip(outcomes) {
-            match &outcome {
+        for ((place, charge), result) in group.places.iter().zip(&group.charges).zip(results) {
+            match &result {
                 _ if is_last => {}
-                Outcome::Charged(entry) | Outcome::Replayed(entry) => {
+                EntryResult::Charged(entry) | EntryResult::Replayed(entry) => {
                     self.entries.insert(entry.id.clone(), entry.clone());
                 }
-                Outcome::Refused(Error::KeyReused) => self.unknown.push(charge.id.clone()),
-                Outcome::Refused(_) => {}
+                EntryResult::Refused(Error::KeyReused) => self.unknown.push(charge.id.clone()),
+                EntryResult::Refused(_) => {}
             }
-            self.set(*place, outcome);
+            self.set(*place, result);
         }
     }
 
@@ -118,15 +118,15 @@ impl ChargeRequest {
         self.entries.extend(entry.map(|entry| (entry.id.clone(), entry)));
     }
 
-    /// The outcomes in the order of the request.
-    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
-        let lost = || Outcome::Refused(Error::internal("a charge has no outcome"));
-        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
+    /// The results in the order of the request.
+    pub(super) fn into_results(self) -> Vec<EntryResult> {
+        let lost = || EntryResult::Refused(Error::internal("a charge has no result"));
+        self.results.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
     }
 
-    fn set(&mut self, place: usize, outcome: Outcome) {
-        if let Some(slot) = self.outcomes.get_mut(place) {
-            *slot = Some(outcome);
+    fn set(&mut self, place: usize, result: EntryResult) {
+        if let Some(slot) = self.results.get_mut(place) {
+            *slot = Some(result);
         }
     }
 }
