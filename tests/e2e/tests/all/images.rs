@@ -63,7 +63,10 @@ async fn a_job_holds_captures_and_releases() {
     assert_eq!(api.split("t").await, (292, 0));
     let body = json!({ "leads": 4, "actions": ["image"] });
     let estimate = api.post(&pipeline(), "/teams/t/estimates", "", &body).await.ok();
-    assert_eq!((&estimate["maximum"], &estimate["hit_rates"]), (&json!(32), &json!({ "image": 1.0 })));
+    assert_eq!(
+        (&estimate["maximum"], &estimate["hit_rates"]),
+        (&json!(32), &json!({ "image": 1.0 }))
+    );
     api.assert_ledger("t").await;
 }
 
@@ -91,6 +94,8 @@ async fn credits_are_sold_at_two_euro_cents() {
     assert_eq!(event["detail"]["amount"], amount);
     assert_eq!(api.usage("t", "").await["amount"], amount);
     api.travel("2027-02-28T00:00:00Z").await;
+    api.run_schedule().await.ok();
+    api.get("", "/dev/events").await.ok();
     assert_eq!(api.usage("t", "?cycle=2027-01-31").await["amount"], amount, "in the statement");
     assert_eq!(api.split("t").await, (300, 500), "refilled");
 }
@@ -118,7 +123,10 @@ async fn the_free_credits_of_its_trial_are_freemium() {
         api.subscribe(team, &json!({ "plan": plan })).await;
         let own = api.get(&member(team), "/team/credits").await.ok();
         let remaining = &own["details"]["remaining"];
-        assert_eq!((&remaining["freemium"], &remaining["subscription"]), (&json!(freemium), &json!(subscription)));
+        assert_eq!(
+            (&remaining["freemium"], &remaining["subscription"]),
+            (&json!(freemium), &json!(subscription))
+        );
     }
     let unknown = json!({ "plan": "multichannel_expert" });
     let unknown = api.put(&billing(), "/teams/c/subscription", &unknown).await;
@@ -137,7 +145,8 @@ async fn a_product_without_a_monthly_action_has_no_monitored_accounts() {
 #[tokio::test]
 async fn a_price_change_applies_from_its_date_and_never_to_a_replay() {
     let api = studio().await;
-    let charge = async |key: &str| api.charge("t", key, &image("delivered")).await.ok()["charge"].clone();
+    let charge =
+        async |key: &str| api.charge("t", key, &image("delivered")).await.ok()["charge"].clone();
     let first = charge("1").await;
     assert_eq!((&first["credits"], &first["price_version"]), (&json!(8), &json!("2026-01")));
     api.travel("2027-05-31T23:59:59Z").await;

@@ -14,6 +14,7 @@ mod billing_messages;
 mod callers;
 mod catalogue;
 mod catalogue_files;
+mod catalogue_mistakes;
 mod charges;
 mod enrichment;
 mod estimates;

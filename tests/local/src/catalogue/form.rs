@@ -186,6 +186,10 @@ impl<'a> State<'a> {
         // A later version leaves out what it does not change, but never its name and its date.
         self.version.retain(|name, _| !matches!(name.as_str(), "version" | "effective"));
         merge(&mut self.version, version, VERSION, mistakes);
+        for rule in VERSION {
+            // What the first version lacks is reported once.
+            self.version.entry(rule.name.to_owned()).or_insert(version);
+        }
         let changed: Fields =
             version.fields().into_iter().flatten().map(|it| (it.name, it.value)).collect();
         let changed = |name: &str| changed.get(name).copied().filter(|node| is_object(*node));

@@ -59,7 +59,7 @@ fn check_versions(states: &[State], mistakes: &mut Mistakes) {
         let effective = value::<Date>(version, "effective");
         if effective.zip(last).is_some_and(|(effective, last)| effective <= last) {
             let at = place(version, "effective");
-            mistakes.add(at, "must be after the effective date of the version before");
+            mistakes.add(at, "`effective` must be after that of the version before");
         }
         last = effective.max(last);
         for (named, kind) in [(actions, "actions"), (plans, "plans")] {
@@ -153,10 +153,11 @@ fn check_sale(state: &State, states: &[State], mistakes: &mut Mistakes) {
     let limit = |name| value::<Credits>(purchase, name);
     let (Some(minimum), Some(maximum)) = (limit("minimum"), limit("maximum")) else { return };
     if minimum > maximum {
-        mistakes.add(place(purchase, "minimum"), "must be at most `maximum`");
+        mistakes.add(place(purchase, "minimum"), "`minimum` must be at most `maximum`");
+        return;
     }
     if maximum > PURCHASE_CREDITS_MAX {
-        let detail = format!("must be at most {PURCHASE_CREDITS_MAX}");
+        let detail = format!("`maximum` must be at most {PURCHASE_CREDITS_MAX}");
         mistakes.add(place(purchase, "maximum"), detail);
     }
     let cents = value::<u64>(credit, "cents").unwrap_or_default();
@@ -183,7 +184,7 @@ fn check_plan(plan: &Fields, mistakes: &mut Mistakes) {
         mistakes.add(at, format!("a plan grants at most {INCLUDED_CREDITS_MAX} credits"));
     }
     if value(plan, "cadence") == Some(Cadence::None) && !credits.is_zero() {
-        mistakes.add(at, "must be 0, because `cadence` is none");
+        mistakes.add(at, "`credits` must be 0, because `cadence` is none");
     }
 }
 

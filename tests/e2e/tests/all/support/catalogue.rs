@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jsonschema::validator_for;
+use local::catalogue::check;
 use serde_json::{Value, json};
 use shared::domain::catalogue::{BUILT_IN, Catalogue};
 
@@ -54,4 +56,18 @@ fn patch(target: &mut Value, changes: &Value) {
 /// The fields of an object by name.
 pub fn fields(value: &Value) -> BTreeMap<&String, &Value> {
     value.as_object().unwrap().iter().collect()
+}
+
+/// The schema of catalogue files.
+const SCHEMA: &str = include_str!("../../../../../shared/catalogue.schema.json");
+
+/// The mistakes in a text, one per line.
+pub fn mistakes(text: &str) -> String {
+    check(text).iter().map(|mistake| format!("{mistake}\n")).collect()
+}
+
+/// Whether a text follows the schema.
+pub fn follows_schema(text: &str) -> bool {
+    let schema = serde_json::from_str(SCHEMA).unwrap();
+    serde_json::from_str(text).is_ok_and(|file| validator_for(&schema).unwrap().is_valid(&file))
 }
