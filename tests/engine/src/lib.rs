@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 use limited::{allowed, limited};
 use table::Stream;
 
-pub use catalogue::{catalogue, prices};
+pub use catalogue::{catalogue, catalogue_file, prices};
 pub use stream::Records;
 pub use table::template;
 pub use wire::{Meter, Reading};

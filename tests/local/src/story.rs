@@ -31,7 +31,7 @@ use crate::{Failure, demo};
 const DAYS: i64 = 365;
 
 /// The number of actions that are charged once a week.
-const WEEKLY_ACTIONS: usize = 3;
+const WEEKLY_ACTIONS: usize = 4;
 
 const HEADING: &str = "A year of the team demo";
 
@@ -127,7 +127,7 @@ impl Year<'_> {
         let weekly = sample::actions(list).filter(|price| price.name != first.name);
         for price in weekly.take(WEEKLY_ACTIONS).filter(|_| number.rem_euclid(7) == 3) {
             let quantity =
-                price.rounding.as_ref().map_or(1, |it| it.per_unit.get().saturating_mul(2));
+                price.rounding.as_ref().map_or(1, |it| it.per_unit.get().saturating_mul(5) / 2);
             all_paid &= self.charge(price, sample::outcome(price), quantity, day).await?;
             let _ = write!(charges, ", {} ({quantity})", price.name);
         }

@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use jsonschema::validator_for;
 use local::catalogue::check;
 use serde_json::{Value, json};
-use shared::domain::catalogue::{BUILT_IN, Catalogue};
+use shared::domain::catalogue::Catalogue;
 
 /// The file of a product that makes images.
 pub const IMAGES: &str = include_str!("../../../catalogues/images.json");
 
 /// The text of a file with the first version of the built-in catalogue and further versions.
 pub fn file_with(later: impl IntoIterator<Item = Value>) -> String {
-    let built_in: Value = serde_json::from_str(BUILT_IN).unwrap();
-    let versions = [built_in["versions"][0].clone()].into_iter().chain(later);
-    json!({ "versions": versions.collect::<Vec<_>>() }).to_string()
+    let later: Vec<String> = later.into_iter().map(|version| version.to_string()).collect();
+    engine::catalogue_file(&later)
 }
 
 /// The catalogue of that file.
