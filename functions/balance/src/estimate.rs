@@ -36,7 +36,7 @@ pub(super) async fn estimate(
     let mut used = view.with_open_holds_counted(now)?.used;
     let statements = app.store.statement_list(&team, None).await?;
     if let Some(last) = view.statements.last().or(statements.last()) {
-        used.merge(&last.used);
+        used.merge(&last.used)?;
     }
     let balance = view.pool.balance.credits;
     let shortfall = maximum.excess_over(balance);

@@ -6,7 +6,6 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::domain::projection::Projection;
-use shared::domain::statement::Statement;
 use shared::domain::time::Time;
 use shared::domain::{Error, Resource};
 use shared::http::permission::Read;
@@ -42,7 +41,7 @@ pub(super) async fn usage(
         UsageQuery { cycle: Some(start), .. } => {
             Json(json!(started_on(&app, &view, start, now).await?))
         }
-        UsageQuery { .. } => Json(json!(UsageView::current(&pool, None, &app.catalogue, now))),
+        UsageQuery { .. } => Json(json!(UsageView::current(&pool, None, &app.catalogue, now)?)),
     })
 }
 
@@ -57,11 +56,12 @@ async fn started_on(
     let mut statements = app.store.statement_list(&view.pool.team, Some(start)).await?;
     let unwritten = view.statements.iter().filter(|statement| statement.start == start);
     statements.extend(unwritten.cloned());
-    let ended = statements.into_iter().reduce(Statement::and);
+    let statements = statements.into_iter().map(Ok);
+    let ended = statements.reduce(|sum, later| sum?.and(later?)).transpose()?;
     let pool = view.with_open_holds_counted(now)?;
     let is_current = pool.terms.cycle.is_some_and(|cycle| cycle.start == start);
     match (ended, is_current) {
-        (before, true) => Ok(UsageView::current(&pool, before, &app.catalogue, now)),
+        (before, true) => Ok(UsageView::current(&pool, before, &app.catalogue, now)?),
         (Some(statement), false) => Ok(UsageView::past(statement, &app.catalogue)),
         (None, false) => Err(Error::NotFound(Resource::Cycle)),
     }

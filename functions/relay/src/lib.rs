@@ -107,9 +107,9 @@ fn read(record: &Value) -> Result<(Vec<Message>, Option<Statement>), Error> {
     let Some(record) = stream::record(before, after.into())? else {
         return Ok((Vec::new(), None));
     };
-    let events = derive::events(&record, Place { number, at });
+    let events = derive::events(&record, Place { number, at })?;
     let messages = events.iter().map(Message::event).collect::<Result<_, _>>()?;
-    Ok((messages, derive::statement(&record)))
+    Ok((messages, derive::statement(&record)?))
 }
 
 fn failure(record: &Value) -> Result<DynamoDbBatchItemFailure, Error> {

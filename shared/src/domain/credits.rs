@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "u64")]
 pub struct Credits(u64);
 
-/// The amount is larger than [`Credits::MAX`].
+/// The amount of credits or the count of units is larger than [`Credits::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be at most {}", Credits::MAX)]
 pub struct TooMany;
@@ -32,10 +32,19 @@ impl Credits {
     /// The largest amount, 2^53 - 1: every client can represent it exactly.
     pub const MAX: Self = Self((1 << 53) - 1);
 
-    /// The amount of `credits`, not checked against [`Credits::MAX`].
+    /// The amount of `credits`, for constants and tests.
+    ///
+    /// # Panics
+    /// If it is larger than [`Credits::MAX`]: a constant does not compile.
     #[must_use]
     pub const fn new(credits: u64) -> Self {
+        assert!(credits <= Self::MAX.0, "must be at most Credits::MAX");
         Self(credits)
+    }
+
+    /// The size of a gain or a loss in the ledger, which is at most [`Credits::MAX`].
+    pub(in crate::domain) const fn of_change(credits: i64) -> Self {
+        Self(credits.unsigned_abs())
     }
 
     /// The number of credits.
@@ -93,16 +102,25 @@ impl Credits {
         self.0.checked_mul(count)?.try_into().ok()
     }
 
+    /// This amount times `numerator / denominator`, rounded down; `None` if the denominator is 0 or the
+    /// result is larger than [`Credits::MAX`].
+    #[must_use]
+    pub fn checked_fraction(self, numerator: u128, denominator: u128) -> Option<Self> {
+        let product = u128::from(self.0).checked_mul(numerator)?;
+        u64::try_from(product.checked_div(denominator)?).ok()?.try_into().ok()
+    }
+
     /// This amount as a gain in the ledger, in credits.
     #[must_use]
-    pub fn gained(self) -> i64 {
-        i64::try_from(self.0).unwrap_or(i64::MAX)
+    pub const fn gained(self) -> i64 {
+        // An amount has at most 53 bits.
+        self.0.cast_signed()
     }
 
     /// This amount as a loss in the ledger: a negative number of credits.
     #[must_use]
-    pub fn lost(self) -> i64 {
-        self.gained().saturating_neg()
+    pub const fn lost(self) -> i64 {
+        self.gained().wrapping_neg()
     }
 }
 

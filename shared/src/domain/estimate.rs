@@ -11,12 +11,12 @@ impl Work {
     /// 1.
     ///
     /// # Errors
-    /// Those of [`Work::maximum`].
+    /// Those of [`Work::maximum`]; [`Error::Internal`] if the usage leaves its range.
     pub fn expected(&self, list: &PriceList, used: &Usage) -> Result<Credits, Error> {
-        let overall = used.overall_rate();
+        let overall = used.overall_rate()?;
         self.cost(list, |price, credits| {
             let rate = used.hit_rate(price.code).or(overall);
-            rate.map_or(credits, |rate| rate.part_of(credits))
+            rate.map_or(Some(credits), |rate| rate.part_of(credits))
         })
     }
 }

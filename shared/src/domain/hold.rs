@@ -2,7 +2,7 @@
 //!
 //! A hold has no split into free and purchased credits. It stores the epoch in which it was taken, and the pool stores
 //! the purchased credits that each earlier epoch used. These determine the credits that it returns, see
-//! [`take_back`](crate::domain::pool::Pool::take_back).
+//! [`receive_hold`](crate::domain::pool::Pool::receive_hold).
 
 use serde::{Deserialize, Serialize};
 
@@ -172,7 +172,7 @@ impl Hold {
     #[must_use]
     pub fn of(entry: &Entry, origin: Origin) -> Option<Self> {
         let Details::Hold { hold, expires_in, .. } = &entry.details else { return None };
-        let credits = Credits::new(entry.held.unsigned_abs());
+        let credits = Credits::of_change(entry.held);
         Some(Self {
             id: hold.clone(),
             team: entry.team.clone(),

@@ -14,7 +14,7 @@ use crate::domain::time::Time;
 pub const LANE_SECONDS: u32 = 5;
 
 /// A lane takes at most 1/64 of the balance.
-const BALANCE_DIVISOR: u64 = 64;
+const BALANCE_DIVISOR: u128 = 64;
 
 /// A lane for fewer charges than this is not opened.
 const LANE_CHARGES_MIN: u64 = 4;
@@ -27,21 +27,19 @@ const REOPENED_DIVISOR: u64 = 4;
 
 /// The recent spending of a process from its lane.
 #[derive(Clone, Copy, Debug)]
-pub struct Recent {
+pub struct RecentSpending {
     /// The credits spent.
     pub spent: Credits,
     /// The time in which they were spent.
     pub time: Duration,
 }
 
-impl Recent {
+impl RecentSpending {
     /// The credits spent in a lane's life at this rate; `None` if the amount is larger than
     /// [`Credits::MAX`].
     fn spent_in_lane_life(self) -> Option<Credits> {
         let life = Duration::from_secs(LANE_SECONDS.into()).as_millis();
-        let spent = u128::from(self.spent.get()).checked_mul(life)?;
-        let spent = spent.checked_div(self.time.as_millis())?;
-        u64::try_from(spent).ok()?.try_into().ok()
+        self.spent.checked_fraction(life, self.time.as_millis())
     }
 }
 
@@ -49,9 +47,9 @@ impl Recent {
 /// life at the recent rate, at most 1/64 of the balance after the charge. `None` if they cover fewer
 /// than four charges.
 #[must_use]
-pub fn size(balance: Credits, cost: Credits, recent: Option<Recent>) -> Option<Credits> {
+pub fn size(balance: Credits, cost: Credits, recent: Option<RecentSpending>) -> Option<Credits> {
     let one = cost.max(Credits::new(1));
-    let most = Credits::new(balance.excess_over(cost).get() / BALANCE_DIVISOR);
+    let most = balance.excess_over(cost).checked_fraction(1, BALANCE_DIVISOR)?;
     let size = match recent {
         None => one.checked_mul(FIRST_LANE_CHARGES)?.min(most),
         Some(recent) => recent.spent_in_lane_life().map_or(most, |spent| spent.min(most)),
@@ -62,8 +60,8 @@ pub fn size(balance: Credits, cost: Credits, recent: Option<Recent>) -> Option<C
 /// The credits of a lane that is opened again: the `left` credits of the lane, at most 1/64 of the
 /// balance. `None` if that is less than a quarter of `left`.
 #[must_use]
-pub fn size_again(balance: Credits, left: Credits) -> Option<Credits> {
-    let size = left.min(Credits::new(balance.get() / BALANCE_DIVISOR));
+pub fn reopened_size(balance: Credits, left: Credits) -> Option<Credits> {
+    let size = left.min(balance.checked_fraction(1, BALANCE_DIVISOR)?);
     (!size.is_zero() && size.get() >= left.get() / REOPENED_DIVISOR).then_some(size)
 }
 
@@ -80,16 +78,17 @@ mod tests {
 
     #[test]
     fn a_reopened_lane_takes_the_credits_left_up_to_a_64th_of_the_balance() {
-        let size_again = |balance, left| size_again(Credits::new(balance), Credits::new(left));
-        assert_eq!(size_again(6_400, 7), Some(Credits::new(7)));
-        assert_eq!(size_again(6_400, 400), Some(Credits::new(100)));
-        assert_eq!(size_again(6_400, 404), None);
-        assert_eq!(size_again(63, 1), None);
-        assert_eq!(size_again(6_400, 0), None);
+        let reopened_size =
+            |balance, left| reopened_size(Credits::new(balance), Credits::new(left));
+        assert_eq!(reopened_size(6_400, 7), Some(Credits::new(7)));
+        assert_eq!(reopened_size(6_400, 400), Some(Credits::new(100)));
+        assert_eq!(reopened_size(6_400, 404), None);
+        assert_eq!(reopened_size(63, 1), None);
+        assert_eq!(reopened_size(6_400, 0), None);
     }
 
     fn sized(balance: u64, cost: u64, recent: Option<(u64, u64)>) -> Option<u64> {
-        let recent = recent.map(|(spent, ms)| Recent {
+        let recent = recent.map(|(spent, ms)| RecentSpending {
             spent: Credits::new(spent),
             time: Duration::from_millis(ms),
         });

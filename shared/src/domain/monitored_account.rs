@@ -74,14 +74,14 @@ impl MonitoredAccount {
     pub fn first_bill(&self, today: Date) -> Option<Bill> {
         let is_paid = self.status == Status::Removed && today < self.paid_until;
         let starts = self.status != Status::Active && !is_paid;
-        starts.then(|| Bill { anchor: today, month: Cycle::holding(today, today) })
+        starts.then(|| Bill { anchor: today, month: Cycle::containing(today, today) })
     }
 
     /// The bill that is due. Of several missed months it is the current one.
     #[must_use]
     pub fn due_bill(&self, today: Date) -> Option<Bill> {
         let is_due = self.status == Status::Active && self.paid_until <= today;
-        is_due.then(|| Bill { anchor: self.since, month: Cycle::holding(self.since, today) })
+        is_due.then(|| Bill { anchor: self.since, month: Cycle::containing(self.since, today) })
     }
 
     /// The ledger entry of a bill at the prices of `list`. Its key is made from the account and the month.

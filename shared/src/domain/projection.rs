@@ -36,19 +36,19 @@ impl Projection {
         now: Time,
     ) -> Result<Self, Error> {
         for lane in lanes {
-            pool.take_back_lane(lane, now)?;
+            pool.receive_lane(lane, now)?;
         }
         holds.sort_by(|one, other| (one.expires_at, &one.id).cmp(&(other.expires_at, &other.id)));
         let (entries, statements) = (Vec::new(), Vec::new());
         let mut projection = Self { pool, holds, entries, statements };
-        while let Some(change) = projection.pool.due_change(now) {
+        while let Some(change) = projection.pool.due_change(now)? {
             projection.expire_holds(change.at, now)?;
             // The returned free credits are among those that lapse.
-            let Some(change) = projection.pool.due_change(now) else { break };
+            let Some(change) = projection.pool.due_change(now)? else { break };
             let before = projection.pool.clone();
             projection.pool.apply(&change)?;
             projection.entries.extend(change.entries);
-            projection.statements.extend(Statement::of(&before, &projection.pool));
+            projection.statements.extend(Statement::of(&before, &projection.pool)?);
         }
         projection.expire_holds(now, now)?;
         Ok(projection)
@@ -69,7 +69,7 @@ impl Projection {
     pub fn with_open_holds_counted(&self, now: Time) -> Result<Pool, TooMany> {
         let mut pool = self.pool.clone();
         for hold in &self.holds {
-            pool.used.merge(&hold.used);
+            pool.used.merge(&hold.used)?;
             pool.weeks.add(hold.captured, now)?;
         }
         Ok(pool)
@@ -78,7 +78,7 @@ impl Projection {
     fn expire_holds(&mut self, by: Time, now: Time) -> Result<(), TooMany> {
         let count = self.holds.partition_point(|hold| hold.expires_at <= by);
         for hold in self.holds.drain(..count) {
-            let lapsed = self.pool.take_back(&hold, now)?;
+            let lapsed = self.pool.receive_hold(&hold, now)?;
             self.entries.extend(hold.expiry(lapsed));
         }
         Ok(())

@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
+use crate::domain::credits::TooMany;
 use crate::domain::ids::TeamId;
 use crate::domain::money::{Amount, Currency};
 use crate::domain::pool::Pool;
@@ -54,40 +55,47 @@ pub struct Statement {
 impl Spending {
     /// The credits of a pool's current cycle so far. Free credits that are no longer in the balance
     /// count as spent first.
-    #[must_use]
-    pub fn so_far(pool: &Pool) -> Self {
-        let CycleTotals { kept, granted, bought, bought_cents, gifted, .. } = pool.tally;
-        let (spent, free) = (pool.used.spent(), pool.balance.free());
+    ///
+    /// # Errors
+    /// [`TooMany`] if the credits charged are more than [`Credits::MAX`].
+    pub fn of_current_cycle(pool: &Pool) -> Result<Self, TooMany> {
+        let CycleTotals { kept, granted, purchased, purchased_cents, gifted, .. } = pool.totals;
+        let (spent, free) = (pool.used.spent()?, pool.balance.free());
         let from_kept = kept.excess_over(free).min(spent);
         let rest = spent.excess_over(from_kept);
         let from_granted = granted.excess_over(free.excess_over(kept)).min(rest);
         let purchased_spent = rest.excess_over(from_granted);
-        Self {
+        Ok(Self {
             spent,
             free_spent: spent.excess_over(purchased_spent),
             purchased_spent,
             granted,
-            purchased: bought,
-            purchased_cents: bought_cents,
+            purchased,
+            purchased_cents,
             gifted,
             expired: None,
-        }
+        })
     }
 
     /// The sum of these and later credits.
-    #[must_use]
-    pub fn and(self, later: Self) -> Self {
-        let sum = |a: Credits, b: Credits| a.checked_add(b).unwrap_or(Credits::MAX);
-        Self {
-            spent: sum(self.spent, later.spent),
-            free_spent: sum(self.free_spent, later.free_spent),
-            purchased_spent: sum(self.purchased_spent, later.purchased_spent),
-            granted: sum(self.granted, later.granted),
-            purchased: sum(self.purchased, later.purchased),
-            purchased_cents: self.purchased_cents.saturating_add(later.purchased_cents),
-            gifted: sum(self.gifted, later.gifted),
-            expired: self.expired.zip(later.expired).map(|(a, b)| sum(a, b)),
-        }
+    ///
+    /// # Errors
+    /// [`TooMany`] if an amount becomes larger than [`Credits::MAX`].
+    pub fn and(self, later: Self) -> Result<Self, TooMany> {
+        let expired = self.expired.zip(later.expired);
+        Ok(Self {
+            spent: self.spent.try_add(later.spent)?,
+            free_spent: self.free_spent.try_add(later.free_spent)?,
+            purchased_spent: self.purchased_spent.try_add(later.purchased_spent)?,
+            granted: self.granted.try_add(later.granted)?,
+            purchased: self.purchased.try_add(later.purchased)?,
+            purchased_cents: self
+                .purchased_cents
+                .checked_add(later.purchased_cents)
+                .ok_or(TooMany)?,
+            gifted: self.gifted.try_add(later.gifted)?,
+            expired: expired.map(|(expired, later)| expired.try_add(later)).transpose()?,
+        })
     }
 
     /// The price of the credits purchased. A catalogue has one currency.
@@ -99,41 +107,46 @@ impl Spending {
 
 impl Statement {
     /// One statement for the time of this one and of a later one.
-    #[must_use]
-    pub fn and(self, later: Self) -> Self {
+    ///
+    /// # Errors
+    /// [`TooMany`] if a sum leaves its range.
+    pub fn and(self, later: Self) -> Result<Self, TooMany> {
         let mut used = self.used;
-        used.merge(&later.used);
-        Self { start: self.start, used, credits: self.credits.and(later.credits), ..later }
+        used.merge(&later.used)?;
+        let credits = self.credits.and(later.credits)?;
+        Ok(Self { start: self.start, used, credits, ..later })
     }
 
     /// The statement of the cycle that ended when a pool changed from `before` to `after`; `None` if
     /// no cycle ended, or if nothing happened between two subscriptions.
-    #[must_use]
-    pub fn of(before: &Pool, after: &Pool) -> Option<Self> {
-        let tally = before.tally;
-        if tally.number == after.tally.number {
-            return None;
+    ///
+    /// # Errors
+    /// [`TooMany`] if an amount is larger than [`Credits::MAX`].
+    pub fn of(before: &Pool, after: &Pool) -> Result<Option<Self>, TooMany> {
+        let totals = before.totals;
+        if totals.number == after.totals.number {
+            return Ok(None);
         }
         let is_reset = before.terms.reset_epoch != after.terms.reset_epoch;
         let lapsed = if is_reset { before.balance.free() } else { Credits::ZERO };
-        let credits =
-            Spending { expired: lapsed.checked_add(tally.expired), ..Spending::so_far(before) };
+        let expired = Some(lapsed.try_add(totals.expired)?);
+        let credits = Spending { expired, ..Spending::of_current_cycle(before)? };
         let nothing = Spending { expired: Some(Credits::ZERO), ..Spending::default() };
         let cycle = before.terms.cycle;
         if cycle.is_none() && before.used.is_empty() && credits == nothing {
-            return None;
+            return Ok(None);
         }
         // A change of plan ends a cycle early.
-        let next = after.tally.since?;
+        let Some(next) = after.totals.since else { return Ok(None) };
         let end = cycle.map_or(next, |cycle| cycle.end.min(next));
-        Some(Self {
+        Ok(Some(Self {
             team: before.team.clone(),
-            number: tally.number,
-            start: cycle.map(|cycle| cycle.start).or(tally.since).unwrap_or(end),
+            number: totals.number,
+            start: cycle.map(|cycle| cycle.start).or(totals.since).unwrap_or(end),
             end,
             plan: before.terms.subscription.as_ref().map(|current| current.plan.clone()),
             used: before.used.clone(),
             credits,
-        })
+        }))
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::time::Time;
 /// The state of a team's automatic top-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum TopUpState {
     /// It is not set, or the account is closed.
     Off,
     /// The next one is due when the credits fall below its threshold.
@@ -27,19 +27,19 @@ pub enum State {
 impl Pool {
     /// The state of the automatic top-up.
     #[must_use]
-    pub fn top_up_state(&self) -> State {
+    pub fn top_up_state(&self) -> TopUpState {
         match (self.terms.account, self.settings.auto_top_up, &self.failed_top_up) {
-            (Account::Closed, _, _) | (Account::Active, None, _) => State::Off,
-            (Account::Active, Some(_), Some(_)) => State::Failed,
-            (Account::Active, Some(_), None) => State::On,
+            (Account::Closed, _, _) | (Account::Active, None, _) => TopUpState::Off,
+            (Account::Active, Some(_), Some(_)) => TopUpState::Failed,
+            (Account::Active, Some(_), None) => TopUpState::On,
         }
     }
 
     /// The automatic top-up if it is on and the credits are below its threshold.
     #[must_use]
     pub fn wanted_top_up(&self) -> Option<AutoTopUp> {
-        let top_up = self.settings.auto_top_up.filter(|_| self.top_up_state() == State::On);
-        top_up.filter(|top_up| self.all_credits() < top_up.below)
+        let top_up = self.settings.auto_top_up.filter(|_| self.top_up_state() == TopUpState::On);
+        top_up.filter(|top_up| self.is_below(top_up.below))
     }
 
     /// The wanted top-up and the month's top-ups after it; `None` if none is wanted or the monthly
@@ -103,13 +103,13 @@ mod tests {
         assert_eq!(with_a_lane.wanted_top_up(), None);
         let mut off = pool(0);
         off.settings.auto_top_up = None;
-        assert_eq!((off.wanted_top_up(), off.top_up_state()), (None, State::Off));
+        assert_eq!((off.wanted_top_up(), off.top_up_state()), (None, TopUpState::Off));
         let mut closed = pool(0);
         closed.terms.account = Account::Closed;
-        assert_eq!((closed.wanted_top_up(), closed.top_up_state()), (None, State::Off));
+        assert_eq!((closed.wanted_top_up(), closed.top_up_state()), (None, TopUpState::Off));
         let mut failed = pool(0);
         failed.failed_top_up = Some("t_1".parse().unwrap());
-        assert_eq!((failed.wanted_top_up(), failed.top_up_state()), (None, State::Failed));
+        assert_eq!((failed.wanted_top_up(), failed.top_up_state()), (None, TopUpState::Failed));
     }
 
     #[test]

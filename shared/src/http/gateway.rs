@@ -41,7 +41,7 @@ pub(super) fn unreadable() -> Result<Box<RawValue>, lambda_http::Error> {
     let problem = Problem::from(&Error::invalid("event", "is not a request of an HTTP API"));
     Ok(to_raw_value(&serde_json::json!({
         "statusCode": problem.status,
-        "headers": { "content-type": "application/problem+json" },
+        "headers": { "content-type": "application/problem+json", "cache-control": "no-store" },
         "body": serde_json::to_string(&problem)?,
         "isBase64Encoded": false,
     }))?)

@@ -20,8 +20,8 @@ impl Store {
         let Entry { team, at: now, .. } = &gift;
         let given = Expression::on(keys::pool(team))
             .set("credits = credits + :credits, mark = mark + :credits")
-            .set("tally.gifted = tally.gifted + :credits")
-            .value(":credits", gift.spent())
+            .set("totals.gifted = totals.gifted + :credits")
+            .value(":credits", gift.amount())
             .remove("refused")
             .when("credits <= :max")
             .value(":max", POOL_CREDITS_MAX)

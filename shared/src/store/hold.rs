@@ -60,7 +60,7 @@ impl Store {
             if let Err(error) = pool.check_open() {
                 return self.entry_refuse(entry, error).await;
             }
-            let hold = Hold::of(entry, pool.origin());
+            let hold = Hold::of(entry, pool.hold_origin());
             let hold = hold.ok_or_else(|| Error::internal("the entry is of no hold"))?;
             let room = Box::pin(self.hold_make_room(&pool, hold.credits, operation)).await;
             match room {

@@ -37,7 +37,7 @@ impl Store {
                 break;
             }
             for stored in part {
-                pool.take_back(&stored.hold, operation.now)?;
+                pool.receive_hold(&stored.hold, operation.now)?;
             }
         }
         Ok(true)

@@ -21,7 +21,7 @@ use super::pool::received;
 use super::retry::RetryBudget;
 use crate::domain::hold::{Hold, Status};
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::lane::{expires_at, size_again};
+use crate::domain::lane::{expires_at, reopened_size};
 use crate::domain::pool::Pool;
 use crate::domain::pool::usage::Usage;
 use crate::domain::time::Time;
@@ -152,10 +152,11 @@ impl Store {
 
     /// The write that returns closed lanes.
     fn lanes_returned(&self, pool: &Pool, lanes: &[Hold], now: Time) -> Result<Transaction, Error> {
-        let mut after = pool.clone();
+        let (mut after, mut used) = (pool.clone(), Usage::default());
         let mut transaction = self.transaction();
         for lane in lanes {
-            after.take_back_lane(lane, now)?;
+            after.receive_lane(lane, now)?;
+            used.merge(&lane.used)?;
             let closed = Expression::on(keys::lane(&lane.team, &lane.id))
                 .when("#status = :released AND credits = :credits")
                 .name("#status", "status")
@@ -167,7 +168,7 @@ impl Store {
             transaction.delete(closed)?;
             transaction.delete(Expression::on(keys::lane_marker_key(&lane.team, &lane.id)))?;
         }
-        transaction.update(received(pool, &after, now))?;
+        transaction.update(received(pool, &after, &used, now)?)?;
         Ok(transaction)
     }
 
@@ -248,7 +249,7 @@ fn reopening_blocks(pool: &Pool, lanes: &[Hold], now: Time) -> Vec<Block> {
         if lane.expires_at.plus_seconds(REOPEN_SECONDS_MAX) <= now {
             return None;
         }
-        let credits = size_again(balance, lane.remaining)?;
+        let credits = reopened_size(balance, lane.remaining)?;
         balance = balance.excess_over(credits);
         let end = now.plus_milliseconds(fastrand::u32(REOPENED_LANE_MS));
         Some(Block {

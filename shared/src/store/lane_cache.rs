@@ -8,7 +8,7 @@ use super::team_cache::TeamCache;
 use crate::domain::Credits;
 use crate::domain::hold::Hold;
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::lane::{LANE_SECONDS, Recent, expires_at, size};
+use crate::domain::lane::{LANE_SECONDS, RecentSpending, expires_at, size};
 use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 
@@ -60,7 +60,8 @@ impl LaneCache {
             return None;
         }
         let own = self.0.get(&pool.team);
-        let recent = own.as_ref().map(|own| Recent { spent: own.spent, time: own.since.elapsed() });
+        let recent =
+            own.as_ref().map(|own| RecentSpending { spent: own.spent, time: own.since.elapsed() });
         Some(Block {
             lane: own.map_or_else(|| new_id(&pool.team), |own| own.id),
             credits: size(pool.balance.credits, cost, recent)?,

@@ -16,7 +16,7 @@ use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::monitored_account::{Bill, MonitoredAccount, Status};
 use crate::domain::pool::Pool;
-use crate::domain::pool::refusal::Refused;
+use crate::domain::pool::refusal::StoredRefusal;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -84,7 +84,7 @@ impl Store {
     ) -> Result<Vec<Billed>, Error> {
         let mut billed = Vec::new();
         while let Some(first) = due.first() {
-            let required = first.entry.spent();
+            let required = first.entry.amount();
             let pool = self.due_changes_make(operation).await?;
             if let Err(error) = pool.check_open().and_then(|()| pool.check_running()) {
                 billed.extend(self.months_refuse(due, &error).await?);
@@ -165,12 +165,12 @@ impl Store {
         if pool.refused.is_some() {
             return Ok(());
         }
-        let (at, required) = (operation.now, month.entry.spent());
+        let (at, required) = (operation.now, month.entry.amount());
         let action = month.entry.charged().map(|charged| charged.action.clone());
         let action = action.unwrap_or_default();
         let note = Expression::on(keys::pool(&pool.team))
             .set("refused = :refused")
-            .value(":refused", Refused { at, action, required })
+            .value(":refused", StoredRefusal { at, action, required })
             .when("credits < :enough AND lanes = :lanes AND attribute_not_exists(refused)")
             .value(":enough", required.excess_over(more))
             .value(":lanes", pool.lanes);
@@ -234,7 +234,7 @@ fn saved(seen: &MonitoredAccount, after: MonitoredAccount) -> MonitoredAccount {
 fn covered(pool: &Pool, due: &[DueMonth]) -> usize {
     let mut left = pool.balance.credits;
     let paid = due.iter().take_while(|due| {
-        let rest = left.checked_sub(due.entry.spent());
+        let rest = left.checked_sub(due.entry.amount());
         left = rest.unwrap_or(left);
         rest.is_some()
     });

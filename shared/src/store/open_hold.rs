@@ -149,11 +149,12 @@ impl Transaction {
         closings: Vec<Closing<'_>>,
         now: Time,
     ) -> Result<Option<Leg>, Error> {
-        let mut after = pool.clone();
+        let (mut after, mut used) = (pool.clone(), Usage::default());
         let mut last_entry = None;
         for Closing { stored, status, entries } in closings {
             let hold = &stored.hold;
-            let lapsed = after.take_back(hold, now)?;
+            let lapsed = after.receive_hold(hold, now)?;
+            used.merge(&hold.used)?;
             let open = Expression::on(keys::open_hold(&hold.team, &hold.id))
                 .when("remaining = :remaining AND used = :used")
                 .value(":remaining", hold.remaining)
@@ -165,7 +166,7 @@ impl Transaction {
                 last_entry = Some(self.put_entry(&entry)?);
             }
         }
-        self.update(received(pool, &after, now))?;
+        self.update(received(pool, &after, &used, now)?)?;
         Ok(last_entry)
     }
 }

@@ -4,8 +4,10 @@ use super::Store;
 use super::dynamo::expression::Expression;
 use super::dynamo::{from_item, keys};
 use super::operation::Operation;
+use crate::domain::credits::TooMany;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::epochs::Owed;
+use crate::domain::pool::usage::Usage;
 use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
@@ -76,11 +78,18 @@ impl Expression {
     }
 }
 
-/// The update of a pool by the holds and lanes that `after` has received. It depends on the epoch and on what is
-/// owed, and on nothing that charges change.
-pub(super) fn received(pool: &Pool, after: &Pool, now: Time) -> Expression {
+/// The update of a pool by the holds and lanes that `after` has received, and by their usage. It depends on the epoch
+/// and on what is owed, and on nothing that charges change.
+///
+/// # Errors
+/// [`TooMany`] if the usage cost more than [`Credits::MAX`](crate::domain::Credits::MAX).
+pub(super) fn received(
+    pool: &Pool,
+    after: &Pool,
+    used: &Usage,
+    now: Time,
+) -> Result<Expression, TooMany> {
     let lanes = pool.lanes.excess_over(after.lanes);
-    let used = after.used.since(&pool.used);
     let mut update = Expression::on(keys::pool(&pool.team))
         .set("credits = credits + :back, mark = mark + :purchased")
         .value(":back", after.balance.credits.excess_over(pool.balance.credits))
@@ -91,10 +100,10 @@ pub(super) fn received(pool: &Pool, after: &Pool, now: Time) -> Expression {
         .set("lanes = lanes - :lanes, lane_moves = lane_moves + :moves")
         .value(":lanes", lanes)
         .value(":moves", u64::from(!lanes.is_zero()))
-        .set("tally.expired = tally.expired + :expired")
-        .value(":expired", after.tally.expired.excess_over(pool.tally.expired))
-        .add_usage(&used)
-        .add_weekly_spend(used.spent(), now)
+        .set("totals.expired = totals.expired + :expired")
+        .value(":expired", after.totals.expired.excess_over(pool.totals.expired))
+        .add_usage(used)
+        .add_weekly_spend(used.spent()?, now)
         .when("epoch = :epoch")
         .value(":epoch", pool.epoch);
     if after.owed != pool.owed {
@@ -104,5 +113,5 @@ pub(super) fn received(pool: &Pool, after: &Pool, now: Time) -> Expression {
             .when("owed = :owed_before")
             .value(":owed_before", &pool.owed);
     }
-    update
+    Ok(update)
 }

@@ -89,9 +89,9 @@ impl Store {
         let Purchase { team, id, credits, amount, .. } = purchase;
         let paid = Expression::on(keys::pool(team))
             .set("credits = credits + :credits, mark = mark + :credits")
-            .set("tally.bought = tally.bought + :credits")
+            .set("totals.purchased = totals.purchased + :credits")
             .value(":credits", credits)
-            .set("tally.bought_cents = if_not_exists(tally.bought_cents, :none) + :cents")
+            .set("totals.purchased_cents = if_not_exists(totals.purchased_cents, :none) + :cents")
             .value(":none", 0)
             .value(":cents", amount.cents)
             .set("pending_purchases = pending_purchases - :one")

@@ -8,7 +8,7 @@ use super::dynamo::transaction::Transaction;
 use super::operation::Operation;
 use crate::domain::hold::Hold;
 use crate::domain::pool::balance::BalanceChange;
-use crate::domain::pool::epochs::{GROUPS_USUAL, Owed};
+use crate::domain::pool::epochs::{GROUPS_BEFORE_JOIN, Owed};
 use crate::domain::pool::usage::Usage;
 use crate::domain::pool::{OwedStep, Pool};
 use crate::domain::subscription::terms::Change;
@@ -27,7 +27,7 @@ impl Store {
         operation: &mut Operation,
     ) -> Result<bool, Error> {
         if change.effect.is_grant()
-            && seen.owed.groups() > GROUPS_USUAL
+            && seen.owed.groups() > GROUPS_BEFORE_JOIN
             && self.owed_join(seen, operation).await?.is_none()
         {
             return Ok(false);
@@ -87,22 +87,20 @@ fn changed(seen: &Pool, change: &Change) -> Expression {
         update = update.when("lanes = :no_lanes").value(":no_lanes", 0);
     }
     match change.effect {
-        BalanceChange::Keep if change.tally.is_some() => update = update.when_balance_is(seen),
+        BalanceChange::Keep if change.totals.is_some() => update = update.when_balance_is(seen),
         BalanceChange::Keep | BalanceChange::Charge(_) | BalanceChange::Purchase(_) => {}
         BalanceChange::Grant(credits) => {
             update = update.grant(seen, credits);
-            if change.tally.is_none() {
-                update = update.set("tally.granted = tally.granted + :grant");
+            if change.totals.is_none() {
+                update = update.set("totals.granted = totals.granted + :grant");
             }
         }
         BalanceChange::Reset(credits) => update = update.reset(seen, credits),
     }
-    if let Some(tally) = &change.tally {
-        update = update.set("tally = :tally, used = :unused");
-        update = update.value(":tally", tally).value(":unused", Usage::default());
-        for week in seen.weeks.old(change.at) {
-            update = update.remove(format!("weeks.{week}"));
-        }
+    if let Some(totals) = &change.totals {
+        update = update.set("totals = :totals, used = :unused");
+        update = update.value(":totals", totals).value(":unused", Usage::default());
+        update = update.remove_weeks(seen.weeks.old(change.at));
     }
     let after = Pool { terms: change.terms.clone(), ..seen.clone() };
     update.put_due(&seen.team, after.due_at())

@@ -58,8 +58,8 @@ impl Store {
     /// same grants as one that charges. Returns whether it was made.
     async fn due_change_try(&self, pool: &Pool, now: Time) -> bool {
         let is_simple = pool.open_holds == 0 && pool.lanes.is_zero() && !pool.is_changing(now);
-        let Some(change) = pool.due_change(now).filter(|_| is_simple) else { return false };
-        self.terms_apply_once(pool, &change).await.unwrap_or(false)
+        let Ok(Some(change)) = pool.due_change(now) else { return false };
+        is_simple && self.terms_apply_once(pool, &change).await.unwrap_or(false)
     }
 
     /// The team's stored pool, after the due changes were made.
@@ -113,7 +113,7 @@ impl Store {
     pub(super) async fn due_changes_make(&self, operation: &mut Operation) -> Result<Pool, Error> {
         loop {
             let pool = self.pool_read(&operation.team).await?;
-            let Some(change) = pool.due_change(operation.now) else { return Ok(pool) };
+            let Some(change) = pool.due_change(operation.now)? else { return Ok(pool) };
             if operation.take_wait(&pool)
                 || !self.due_change_step(&pool, &change, operation).await?
             {

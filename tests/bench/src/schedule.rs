@@ -69,7 +69,7 @@ fn team(name: &str, began: Time) -> [keys::Item; 2] {
     let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
     let asked = pool.subscribe(&request, &catalogue(), began).unwrap().unwrap();
     pool.apply(&asked).unwrap();
-    let granted = pool.due_change(began).unwrap();
+    let granted = pool.due_change(began).unwrap().unwrap();
     pool.apply(&granted).unwrap();
     let mut item: keys::Item = serde_dynamo::to_item(&pool).unwrap();
     item.extend(keys::pool(&pool.team));

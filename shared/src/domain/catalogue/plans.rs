@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
+use crate::domain::credits::TooMany;
 use crate::domain::time::Time;
 
 /// One plan.
@@ -109,16 +110,17 @@ impl Plan {
 }
 
 impl GrantTerms {
-    /// The free credits of one grant to a team with `seats` seats. For the amounts that a request can
-    /// set, the product stays below [`Credits::MAX`].
-    #[must_use]
-    pub fn grant(self, seats: u32, account_created_at: Time) -> Credits {
+    /// The free credits of one grant to a team with `seats` seats.
+    ///
+    /// # Errors
+    /// [`TooMany`] if they are more than [`Credits::MAX`], which no request can set.
+    pub fn grant(self, seats: u32, account_created_at: Time) -> Result<Credits, TooMany> {
         if self.account_created_before.is_some_and(|day| account_created_at.day() >= day) {
-            return Credits::ZERO;
+            return Ok(Credits::ZERO);
         }
         match self.per {
-            Per::Team => self.credits,
-            Per::Seat => Credits::new(self.credits.get().saturating_mul(seats.into())),
+            Per::Team => Ok(self.credits),
+            Per::Seat => self.credits.checked_mul(seats.into()).ok_or(TooMany),
         }
     }
 }
@@ -129,7 +131,7 @@ mod tests {
 
     fn grant(plan: &str, seats: u32, created: &str) -> u64 {
         let terms = prices().plan(plan).unwrap().terms(None);
-        terms.grant(seats, created.parse().unwrap()).get()
+        terms.grant(seats, created.parse().unwrap()).unwrap().get()
     }
 
     #[test]

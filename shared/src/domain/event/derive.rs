@@ -4,12 +4,13 @@
 //! repeat a record, and the bus an event; equal records have equal events with equal ids.
 
 use crate::domain::Credits;
+use crate::domain::credits::TooMany;
 use crate::domain::event::{Detail, Event};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::{Details, Entry, Lapsed, OfCycle, Purchased};
 use crate::domain::monitored_account::{self, MonitoredAccount};
 use crate::domain::pool::Pool;
-use crate::domain::pool::refusal::Refused;
+use crate::domain::pool::refusal::StoredRefusal;
 use crate::domain::purchase::{Purchase, Status};
 use crate::domain::settings::AutoTopUp;
 use crate::domain::statement::Statement;
@@ -48,29 +49,36 @@ pub struct Place<'a> {
 }
 
 /// The events of a record.
-#[must_use]
-pub fn events(record: &Record, place: Place<'_>) -> Vec<Event> {
-    match record {
+///
+/// # Errors
+/// [`TooMany`] if the credits of a pool are more than [`Credits::MAX`].
+pub fn events(record: &Record, place: Place<'_>) -> Result<Vec<Event>, TooMany> {
+    Ok(match record {
         Record::Entry(images) => of_entry(images).into_iter().collect(),
         Record::Purchase(images) => of_purchase(images).into_iter().collect(),
-        Record::Pool(images) => of_pool(images, place),
+        Record::Pool(images) => of_pool(images, place)?,
         Record::Account(images) => of_account(images, place).into_iter().collect(),
-    }
+    })
 }
 
 /// The statement of the cycle that a write of a pool has ended, if it has.
-#[must_use]
-pub fn statement(record: &Record) -> Option<Statement> {
+///
+/// # Errors
+/// [`TooMany`] if an amount is larger than [`Credits::MAX`].
+pub fn statement(record: &Record) -> Result<Option<Statement>, TooMany> {
     match record {
         Record::Pool(Images { before: Some(before), after }) => Statement::of(before, after),
-        Record::Pool(_) | Record::Entry(_) | Record::Purchase(_) | Record::Account(_) => None,
+        Record::Pool(_) | Record::Entry(_) | Record::Purchase(_) | Record::Account(_) => Ok(None),
     }
 }
 
 /// The events of a pool. The same may happen again, so their ids contain the position in the stream.
-fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Event> {
-    let Some(before) = before else { return Vec::new() };
-    let credits = after.all_credits();
+fn of_pool(
+    Images { before, after }: &Images<Pool>,
+    place: Place<'_>,
+) -> Result<Vec<Event>, TooMany> {
+    let Some(before) = before else { return Ok(Vec::new()) };
+    let credits = after.all_credits()?;
     let mut details = Vec::new();
     if after.is_low() && !before.is_low() {
         let threshold = after.settings.low_balance_threshold;
@@ -81,7 +89,7 @@ fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Eve
         details.push((place.at, Detail::TopUpDue { credits, below, top_up }));
     }
     if let Some(refused) = after.refused.clone().filter(|_| after.refused != before.refused) {
-        let Refused { at, action, required } = refused;
+        let StoredRefusal { at, action, required } = refused;
         details.push((at, Detail::Refused { credits, action, required }));
     }
     match (before.paused_at, after.paused_at) {
@@ -95,7 +103,7 @@ fn of_pool(Images { before, after }: &Images<Pool>, place: Place<'_>) -> Vec<Eve
         (None, None) | (Some(_), Some(_)) => {}
     }
     let events = details.into_iter();
-    events.map(|(at, detail)| event(&after.team, at, place.number, detail)).collect()
+    Ok(events.map(|(at, detail)| event(&after.team, at, place.number, detail)).collect())
 }
 
 /// Whether a wanted top-up was not wanted before, or has waited for a purchase that is no longer pending. A top-up that
@@ -131,7 +139,7 @@ fn of_entry(Images { before, after: entry }: &Images<Entry>) -> Option<Event> {
 
 /// The detail of an entry's event. The taking of a hold and its release by its owner have no event.
 fn entry_detail(entry: Entry) -> Option<Detail> {
-    let (credits, hold) = (entry.spent(), entry.hold().cloned());
+    let (credits, hold) = (entry.amount(), entry.hold().cloned());
     let Entry { id, key, person, user, reference, held, details, .. } = entry;
     Some(match details {
         Details::Charge(charged) | Details::Capture { charged, .. } => Detail::Charged {
@@ -162,7 +170,7 @@ fn entry_detail(entry: Entry) -> Option<Detail> {
         }
         // Only a release by expiry has no key.
         Details::Release { .. } if key.is_none() => {
-            let credits = Credits::new(held.unsigned_abs());
+            let credits = Credits::of_change(held);
             Detail::HoldExpired { entry: id, hold, credits, reference }
         }
         Details::Release { .. }
@@ -226,7 +234,7 @@ mod tests {
     }
 
     fn of(change: &Record) -> Vec<Event> {
-        events(change, Place { number: "7", at: at() })
+        events(change, Place { number: "7", at: at() }).unwrap()
     }
 
     fn kinds(change: &Record) -> Vec<&'static str> {
@@ -288,7 +296,7 @@ mod tests {
         pool.paused_at = paused.then(at);
         let required = Credits::new(5_000);
         pool.refused =
-            refused.map(|action| Refused { at: at(), action: action.to_owned(), required });
+            refused.map(|action| StoredRefusal { at: at(), action: action.to_owned(), required });
         pool
     }
 
@@ -376,7 +384,7 @@ mod tests {
     fn a_repeated_change_has_another_event() {
         let images = Images { before: Some(pool(100, false, None)), after: pool(99, false, None) };
         let change = Record::Pool(images);
-        let id = |number| events(&change, Place { number, at: at() })[0].id.clone();
+        let id = |number| events(&change, Place { number, at: at() }).unwrap()[0].id.clone();
         assert_ne!(id("1"), id("2"));
         assert_eq!(id("1"), id("1"));
     }

@@ -66,9 +66,10 @@ pub struct Entry {
     /// The time of the operation.
     pub at: Time,
     /// The credits that the team gained, or lost if negative.
+    #[serde(deserialize_with = "change")]
     pub credits: i64,
     /// The credits that moved into holds, or out of them if negative.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, deserialize_with = "change", skip_serializing_if = "is_zero")]
     pub held: i64,
     /// The idempotency key. Entries of a cycle and of an expired hold have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,6 +195,13 @@ pub enum Lapsed {
         /// The hold.
         hold: Id,
     },
+}
+
+/// A stored change of at most [`Credits::MAX`] in size.
+fn change<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let credits = i64::deserialize(deserializer)?;
+    Credits::try_from(credits.unsigned_abs()).map_err(serde::de::Error::custom)?;
+    Ok(credits)
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -345,8 +353,8 @@ impl Entry {
 
     /// The credits that the entry takes from its payer, or adds.
     #[must_use]
-    pub const fn spent(&self) -> Credits {
-        Credits::new(self.credits.unsigned_abs())
+    pub const fn amount(&self) -> Credits {
+        Credits::of_change(self.credits)
     }
 
     /// See [`Details::source_for`].

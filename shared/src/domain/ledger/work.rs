@@ -23,17 +23,17 @@ impl Work {
     /// [`Error::Invalid`] if the leads are out of range, if there is no action, if an action is
     /// unknown or listed twice, or if the cost is larger than [`Credits::MAX`].
     pub fn maximum(&self, list: &PriceList) -> Result<Credits, Error> {
-        self.cost(list, |_, credits| credits)
+        self.cost(list, |_, credits| Some(credits))
     }
 
-    /// The sum over all actions of `part(price, maximum cost)`.
+    /// The sum over all actions of `part(price, maximum cost)`, which is `None` out of range.
     ///
     /// # Errors
     /// Those of [`Work::maximum`].
     pub(in crate::domain) fn cost(
         &self,
         list: &PriceList,
-        part: impl Fn(&Price, Credits) -> Credits,
+        part: impl Fn(&Price, Credits) -> Option<Credits>,
     ) -> Result<Credits, Error> {
         if !(1..=LEADS_MAX).contains(&self.leads) {
             return Err(Error::invalid("leads", format!("must be 1 to {LEADS_MAX}")));
@@ -50,7 +50,7 @@ impl Work {
             let price =
                 list.price(action).map_err(|_| Error::invalid(field(), unknown_action(action)))?;
             let cost = price.credits.checked_mul(self.leads);
-            let cost = cost.and_then(|cost| sum.checked_add(part(price, cost)));
+            let cost = cost.and_then(|cost| sum.checked_add(part(price, cost)?));
             sum = cost.ok_or_else(|| {
                 let detail = format!("the work must cost at most {} credits", Credits::MAX);
                 Error::invalid(field(), detail)

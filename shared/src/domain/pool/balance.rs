@@ -133,6 +133,6 @@ mod tests {
     fn rejects_an_uncovered_charge_and_an_amount_above_the_maximum() {
         let balance = Balance { credits: Credits::new(4), mark: Credits::new(9) };
         assert_eq!(balance.after(BalanceChange::Charge(Credits::new(5))), None);
-        assert_eq!(balance.after(BalanceChange::Purchase(Credits::new(u64::MAX))), None);
+        assert_eq!(balance.after(BalanceChange::Purchase(Credits::MAX)), None);
     }
 }

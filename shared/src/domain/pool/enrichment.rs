@@ -4,6 +4,7 @@
 //! longer pay for one unit of its action. It stays paused until a restart. Other actions continue as
 //! far as credits allow.
 
+use crate::domain::credits::TooMany;
 use crate::domain::ledger::entry::{Details, Entry};
 use crate::domain::pool::Pool;
 use crate::domain::{Credits, Error};
@@ -29,7 +30,7 @@ impl Entry {
     #[must_use]
     pub fn unit_cost(&self) -> Credits {
         let units = self.metering.map_or(1, |metering| metering.units).max(1);
-        Credits::new(self.spent().get().checked_div(units).unwrap_or_default())
+        self.amount().checked_fraction(1, units.into()).unwrap_or_default()
     }
 }
 
@@ -56,21 +57,29 @@ impl Pool {
 
     /// The credits of the balance and of all open lanes. Credits that were spent from an open lane
     /// count until the lane is returned.
+    ///
+    /// # Errors
+    /// [`TooMany`] if they are more than [`Credits::MAX`].
+    pub fn all_credits(&self) -> Result<Credits, TooMany> {
+        self.balance.credits.try_add(self.lanes)
+    }
+
+    /// Whether all credits are below an amount. More than [`Credits::MAX`] are not.
     #[must_use]
-    pub fn all_credits(&self) -> Credits {
-        self.balance.credits.checked_add(self.lanes).unwrap_or(Credits::MAX)
+    pub fn is_below(&self, amount: Credits) -> bool {
+        self.all_credits().is_ok_and(|all| all < amount)
     }
 
     /// Whether all credits are below the team's threshold.
     #[must_use]
     pub fn is_low(&self) -> bool {
-        self.all_credits() < self.settings.low_balance_threshold
+        self.is_below(self.settings.low_balance_threshold)
     }
 
     /// Whether a refusal of `charge` at `balance` changes nothing in the pool: a refusal is stored,
     /// and enrichment is paused already or does not pause.
     #[must_use]
-    pub fn has_noted(&self, charge: &Entry, balance: Credits) -> bool {
+    pub fn has_stored_refusal(&self, charge: &Entry, balance: Credits) -> bool {
         self.refused.is_some() && (self.is_paused() || !charge.pauses_enrichment_at(balance))
     }
 

@@ -20,7 +20,7 @@ use crate::domain::hold::Hold;
 pub const GROUPS_MAX: usize = 100;
 
 /// If a pool has more groups than this, a grant first joins those that no open hold distinguishes.
-pub const GROUPS_USUAL: usize = 8;
+pub const GROUPS_BEFORE_JOIN: usize = 8;
 
 /// A group: successive epochs that the same holds take from. Its first epoch and the last reset
 /// before it identify it.

@@ -17,7 +17,7 @@ use crate::domain::hold::{Hold, Origin};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::pool::balance::Balance;
 use crate::domain::pool::epochs::{Group, Owed};
-use crate::domain::pool::refusal::Refused;
+use crate::domain::pool::refusal::StoredRefusal;
 use crate::domain::pool::spend::WeeklySpend;
 use crate::domain::pool::top_ups::TopUps;
 use crate::domain::pool::totals::CycleTotals;
@@ -66,7 +66,7 @@ pub struct Pool {
     pub used: Usage,
     /// The other totals of the current cycle.
     #[serde(default)]
-    pub tally: CycleTotals,
+    pub totals: CycleTotals,
     /// The recent spending by week.
     #[serde(default)]
     pub weeks: WeeklySpend,
@@ -79,7 +79,7 @@ pub struct Pool {
     /// A refused charge: the first one since credits were last added or enrichment was restarted, or
     /// the one that paused enrichment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Refused>,
+    pub refused: Option<StoredRefusal>,
     /// The settings of the team's admins.
     #[serde(default)]
     pub settings: Settings,
@@ -121,7 +121,7 @@ pub struct Terms {
     pub newest_start: Option<Time>,
     /// A subscription that is due to begin, independent of any clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<Next>,
+    pub next: Option<NextSubscription>,
     /// A subscription that begins at its `started_at`, a later time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<Subscription>,
@@ -160,7 +160,7 @@ impl Terms {
 /// A subscription that replaces the current one. Until it begins, the pool accepts no charge. So the
 /// free credits that lapse are final once all lanes are returned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Next {
+pub struct NextSubscription {
     /// The subscription.
     pub subscription: Subscription,
     /// The time of its request.
@@ -232,7 +232,7 @@ impl Pool {
                 scheduled_versions: Vec::new(),
             },
             used: Usage::default(),
-            tally: CycleTotals::default(),
+            totals: CycleTotals::default(),
             weeks: WeeklySpend::default(),
             paused_at: None,
             pauses: 0,
@@ -259,7 +259,7 @@ impl Pool {
             return Some(Time::EPOCH);
         }
         let start = scheduled.as_ref().map(|scheduled| scheduled.started_at);
-        cycle.map(Cycle::over_at).into_iter().chain(start).min()
+        cycle.map(Cycle::ends_at).into_iter().chain(start).min()
     }
 
     /// Whether a change is due.
@@ -276,7 +276,7 @@ impl Pool {
 
     /// The state that a hold taken now stores.
     #[must_use]
-    pub fn origin(&self) -> Origin {
+    pub fn hold_origin(&self) -> Origin {
         let reset_epoch = self.terms.reset_epoch;
         Origin { epoch: self.epoch, reset_epoch, pause: self.pause() }
     }
@@ -302,11 +302,11 @@ impl Pool {
     ///
     /// # Errors
     /// [`TooMany`] if an amount becomes larger than [`Credits::MAX`].
-    pub fn take_back(&mut self, hold: &Hold, now: Time) -> Result<Credits, TooMany> {
+    pub fn receive_hold(&mut self, hold: &Hold, now: Time) -> Result<Credits, TooMany> {
         self.held = self.held.excess_over(hold.credits);
         self.open_holds = self.open_holds.saturating_sub(1);
         let lapsed = self.receive(hold, now)?;
-        self.tally.expired = self.tally.expired.try_add(lapsed)?;
+        self.totals.expired = self.totals.expired.try_add(lapsed)?;
         Ok(lapsed)
     }
 
@@ -315,7 +315,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`TooMany`] if an amount becomes larger than [`Credits::MAX`].
-    pub fn take_back_lane(&mut self, lane: &Hold, now: Time) -> Result<(), TooMany> {
+    pub fn receive_lane(&mut self, lane: &Hold, now: Time) -> Result<(), TooMany> {
         self.lanes = self.lanes.excess_over(lane.credits);
         self.receive(lane, now).map(drop)
     }
@@ -323,7 +323,7 @@ impl Pool {
     /// Adds the remaining credits of a hold or lane, and counts its charges. Returns the free credits
     /// that lapse.
     fn receive(&mut self, hold: &Hold, now: Time) -> Result<Credits, TooMany> {
-        self.used.merge(&hold.used);
+        self.used.merge(&hold.used)?;
         self.weeks.add(hold.captured, now)?;
         let group = Group { reset_epoch: hold.reset_epoch, epoch: hold.epoch };
         let purchased = self.owed.take(group, hold.remaining);

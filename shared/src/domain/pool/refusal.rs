@@ -7,7 +7,7 @@ use crate::domain::time::Time;
 
 /// A charge that the pool's credits did not cover.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct StoredRefusal {
     /// The time of the refusal.
     pub at: Time,
     /// The action.

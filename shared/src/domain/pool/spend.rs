@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::domain::Credits;
 use crate::domain::credits::TooMany;
@@ -14,11 +14,16 @@ const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
 /// A forecast ends after this many seconds: ten years.
 const FORECAST_SECONDS_MAX: u32 = 10 * 365 * 24 * 60 * 60;
 
-/// The credits spent per week, counted from the Unix epoch. A charge and a new cycle remove counters
-/// of weeks before the previous one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct WeeklySpend(BTreeMap<String, Credits>);
+/// The most old weeks that one write removes.
+const OLD_WEEKS_MAX: usize = 20;
+
+/// A week, counted from the Unix epoch. It starts on Thursday (UTC).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Week(pub i64);
+
+/// The credits spent per week. A charge and a new cycle remove weeks before the previous one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WeeklySpend(pub(crate) BTreeMap<Week, Credits>);
 
 /// The forecast of a balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -30,27 +35,22 @@ pub struct Forecast {
     pub lasts_until: Option<Date>,
 }
 
-/// The name of the counter for the week of `now`.
-#[must_use]
-pub fn week(now: Time) -> String {
-    counter_name(week_number(now))
-}
+impl Week {
+    /// The week of `now`.
+    #[must_use]
+    pub fn of(now: Time) -> Self {
+        Self(now.timestamp().as_second().div_euclid(WEEK_SECONDS))
+    }
 
-/// The names of the counters for 2 to 5 weeks ago, which no forecast uses. Each charge removes them.
-#[must_use]
-pub fn old_weeks(now: Time) -> [String; 4] {
-    [2, 3, 4, 5].map(|ago| counter_name(week_number(now).saturating_sub(ago)))
-}
+    /// The weeks 2 to 5 weeks before this one, which no forecast uses. Each charge removes them.
+    #[must_use]
+    pub fn old(self) -> [Self; 4] {
+        [2, 3, 4, 5].map(|ago| self.before(ago))
+    }
 
-/// The most old counters that one write removes.
-const OLD_WEEKS_MAX: usize = 20;
-
-fn week_number(now: Time) -> i64 {
-    now.timestamp().as_second().div_euclid(WEEK_SECONDS)
-}
-
-fn counter_name(number: i64) -> String {
-    format!("w{number}")
+    const fn before(self, weeks: i64) -> Self {
+        Self(self.0.saturating_sub(weeks))
+    }
 }
 
 impl WeeklySpend {
@@ -59,48 +59,43 @@ impl WeeklySpend {
     /// # Errors
     /// [`TooMany`] if the spending of the week becomes larger than [`Credits::MAX`].
     pub fn add(&mut self, spent: Credits, now: Time) -> Result<(), TooMany> {
-        let week = self.0.entry(week(now)).or_default();
+        let week = self.0.entry(Week::of(now)).or_default();
         *week = week.try_add(spent)?;
         Ok(())
     }
 
-    /// The names of up to 20 counters that no forecast uses.
-    pub fn old(&self, now: Time) -> impl Iterator<Item = &str> {
-        let needed = [week(now), counter_name(week_number(now).saturating_sub(1))];
-        let old = self.0.keys().filter(move |name| !needed.contains(name));
-        old.map(String::as_str).take(OLD_WEEKS_MAX)
+    /// Up to 20 stored weeks that no forecast uses.
+    pub fn old(&self, now: Time) -> impl Iterator<Item = Week> {
+        self.0.range(..Week::of(now).before(1)).map(|(week, _)| *week).take(OLD_WEEKS_MAX)
     }
 
     /// The credits spent in the last seven days: those of this week, and a part of the previous
     /// week's in proportion to the time left in this week.
-    #[must_use]
-    pub fn last_seven_days(&self, now: Time) -> Credits {
-        let spent_in = |counter: String| self.0.get(&counter).copied().unwrap_or_default();
+    ///
+    /// # Errors
+    /// [`TooMany`] if they are more than [`Credits::MAX`].
+    pub fn last_seven_days(&self, now: Time) -> Result<Credits, TooMany> {
+        let spent_in = |week: Week| self.0.get(&week).copied().unwrap_or_default();
         let elapsed = now.timestamp().as_second().rem_euclid(WEEK_SECONDS);
-        let left = WEEK_SECONDS.saturating_sub(elapsed).unsigned_abs();
-        let previous = spent_in(counter_name(week_number(now).saturating_sub(1)));
-        let part = fraction(previous, left, WEEK_SECONDS.unsigned_abs());
-        spent_in(week(now)).checked_add(part).unwrap_or(Credits::MAX)
+        let left = WEEK_SECONDS.abs_diff(elapsed);
+        let previous = spent_in(Week::of(now).before(1));
+        let part = previous.checked_fraction(left.into(), WEEK_SECONDS.unsigned_abs().into());
+        spent_in(Week::of(now)).try_add(part.ok_or(TooMany)?)
     }
 
     /// The forecast of `balance` at the rate of the last seven days.
-    #[must_use]
-    pub fn forecast(&self, balance: Credits, now: Time) -> Forecast {
-        let spent = self.last_seven_days(now);
+    ///
+    /// # Errors
+    /// Those of [`WeeklySpend::last_seven_days`].
+    pub fn forecast(&self, balance: Credits, now: Time) -> Result<Forecast, TooMany> {
+        let spent = self.last_seven_days(now)?;
         let product = u128::from(balance.get()).saturating_mul(WEEK_SECONDS.unsigned_abs().into());
         let seconds = product.checked_div(spent.get().into());
         let seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
         let seconds = seconds.filter(|seconds| *seconds <= FORECAST_SECONDS_MAX);
         let lasts_until = seconds.map(|seconds| now.plus_seconds(seconds).day());
-        Forecast { spent_in_a_week: spent, lasts_until }
+        Ok(Forecast { spent_in_a_week: spent, lasts_until })
     }
-}
-
-/// `credits` times `part / whole`, rounded down. `part` is at most `whole`.
-fn fraction(credits: Credits, part: u64, whole: u64) -> Credits {
-    let product = u128::from(credits.get()).saturating_mul(part.into());
-    let fraction = product.checked_div(whole.into()).unwrap_or_default();
-    u64::try_from(fraction).map_or(credits, Credits::new)
 }
 
 #[cfg(test)]
@@ -123,7 +118,7 @@ mod tests {
     #[test]
     fn the_previous_week_counts_in_proportion() {
         let weeks = spent(&[("2026-11-06T00:00:00Z", 700), ("2026-11-13T00:00:00Z", 10)]);
-        let seven_days = |now| weeks.last_seven_days(at(now)).get();
+        let seven_days = |now| weeks.last_seven_days(at(now)).unwrap().get();
         assert_eq!(seven_days("2026-11-12T00:00:00Z"), 710);
         assert_eq!(seven_days("2026-11-13T00:00:00Z"), 610);
         assert_eq!(seven_days("2026-11-18T23:59:59Z"), 10);
@@ -140,25 +135,26 @@ mod tests {
             ("2026-11-13T00:00:00Z", 4),
         ]);
         let old: Vec<_> = weeks.old(at("2026-11-13T00:00:00Z")).collect();
-        assert_eq!(old, ["w2869", "w2965"]);
+        assert_eq!(old, [Week(2_869), Week(2_965)]);
     }
 
     #[test]
     fn forecast_divides_the_balance_by_the_rate() {
         let now = at("2026-11-12T00:00:00Z");
         let weeks = spent(&[("2026-11-06T00:00:00Z", 700)]);
-        let until = |balance| weeks.forecast(Credits::new(balance), now).lasts_until;
+        let until = |balance| weeks.forecast(Credits::new(balance), now).unwrap().lasts_until;
         assert_eq!(until(1_000), Some(jiff::civil::date(2026, 11, 22)));
         assert_eq!(until(0), Some(now.day()));
         assert_eq!(until(10_000_000), None);
-        assert_eq!(WeeklySpend::default().forecast(Credits::new(1), now).lasts_until, None);
+        let unspent = WeeklySpend::default().forecast(Credits::new(1), now).unwrap();
+        assert_eq!(unspent.lasts_until, None);
     }
 
     #[test]
     fn forecast_is_exact_for_large_amounts() {
         let now = at("2026-11-12T00:00:00Z");
         let weeks = spent(&[("2026-11-06T00:00:00Z", 10_000_000_000_000)]);
-        let forecast = weeks.forecast(Credits::new(1_000_000_000_000_000), now);
+        let forecast = weeks.forecast(Credits::new(1_000_000_000_000_000), now).unwrap();
         assert_eq!(forecast.lasts_until, Some(jiff::civil::date(2028, 10, 12)), "700 days");
     }
 }

@@ -19,10 +19,10 @@ pub struct CycleTotals {
     /// The free credits granted.
     pub granted: Credits,
     /// The credits purchased.
-    pub bought: Credits,
+    pub purchased: Credits,
     /// Their price in cents.
     #[serde(default)]
-    pub bought_cents: u64,
+    pub purchased_cents: u64,
     /// The credits gifted.
     pub gifted: Credits,
     /// The free credits of earlier cycles that lapsed when a hold returned them in this one.

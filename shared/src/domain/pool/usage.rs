@@ -4,34 +4,44 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::domain::Credits;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::catalogue::action_code::ActionCode;
+use crate::domain::credits::TooMany;
 use crate::domain::ledger::entry::Entry;
 
-/// The last letter of each counter of an action.
-const ATTEMPTS: char = 'a';
-const CHARGED: char = 'c';
-const SPENT: char = 's';
+/// The counts of each action.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// By the code of the action. Actions without a count are absent.
+    pub(crate) counts: BTreeMap<ActionCode, Counts>,
+    /// Counters of a newer version of the code, by name. They pass through.
+    pub(crate) unknown: BTreeMap<String, u64>,
+}
 
-/// Counters, each named by the code of its action and a letter. They are flat with short names, because a write of the
-/// pool adds to them without reading them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Usage(BTreeMap<String, u64>);
+/// The counts of one action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The units that were charged or free, in the unit of the price.
+    pub attempts: u64,
+    /// The units among them with a cost.
+    pub charged: u64,
+    /// Their cost.
+    pub credits: Credits,
+}
 
 /// The usage of one action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ActionUsage {
     /// The action.
     pub action: String,
-    /// The units that were charged or free, in the unit of the price.
+    /// See [`Counts::attempts`].
     pub attempts: u64,
-    /// The units among them with a cost.
+    /// See [`Counts::charged`].
     pub charged: u64,
-    /// Their cost.
+    /// See [`Counts::credits`].
     pub credits: Credits,
 }
 
@@ -43,17 +53,18 @@ pub struct HitRate {
 }
 
 impl HitRate {
-    /// The rate of `charged` in `attempts`; `None` without attempts.
-    fn of(charged: u64, attempts: u64) -> Option<Self> {
+    /// The rate of counts; `None` without attempts.
+    fn of(counts: Counts) -> Option<Self> {
+        let Counts { attempts, charged, .. } = counts;
         (attempts > 0).then_some(Self { charged, attempts })
     }
 
-    /// The part of `whole` at this rate, rounded up.
+    /// The part of `whole` at this rate, rounded up; `None` if it is larger than [`Credits::MAX`].
     #[must_use]
-    pub fn part_of(self, whole: Credits) -> Credits {
-        let product = u128::from(whole.get()).saturating_mul(self.charged.into());
+    pub fn part_of(self, whole: Credits) -> Option<Credits> {
+        let product = u128::from(whole.get()).checked_mul(self.charged.into())?;
         let part = product.div_ceil(u128::from(self.attempts).max(1));
-        Credits::new(u64::try_from(part).unwrap_or(u64::MAX))
+        u64::try_from(part).ok()?.try_into().ok()
     }
 }
 
@@ -67,100 +78,96 @@ impl fmt::Display for HitRate {
     }
 }
 
+impl Counts {
+    /// The sum.
+    ///
+    /// # Errors
+    /// [`TooMany`] if a count leaves its range.
+    fn try_add(self, more: Self) -> Result<Self, TooMany> {
+        Ok(Self {
+            attempts: self.attempts.checked_add(more.attempts).ok_or(TooMany)?,
+            charged: self.charged.checked_add(more.charged).ok_or(TooMany)?,
+            credits: self.credits.try_add(more.credits)?,
+        })
+    }
+}
+
 impl Usage {
-    /// The usage of charges.
-    #[must_use]
-    pub fn of<'a>(charges: impl IntoIterator<Item = &'a Entry>) -> Self {
+    /// The usage of priced charges.
+    ///
+    /// # Errors
+    /// [`TooMany`] if a count leaves its range.
+    pub fn of<'a>(charges: impl IntoIterator<Item = &'a Entry>) -> Result<Self, TooMany> {
         let mut usage = Self::default();
         for charge in charges {
-            usage.count(charge);
+            usage.count(charge)?;
         }
-        usage
+        Ok(usage)
     }
 
-    fn count(&mut self, entry: &Entry) {
-        let Some(metering) = entry.metering else { return };
-        let units = metering.units;
-        let spent = entry.spent().get();
-        let charged = if spent == 0 { 0 } else { units };
-        for (letter, more) in [(ATTEMPTS, units), (CHARGED, charged), (SPENT, spent)] {
-            self.add(&format!("{}{letter}", metering.code), more);
-        }
+    fn count(&mut self, entry: &Entry) -> Result<(), TooMany> {
+        let Some(metering) = entry.metering else { return Ok(()) };
+        let (attempts, credits) = (metering.units, entry.amount());
+        let charged = if credits.is_zero() { 0 } else { attempts };
+        self.add(metering.code, Counts { attempts, charged, credits })
     }
 
-    fn add(&mut self, counter: &str, more: u64) {
-        if more > 0 {
-            let count = self.0.entry(counter.to_owned()).or_default();
-            *count = count.saturating_add(more);
-        }
+    fn add(&mut self, code: ActionCode, more: Counts) -> Result<(), TooMany> {
+        let counts = self.counts.entry(code).or_default();
+        *counts = counts.try_add(more)?;
+        Ok(())
     }
 
-    /// Adds other counters.
-    pub fn merge(&mut self, other: &Self) {
-        for (counter, more) in &other.0 {
-            self.add(counter, *more);
+    /// Adds other usage.
+    ///
+    /// # Errors
+    /// [`TooMany`] if a count leaves its range.
+    pub fn merge(&mut self, other: &Self) -> Result<(), TooMany> {
+        for (code, more) in &other.counts {
+            self.add(*code, *more)?;
         }
-    }
-
-    /// The increase since `earlier`.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        let mut more = Self::default();
-        for (counter, count) in &self.0 {
-            let before = earlier.0.get(counter).copied().unwrap_or_default();
-            more.add(counter, count.saturating_sub(before));
+        for (name, more) in &other.unknown {
+            let count = self.unknown.entry(name.clone()).or_default();
+            *count = count.checked_add(*more).ok_or(TooMany)?;
         }
-        more
-    }
-
-    /// The counters that are not zero.
-    pub fn counters(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.0.iter().map(|(counter, count)| (counter.as_str(), *count))
+        Ok(())
     }
 
     /// Whether there is no usage.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.counts.is_empty() && self.unknown.is_empty()
     }
 
     /// The cost of all actions, unknown ones included.
-    #[must_use]
-    pub fn spent(&self) -> Credits {
-        let costs = self.counters().filter(|(counter, _)| counter.ends_with(SPENT));
-        costs.fold(Credits::ZERO, |sum, (_, cost)| {
-            sum.checked_add(Credits::new(cost)).unwrap_or(Credits::MAX)
-        })
+    ///
+    /// # Errors
+    /// [`TooMany`] if it is larger than [`Credits::MAX`].
+    pub fn spent(&self) -> Result<Credits, TooMany> {
+        Credits::sum(self.counts.values().map(|counts| counts.credits))
     }
 
     /// The rate of an action; `None` without attempts.
     #[must_use]
     pub fn hit_rate(&self, code: ActionCode) -> Option<HitRate> {
-        let of = |letter| self.0.get(&format!("{code}{letter}")).copied().unwrap_or_default();
-        HitRate::of(of(CHARGED), of(ATTEMPTS))
+        HitRate::of(*self.counts.get(&code)?)
     }
 
-    /// The rate of all actions together.
-    #[must_use]
-    pub fn overall_rate(&self) -> Option<HitRate> {
-        let sum = |letter| {
-            let counts = self.counters().filter(|(counter, _)| counter.ends_with(letter));
-            counts.fold(0_u64, |sum, (_, count)| sum.saturating_add(count))
-        };
-        HitRate::of(sum(CHARGED), sum(ATTEMPTS))
+    /// The rate of all actions together; `None` without attempts.
+    ///
+    /// # Errors
+    /// [`TooMany`] if a count leaves its range.
+    pub fn overall_rate(&self) -> Result<Option<HitRate>, TooMany> {
+        let mut counts = self.counts.values();
+        counts.try_fold(Counts::default(), |sum, counts| sum.try_add(*counts)).map(HitRate::of)
     }
 
-    /// The usage of each action with attempts.
+    /// The usage of each action with attempts that the catalogue has.
     pub fn actions(&self, catalogue: &Catalogue) -> impl Iterator<Item = ActionUsage> {
-        self.0.iter().filter_map(|(counter, attempts)| {
-            let price = catalogue.action_of(ActionCode::of(counter.strip_suffix(ATTEMPTS)?)?)?;
-            let of = |letter| self.0.get(&format!("{}{letter}", price.code)).copied();
-            Some(ActionUsage {
-                action: price.name.clone(),
-                attempts: *attempts,
-                charged: of(CHARGED).unwrap_or_default(),
-                credits: Credits::new(of(SPENT).unwrap_or_default()),
-            })
+        let attempted = self.counts.iter().filter(|(_, counts)| counts.attempts > 0);
+        attempted.filter_map(|(code, Counts { attempts, charged, credits })| {
+            let action = catalogue.action_of(*code)?.name.clone();
+            Some(ActionUsage { action, attempts: *attempts, charged: *charged, credits: *credits })
         })
     }
 }
@@ -186,9 +193,11 @@ mod tests {
         prices().price(action).unwrap().code
     }
 
-    fn rows(usage: &Usage) -> Vec<(String, u64, u64, u64)> {
-        let row = |row: ActionUsage| (row.action, row.attempts, row.charged, row.credits.get());
-        usage.actions(&catalogue()).map(row).collect()
+    fn rows(usage: &Usage) -> String {
+        let row = |row: ActionUsage| {
+            format!("{} {} {} {}", row.action, row.attempts, row.charged, row.credits)
+        };
+        usage.actions(&catalogue()).map(row).collect::<Vec<_>>().join(", ")
     }
 
     #[test]
@@ -199,22 +208,17 @@ mod tests {
             charge(json!({ "action": "call", "outcome": "answered", "quantity": 61 })),
             charge(json!({ "action": "ai_variable", "outcome": "valid", "own_key": true })),
         ]);
-        let expected = [("ai_variable", 1, 0, 0), ("call", 2, 2, 8), ("email_finder", 4, 3, 15)];
-        let expected = expected.map(|(action, a, c, s)| (action.to_owned(), a, c, s));
-        assert_eq!(rows(&usage), expected);
-        assert_eq!(usage.spent(), Credits::new(23));
+        let usage = usage.unwrap();
+        assert_eq!(rows(&usage), "ai_variable 1 0 0, call 2 2 8, email_finder 4 3 15");
+        assert_eq!(usage.spent(), Ok(Credits::new(23)));
     }
 
     #[test]
     fn merging_adds_other_counters_once() {
         let found = charge(json!({ "action": "linkedin_enrichment", "outcome": "found" }));
-        let mut pool = Usage::of([&found]);
-        let before = pool.clone();
-        let lane = Usage::of([&found, &found]);
-        pool.merge(&lane);
-        assert_eq!(rows(&pool), [("linkedin_enrichment".to_owned(), 3, 3, 3)]);
-        assert_eq!(pool.since(&before), lane);
-        assert!(pool.since(&pool).is_empty());
+        let mut pool = Usage::of([&found]).unwrap();
+        pool.merge(&Usage::of([&found, &found]).unwrap()).unwrap();
+        assert_eq!(rows(&pool), "linkedin_enrichment 3 3 3");
     }
 
     #[test]
@@ -224,23 +228,23 @@ mod tests {
                 json!({ "action": "email_finder", "outcome": outcome, "quantity": quantity });
             charge(body)
         };
-        let usage = Usage::of(&[email("risky", 61), email("not_found", 39)]);
+        let usage = Usage::of(&[email("risky", 61), email("not_found", 39)]).unwrap();
         let rate = usage.hit_rate(code("email_finder")).unwrap();
         assert_eq!(rate.to_string(), "0.61");
-        assert_eq!(rate.part_of(Credits::new(500)), Credits::new(305));
-        assert_eq!(rate.part_of(Credits::new(1)), Credits::new(1), "rounded up");
+        assert_eq!(rate.part_of(Credits::new(500)), Some(Credits::new(305)));
+        assert_eq!(rate.part_of(Credits::new(1)), Some(Credits::new(1)), "rounded up");
         assert_eq!(usage.hit_rate(code("phone_finder")), None);
-        assert_eq!(usage.overall_rate(), Some(rate));
-        let all = Usage::of(&[email("risky", 3)]);
-        assert_eq!(all.overall_rate().unwrap().to_string(), "1.00");
-        let third = Usage::of(&[email("risky", 2), email("not_found", 1)]);
-        assert_eq!(third.overall_rate().unwrap().to_string(), "0.67");
+        assert_eq!(usage.overall_rate(), Ok(Some(rate)));
+        let all = Usage::of(&[email("risky", 3)]).unwrap();
+        assert_eq!(all.overall_rate().unwrap().unwrap().to_string(), "1.00");
+        let third = Usage::of(&[email("risky", 2), email("not_found", 1)]).unwrap();
+        assert_eq!(third.overall_rate().unwrap().unwrap().to_string(), "0.67");
     }
 
     #[test]
     fn counts_charges_only() {
         let entry = charge(json!({ "action": "sms" }));
         let gift = Entry::new(&entry.team, None, Details::Gift {}, entry.at);
-        assert!(Usage::of([&gift]).is_empty());
+        assert!(Usage::of([&gift]).unwrap().is_empty());
     }
 }

@@ -21,7 +21,7 @@ impl Cycle {
     /// Each cycle starts on the anchor's day of the month, clamped to the month's last day. Starts
     /// are computed from the anchor, so they do not drift.
     #[must_use]
-    pub fn holding(anchor: Date, day: Date) -> Self {
+    pub fn containing(anchor: Date, day: Date) -> Self {
         let months = |date: Date| {
             i32::from(date.year()).saturating_mul(12).saturating_add(date.month().into())
         };
@@ -35,7 +35,7 @@ impl Cycle {
 
     /// The end of the cycle: the first instant of the day `end`.
     #[must_use]
-    pub fn over_at(self) -> Time {
+    pub fn ends_at(self) -> Time {
         Time::start_of(self.end)
     }
 }
@@ -71,15 +71,15 @@ mod tests {
             date(2028, 2, 29),
         ] {
             let mut day = anchor;
-            let mut current = Cycle::holding(anchor, anchor);
+            let mut current = Cycle::containing(anchor, anchor);
             assert_eq!(current.start, anchor);
             for _ in 0..1_500 {
                 if day == current.end {
-                    let next = Cycle::holding(anchor, day);
+                    let next = Cycle::containing(anchor, day);
                     assert_eq!(next.start, current.end, "no gap and no overlap");
                     current = next;
                 }
-                assert_eq!(Cycle::holding(anchor, day), current, "{anchor} {day}");
+                assert_eq!(Cycle::containing(anchor, day), current, "{anchor} {day}");
                 assert!(current.start <= day && day < current.end);
                 day = day.tomorrow().unwrap();
             }
@@ -88,8 +88,8 @@ mod tests {
 
     #[test]
     fn a_cycle_ends_at_the_first_instant_of_its_end_day() {
-        let cycle = Cycle::holding(date(2026, 11, 3), date(2026, 11, 22));
+        let cycle = Cycle::containing(date(2026, 11, 3), date(2026, 11, 22));
         assert_eq!((cycle.start, cycle.end), (date(2026, 11, 3), date(2026, 12, 3)));
-        assert_eq!(cycle.over_at().to_string(), "2026-12-03T00:00:00.000Z");
+        assert_eq!(cycle.ends_at().to_string(), "2026-12-03T00:00:00.000Z");
     }
 }

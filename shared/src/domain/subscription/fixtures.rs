@@ -48,7 +48,7 @@ pub(super) fn apply_with_next(pool: &mut Pool, change: &Change, now: &str) {
 }
 
 pub(super) fn apply_due(pool: &mut Pool, now: &str) {
-    let change = pool.due_change(at(now)).unwrap();
+    let change = pool.due_change(at(now)).unwrap().unwrap();
     pool.apply(&change).unwrap();
 }
 

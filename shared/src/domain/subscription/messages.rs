@@ -4,8 +4,9 @@
 //! message changes nothing.
 
 use crate::domain::catalogue::Catalogue;
+use crate::domain::credits::TooMany;
 use crate::domain::pool::balance::BalanceChange;
-use crate::domain::pool::{Account, Next, Pool, Terms};
+use crate::domain::pool::{Account, NextSubscription, Pool, Terms};
 use crate::domain::subscription::terms::{Change, granted};
 use crate::domain::subscription::{Subscription, SubscriptionRequest};
 use crate::domain::time::Time;
@@ -64,7 +65,7 @@ impl Pool {
             } else {
                 self.with_seats(current, request)?
             };
-            self.adjust(current, updated, terms, now)
+            self.adjust(current, updated, terms, now)?
         } else if self.is_past(request) {
             return Ok(self.with_terms(terms, now));
         } else {
@@ -162,17 +163,20 @@ impl Pool {
     }
 
     /// The change of the current subscription to `updated`, with a grant for the seats that it adds.
+    ///
+    /// # Errors
+    /// [`TooMany`] if a grant is larger than [`Credits::MAX`].
     fn adjust(
         &self,
         current: &Subscription,
         updated: Subscription,
         terms: Terms,
         now: Time,
-    ) -> Change {
-        let before = granted(&self.terms, current, current.granted_seats);
-        let more = granted(&terms, &updated, updated.granted_seats).excess_over(before);
+    ) -> Result<Change, TooMany> {
+        let before = granted(&self.terms, current, current.granted_seats)?;
+        let more = granted(&terms, &updated, updated.granted_seats)?.excess_over(before);
         let effect = if more.is_zero() { BalanceChange::Keep } else { BalanceChange::Grant(more) };
-        self.change(effect, Terms { subscription: Some(updated), ..terms }, now, now)
+        Ok(self.change(effect, Terms { subscription: Some(updated), ..terms }, now, now))
     }
 
     /// The change that stores the requested subscription as the next one.
@@ -185,7 +189,7 @@ impl Pool {
     ) -> Change {
         let cancelled = self.is_cancelled(request);
         let subscription = Subscription { cancelled, ..requested };
-        terms.next = Some(Next { subscription, since: now });
+        terms.next = Some(NextSubscription { subscription, since: now });
         if !self.is_late(request) {
             terms.cycle_version = self.terms.billing_version;
         }
@@ -449,7 +453,7 @@ mod tests {
         let now = at("2027-01-12T00:00:00Z");
         let change = pool.close(None, now).unwrap();
         pool.apply(&change).unwrap();
-        assert_eq!(pool.due_change(at("2028-01-01T00:00:00Z")), None);
+        assert_eq!(pool.due_change(at("2028-01-01T00:00:00Z")), Ok(None));
         assert_eq!(pool.close(None, now), None);
         assert!(matches!(pool.cancel(None, now), Err(Error::AccountClosed)));
         let again = pool.subscribe(&request(r#"{"plan":"email"}"#), &catalogue(), now);

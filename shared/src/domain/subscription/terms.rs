@@ -10,7 +10,7 @@ use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::epochs::Owed;
 use crate::domain::pool::totals::CycleTotals;
 use crate::domain::pool::usage::Usage;
-use crate::domain::pool::{Account, Next, OwedStep, Pool, Terms};
+use crate::domain::pool::{Account, NextSubscription, OwedStep, Pool, Terms};
 use crate::domain::subscription::Subscription;
 use crate::domain::subscription::cycle::Cycle;
 use crate::domain::time::Time;
@@ -29,7 +29,7 @@ pub struct Change {
     pub entries: Vec<Entry>,
     /// The totals of the cycle, or time between two subscriptions, that begins; `None` if none
     /// begins.
-    pub tally: Option<CycleTotals>,
+    pub totals: Option<CycleTotals>,
 }
 
 impl Change {
@@ -38,7 +38,7 @@ impl Change {
     /// cycle, and a closed account accepts no charge.
     #[must_use]
     pub fn ends_lanes(&self) -> bool {
-        self.effect.is_grant() || self.tally.is_some() || self.terms.account == Account::Closed
+        self.effect.is_grant() || self.totals.is_some() || self.terms.account == Account::Closed
     }
 }
 
@@ -61,46 +61,54 @@ impl Pool {
         let is_monthly = subscription.grant.cadence == Cadence::Monthly;
         let is_renewed = is_monthly && !subscription.cancelled && self.check_open().is_ok();
         let grant = granted(&self.terms, subscription, subscription.seats);
-        self.terms.cycle.filter(|_| is_renewed && !grant.is_zero()).map(|cycle| cycle.end)
+        self.terms.cycle.filter(|_| is_renewed && grant != Ok(Credits::ZERO)).map(|cycle| cycle.end)
     }
 
     /// The change that is due at `now`, if there is one: the next or the scheduled subscription
     /// begins, or the cycle ends. After missed cycles, the one that contains `now` begins, with one
     /// grant.
-    #[must_use]
-    pub fn due_change(&self, now: Time) -> Option<Change> {
+    ///
+    /// # Errors
+    /// [`TooMany`] if the grant is larger than [`Credits::MAX`].
+    pub fn due_change(&self, now: Time) -> Result<Option<Change>, TooMany> {
         if !self.is_due(now) {
-            return None;
+            return Ok(None);
         }
-        if let Some(Next { subscription, since }) = &self.terms.next {
+        if let Some(NextSubscription { subscription, since }) = &self.terms.next {
             let at = now.max(*since);
-            return Some(self.begin(subscription, at, at, now));
+            return self.begin(subscription, at, at, now).map(Some);
         }
         let scheduled = self.terms.scheduled.as_ref();
         if let Some(subscription) = scheduled.filter(|scheduled| scheduled.started_at <= now) {
             let start = subscription.started_at;
             let lapsed_at = self.free_credits_end().map_or(start, |end| end.min(start));
-            return Some(self.begin(subscription, lapsed_at, start, now));
+            return self.begin(subscription, lapsed_at, start, now).map(Some);
         }
-        let (cycle, subscription) = (self.terms.cycle?, self.terms.subscription.as_ref()?);
-        Some(if subscription.cancelled {
-            self.end_subscription(cycle, now)
-        } else {
-            self.renew(cycle, subscription.clone(), now)
-        })
+        let current = self.terms.cycle.zip(self.terms.subscription.as_ref());
+        let Some((cycle, subscription)) = current else { return Ok(None) };
+        if subscription.cancelled {
+            return Ok(Some(self.end_subscription(cycle, now)));
+        }
+        self.renew(cycle, subscription.clone(), now).map(Some)
     }
 
     /// The end of the cycle, if the free credits lapse with it.
     fn free_credits_end(&self) -> Option<Time> {
         let subscription = self.terms.subscription.as_ref()?;
         let lapses = subscription.cancelled || subscription.grant.cadence == Cadence::Monthly;
-        self.terms.cycle.filter(|_| lapses).map(Cycle::over_at)
+        self.terms.cycle.filter(|_| lapses).map(Cycle::ends_at)
     }
 
     /// Begins a subscription at `at`. The free credits of the previous one lapse at `lapsed_at`.
-    fn begin(&self, subscription: &Subscription, lapsed_at: Time, at: Time, now: Time) -> Change {
+    fn begin(
+        &self,
+        subscription: &Subscription,
+        lapsed_at: Time,
+        at: Time,
+        now: Time,
+    ) -> Result<Change, TooMany> {
         let anchor = subscription.started_at;
-        let cycle = Cycle::holding(anchor.day(), now.max(at).day());
+        let cycle = Cycle::containing(anchor.day(), now.max(at).day());
         let at = at.max(Time::start_of(cycle.start));
         let mut terms = Terms {
             cycle: Some(cycle),
@@ -114,24 +122,31 @@ impl Pool {
             terms.billing_version = terms.billing_version.max(terms.start_version);
             terms.cycle_version = terms.billing_version;
         }
-        let grant = granted(&terms, subscription, subscription.seats);
+        let grant = granted(&terms, subscription, subscription.seats)?;
         let change = self.change(BalanceChange::Reset(grant), terms, lapsed_at, at);
-        self.with_new_totals(change, at.day())
+        Ok(self.with_new_totals(change, at.day()))
     }
 
     /// Ends a cancelled subscription with its last cycle.
     fn end_subscription(&self, cycle: Cycle, now: Time) -> Change {
         let terms = Terms { subscription: None, cycle: None, ..self.terms.clone() };
         let reset = BalanceChange::Reset(Credits::ZERO);
-        self.with_new_totals(self.change(reset, terms, cycle.over_at(), now), cycle.end)
+        self.with_new_totals(self.change(reset, terms, cycle.ends_at(), now), cycle.end)
     }
 
     /// Begins the cycle that contains `now`. A one-time grant is kept and not repeated.
-    fn renew(&self, ended: Cycle, subscription: Subscription, now: Time) -> Change {
-        let cycle = Cycle::holding(subscription.started_at.day(), now.day());
+    fn renew(
+        &self,
+        ended: Cycle,
+        subscription: Subscription,
+        now: Time,
+    ) -> Result<Change, TooMany> {
+        let cycle = Cycle::containing(subscription.started_at.day(), now.day());
         let renewed = Subscription { granted_seats: subscription.seats, ..subscription };
         let effect = match renewed.grant.cadence {
-            Cadence::Monthly => BalanceChange::Reset(granted(&self.terms, &renewed, renewed.seats)),
+            Cadence::Monthly => {
+                BalanceChange::Reset(granted(&self.terms, &renewed, renewed.seats)?)
+            }
             Cadence::Once | Cadence::None => BalanceChange::Keep,
         };
         let terms = Terms {
@@ -140,8 +155,8 @@ impl Pool {
             cycle_version: self.terms.billing_version,
             ..self.terms.clone()
         };
-        let change = self.change(effect, terms, ended.over_at(), Time::start_of(cycle.start));
-        self.with_new_totals(change, cycle.start)
+        let change = self.change(effect, terms, ended.ends_at(), Time::start_of(cycle.start));
+        Ok(self.with_new_totals(change, cycle.start))
     }
 
     /// The same change with totals that start at 0.
@@ -153,10 +168,10 @@ impl Pool {
             | BalanceChange::Purchase(_)
             | BalanceChange::Grant(_) => (self.balance.free(), Credits::ZERO),
         };
-        let number = self.tally.number.saturating_add(1);
-        let tally =
+        let number = self.totals.number.saturating_add(1);
+        let totals =
             CycleTotals { number, since: Some(since), kept, granted, ..CycleTotals::default() };
-        Change { tally: Some(tally), ..change }
+        Change { totals: Some(totals), ..change }
     }
 
     /// A change with its ledger entries: an expiry of the free credits that a reset ends, and a
@@ -198,7 +213,7 @@ impl Pool {
             })
             .collect();
         let at = if is_reset { lapsed_at } else { granted_at };
-        Change { at, effect, terms, entries, tally: None }
+        Change { at, effect, terms, entries, totals: None }
     }
 
     /// Applies a change that was derived from this pool.
@@ -219,13 +234,13 @@ impl Pool {
         self.balance = self.balance.after(change.effect).ok_or(TooMany)?;
         self.version = self.version.saturating_add(1);
         self.terms = change.terms.clone();
-        match (&change.tally, change.effect) {
-            (Some(tally), _) => {
-                self.tally = *tally;
+        match (&change.totals, change.effect) {
+            (Some(totals), _) => {
+                self.totals = *totals;
                 self.used = Usage::default();
             }
             (None, BalanceChange::Grant(more)) => {
-                self.tally.granted = self.tally.granted.try_add(more)?;
+                self.totals.granted = self.totals.granted.try_add(more)?;
             }
             (None, _) => {}
         }
@@ -234,7 +249,14 @@ impl Pool {
 }
 
 /// The free credits of one grant of a subscription to `seats` seats.
-pub(super) fn granted(terms: &Terms, subscription: &Subscription, seats: u32) -> Credits {
+///
+/// # Errors
+/// [`TooMany`] if they are more than [`Credits::MAX`].
+pub(super) fn granted(
+    terms: &Terms,
+    subscription: &Subscription,
+    seats: u32,
+) -> Result<Credits, TooMany> {
     let created_at = terms.account_created_at.unwrap_or(subscription.started_at);
     subscription.grant.grant(seats, created_at)
 }
@@ -252,14 +274,14 @@ mod tests {
     fn a_cycle_ends_once_at_its_boundary() {
         let mut pool = expert(3, "2027-01-31T10:00:00Z");
         spend(&mut pool, 1_000);
-        assert_eq!(pool.due_change(at("2027-02-27T23:59:59.999Z")), None);
-        let change = pool.due_change(at("2027-02-28T00:00:00Z")).unwrap();
+        assert_eq!(pool.due_change(at("2027-02-27T23:59:59.999Z")), Ok(None));
+        let change = pool.due_change(at("2027-02-28T00:00:00Z")).unwrap().unwrap();
         let entries: Vec<(Kind, i64)> =
             change.entries.iter().map(|entry| (entry.kind(), entry.credits)).collect();
         assert_eq!(entries, [(Kind::Expiry, -200), (Kind::Grant, 1_200)]);
         pool.apply(&change).unwrap();
         assert_eq!(split(&pool), (1_200, 0));
-        assert_eq!(pool.due_change(at("2027-02-28T00:00:00Z")), None);
+        assert_eq!(pool.due_change(at("2027-02-28T00:00:00Z")), Ok(None));
         assert_eq!(pool.next_refill().unwrap().to_string(), "2027-03-31");
     }
 

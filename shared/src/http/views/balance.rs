@@ -8,7 +8,7 @@ use crate::domain::Credits;
 use crate::domain::ids::TeamId;
 use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
-use crate::domain::top_up::State;
+use crate::domain::top_up::TopUpState;
 
 /// A team's balance and the state of its account.
 #[derive(Clone, Debug, Serialize)]
@@ -22,7 +22,7 @@ pub struct BalanceView {
     next_refill: Option<Date>,
     enrichment: Enrichment,
     paused_at: Option<Time>,
-    auto_top_up: State,
+    auto_top_up: TopUpState,
     account: Account,
 }
 

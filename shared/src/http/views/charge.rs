@@ -34,7 +34,7 @@ impl From<Entry> for ChargeView {
             outcome: charged.and_then(|charged| charged.outcome.clone()),
             own_key: charged.map(|charged| charged.own_key),
             price_version: charged.and_then(|charged| charged.price_version.clone()),
-            credits: entry.spent(),
+            credits: entry.amount(),
             hold: entry.hold().cloned(),
             id: entry.id,
             key: entry.key,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::subscription::CycleView;
 use crate::domain::Credits;
 use crate::domain::catalogue::Catalogue;
+use crate::domain::credits::TooMany;
 use crate::domain::money::Amount;
 use crate::domain::pool::Pool;
 use crate::domain::pool::spend::Forecast;
@@ -39,27 +40,29 @@ struct SpendingView {
 impl UsageView {
     /// The usage of the current cycle, including `before`: the statement of cycles that started on the same
     /// day.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`TooMany`] if a sum leaves its range.
     pub fn current(
         pool: &Pool,
         before: Option<Statement>,
         catalogue: &Catalogue,
         now: Time,
-    ) -> Self {
+    ) -> Result<Self, TooMany> {
         let mut used = pool.used.clone();
-        let mut credits = Spending::so_far(pool);
+        let mut credits = Spending::of_current_cycle(pool)?;
         if let Some(before) = before {
-            used.merge(&before.used);
-            credits = before.credits.and(credits);
+            used.merge(&before.used)?;
+            credits = before.credits.and(credits)?;
         }
-        Self {
+        Ok(Self {
             cycle: pool.terms.cycle.map(CycleView::from),
             plan: pool.terms.subscription.as_ref().map(|current| current.plan.clone()),
             actions: used.actions(catalogue).collect(),
             credits: credits.into(),
             amount: credits.amount(catalogue.currency()),
-            forecast: Some(pool.weeks.forecast(pool.balance.credits, now)),
-        }
+            forecast: Some(pool.weeks.forecast(pool.balance.credits, now)?),
+        })
     }
 
     /// The usage of a past cycle.

@@ -2,7 +2,7 @@
 
 use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
-use crate::domain::pool::refusal::Refused;
+use crate::domain::pool::refusal::StoredRefusal;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 use crate::store::dynamo::failure::LegResult;
@@ -67,7 +67,7 @@ pub(super) struct RefusalNote {
     /// The pool as it was read.
     pub(super) pool: Pool,
     /// The refused charge.
-    pub(super) refused: Refused,
+    pub(super) refused: StoredRefusal,
     /// Whether it pauses enrichment.
     pub(super) pauses: bool,
     /// The credits in the pool that would cover the charge, or one unit of it if it pauses enrichment.
@@ -133,8 +133,8 @@ impl Batch {
         let is_usable = !may_gain && pool.check_open().is_ok();
         is_usable
             && !self.admitted.is_empty()
-            && self.admitted().all(|charge| charge.spent() > balance)
-            && self.admitted().all(|charge| pool.has_noted(charge, balance))
+            && self.admitted().all(|charge| charge.amount() > balance)
+            && self.admitted().all(|charge| pool.has_stored_refusal(charge, balance))
     }
 
     /// Admits everything without a result.
@@ -151,7 +151,7 @@ impl Batch {
         let Funds { credits: mut left, more, mut is_paused, is_hold } = funds;
         for index in std::mem::take(&mut self.admitted) {
             let Some(charge) = self.charges.get(index) else { continue };
-            let required = charge.spent();
+            let required = charge.amount();
             if is_paused && charge.is_enrichment() {
                 self.refused.push(Shortage { index, required, left: None });
             } else if let Some(rest) = left.checked_sub(required) {
@@ -182,17 +182,17 @@ impl Batch {
             let pauses = !pool.is_paused() && charge.pauses_enrichment_at(balance);
             // The first refusal that pauses enrichment takes precedence over all that do not.
             let is_better = selected.is_none_or(|(_, other_pauses, _)| pauses && !other_pauses);
-            if is_better && !pool.has_noted(charge, balance) {
+            if is_better && !pool.has_stored_refusal(charge, balance) {
                 let needed = if pauses { charge.unit_cost() } else { *required };
                 selected = Some((charge, pauses, needed.excess_over(*left)));
             }
         }
         let Some((charge, pauses, missing)) = selected else { return Ok(()) };
         self.note = Some(RefusalNote {
-            refused: Refused {
+            refused: StoredRefusal {
                 at: now,
                 action: charge.charged().map(|charged| charged.action.clone()).unwrap_or_default(),
-                required: charge.spent(),
+                required: charge.amount(),
             },
             pauses,
             enough: pool.balance.credits.try_add(missing)?.excess_over(more),

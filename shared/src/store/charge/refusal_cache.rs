@@ -42,7 +42,7 @@ struct CachedPool {
 impl CachedPool {
     /// The refusal of a charge; `None` if the cached pool does not refuse it.
     fn refusal(&self, charge: &Entry) -> Option<Error> {
-        let (balance, required) = (self.balance, charge.spent());
+        let (balance, required) = (self.balance, charge.amount());
         if self.is_paused && charge.is_enrichment() {
             Some(Error::EnrichmentPaused)
         } else if required > balance && self.is_noted && !charge.pauses_enrichment_at(balance) {

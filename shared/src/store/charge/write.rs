@@ -52,8 +52,8 @@ impl Totals {
             return Err(Error::internal("a charge has no price"));
         }
         Ok(Self {
-            cost: Credits::sum(charges.clone().map(Entry::spent))?,
-            usage: Usage::of(charges.clone()),
+            cost: Credits::sum(charges.clone().map(Entry::amount))?,
+            usage: Usage::of(charges.clone())?,
             has_enrichment: charges.any(Entry::is_enrichment),
         })
     }

@@ -39,10 +39,10 @@ async fn concurrent_charges_share_writes() {
         match &outcomes[..] {
             [EntryResult::Charged(entry)] => {
                 assert_eq!(*entry, request, "the answer belongs to the caller");
-                spent += entry.spent().get();
+                spent += entry.amount().get();
             }
             [EntryResult::Refused(Error::InsufficientCredits { required, .. })] => {
-                assert_eq!(*required, request.spent());
+                assert_eq!(*required, request.amount());
             }
             other => panic!("{other:?}"),
         }

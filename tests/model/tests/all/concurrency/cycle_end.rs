@@ -120,7 +120,7 @@ async fn rejects_a_reset_after_the_balance_has_changed() {
     let gift = GiftRequest { credits: Credits::new(7), reference: None };
     let gift = gift.entry(&team, key_named("gift"), "u".parse().unwrap(), now()).unwrap();
     store.gift_add(gift).await.unwrap();
-    let reset = |pool: &Pool| pool.due_change(boundary()).unwrap();
+    let reset = |pool: &Pool| pool.due_change(boundary()).unwrap().unwrap();
     assert!(!store.terms_apply_once(&seen, &reset(&seen)).await.unwrap());
     let seen = store.pool_current(&team, now()).await.unwrap();
     assert!(store.terms_apply_once(&seen, &reset(&seen)).await.unwrap());

@@ -8,7 +8,7 @@ use shared::domain::catalogue::prices::Price;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
 use shared::domain::limits::POOL_CREDITS_MAX;
-use shared::domain::pool::epochs::{GROUPS_MAX, GROUPS_USUAL};
+use shared::domain::pool::epochs::{GROUPS_BEFORE_JOIN, GROUPS_MAX};
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
 use shared::store::Store;
@@ -106,7 +106,7 @@ async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {
         seats(&store, &team, number, now()).await;
     }
     let before = store.pool_current(&team, now()).await.unwrap();
-    assert!(before.owed.groups() <= GROUPS_USUAL + 1);
+    assert!(before.owed.groups() <= GROUPS_BEFORE_JOIN + 1);
     let size = pool_size(&engine, &team).await;
     assert!(size < 1_024, "{size} bytes");
     let hold = hold_id(&team, 1);

@@ -15,7 +15,7 @@ use shared::domain::ledger::entry::{Details, Entry};
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{Purchase, Status};
 use shared::domain::settings::{AutoTopUp, Settings};
-use shared::domain::top_up::State;
+use shared::domain::top_up::TopUpState;
 use shared::domain::{Credits, Error};
 use shared::lambda::{App, Clock};
 use shared::store::Store;
@@ -163,7 +163,7 @@ fn a_declined_card_stops_top_ups() {
             );
             assert_eq!(bought(&world, &team).await, Vec::<i64>::new(), "seed {seed}");
             let failed = pool(&world, &team).await;
-            assert_eq!(failed.top_up_state(), State::Failed, "seed {seed}");
+            assert_eq!(failed.top_up_state(), TopUpState::Failed, "seed {seed}");
             assert_eq!(failed.top_ups.unwrap().bought, Credits::ZERO, "seed {seed}");
 
             choose(&world.store(), &team, Some((10_000, 2_000))).await;

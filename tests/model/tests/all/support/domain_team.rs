@@ -9,7 +9,7 @@ use shared::domain::ledger::entry::{Details, Entry, Kind, Lapsed};
 use shared::domain::monitored_account::{self, Bill, MonitoredAccount};
 use shared::domain::pool::Pool;
 use shared::domain::pool::balance::BalanceChange;
-use shared::domain::pool::epochs::GROUPS_USUAL;
+use shared::domain::pool::epochs::GROUPS_BEFORE_JOIN;
 use shared::domain::pool::usage::Usage;
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::statement::Statement;
@@ -191,7 +191,7 @@ impl Team {
 
     fn bill(&mut self, account: &MonitoredAccount, bill: Bill, now: Time) -> Answer {
         let entry = account.entry(&bill, prices(), now).unwrap();
-        let answer = self.charge(&entry, entry.spent(), now);
+        let answer = self.charge(&entry, entry.amount(), now);
         let after = match answer {
             Answer::Done(_) => account.paid(&bill),
             _ if account.status != monitored_account::Status::Active => return answer,
@@ -251,7 +251,7 @@ impl Team {
             return Answer::Insufficient { balance, required: required.get() };
         };
         self.pool.balance = after;
-        self.pool.used.merge(&Usage::of([entry]));
+        self.pool.used.merge(&Usage::of([entry]).unwrap()).unwrap();
         self.write(entry.clone());
         Answer::Done(required.get())
     }
@@ -261,8 +261,9 @@ impl Team {
             return answer;
         }
         self.pool.balance = self.pool.balance.after(BalanceChange::Purchase(credits)).unwrap();
-        let tally = &mut self.pool.tally;
-        let count = if entry.kind() == Kind::Gift { &mut tally.gifted } else { &mut tally.bought };
+        let totals = &mut self.pool.totals;
+        let count =
+            if entry.kind() == Kind::Gift { &mut totals.gifted } else { &mut totals.purchased };
         *count = count.checked_add(credits).unwrap();
         self.write(entry.clone());
         Answer::Done(credits.get())
@@ -310,7 +311,7 @@ impl Team {
         };
         hold.remaining = remaining;
         hold.captured = hold.captured.checked_add(cost).unwrap();
-        hold.used.merge(&Usage::of([entry]));
+        hold.used.merge(&Usage::of([entry]).unwrap()).unwrap();
         self.write(entry.clone());
         Answer::Done(cost.get())
     }
@@ -326,7 +327,7 @@ impl Team {
         if self.pool.check_open().is_err() {
             return Answer::Closed;
         }
-        let hold = Hold::of(entry, self.pool.origin()).unwrap();
+        let hold = Hold::of(entry, self.pool.hold_origin()).unwrap();
         let required = hold.credits;
         let Some(after) = self.pool.balance.after(BalanceChange::Charge(required)) else {
             let balance = self.pool.balance.credits.get();
@@ -365,7 +366,7 @@ impl Team {
     fn close_hold(&mut self, id: &Id, entry: Entry, status: Status) {
         let hold = self.holds.get_mut(id).unwrap();
         let rest = hold.remaining;
-        let lapsed = self.pool.take_back(hold, entry.at).unwrap();
+        let lapsed = self.pool.receive_hold(hold, entry.at).unwrap();
         hold.remaining = Credits::ZERO;
         hold.status = status;
         if !lapsed.is_zero() {
@@ -377,9 +378,9 @@ impl Team {
     }
 
     fn keep_up(&mut self, now: Time) {
-        while let Some(change) = self.pool.due_change(now) {
+        while let Some(change) = self.pool.due_change(now).unwrap() {
             self.expire(change.at);
-            let change = self.pool.due_change(now).unwrap();
+            let change = self.pool.due_change(now).unwrap().unwrap();
             self.change(change);
         }
         self.expire(now);
@@ -397,14 +398,14 @@ impl Team {
     }
 
     fn change(&mut self, change: Change) {
-        if change.effect.is_grant() && self.pool.owed.groups() > GROUPS_USUAL {
+        if change.effect.is_grant() && self.pool.owed.groups() > GROUPS_BEFORE_JOIN {
             let is_open = |hold: &&Hold| hold.status == Status::Open;
             let open: Vec<Hold> = self.holds.values().filter(is_open).cloned().collect();
             self.pool.owed = self.pool.owed.compacted(&open).unwrap();
         }
         let old = self.pool.clone();
         self.pool.apply(&change).unwrap();
-        self.statements.extend(Statement::of(&old, &self.pool).as_ref().map(closed));
+        self.statements.extend(Statement::of(&old, &self.pool).unwrap().as_ref().map(closed));
         for entry in change.entries {
             self.write(entry);
         }

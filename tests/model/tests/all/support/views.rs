@@ -34,7 +34,7 @@ pub fn state<'a>(
         cycle_end: pool.terms.cycle.map(|cycle| cycle.end.to_string()),
         closed: pool.check_open().is_err(),
         paused: pool.is_paused(),
-        cycle: cycle(&pool.used, &Spending::so_far(pool)),
+        cycle: cycle(&pool.used, &Spending::of_current_cycle(pool).unwrap()),
         accounts: accounts.filter_map(account).collect(),
         ledger: ledger(rows.into_iter()),
     }
