@@ -18,13 +18,13 @@ struct File {
     /// For editors.
     #[serde(rename = "$schema")]
     _schema: Option<IgnoredAny>,
-    versions: Vec<Version>,
+    versions: Vec<Changes>,
 }
 
 /// A version, with the changes since the version before.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Version {
+struct Changes {
     version: String,
     effective: Date,
     #[serde(default)]
@@ -67,8 +67,8 @@ pub(super) fn lists(json: &str) -> Result<(PriceList, Vec<PriceList>), serde_jso
 
 impl Merged {
     /// The price list of the next version.
-    fn price_list(&mut self, changes: Version) -> Result<PriceList, serde_json::Error> {
-        let Version { version, effective, credit, purchase, actions, plans } = changes;
+    fn price_list(&mut self, changes: Changes) -> Result<PriceList, serde_json::Error> {
+        let Changes { version, effective, credit, purchase, actions, plans } = changes;
         merge(&mut self.credit, credit);
         merge(&mut self.purchase, purchase);
         self.actions.merge(actions);

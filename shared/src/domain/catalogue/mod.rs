@@ -62,6 +62,7 @@ impl Catalogue {
     }
 
     /// All price lists, oldest first.
+    #[must_use]
     pub fn lists(&self) -> impl DoubleEndedIterator<Item = &PriceList> {
         iter::once(&self.0.first).chain(&self.0.later)
     }

@@ -141,8 +141,8 @@ fn fields_changed(subject: &str, before: &Value, after: &Value) -> Vec<String> {
 
 /// Actions or plans by name, as JSON.
 fn named<T: Serialize>(values: &[T]) -> Map<String, Value> {
-    let values = values.iter().map(json);
-    values.map(|value| (value["name"].as_str().unwrap_or_default().to_owned(), value)).collect()
+    let name = |value: &Value| value.get("name").and_then(Value::as_str).map(str::to_owned);
+    values.iter().map(json).filter_map(|value| Some((name(&value)?, value))).collect()
 }
 
 fn json(value: impl Serialize) -> Value {

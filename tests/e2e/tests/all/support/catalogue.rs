@@ -62,7 +62,8 @@ const SCHEMA: &str = include_str!("../../../../../shared/catalogue.schema.json")
 
 /// The mistakes in a text, one per line.
 pub fn mistakes(text: &str) -> String {
-    check(text).iter().map(|mistake| format!("{mistake}\n")).collect()
+    let mistakes: Vec<String> = check(text).iter().map(ToString::to_string).collect();
+    mistakes.join("\n")
 }
 
 /// Whether a text follows the schema.

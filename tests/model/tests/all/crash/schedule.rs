@@ -331,7 +331,7 @@ fn an_account_is_active_exactly_if_its_month_was_charged() {
                 let team = team_with(&store, &format!("team-{polls}"), 0).await;
                 let acme = account("acme");
                 let start = async {
-                    _ = store.monitored_account_add(&team, &acme, prices(), world.now()).await
+                    _ = store.monitored_account_add(&team, &acme, prices(), world.now()).await;
                 };
                 let is_complete = run_for_polls(polls, Box::pin(start)).await.is_some();
                 assert_eq!(refill::run(&app_of(&world), None).await.failed, 0);

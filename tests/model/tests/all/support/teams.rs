@@ -44,14 +44,20 @@ pub fn charge_of(team: &TeamId, key: CallerKey, action: &str, outcome: &str) -> 
     let body = format!(r#"{{"action":"{action}","outcome":"{outcome}"}}"#);
     let request: ChargeRequest = serde_json::from_str(&body).unwrap();
     let entry = request.price(team, key, None, prices(), now()).unwrap();
-    // The stored form.
     Entry { names_no_user: false, ..entry }
+}
+
+/// An entry as it is read.
+pub fn stored(entry: &Entry) -> Entry {
+    Entry { metering: None, ..entry.clone() }
 }
 
 /// The same charge of another quantity.
 pub fn with_quantity(mut charge: Entry, quantity: u64) -> Entry {
-    charge.charged_mut().unwrap().quantity = quantity;
-    charge
+    let charged = charge.charged_mut().unwrap();
+    charged.quantity = quantity;
+    let price = prices().price(&charged.action).unwrap();
+    Entry { metering: Some(price.metering(quantity)), ..charge }
 }
 
 /// The same charge as a capture from a hold.
