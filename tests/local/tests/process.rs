@@ -291,6 +291,24 @@ fn every_mistake_in_a_catalogue_file_is_reported() {
 }
 
 #[test]
+fn the_limits_of_purchases_in_the_environment_take_precedence() {
+    let mut command = built_in(&["--catalogue", IMAGES]);
+    let process = Process::spawn(command.env("PURCHASE_MINIMUM", "200").stderr(Stdio::null()));
+    let request = Client::new().get(format!("{}/purchase-options", process.url));
+    let options: Value = request.bearer_auth(&process.token).send().unwrap().json().unwrap();
+    assert_eq!((&options["minimum"], &options["maximum"]), (&json!(200), &json!(20_000)));
+    let presets: Vec<&Value> =
+        options["presets"].as_array().unwrap().iter().map(|preset| &preset["credits"]).collect();
+    assert_eq!(presets, [500, 2_500]);
+    for (minimum, reason) in [("many", "must be a number"), ("20001", "at least the minimum")] {
+        let mut command = built_in(&["--port", "0", "--catalogue", IMAGES]);
+        let ended = command.env("PURCHASE_MINIMUM", minimum).output().unwrap();
+        let error = String::from_utf8(ended.stderr).unwrap();
+        assert!(!ended.status.success() && error.contains(reason), "{error}");
+    }
+}
+
+#[test]
 fn the_stack_runs_on_the_catalogue_of_another_product() {
     let process = Process::spawn(built_in(&["--catalogue", IMAGES]).stderr(Stdio::null()));
     assert_eq!(process.total(), 300, "the grant of the plan studio");

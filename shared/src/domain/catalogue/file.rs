@@ -69,8 +69,8 @@ impl Merged {
     /// The price list of the next version.
     fn price_list(&mut self, changes: Changes) -> Result<PriceList, serde_json::Error> {
         let Changes { version, effective, credit, purchase, actions, plans } = changes;
-        merge(&mut self.credit, credit);
-        merge(&mut self.purchase, purchase);
+        merge_fields(&mut self.credit, credit);
+        merge_fields(&mut self.purchase, purchase);
         self.actions.merge(actions);
         self.plans.merge(plans);
         Ok(PriceList {
@@ -85,7 +85,7 @@ impl Merged {
 }
 
 /// Replaces the fields that have changed, and removes those that are null.
-fn merge(fields: &mut Fields, changes: Fields) {
+fn merge_fields(fields: &mut Fields, changes: Fields) {
     for (name, value) in changes {
         if value.is_null() {
             fields.remove(&name);
@@ -108,7 +108,7 @@ impl Named<Fields> {
                 continue;
             };
             match self.0.iter_mut().find(|(other, _)| *other == name) {
-                Some((_, fields)) => merge(fields, changes),
+                Some((_, fields)) => merge_fields(fields, changes),
                 None => self.0.push((name, changes)),
             }
         }

@@ -203,3 +203,14 @@ async fn rejects_credits_beyond_the_maximum_of_a_pool() {
     assert!(matches!(store.charge(&team, vec![entry], now()).await[..], [EntryResult::Charged(_)]));
     assert!(store.purchase_begin(&order("order")).await.is_ok());
 }
+
+/// A charge without a price has no usage to count.
+#[tokio::test]
+async fn a_charge_without_a_price_is_refused() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 10).await;
+    let entry = Entry { metering: None, ..charge(&team, "k", "linkedin_enrichment", "found") };
+    let results = store.charge(&team, vec![entry], now()).await;
+    assert!(matches!(results[..], [EntryResult::Refused(Error::Internal(_))]), "{results:?}");
+}
