@@ -13,7 +13,7 @@ use shared::domain::{Credits, Error};
 use shared::store::entry::EntryResult;
 use shared::store::keys;
 use simulator::Faults;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::lanes::{charge_one, has_lanes, team_with_a_lane, without_faults};
 use crate::support::operations::Size;
@@ -103,8 +103,10 @@ fn a_lane_ends_with_the_cycle() {
     simulator::run(1, Faults::NONE, almost, async |world| {
         let (store, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         sleep(Duration::from_secs(2)).await;
+        let began = Instant::now();
         let charged = charge_one(&store, &team, "c", world.now()).await;
         assert!(matches!(charged, EntryResult::Charged(_)), "{charged:?}");
+        assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
         let view = store.projection_read(&team, world.now()).await.unwrap().pool;
         assert_eq!((view.balance.free().get(), view.balance.purchased().get()), (395, 3_000));
     })
@@ -142,6 +144,20 @@ fn a_lane_ends_with_an_added_seat() {
         }
         let seen = store.projection_read(&team, world.now()).await.unwrap().pool.balance;
         assert_eq!((seen.free().get(), seen.purchased().get()), (370, 3_000));
+    });
+}
+
+/// The owner of a lane need not write the pool after the change of another process.
+#[test]
+fn a_lane_is_open_again_after_a_change() {
+    without_faults(async |world| {
+        let (_, team) = Box::pin(team_with_a_lane(&world, 30_000)).await;
+        let request = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
+        let now = world.now();
+        let store = world.store();
+        let changed = store.terms_change(&team, now, |pool| pool.subscribe(&request, now)).await;
+        assert_eq!(changed.unwrap().terms.subscription.unwrap().seats, 2);
+        assert!(has_lanes(&world, &team).await);
     });
 }
 

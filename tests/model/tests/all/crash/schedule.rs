@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use engine::{Engine, TABLE, catalogue, prices};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use refill::Summary;
 use shared::domain::ids::{AccountId, TeamId};
 use shared::domain::ledger::entry::{Entry, Kind};
@@ -348,6 +348,25 @@ fn an_account_is_active_exactly_if_its_month_was_charged() {
                 }
             }
             assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
+        })
+        .unwrap();
+    }
+}
+
+/// A month is charged before the removal of its account or not at all: a removed account stays removed.
+#[test]
+fn a_removal_during_a_bill_is_not_overwritten() {
+    for seed in seeds(0..20) {
+        simulator::run(seed, Faults::NONE, at(MONTH_LATER), async |world| {
+            let team = busy_team(&world.store(), "t").await;
+            let (biller, remover, acme) = (world.store(), world.store(), account("acme"));
+            let bill = biller.monitored_account_bill(&team, vec![acme.clone()], world.now());
+            let removal = remover.monitored_account_remove(&team, &acme, world.now());
+            let (billed, removed) = join(Box::pin(bill), Box::pin(removal)).await;
+            billed.unwrap();
+            removed.unwrap();
+            let acme = monitored(&world.store(), &team, "acme").await;
+            assert_eq!(acme.status, Status::Removed, "seed {seed}");
         })
         .unwrap();
     }
