@@ -91,7 +91,7 @@ impl Store {
             .set("credits = credits + :credits, mark = mark + :credits")
             .set("totals.purchased = totals.purchased + :credits")
             .value(":credits", credits)
-            .set("totals.purchased_cents = if_not_exists(totals.purchased_cents, :none) + :cents")
+            .set("totals.cents = if_not_exists(totals.cents, :none) + :cents")
             .value(":none", 0)
             .value(":cents", amount.cents)
             .set("pending_purchases = pending_purchases - :one")

@@ -155,7 +155,9 @@ fn a_lane_is_open_again_after_a_change() {
         let request = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
         let now = world.now();
         let store = world.store();
-        let changed = store.terms_change(&team, now, |pool| pool.subscribe(&request, now)).await;
+        let changed = store
+            .terms_change(&team, now, |pool| pool.subscribe(&request, &catalogue(), now))
+            .await;
         assert_eq!(changed.unwrap().terms.subscription.unwrap().seats, 2);
         assert!(has_lanes(&world, &team).await);
     });

@@ -360,7 +360,8 @@ fn a_removal_during_a_bill_is_not_overwritten() {
         simulator::run(seed, Faults::NONE, at(MONTH_LATER), async |world| {
             let team = busy_team(&world.store(), "t").await;
             let (biller, remover, acme) = (world.store(), world.store(), account("acme"));
-            let bill = biller.monitored_account_bill(&team, vec![acme.clone()], world.now());
+            let bill =
+                biller.monitored_account_bill(&team, vec![acme.clone()], prices(), world.now());
             let removal = remover.monitored_account_remove(&team, &acme, world.now());
             let (billed, removed) = join(Box::pin(bill), Box::pin(removal)).await;
             billed.unwrap();

@@ -2,6 +2,9 @@
 
 use engine::{catalogue, prices};
 use shared::domain::Credits;
+use shared::domain::catalogue::action_code::ActionCode;
+use shared::domain::catalogue::price_list::PriceList;
+use shared::domain::catalogue::prices::Price;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{AccountId, CallerKey, Id, TeamId};
@@ -41,10 +44,36 @@ pub fn charge(team: &TeamId, key: &str, action: &str, outcome: &str) -> Entry {
 }
 
 pub fn charge_of(team: &TeamId, key: CallerKey, action: &str, outcome: &str) -> Entry {
+    charge_at(prices(), team, key, action, outcome)
+}
+
+pub fn charge_at(
+    list: &PriceList,
+    team: &TeamId,
+    key: CallerKey,
+    action: &str,
+    outcome: &str,
+) -> Entry {
     let body = format!(r#"{{"action":"{action}","outcome":"{outcome}"}}"#);
     let request: ChargeRequest = serde_json::from_str(&body).unwrap();
-    let entry = request.price(team, key, None, prices(), now()).unwrap();
+    let entry = request.price(team, key, None, list, now()).unwrap();
     Entry { names_no_user: false, ..entry }
+}
+
+/// A charge of each action of a catalogue with as many actions as there can be.
+pub fn charges_of_40_actions(team: &TeamId, key: &str) -> Vec<Entry> {
+    let mut list = prices().clone();
+    let first = list.actions[0].clone();
+    for letter in (b'a'..=b'z').map(char::from).take(40 - list.actions.len()) {
+        let (name, code) = (format!("action_{letter}"), ActionCode::of(&format!("z{letter}")));
+        list.actions.push(Price { name, code: code.unwrap(), ..first.clone() });
+    }
+    assert_eq!(list.actions.len(), 40);
+    let charge = |price: &Price| {
+        let key = key_named(&format!("{key} {}", price.name));
+        charge_at(&list, team, key, &price.name, &price.charged[0])
+    };
+    list.actions.iter().map(charge).collect()
 }
 
 /// An entry as it is read.
