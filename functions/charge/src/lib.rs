@@ -80,12 +80,12 @@ async fn charge(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Batch {
+struct ChargeBatch {
     charges: Vec<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
-struct Results {
+struct ChargeBatchResults {
     results: Vec<Answer>,
 }
 
@@ -123,7 +123,7 @@ impl Answer {
 impl From<EntryResult> for Answer {
     fn from(result: EntryResult) -> Self {
         match result {
-            EntryResult::Charged(entry) => Self::Charged { charge: entry.into() },
+            EntryResult::Created(entry) => Self::Charged { charge: entry.into() },
             EntryResult::Replayed(entry) => Self::Replayed { charge: entry.into() },
             EntryResult::Refused(error) => Self::Refused { problem: Problem::from(&error) },
         }
@@ -138,7 +138,7 @@ async fn charge_batch(
     _: NoQuery,
     body: Body,
 ) -> Result<Response, Error> {
-    let Batch { charges } = body.parse()?;
+    let ChargeBatch { charges } = body.parse()?;
     if !(1..=BATCH_CHARGES_MAX).contains(&charges.len()) {
         return Err(Error::invalid("charges", format!("must be 1 to {BATCH_CHARGES_MAX} charges")));
     }
@@ -180,7 +180,7 @@ async fn charge_batch(
         .collect();
     let retry_after = results.iter().filter_map(Answer::retry_after).max();
     let retry_after = retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
-    Ok((retry_after, Json(Results { results })).into_response())
+    Ok((retry_after, Json(ChargeBatchResults { results })).into_response())
 }
 
 fn log_internal_refusal(result: &EntryResult) {

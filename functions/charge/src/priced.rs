@@ -28,9 +28,9 @@ impl From<Error> for Unpriced {
 }
 
 impl Unpriced {
-    /// The same charge; the fields of the error are parts of `whole`.
-    pub(crate) fn nested_in(self, whole: &str) -> Self {
-        Self { error: self.error.nested_in(whole), ..self }
+    /// The same charge; the fields of the error are parts of `parent`.
+    pub(crate) fn nested_in(self, parent: &str) -> Self {
+        Self { error: self.error.nested_in(parent), ..self }
     }
 
     /// The team and the key of the charge, if the request has valid ones.

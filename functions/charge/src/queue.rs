@@ -84,7 +84,7 @@ fn refusal(message: SqsMessage, asked: Option<&Asked>, result: EntryResult) -> O
             log_refusal(asked, &error);
             Some(Refusal { message, error })
         }
-        EntryResult::Charged(_) | EntryResult::Replayed(_) => None,
+        EntryResult::Created(_) | EntryResult::Replayed(_) => None,
     }
 }
 

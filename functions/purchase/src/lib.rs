@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::domain::ids::Id;
-use shared::domain::purchase::{Purchase, Status};
+use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::domain::{Credits, Error};
 use shared::http::permission::{Administer, Belong, Read};
 use shared::http::views::purchase::PurchaseView;
@@ -82,12 +82,12 @@ async fn buy(
     };
     let (purchase, next_action) = state.drive(purchase).await?;
     let response = match (purchase.status, is_replay) {
-        (Status::Failed, _) => {
+        (PurchaseStatus::Failed, _) => {
             Error::PaymentFailed(purchase.reason.unwrap_or_default()).into_response()
         }
-        (Status::Pending, _) => view(StatusCode::ACCEPTED, purchase, next_action),
-        (Status::Paid, true) => view(StatusCode::OK, purchase, next_action),
-        (Status::Paid, false) => view(StatusCode::CREATED, purchase, next_action),
+        (PurchaseStatus::Pending, _) => view(StatusCode::ACCEPTED, purchase, next_action),
+        (PurchaseStatus::Paid, true) => view(StatusCode::OK, purchase, next_action),
+        (PurchaseStatus::Paid, false) => view(StatusCode::CREATED, purchase, next_action),
     };
     Ok(if is_replay { responses::replayed(response) } else { response })
 }
@@ -101,7 +101,7 @@ impl PurchaseState {
     /// Continues a pending purchase: requests the payment and stores its result. Returns the purchase, and
     /// the step that the payment needs from the customer. Requests no payment for a closed account.
     async fn drive(&self, purchase: Purchase) -> Result<(Purchase, Option<Value>), Error> {
-        if purchase.status != Status::Pending {
+        if purchase.status != PurchaseStatus::Pending {
             return Ok((purchase, None));
         }
         self.app.store.account_check_open(&purchase.team).await?;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use shared::aws::retry::with_deadline;
 use shared::domain::Error;
 use shared::domain::ids::{AccountId, TeamId};
-use shared::domain::monitored_account::Status;
+use shared::domain::monitored_account::MonitoringStatus;
 use shared::lambda::App;
 use shared::lambda::deadline::time_left;
 use shared::store::due::Due;
@@ -29,7 +29,7 @@ const TIME_RESERVED: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// The number of teams whose cycle was reset or whose subscription began.
-    pub turned: u64,
+    pub changed: u64,
     /// The number of holds that expired.
     pub expired: u64,
     /// The number of months of monitored accounts that were charged.
@@ -45,7 +45,7 @@ pub struct Summary {
 impl Summary {
     const fn and(self, more: Self) -> Self {
         Self {
-            turned: self.turned.saturating_add(more.turned),
+            changed: self.changed.saturating_add(more.changed),
             expired: self.expired.saturating_add(more.expired),
             billed: self.billed.saturating_add(more.billed),
             paused: self.paused.saturating_add(more.paused),
@@ -56,7 +56,7 @@ impl Summary {
 
     fn count(self, billed: &Billed) -> Self {
         let Billed { account, refused } = billed;
-        let is_paused = refused.is_some() && account.status == Status::Paused;
+        let is_paused = refused.is_some() && account.status == MonitoringStatus::Paused;
         Self {
             billed: self.billed.saturating_add(u64::from(refused.is_none())),
             paused: self.paused.saturating_add(u64::from(is_paused)),
@@ -117,7 +117,7 @@ async fn run_team(app: &App, team: &TeamId, accounts: Vec<AccountId>) -> Result<
     let now = app.clock.now();
     let done = app.store.team_upkeep(team, now).await?;
     let mut summary =
-        Summary { turned: done.turned.into(), expired: done.expired, ..Summary::default() };
+        Summary { changed: done.terms_changed.into(), expired: done.expired, ..Summary::default() };
     match app.store.monitored_account_bill(team, accounts, app.prices(now), now).await {
         Ok(billed) => summary = billed.iter().fold(summary, Summary::count),
         Err(error) => {
@@ -138,7 +138,7 @@ pub async fn handle(
 ) -> Result<Summary, lambda_runtime::Error> {
     let summary = run(app, time_left(&event.context)).await;
     tracing::info!(
-        turned = summary.turned,
+        changed = summary.changed,
         expired = summary.expired,
         billed = summary.billed,
         paused = summary.paused,

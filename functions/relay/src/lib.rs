@@ -20,7 +20,7 @@ use shared::store::{Store, stream};
 /// A batch of records of the stream. Records are parsed one by one, so a malformed record does not fail the
 /// batch.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Batch {
+pub struct StreamRecords {
     #[serde(rename = "Records")]
     records: Vec<Value>,
 }
@@ -36,7 +36,7 @@ pub struct Batch {
 pub async fn handle(
     store: &Store,
     bus: &Bus,
-    batch: LambdaEvent<Batch>,
+    batch: LambdaEvent<StreamRecords>,
 ) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
     let relayed = Box::pin(relay(store, bus, &batch.payload.records));
     Ok(within_deadline(&batch.context, relayed).await?)

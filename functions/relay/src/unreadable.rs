@@ -33,8 +33,8 @@ pub(crate) fn message(record: &Value, error: &Error) -> Message {
         })
         .to_string(),
     };
-    let whole = message(record);
-    if whole.is_too_large() { message(&without_images(record.clone())) } else { whole }
+    let complete = message(record);
+    if complete.is_too_large() { message(&without_images(record.clone())) } else { complete }
 }
 
 fn without_images(mut record: Value) -> Value {

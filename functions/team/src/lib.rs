@@ -29,7 +29,7 @@ use shared::http::{Body, NoQuery, Permitted, Query, idempotency_key, responses, 
 use shared::lambda::deadline::within_deadline;
 use shared::lambda::{App, Invocation};
 
-pub use messages::take_in;
+pub use messages::apply_message;
 
 /// The routes of the function.
 pub fn routes(app: App) -> Router {
@@ -157,7 +157,7 @@ fn view(pool: &Pool) -> Result<Json<SubscriptionView>, Error> {
 /// Answers the HTTP API, or an event of the billing system.
 ///
 /// # Errors
-/// Those of [`serve::answer`]; those of [`take_in`] as a problem document.
+/// Those of [`serve::answer`]; those of [`apply_message`] as a problem document.
 pub async fn handle(
     router: &Router,
     app: &App,
@@ -166,8 +166,8 @@ pub async fn handle(
     match Invocation::of(&event.payload) {
         Invocation::Http => serve::answer(router, event).await,
         Invocation::Queue | Invocation::Direct => {
-            let taken_in = Box::pin(take_in(app, event.payload.get().as_bytes()));
-            responses::of_event(within_deadline(&event.context, taken_in).await)
+            let applied = Box::pin(apply_message(app, event.payload.get().as_bytes()));
+            responses::of_event(within_deadline(&event.context, applied).await)
         }
     }
 }

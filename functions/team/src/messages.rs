@@ -24,7 +24,7 @@ struct Ended {
 /// # Errors
 /// [`Error::Invalid`]; [`Error::AccountClosed`] for an event that is newer than the closing;
 /// [`Error::Busy`], [`Error::Internal`].
-pub async fn take_in(app: &App, event: &[u8]) -> Result<Value, Error> {
+pub async fn apply_message(app: &App, event: &[u8]) -> Result<Value, Error> {
     let event = EventBridgeEvent::parse(event)?;
     let now = app.clock.now();
     let pool = match event.kind.as_str() {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::domain::Error;
 use shared::domain::ids::AccountId;
-use shared::domain::monitored_account::Status;
+use shared::domain::monitored_account::MonitoringStatus;
 use shared::http::permission::{Monitor, Read};
 use shared::http::views::monitored_account::MonitoredAccountView;
 use shared::http::{NoQuery, Path, Permitted, responses};
@@ -45,7 +45,7 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, Error> {
     app.store.account_check_open(&team).await?;
     let accounts = app.store.monitored_account_list(&team).await?.into_iter();
-    let listed = accounts.filter(|account| account.status != Status::Removed);
+    let listed = accounts.filter(|account| account.status != MonitoringStatus::Removed);
     Ok(Json(responses::named(
         "accounts",
         listed.map(MonitoredAccountView::from).collect::<Vec<_>>(),

@@ -53,7 +53,7 @@ impl RetryBudget {
     #[must_use]
     pub fn lasting(time: Duration) -> Self {
         let own = after(time);
-        let deadline = DEADLINE.try_with(|whole| own.min(*whole)).unwrap_or(own);
+        let deadline = DEADLINE.try_with(|invocation| own.min(*invocation)).unwrap_or(own);
         Self { began: Instant::now(), deadline, ceiling: FIRST_PAUSE_MAX, longest: PAUSE_MAX }
     }
 

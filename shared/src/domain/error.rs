@@ -141,13 +141,13 @@ impl Error {
         Self::Invalid(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
-    /// The same error of a part of a request: its fields become parts of `whole`.
+    /// The same error of a part of a request: its fields become parts of `parent`.
     #[must_use]
-    pub fn nested_in(self, whole: &str) -> Self {
+    pub fn nested_in(self, parent: &str) -> Self {
         let Self::Invalid(errors) = self else { return self };
         let inner = |error: FieldError| match error.field.as_str() {
-            "body" => FieldError { field: whole.to_owned(), ..error },
-            field => FieldError { field: format!("{whole}.{field}"), ..error },
+            "body" => FieldError { field: parent.to_owned(), ..error },
+            field => FieldError { field: format!("{parent}.{field}"), ..error },
         };
         Self::Invalid(errors.into_iter().map(inner).collect())
     }

@@ -18,7 +18,7 @@ use crate::domain::{Credits, Error};
 /// The status of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum HoldStatus {
     /// Charges can be captured from it.
     Open,
     /// Its owner has released it.
@@ -27,7 +27,7 @@ pub enum Status {
     Expired,
 }
 
-impl Status {
+impl HoldStatus {
     /// The status in an item and a response.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -53,7 +53,7 @@ pub struct Hold {
     /// The credits that were captured.
     pub captured: Credits,
     /// Stored status; may still be `open` after `expires_at`.
-    pub status: Status,
+    pub status: HoldStatus,
     /// The pool's epoch in which it was taken.
     pub epoch: u64,
     /// The epoch that the last reset before it began.
@@ -179,7 +179,7 @@ impl Hold {
             credits,
             remaining: credits,
             captured: Credits::ZERO,
-            status: Status::Open,
+            status: HoldStatus::Open,
             epoch: origin.epoch,
             reset_epoch: origin.reset_epoch,
             expires_at: entry.at.plus_seconds(*expires_in),
@@ -191,10 +191,10 @@ impl Hold {
 
     /// Its status now, whether or not its expiry is written back.
     #[must_use]
-    pub fn status_at(&self, now: Time) -> Status {
+    pub fn status_at(&self, now: Time) -> HoldStatus {
         match self.status {
-            Status::Open if self.expires_at <= now => Status::Expired,
-            status @ (Status::Open | Status::Released | Status::Expired) => status,
+            HoldStatus::Open if self.expires_at <= now => HoldStatus::Expired,
+            status @ (HoldStatus::Open | HoldStatus::Released | HoldStatus::Expired) => status,
         }
     }
 
@@ -204,8 +204,8 @@ impl Hold {
     /// [`Error::HoldClosed`].
     pub fn check_open(&self, now: Time) -> Result<(), Error> {
         match self.status_at(now) {
-            Status::Open => Ok(()),
-            status @ (Status::Released | Status::Expired) => {
+            HoldStatus::Open => Ok(()),
+            status @ (HoldStatus::Released | HoldStatus::Expired) => {
                 Err(Error::HoldClosed(status.as_str()))
             }
         }

@@ -17,7 +17,7 @@ use crate::domain::time::Time;
 /// The status of a monitored account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum MonitoringStatus {
     /// It is watched, and each month is charged.
     Active,
     /// The team could not pay its month. A restart of enrichment charges it again.
@@ -26,7 +26,7 @@ pub enum Status {
     Removed,
 }
 
-impl Status {
+impl MonitoringStatus {
     /// The status in an item and a response.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -46,7 +46,7 @@ pub struct MonitoredAccount {
     /// The team.
     pub team: TeamId,
     /// Its status.
-    pub status: Status,
+    pub status: MonitoringStatus,
     /// The day on which it was added or last resumed. Its months begin on this day of the month.
     pub since: Date,
     /// The first day that is not paid.
@@ -66,21 +66,28 @@ impl MonitoredAccount {
     /// An account that was not monitored before.
     #[must_use]
     pub const fn new(team: TeamId, id: AccountId, today: Date) -> Self {
-        Self { id, team, status: Status::Removed, since: today, paid_until: today, version: 0 }
+        Self {
+            id,
+            team,
+            status: MonitoringStatus::Removed,
+            since: today,
+            paid_until: today,
+            version: 0,
+        }
     }
 
     /// The bill to pay before the account is active; `None` if it is active or its month is paid.
     #[must_use]
     pub fn first_bill(&self, today: Date) -> Option<Bill> {
-        let is_paid = self.status == Status::Removed && today < self.paid_until;
-        let starts = self.status != Status::Active && !is_paid;
+        let is_paid = self.status == MonitoringStatus::Removed && today < self.paid_until;
+        let starts = self.status != MonitoringStatus::Active && !is_paid;
         starts.then(|| Bill { anchor: today, month: Cycle::containing(today, today) })
     }
 
     /// The bill that is due. Of several missed months it is the current one.
     #[must_use]
     pub fn due_bill(&self, today: Date) -> Option<Bill> {
-        let is_due = self.status == Status::Active && self.paid_until <= today;
+        let is_due = self.status == MonitoringStatus::Active && self.paid_until <= today;
         is_due.then(|| Bill { anchor: self.since, month: Cycle::containing(self.since, today) })
     }
 
@@ -114,12 +121,12 @@ impl MonitoredAccount {
     #[must_use]
     pub fn paid(&self, bill: &Bill) -> Self {
         let (since, paid_until) = (bill.anchor, bill.month.end);
-        Self { status: Status::Active, since, paid_until, ..self.clone() }
+        Self { status: MonitoringStatus::Active, since, paid_until, ..self.clone() }
     }
 
     /// The account with another status.
     #[must_use]
-    pub fn with_status(&self, status: Status) -> Self {
+    pub fn with_status(&self, status: MonitoringStatus) -> Self {
         Self { status, ..self.clone() }
     }
 
@@ -132,7 +139,7 @@ impl MonitoredAccount {
     /// The day on which its next month is charged; `None` unless it is active.
     #[must_use]
     pub fn next_bill(&self) -> Option<Date> {
-        (self.status == Status::Active).then_some(self.paid_until)
+        (self.status == MonitoringStatus::Active).then_some(self.paid_until)
     }
 }
 
@@ -149,7 +156,7 @@ mod tests {
     fn added(account: &MonitoredAccount, today: Date) -> MonitoredAccount {
         match account.first_bill(today) {
             Some(bill) => account.paid(&bill),
-            None => account.with_status(Status::Active),
+            None => account.with_status(MonitoringStatus::Active),
         }
     }
 
@@ -164,7 +171,11 @@ mod tests {
             let mut account = added(&unknown(since), since);
             for (year, month, day) in ends {
                 let end = date(year, month, day);
-                assert_eq!((account.status, account.paid_until), (Status::Active, end), "{since}");
+                assert_eq!(
+                    (account.status, account.paid_until),
+                    (MonitoringStatus::Active, end),
+                    "{since}"
+                );
                 assert_eq!(account.due_at(), Some(Time::start_of(end)));
                 assert_eq!(account.due_bill(end.yesterday().unwrap()), None);
                 account = account.paid(&account.due_bill(end).unwrap());
@@ -189,7 +200,7 @@ mod tests {
     fn a_paid_month_is_not_paid_again() {
         let first = added(&unknown(date(2027, 1, 10)), date(2027, 1, 10));
         assert_eq!(added(&first, date(2027, 1, 20)), first);
-        let removed = first.with_status(Status::Removed);
+        let removed = first.with_status(MonitoringStatus::Removed);
         assert_eq!((removed.due_at(), removed.due_bill(date(2027, 3, 1))), (None, None));
         assert_eq!(added(&removed, date(2027, 2, 9)), first);
         let bill = removed.first_bill(date(2027, 2, 10)).unwrap();
@@ -199,10 +210,13 @@ mod tests {
     #[test]
     fn a_paused_account_starts_anew_when_it_is_paid() {
         let account = added(&unknown(date(2027, 1, 10)), date(2027, 1, 10));
-        let paused = account.with_status(Status::Paused);
+        let paused = account.with_status(MonitoringStatus::Paused);
         assert_eq!((paused.due_at(), paused.due_bill(date(2027, 9, 1))), (None, None));
         let restarted = added(&paused, date(2027, 3, 3));
-        assert_eq!((restarted.status, restarted.since), (Status::Active, date(2027, 3, 3)));
+        assert_eq!(
+            (restarted.status, restarted.since),
+            (MonitoringStatus::Active, date(2027, 3, 3))
+        );
         assert_eq!(restarted.paid_until, date(2027, 4, 3));
     }
 

@@ -4,7 +4,7 @@
 //! A read computes it and waits for no write. A later write of it puts the same entries with the same ids.
 
 use crate::domain::credits::TooMany;
-use crate::domain::hold::{Hold, Status};
+use crate::domain::hold::{Hold, HoldStatus};
 use crate::domain::ledger::entry::{Details, Entry, Lapsed};
 use crate::domain::pool::Pool;
 use crate::domain::statement::Statement;
@@ -111,7 +111,7 @@ impl Hold {
 
     /// The hold after it was closed; nothing is left of it.
     #[must_use]
-    pub fn closed(&self, status: Status) -> Self {
+    pub fn closed(&self, status: HoldStatus) -> Self {
         Self { status, remaining: Credits::ZERO, ..self.clone() }
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::{Credits, Error};
 /// The status of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum PurchaseStatus {
     /// The payment has not succeeded yet. It may need a step of the customer.
     Pending,
     /// The money was taken and the credits are in the pool.
@@ -45,7 +45,7 @@ pub struct Purchase {
     /// Their price at the time of the order.
     pub amount: Amount,
     /// Its status.
-    pub status: Status,
+    pub status: PurchaseStatus,
     /// The time of the order.
     pub at: Time,
     /// The reason of a failure.
@@ -77,7 +77,7 @@ impl Purchase {
 
     fn pending(id: Id, team: &TeamId, key: CallerKey, offer: Offer, at: Time) -> Self {
         let (CallerKey { key, person }, Offer { credits, amount }) = (key, offer);
-        let (team, status) = (team.clone(), Status::Pending);
+        let (team, status) = (team.clone(), PurchaseStatus::Pending);
         let (user, top_up, reason) = (None, false, None);
         Self { id, team, key, person, user, top_up, credits, amount, status, at, reason }
     }

@@ -35,16 +35,16 @@ impl Time {
     /// The instant `seconds` seconds later.
     #[must_use]
     pub fn plus_seconds(self, seconds: u32) -> Self {
-        self.plus(jiff::SignedDuration::from_secs(seconds.into()))
+        self.later(jiff::SignedDuration::from_secs(seconds.into()))
     }
 
     /// The instant `milliseconds` milliseconds later.
     #[must_use]
     pub fn plus_milliseconds(self, milliseconds: u32) -> Self {
-        self.plus(jiff::SignedDuration::from_millis(milliseconds.into()))
+        self.later(jiff::SignedDuration::from_millis(milliseconds.into()))
     }
 
-    fn plus(self, duration: jiff::SignedDuration) -> Self {
+    fn later(self, duration: jiff::SignedDuration) -> Self {
         Self(self.0.saturating_add(duration).unwrap_or(Timestamp::MAX))
     }
 

@@ -21,7 +21,7 @@ const REPLAYED: (HeaderName, HeaderValue) =
 /// The error of a refusal.
 pub fn created(result: EntryResult, body: impl Fn(Entry) -> Value) -> Result<Response, Error> {
     match result {
-        EntryResult::Charged(entry) => Ok((StatusCode::CREATED, Json(body(entry))).into_response()),
+        EntryResult::Created(entry) => Ok((StatusCode::CREATED, Json(body(entry))).into_response()),
         EntryResult::Replayed(entry) => Ok(replayed(Json(body(entry)))),
         EntryResult::Refused(error) => Err(error),
     }

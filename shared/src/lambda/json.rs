@@ -23,8 +23,12 @@ pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
     Ok(parsed)
 }
 
-/// The path of the field that an error of serde is about; `whole` if the error names none.
-pub(crate) fn field(path: &serde_path_to_error::Path, error: &impl Display, whole: &str) -> String {
+/// The path of the field that an error of serde is about; `parent` if the error names none.
+pub(crate) fn field(
+    path: &serde_path_to_error::Path,
+    error: &impl Display,
+    parent: &str,
+) -> String {
     let path = path.to_string();
     let path = path.trim_end_matches(['?', '.']);
     let error = error.to_string();
@@ -32,7 +36,7 @@ pub(crate) fn field(path: &serde_path_to_error::Path, error: &impl Display, whol
     let missing = error.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
     match (path, missing) {
         ("", Some((missing, _))) => missing.to_owned(),
-        ("", None) => whole.to_owned(),
+        ("", None) => parent.to_owned(),
         (path, Some((missing, _))) => format!("{path}.{missing}"),
         (path, None) => path.to_owned(),
     }

@@ -8,7 +8,7 @@ use super::monitored_month::DueMonth;
 use crate::domain::Error;
 use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::TeamId;
-use crate::domain::monitored_account::{MonitoredAccount, Status};
+use crate::domain::monitored_account::{MonitoredAccount, MonitoringStatus};
 use crate::domain::projection::Projection;
 use crate::domain::time::Time;
 
@@ -68,7 +68,7 @@ impl Store {
         team: &TeamId,
     ) -> Result<Vec<MonitoredAccount>, Error> {
         let mut accounts = self.monitored_account_list(team).await?;
-        accounts.retain(|account| account.status == Status::Paused);
+        accounts.retain(|account| account.status == MonitoringStatus::Paused);
         Ok(accounts)
     }
 

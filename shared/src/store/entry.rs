@@ -12,7 +12,7 @@ use crate::domain::ledger::entry::Entry;
 #[derive(Clone, Debug)]
 pub enum EntryResult {
     /// It is charged now.
-    Charged(Entry),
+    Created(Entry),
     /// The same request charged it before.
     Replayed(Entry),
     /// It is not charged.

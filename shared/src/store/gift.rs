@@ -34,7 +34,7 @@ impl Store {
         loop {
             let Some(cancelled) = self.transact(&transaction, &mut budget).await? else {
                 self.refusals.remove(team);
-                return Ok(EntryResult::Charged(gift));
+                return Ok(EntryResult::Created(gift));
             };
             if let Some(image) = cancelled.image(entry) {
                 return EntryResult::of_image(image, &gift);

@@ -8,7 +8,7 @@ use super::dynamo::transaction::{Leg, Transaction};
 use super::entry::EntryResult;
 use super::open_hold::{Closing, StoredHold};
 use super::operation::Operation;
-use crate::domain::hold::{Hold, Status};
+use crate::domain::hold::{Hold, HoldStatus};
 use crate::domain::ids::{CallerKey, Id, TeamId, UserId};
 use crate::domain::ledger::entry::{Details, Entry, Kind};
 use crate::domain::limits::OPEN_HOLDS_MAX;
@@ -76,7 +76,7 @@ impl Store {
             let Some(cancelled) = self.transact(&write.transaction, &mut operation.budget).await?
             else {
                 self.refusals.remove(&entry.team);
-                return Ok(EntryResult::Charged(entry.clone()));
+                return Ok(EntryResult::Created(entry.clone()));
             };
             if let Some(image) = cancelled.image(write.entry) {
                 return EntryResult::of_image(image, entry);
@@ -184,18 +184,21 @@ impl Store {
                 return self.hold_replay_release(hold, &entry).await;
             };
             let entry = release_entry(&stored.hold, release, now);
-            if stored.hold.status_at(now) != Status::Open {
+            if stored.hold.status_at(now) != HoldStatus::Open {
                 return self.hold_replay_release(stored.hold, &entry).await;
             }
             // Captures count in the cycle in which the hold ends.
             let pool = self.pool_current(team, now).await?;
-            let closing =
-                Closing { stored: &stored, status: Status::Released, entries: vec![entry.clone()] };
+            let closing = Closing {
+                stored: &stored,
+                status: HoldStatus::Released,
+                entries: vec![entry.clone()],
+            };
             let mut transaction = self.transaction();
             let entry_leg = transaction.close_holds(&pool, vec![closing], now)?;
             let Some(cancelled) = self.transact(&transaction, &mut budget).await? else {
                 self.refusals.remove(team);
-                return Ok((stored.hold.closed(Status::Released), false));
+                return Ok((stored.hold.closed(HoldStatus::Released), false));
             };
             match entry_leg.and_then(|leg| cancelled.image(leg)) {
                 // It was released meanwhile by this request or by expiry, unless the key is of another request.

@@ -3,7 +3,7 @@
 use super::Store;
 use super::open_hold::{Closing, StoredHold};
 use super::operation::Operation;
-use crate::domain::hold::Status;
+use crate::domain::hold::HoldStatus;
 use crate::domain::pool::Pool;
 use crate::domain::{Credits, Error};
 
@@ -56,7 +56,7 @@ impl Store {
     ) -> Result<bool, Error> {
         let closing = |stored| Closing {
             stored,
-            status: Status::Expired,
+            status: HoldStatus::Expired,
             entries: stored.hold.expiry(Credits::ZERO).collect(),
         };
         let closings: Vec<_> = expired.iter().take(HOLDS_PER_WRITE_MAX).map(closing).collect();

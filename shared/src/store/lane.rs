@@ -19,7 +19,7 @@ use super::dynamo::transaction::{Leg, Transaction};
 use super::lane_cache::Block;
 use super::pool::received;
 use super::retry::RetryBudget;
-use crate::domain::hold::{Hold, Status};
+use crate::domain::hold::{Hold, HoldStatus};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::lane::{expires_at, reopened_size};
 use crate::domain::pool::Pool;
@@ -60,7 +60,7 @@ impl Transaction {
             .set("#status = :open, epoch = :epoch")
             .when("(attribute_not_exists(pk) OR (#status = :open AND epoch = :epoch))")
             .name("#status", "status")
-            .value(":open", Status::Open)
+            .value(":open", HoldStatus::Open)
             .value(":epoch", block.epoch);
         let lane = self.update(open)?;
         self.put(keys::lane_marker(team, &block.lane, block.expires_at))?;
@@ -138,8 +138,8 @@ impl Store {
             .set("#status = :released")
             .when("#status = :open AND expires_at <= :by")
             .name("#status", "status")
-            .value(":released", Status::Released)
-            .value(":open", Status::Open)
+            .value(":released", HoldStatus::Released)
+            .value(":open", HoldStatus::Open)
             .value(":by", by);
         let mut budget = budget.clone().with_short_pauses();
         let image = match self.item_update(close, &mut budget).await? {
@@ -147,7 +147,7 @@ impl Store {
             Updated::Unmet(lane) => lane,
         };
         let lane: Option<Hold> = image.map(from_item).transpose()?;
-        Ok(lane.filter(|lane| lane.status == Status::Released))
+        Ok(lane.filter(|lane| lane.status == HoldStatus::Released))
     }
 
     /// The write that returns closed lanes.
@@ -160,7 +160,7 @@ impl Store {
             let closed = Expression::on(keys::lane(&lane.team, &lane.id))
                 .when("#status = :released AND credits = :credits")
                 .name("#status", "status")
-                .value(":released", Status::Released)
+                .value(":released", HoldStatus::Released)
                 .value(":credits", lane.credits)
                 .when("remaining = :remaining AND epoch = :epoch")
                 .value(":remaining", lane.remaining)
@@ -234,7 +234,7 @@ impl Store {
         let Some(id) = self.lanes.past(team, now) else { return Ok(()) };
         let lane = self.item_get(keys::lane(team, &id)).await?;
         let lane: Option<Hold> = lane.map(from_item).transpose()?;
-        self.lanes.reopen(team, lane.filter(|lane| lane.status == Status::Open));
+        self.lanes.reopen(team, lane.filter(|lane| lane.status == HoldStatus::Open));
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ pub use super::monitored_month::Billed;
 use super::monitored_month::{CONCURRENT_ACCOUNTS_MAX, DueMonth};
 use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::{AccountId, TeamId};
-use crate::domain::monitored_account::{MonitoredAccount, Status};
+use crate::domain::monitored_account::{MonitoredAccount, MonitoringStatus};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
 
@@ -34,10 +34,10 @@ impl Store {
             let seen =
                 found.unwrap_or_else(|| MonitoredAccount::new(team.clone(), id.clone(), now.day()));
             let Some(bill) = seen.first_bill(now.day()) else {
-                if seen.status == Status::Active {
+                if seen.status == MonitoringStatus::Active {
                     return Ok(seen);
                 }
-                let active = seen.with_status(Status::Active);
+                let active = seen.with_status(MonitoringStatus::Active);
                 if let Some(account) = self.monitored_account_put(&seen, active).await? {
                     return Ok(account);
                 }
@@ -69,7 +69,7 @@ impl Store {
         loop {
             let found = self.monitored_account_read(team, id).await?;
             let seen = found.ok_or(Error::NotFound(Resource::MonitoredAccount))?;
-            let removed = seen.with_status(Status::Removed);
+            let removed = seen.with_status(MonitoringStatus::Removed);
             if let Some(account) = self.monitored_account_put(&seen, removed).await? {
                 return Ok(account);
             }

@@ -14,7 +14,7 @@ use super::operation::Operation;
 use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::ledger::entry::Entry;
-use crate::domain::monitored_account::{Bill, MonitoredAccount, Status};
+use crate::domain::monitored_account::{Bill, MonitoredAccount, MonitoringStatus};
 use crate::domain::pool::Pool;
 use crate::domain::pool::refusal::StoredRefusal;
 use crate::domain::time::Time;
@@ -97,7 +97,7 @@ impl Store {
                 if balance < required {
                     let error = Error::InsufficientCredits { balance, required };
                     let more = balance.excess_over(pool.balance.credits);
-                    self.pool_note_refusal(&pool, first, more, operation).await?;
+                    self.pool_store_refusal(&pool, first, more, operation).await?;
                     billed.extend(self.months_refuse(due, &error).await?);
                     return Ok(billed);
                 }
@@ -141,9 +141,9 @@ impl Store {
     /// closed.
     async fn months_refuse(&self, due: Vec<DueMonth>, error: &Error) -> Result<Vec<Billed>, Error> {
         let is_closed = matches!(error, Error::AccountClosed);
-        let status = if is_closed { Status::Removed } else { Status::Paused };
+        let status = if is_closed { MonitoringStatus::Removed } else { MonitoringStatus::Paused };
         let refused = stream::iter(due).map(async |DueMonth { account, .. }| {
-            if account.status != Status::Active {
+            if account.status != MonitoringStatus::Active {
                 return Ok(Some(account));
             }
             self.monitored_account_put(&account, account.with_status(status)).await
@@ -155,7 +155,7 @@ impl Store {
 
     /// Stores in the pool that it did not cover a month, if that is the first refusal since credits came in. `more`
     /// credits are in lanes and expired holds.
-    async fn pool_note_refusal(
+    async fn pool_store_refusal(
         &self,
         pool: &Pool,
         month: &DueMonth,

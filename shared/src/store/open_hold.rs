@@ -10,7 +10,7 @@ use super::dynamo::keys::{self, HOLD_SHARDS, Item};
 use super::dynamo::transaction::{Leg, Transaction};
 use super::dynamo::{from_item, to_item};
 use super::pool::received;
-use crate::domain::hold::{Hold, Status};
+use crate::domain::hold::{Hold, HoldStatus};
 use crate::domain::ids::{Id, Reference, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
@@ -51,7 +51,7 @@ impl StoredHold {
             credits: stored.credits,
             remaining: stored.remaining,
             captured: stored.credits.excess_over(stored.remaining),
-            status: Status::Open,
+            status: HoldStatus::Open,
             epoch: stored.epoch,
             reset_epoch: stored.reset_epoch,
             expires_at: stored.due_at,
@@ -82,7 +82,7 @@ impl StoredHold {
     }
 
     /// The item of the hold after it was closed. Attributes of a newer version of the code stay.
-    fn closed_item(&self, status: Status) -> Result<Item, Error> {
+    fn closed_item(&self, status: HoldStatus) -> Result<Item, Error> {
         let mut item = self.item.clone();
         for open_only in ["due", "due_at"] {
             item.remove(open_only);
@@ -96,7 +96,7 @@ impl StoredHold {
 /// A hold to close, with the entries of its end.
 pub(super) struct Closing<'a> {
     pub(super) stored: &'a StoredHold,
-    pub(super) status: Status,
+    pub(super) status: HoldStatus,
     pub(super) entries: Vec<Entry>,
 }
 

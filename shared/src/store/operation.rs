@@ -40,7 +40,7 @@ pub(super) struct Operation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Upkeep {
     /// Whether a cycle ended or a subscription began.
-    pub turned: bool,
+    pub terms_changed: bool,
     /// The number of expired holds that were returned.
     pub expired: u64,
 }

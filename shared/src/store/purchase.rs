@@ -12,7 +12,7 @@ use crate::domain::ids::{Id, TeamId};
 use crate::domain::limits::{POOL_CREDITS_MAX, check_room};
 use crate::domain::pool::Pool;
 use crate::domain::pool::top_ups::TopUps;
-use crate::domain::purchase::{Purchase, Status};
+use crate::domain::purchase::{Purchase, PurchaseStatus};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
 
@@ -47,7 +47,7 @@ impl Store {
         if let Some(image) = cancelled.image(order) {
             return match EntryResult::of_image(image, &purchase.order())? {
                 EntryResult::Refused(error) => Err(error),
-                EntryResult::Charged(_) | EntryResult::Replayed(_) => {
+                EntryResult::Created(_) | EntryResult::Replayed(_) => {
                     Ok((self.purchase_read(&purchase.team, &purchase.id).await?, true))
                 }
             };
@@ -101,7 +101,7 @@ impl Store {
             .when_not_due(now);
         let mut transaction = self.transaction();
         transaction.update(paid)?;
-        let status = transaction.update(concluded(purchase, Status::Paid, None))?;
+        let status = transaction.update(concluded(purchase, PurchaseStatus::Paid, None))?;
         transaction.put_entry(&purchase.entry(now))?;
         let mut budget = self.retry_budget().with_short_pauses();
         loop {
@@ -145,10 +145,10 @@ impl Store {
             }
             let mut transaction = self.transaction();
             transaction.update(failed)?;
-            transaction.update(concluded(purchase, Status::Failed, Some(reason)))?;
+            transaction.update(concluded(purchase, PurchaseStatus::Failed, Some(reason)))?;
             let cancelled = self.transact(&transaction, &mut budget).await?;
             let stored = self.purchase_read(team, id).await?;
-            if cancelled.is_none() || stored.status != Status::Pending {
+            if cancelled.is_none() || stored.status != PurchaseStatus::Pending {
                 return Ok(stored);
             }
             budget.back_off().await?;
@@ -157,12 +157,12 @@ impl Store {
 }
 
 /// The update that ends a pending purchase.
-fn concluded(purchase: &Purchase, status: Status, reason: Option<&str>) -> Expression {
+fn concluded(purchase: &Purchase, status: PurchaseStatus, reason: Option<&str>) -> Expression {
     let update = Expression::on(keys::purchase(&purchase.team, &purchase.id))
         .set("#status = :status")
         .value(":status", status)
         .when("#status = :pending")
-        .value(":pending", Status::Pending)
+        .value(":pending", PurchaseStatus::Pending)
         .name("#status", "status");
     match reason {
         Some(reason) => update.set("reason = :reason").value(":reason", reason),

@@ -10,7 +10,7 @@ use crate::domain::hold::Hold;
 use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::epochs::{GROUPS_BEFORE_JOIN, Owed};
 use crate::domain::pool::usage::Usage;
-use crate::domain::pool::{OwedStep, Pool};
+use crate::domain::pool::{OwedChange, Pool};
 use crate::domain::subscription::terms::Change;
 use crate::domain::{Credits, Error};
 
@@ -26,7 +26,7 @@ impl Store {
         change: &Change,
         operation: &mut Operation,
     ) -> Result<bool, Error> {
-        if change.effect.is_grant()
+        if change.balance_change.is_grant()
             && seen.owed.groups() > GROUPS_BEFORE_JOIN
             && self.owed_join(seen, operation).await?.is_none()
         {
@@ -86,7 +86,7 @@ fn changed(seen: &Pool, change: &Change) -> Expression {
     if change.ends_lanes() {
         update = update.when("lanes = :no_lanes").value(":no_lanes", 0);
     }
-    match change.effect {
+    match change.balance_change {
         BalanceChange::Keep if change.totals.is_some() => update = update.when_balance_is(seen),
         BalanceChange::Keep | BalanceChange::Charge(_) | BalanceChange::Purchase(_) => {}
         BalanceChange::Grant(credits) => {
@@ -130,7 +130,7 @@ impl Expression {
             .begin_epoch(seen, credits)
             .set("mark = credits, credits = credits + :grant")
             .when("credits < mark");
-        if seen.owed_step() == OwedStep::Keep {
+        if seen.owed_change() == OwedChange::Keep {
             return update.when("hold_epoch = :hold_epoch").value(":hold_epoch", seen.hold_epoch);
         }
         update
@@ -143,14 +143,14 @@ impl Expression {
             .set("epoch = :epoch")
             .value(":epoch", seen.epoch.saturating_add(1))
             .remove("refused");
-        match seen.owed_step() {
-            OwedStep::Keep => update,
-            OwedStep::Clear => update
+        match seen.owed_change() {
+            OwedChange::Keep => update,
+            OwedChange::Clear => update
                 .set("owed = :nothing")
                 .value(":nothing", Owed::default())
                 .when("open_holds = :no_holds")
                 .value(":no_holds", 0),
-            OwedStep::Add(group) => {
+            OwedChange::Add(group) => {
                 let group = update.placeholder(&group.to_string());
                 update.set(format!("owed.{group} = mark - credits"))
             }

@@ -115,7 +115,7 @@ impl Store {
             let pool = self.pool_read(&operation.team).await?;
             let Some(change) = pool.due_change(operation.now)? else { return Ok(pool) };
             if operation.take_wait(&pool)
-                || !self.due_change_step(&pool, &change, operation).await?
+                || !self.due_change_advance(&pool, &change, operation).await?
             {
                 operation.wait_for_mark().await?;
             }
@@ -124,7 +124,7 @@ impl Store {
 
     /// The next step of a due change: return the holds that expired before it, so that their captures count in the
     /// ending cycle; then return the lanes; then change the terms. Returns `false` if another process makes it.
-    async fn due_change_step(
+    async fn due_change_advance(
         &self,
         pool: &Pool,
         change: &Change,
@@ -139,7 +139,7 @@ impl Store {
         } else if !pool.lanes.is_zero() {
             return self.lanes_recall(pool, operation).await;
         } else if self.terms_apply(pool, change, operation).await? {
-            operation.done.turned = true;
+            operation.done.terms_changed = true;
         } else {
             operation.budget.back_off().await?;
         }

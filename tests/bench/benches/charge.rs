@@ -120,7 +120,7 @@ async fn measure(design: Design, clients: usize, charges: usize) -> Figures {
                     Design::Ours => {
                         let store = Store::new(client.clone(), engine::TABLE);
                         let outcome = store.charge(&team, vec![entry], now()).await.pop();
-                        matches!(outcome, Some(EntryResult::Charged(_)))
+                        matches!(outcome, Some(EntryResult::Created(_)))
                     }
                     Design::Versioned => naive::versioned(&client, &entry).await,
                     Design::Plain => naive::plain(&client, &entry).await,

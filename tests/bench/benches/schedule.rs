@@ -10,7 +10,7 @@ use bench::schedule::{Figures, measure};
 async fn main() {
     let is_full = std::env::args().any(|argument| argument == "--bench");
     let (many, due) = if is_full { (100_000, 1_000) } else { (1_000, 100) };
-    println!("| teams | due | turned | billed | round trips | read units | write units | ms |");
+    println!("| teams | due | changed | billed | round trips | read units | write units | ms |");
     println!("|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (teams, due) in [(due, 0), (many, 0), (due, due), (many, due)] {
         print_row(teams, due, &measure(teams, due).await);
@@ -26,7 +26,7 @@ fn print_row(teams: usize, due: usize, figures: &Figures) {
     let each = |count: u64| count as f64 / due.max(1) as f64;
     println!(
         "| {teams} | {due} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} |",
-        summary.turned,
+        summary.changed,
         summary.billed,
         each(reading.round_trips),
         each(reading.read_tenths) / 10.0,

@@ -78,7 +78,7 @@ async fn make(world: &World, team: &TeamId, change: Change) -> Result<(), Error>
         Change::CycleEnd => {
             match store.charge(team, vec![entry(team, "first", now)], now).await.pop() {
                 Some(EntryResult::Refused(error)) => Err(error),
-                Some(EntryResult::Charged(_) | EntryResult::Replayed(_)) | None => Ok(()),
+                Some(EntryResult::Created(_) | EntryResult::Replayed(_)) | None => Ok(()),
             }
         }
     }

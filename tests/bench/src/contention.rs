@@ -69,7 +69,7 @@ pub struct Figures {
     /// The time within which 99 of 100 requests were answered.
     pub p99: Duration,
     /// The highest balance reported by a refusal, in credits.
-    pub told: Option<u64>,
+    pub reported: Option<u64>,
     /// The final balance in credits.
     pub left: u64,
     /// The final balance of the pool item after all lanes have expired.
@@ -84,7 +84,7 @@ struct Answers {
     in_time: u64,
     refused: u64,
     busy: u64,
-    told: Option<u64>,
+    reported: Option<u64>,
     times: Vec<Duration>,
 }
 
@@ -105,12 +105,12 @@ async fn live(world: &World, load: Load) -> Figures {
     });
     let mut all = Answers::default();
     for answers in join_all(writers).await {
-        let Answers { charged, in_time, refused, busy, told, times } = answers.unwrap();
+        let Answers { charged, in_time, refused, busy, reported, times } = answers.unwrap();
         all.charged += charged;
         all.in_time += in_time;
         all.refused += refused;
         all.busy += busy;
-        all.told = all.told.max(told);
+        all.reported = all.reported.max(reported);
         all.times.extend(times);
     }
     let (time, tally) = (start.elapsed(), world.tally());
@@ -129,7 +129,7 @@ async fn live(world: &World, load: Load) -> Figures {
         time,
         p50: all.times.get(all.times.len() / 2).copied().unwrap_or_default(),
         p99: all.times.get(all.times.len() * 99 / 100).copied().unwrap_or_default(),
-        told: all.told,
+        reported: all.reported,
         left,
         in_pool,
         tally,
@@ -151,10 +151,10 @@ async fn write(world: &World, team: &TeamId, load: Load, number: usize, start: I
             Design::Lanes => {
                 for outcome in store.charge(team, entries, world.now()).await {
                     match outcome {
-                        EntryResult::Charged(_) | EntryResult::Replayed(_) => answers.charged += 1,
+                        EntryResult::Created(_) | EntryResult::Replayed(_) => answers.charged += 1,
                         EntryResult::Refused(Error::InsufficientCredits { balance, .. }) => {
                             answers.refused += 1;
-                            answers.told = answers.told.max(Some(balance.get()));
+                            answers.reported = answers.reported.max(Some(balance.get()));
                         }
                         EntryResult::Refused(Error::EnrichmentPaused) => answers.refused += 1,
                         EntryResult::Refused(_) => answers.busy += 1,

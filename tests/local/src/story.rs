@@ -239,8 +239,8 @@ impl Year<'_> {
         }
         let message = json!({ "detail-type": format!("subscription.{kind}"), "detail": detail });
         let message = message.to_string();
-        let taken_in = team::take_in(&self.app, message.as_bytes());
-        Box::pin(taken_in).await.map(drop)
+        let applied = team::apply_message(&self.app, message.as_bytes());
+        Box::pin(applied).await.map(drop)
     }
 
     /// Writes a cause and the events since the last one.

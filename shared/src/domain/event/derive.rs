@@ -11,7 +11,7 @@ use crate::domain::ledger::entry::{Details, Entry, Lapsed, OfCycle, Purchased};
 use crate::domain::monitored_account::{self, MonitoredAccount};
 use crate::domain::pool::Pool;
 use crate::domain::pool::refusal::StoredRefusal;
-use crate::domain::purchase::{Purchase, Status};
+use crate::domain::purchase::{Purchase, PurchaseStatus};
 use crate::domain::settings::AutoTopUp;
 use crate::domain::statement::Statement;
 use crate::domain::time::Time;
@@ -120,11 +120,12 @@ fn of_account(
     Images { before, after }: &Images<MonitoredAccount>,
     place: Place<'_>,
 ) -> Option<Event> {
-    let was_active =
-        before.as_ref().is_some_and(|account| account.status == monitored_account::Status::Active);
+    let was_active = before
+        .as_ref()
+        .is_some_and(|account| account.status == monitored_account::MonitoringStatus::Active);
     let MonitoredAccount { id, team, paid_until, version, .. } = after;
     let detail = Detail::MonitoringPaused { account: id.clone(), paid_until: *paid_until };
-    (was_active && after.status == monitored_account::Status::Paused)
+    (was_active && after.status == monitored_account::MonitoringStatus::Paused)
         .then(|| event(team, place.at, &format!("{id}#{version}"), detail))
 }
 
@@ -181,8 +182,9 @@ fn entry_detail(entry: Entry) -> Option<Detail> {
 }
 
 fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
-    let had_failed = before.as_ref().is_some_and(|purchase| purchase.status == Status::Failed);
-    if had_failed || after.status != Status::Failed {
+    let had_failed =
+        before.as_ref().is_some_and(|purchase| purchase.status == PurchaseStatus::Failed);
+    if had_failed || after.status != PurchaseStatus::Failed {
         return None;
     }
     let Purchase { id, team, key, user, top_up, credits, amount, at, reason, .. } = after.clone();
@@ -277,7 +279,8 @@ mod tests {
         let offer = prices().offer(Credits::new(402)).unwrap();
         let asked = Purchase::new(&team(), key(), "u".parse().unwrap(), offer, at());
         let of_status = |status| Purchase { status, ..asked.clone() };
-        let (pending, paid, failed) = (Status::Pending, Status::Paid, Status::Failed);
+        let (pending, paid, failed) =
+            (PurchaseStatus::Pending, PurchaseStatus::Paid, PurchaseStatus::Failed);
         for (before, after, has_event) in [
             (None, pending, false),
             (Some(pending), paid, false),
@@ -391,7 +394,7 @@ mod tests {
 
     #[test]
     fn an_account_has_an_event_when_it_is_paused() {
-        use monitored_account::Status::{Active, Paused, Removed};
+        use monitored_account::MonitoringStatus::{Active, Paused, Removed};
         let account = |status| {
             let new = MonitoredAccount::new(team(), "acme".parse().unwrap(), at().day());
             MonitoredAccount { status, ..new }

@@ -169,7 +169,7 @@ pub struct NextSubscription {
 
 /// The effect of a grant on [`Pool::owed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwedStep {
+pub enum OwedChange {
     /// Removes all groups: no hold is open, so nothing can return.
     Clear,
     /// No change: no purchased credits were used, or no hold was taken since the last reset.
@@ -283,13 +283,13 @@ impl Pool {
 
     /// The effect of a grant on `owed`.
     #[must_use]
-    pub fn owed_step(&self) -> OwedStep {
+    pub fn owed_change(&self) -> OwedChange {
         if self.open_holds == 0 {
-            OwedStep::Clear
+            OwedChange::Clear
         } else if !self.balance.is_below_mark() || self.hold_epoch < self.terms.reset_epoch {
-            OwedStep::Keep
+            OwedChange::Keep
         } else {
-            OwedStep::Add(Group { reset_epoch: self.terms.reset_epoch, epoch: self.epoch })
+            OwedChange::Add(Group { reset_epoch: self.terms.reset_epoch, epoch: self.epoch })
         }
     }
 
@@ -351,17 +351,17 @@ mod tests {
 
     #[test]
     fn a_pool_without_open_holds_owes_nothing() {
-        assert_eq!(pool_below_the_mark(0, 3).owed_step(), OwedStep::Clear);
-        assert_eq!(pool_below_the_mark(0, 1).owed_step(), OwedStep::Clear);
+        assert_eq!(pool_below_the_mark(0, 3).owed_change(), OwedChange::Clear);
+        assert_eq!(pool_below_the_mark(0, 1).owed_change(), OwedChange::Clear);
     }
 
     #[test]
     fn a_grant_adds_the_used_credits_to_the_group_of_its_epoch() {
         let group = Group { reset_epoch: 2, epoch: 3 };
-        assert_eq!(pool_below_the_mark(1, 3).owed_step(), OwedStep::Add(group));
-        assert_eq!(pool_below_the_mark(1, 1).owed_step(), OwedStep::Keep, "an older hold");
+        assert_eq!(pool_below_the_mark(1, 3).owed_change(), OwedChange::Add(group));
+        assert_eq!(pool_below_the_mark(1, 1).owed_change(), OwedChange::Keep, "an older hold");
         let mut above = pool_below_the_mark(1, 3);
         above.balance.credits = Credits::new(100);
-        assert_eq!(above.owed_step(), OwedStep::Keep, "no purchased credits were used");
+        assert_eq!(above.owed_change(), OwedChange::Keep, "no purchased credits were used");
     }
 }

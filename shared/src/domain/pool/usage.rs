@@ -59,10 +59,10 @@ impl HitRate {
         (attempts > 0).then_some(Self { charged, attempts })
     }
 
-    /// The part of `whole` at this rate, rounded up; `None` if it is larger than [`Credits::MAX`].
+    /// The part of `all` at this rate, rounded up; `None` if it is larger than [`Credits::MAX`].
     #[must_use]
-    pub fn part_of(self, whole: Credits) -> Option<Credits> {
-        let product = u128::from(whole.get()).checked_mul(self.charged.into())?;
+    pub fn part_of(self, all: Credits) -> Option<Credits> {
+        let product = u128::from(all.get()).checked_mul(self.charged.into())?;
         let part = product.div_ceil(u128::from(self.attempts).max(1));
         u64::try_from(part).ok()?.try_into().ok()
     }

@@ -175,8 +175,9 @@ impl Pool {
     ) -> Result<Change, TooMany> {
         let before = granted(&self.terms, current, current.granted_seats)?;
         let more = granted(&terms, &updated, updated.granted_seats)?.excess_over(before);
-        let effect = if more.is_zero() { BalanceChange::Keep } else { BalanceChange::Grant(more) };
-        Ok(self.change(effect, Terms { subscription: Some(updated), ..terms }, now, now))
+        let balance_change =
+            if more.is_zero() { BalanceChange::Keep } else { BalanceChange::Grant(more) };
+        Ok(self.change(balance_change, Terms { subscription: Some(updated), ..terms }, now, now))
     }
 
     /// The change that stores the requested subscription as the next one.
@@ -371,7 +372,11 @@ mod tests {
             );
         }
         let same = pool.subscribe(&seats_message(8, 3), &catalogue(), now).unwrap().unwrap();
-        assert_eq!((same.effect, same.entries.len()), (BalanceChange::Keep, 0), "version only");
+        assert_eq!(
+            (same.balance_change, same.entries.len()),
+            (BalanceChange::Keep, 0),
+            "version only"
+        );
         pool.apply(&same).unwrap();
         subscribe(&mut pool, r#"{"plan":"multichannel_expert","seats":4}"#, "2027-01-20T09:00:00Z");
         assert_eq!((split(&pool), pool.terms.billing_version), ((1_600, 0), Some(8)));
@@ -408,7 +413,11 @@ mod tests {
         let after_end = at("2027-02-11T00:00:00Z");
         let stored =
             ended.subscribe(&seats_message(3, 9), &catalogue(), after_end).unwrap().unwrap();
-        assert_eq!((stored.effect, stored.terms.next), (BalanceChange::Keep, None), "has ended");
+        assert_eq!(
+            (stored.balance_change, stored.terms.next),
+            (BalanceChange::Keep, None),
+            "has ended"
+        );
         assert!(!is_cancelled_after(&mut pool, 4, 3), "a newer message revokes it");
         assert_eq!(split(&pool), (1_200, 0));
     }

@@ -10,7 +10,7 @@ use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::epochs::Owed;
 use crate::domain::pool::totals::CycleTotals;
 use crate::domain::pool::usage::Usage;
-use crate::domain::pool::{Account, NextSubscription, OwedStep, Pool, Terms};
+use crate::domain::pool::{Account, NextSubscription, OwedChange, Pool, Terms};
 use crate::domain::subscription::Subscription;
 use crate::domain::subscription::cycle::Cycle;
 use crate::domain::time::Time;
@@ -22,7 +22,7 @@ pub struct Change {
     /// Holds that expire by this time are returned before the change.
     pub at: Time,
     /// The effect on the balance.
-    pub effect: BalanceChange,
+    pub balance_change: BalanceChange,
     /// The new terms.
     pub terms: Terms,
     /// The ledger entries: an expiry, a grant, or both.
@@ -38,7 +38,9 @@ impl Change {
     /// cycle, and a closed account accepts no charge.
     #[must_use]
     pub fn ends_lanes(&self) -> bool {
-        self.effect.is_grant() || self.totals.is_some() || self.terms.account == Account::Closed
+        self.balance_change.is_grant()
+            || self.totals.is_some()
+            || self.terms.account == Account::Closed
     }
 }
 
@@ -143,7 +145,7 @@ impl Pool {
     ) -> Result<Change, TooMany> {
         let cycle = Cycle::containing(subscription.started_at.day(), now.day());
         let renewed = Subscription { granted_seats: subscription.seats, ..subscription };
-        let effect = match renewed.grant.cadence {
+        let balance_change = match renewed.grant.cadence {
             Cadence::Monthly => {
                 BalanceChange::Reset(granted(&self.terms, &renewed, renewed.seats)?)
             }
@@ -155,13 +157,14 @@ impl Pool {
             cycle_version: self.terms.billing_version,
             ..self.terms.clone()
         };
-        let change = self.change(effect, terms, ended.ends_at(), Time::start_of(cycle.start));
+        let change =
+            self.change(balance_change, terms, ended.ends_at(), Time::start_of(cycle.start));
         Ok(self.with_new_totals(change, cycle.start))
     }
 
     /// The same change with totals that start at 0.
     fn with_new_totals(&self, change: Change, since: Date) -> Change {
-        let (kept, granted) = match change.effect {
+        let (kept, granted) = match change.balance_change {
             BalanceChange::Reset(grant) => (Credits::ZERO, grant),
             BalanceChange::Keep
             | BalanceChange::Charge(_)
@@ -178,20 +181,20 @@ impl Pool {
     /// grant. Amounts of 0 have no entry.
     pub(super) fn change(
         &self,
-        effect: BalanceChange,
+        balance_change: BalanceChange,
         mut terms: Terms,
         lapsed_at: Time,
         granted_at: Time,
     ) -> Change {
         let epoch = self.epoch.saturating_add(1);
-        let (lapsed, grant) = match effect {
+        let (lapsed, grant) = match balance_change {
             BalanceChange::Reset(grant) => (self.balance.free(), grant),
             BalanceChange::Grant(grant) => (Credits::ZERO, grant),
             BalanceChange::Keep | BalanceChange::Charge(_) | BalanceChange::Purchase(_) => {
                 (Credits::ZERO, Credits::ZERO)
             }
         };
-        let is_reset = matches!(effect, BalanceChange::Reset(_));
+        let is_reset = matches!(balance_change, BalanceChange::Reset(_));
         if is_reset {
             terms.reset_epoch = epoch;
         }
@@ -213,7 +216,7 @@ impl Pool {
             })
             .collect();
         let at = if is_reset { lapsed_at } else { granted_at };
-        Change { at, effect, terms, entries, totals: None }
+        Change { at, balance_change, terms, entries, totals: None }
     }
 
     /// Applies a change that was derived from this pool.
@@ -221,20 +224,20 @@ impl Pool {
     /// # Errors
     /// [`Error::Internal`] if an amount becomes larger than [`Credits::MAX`].
     pub fn apply(&mut self, change: &Change) -> Result<(), Error> {
-        if change.effect.is_grant() {
+        if change.balance_change.is_grant() {
             let used = self.balance.mark.excess_over(self.balance.credits);
-            match self.owed_step() {
-                OwedStep::Clear => self.owed = Owed::default(),
-                OwedStep::Keep => {}
-                OwedStep::Add(group) => self.owed.add(group, used)?,
+            match self.owed_change() {
+                OwedChange::Clear => self.owed = Owed::default(),
+                OwedChange::Keep => {}
+                OwedChange::Add(group) => self.owed.add(group, used)?,
             }
             self.epoch = self.epoch.saturating_add(1);
             self.refused = None;
         }
-        self.balance = self.balance.after(change.effect).ok_or(TooMany)?;
+        self.balance = self.balance.after(change.balance_change).ok_or(TooMany)?;
         self.version = self.version.saturating_add(1);
         self.terms = change.terms.clone();
-        match (&change.totals, change.effect) {
+        match (&change.totals, change.balance_change) {
             (Some(totals), _) => {
                 self.totals = *totals;
                 self.used = Usage::default();
@@ -303,7 +306,7 @@ mod tests {
             .subscribe(&request(r#"{"plan":"enterprise"}"#), &catalogue(), now)
             .unwrap()
             .unwrap();
-        assert_eq!((change.effect, change.entries.len()), (BalanceChange::Keep, 0));
+        assert_eq!((change.balance_change, change.entries.len()), (BalanceChange::Keep, 0));
         pool.apply(&change).unwrap();
         assert!(pool.is_due(now));
         apply_due(&mut pool, "2027-01-20T09:00:01Z");

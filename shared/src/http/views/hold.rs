@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::Credits;
-use crate::domain::hold::{Hold, Origin, Status};
+use crate::domain::hold::{Hold, HoldStatus, Origin};
 use crate::domain::ids::{Id, Reference, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::time::Time;
@@ -16,7 +16,7 @@ pub struct HoldView {
     credits: Credits,
     captured: Credits,
     remaining: Credits,
-    status: Status,
+    status: HoldStatus,
     expires_at: Time,
     reference: Option<Reference>,
 }
@@ -34,8 +34,8 @@ impl HoldView {
     pub fn at(hold: Hold, now: Time) -> Self {
         let status = hold.status_at(now);
         let remaining = match status {
-            Status::Open => hold.remaining,
-            Status::Released | Status::Expired => Credits::ZERO,
+            HoldStatus::Open => hold.remaining,
+            HoldStatus::Released | HoldStatus::Expired => Credits::ZERO,
         };
         Self {
             id: hold.id,

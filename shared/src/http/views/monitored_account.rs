@@ -4,13 +4,13 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::domain::ids::AccountId;
-use crate::domain::monitored_account::{MonitoredAccount, Status};
+use crate::domain::monitored_account::{MonitoredAccount, MonitoringStatus};
 
 /// A monitored account. `next_bill` is null unless the account is active.
 #[derive(Clone, Debug, Serialize)]
 pub struct MonitoredAccountView {
     id: AccountId,
-    status: Status,
+    status: MonitoringStatus,
     since: Date,
     paid_until: Date,
     next_bill: Option<Date>,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::domain::Credits;
 use crate::domain::ids::Id;
 use crate::domain::money::Amount;
-use crate::domain::purchase::{Purchase, Status};
+use crate::domain::purchase::{Purchase, PurchaseStatus};
 use crate::domain::time::Time;
 
 /// A purchase. `reason` and `next_action` are left out without a value.
@@ -15,7 +15,7 @@ pub struct PurchaseView {
     id: Id,
     credits: Credits,
     amount: Amount,
-    status: Status,
+    status: PurchaseStatus,
     top_up: bool,
     at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,7 +18,7 @@ type Queues<K, T, R> = HashMap<K, Arc<Queue<T, R>>>;
 #[derive(Debug)]
 struct Queue<T, R> {
     waiting: Mutex<VecDeque<Waiting<T, R>>>,
-    turn: tokio::sync::Mutex<()>,
+    working: tokio::sync::Mutex<()>,
 }
 
 /// A task and its caller.
@@ -57,7 +57,7 @@ impl<K: Clone + Eq + Hash, T, R> Coalescer<K, T, R> {
                 result = &mut answered => {
                     return result.ok().map(|result| Answer { result, is_own });
                 }
-                _turn = queue.turn.lock() => {
+                _turn = queue.working.lock() => {
                     is_own = true;
                     let (tasks, answers): (Vec<T>, Vec<_>) = queue.next(&fits);
                     for (answer, result) in answers.into_iter().zip(Box::pin(work(tasks)).await) {
@@ -114,7 +114,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<T, R> Default for Queue<T, R> {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        Self { waiting: Mutex::default(), working: tokio::sync::Mutex::default() }
     }
 }
 

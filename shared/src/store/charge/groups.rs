@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use super::batch::CHARGES_PER_WRITE_MAX;
+use super::admission::CHARGES_PER_WRITE_MAX;
 use crate::domain::Error;
 use crate::domain::catalogue::action_code::ActionCode;
 use crate::domain::ids::Id;
@@ -113,7 +113,7 @@ impl ChargeGroups {
         for ((place, charge), result) in group.places.iter().zip(&group.charges).zip(results) {
             match &result {
                 _ if is_last => {}
-                EntryResult::Charged(entry) | EntryResult::Replayed(entry) => {
+                EntryResult::Created(entry) | EntryResult::Replayed(entry) => {
                     self.entries.insert(entry.id.clone(), entry.clone());
                 }
                 EntryResult::Refused(Error::KeyReused) => self.unknown.push(charge.id.clone()),

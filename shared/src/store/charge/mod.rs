@@ -4,14 +4,14 @@
 //! exactly once. A cancelled transaction returns the images of the items whose conditions failed: an existing entry is
 //! a replay, and the image of the payer tells why it did not pay.
 
-mod batch;
+mod admission;
 mod charging;
 mod coalescing;
 mod groups;
 mod refusal_cache;
 mod write;
 
-pub use batch::CHARGES_PER_WRITE_MAX;
+pub use admission::CHARGES_PER_WRITE_MAX;
 pub(super) use coalescing::Coalescer;
 pub(super) use refusal_cache::RefusalCache;
 pub(super) use write::{Totals, pool_charged};
@@ -25,14 +25,14 @@ use super::entry::EntryResult;
 use super::open_hold::StoredHold;
 use super::operation::Operation;
 use super::retry::RetryBudget;
-use crate::domain::hold::{Hold, Status};
+use crate::domain::hold::{Hold, HoldStatus};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error, Resource};
-use batch::Funds;
-use charging::Charging;
+use admission::Funds;
+use charging::{Attempt, Charging};
 use groups::{ChargeGroup, ChargeGroups, fit_into_a_write};
 use write::{ChargeWrite, Payer};
 
@@ -82,12 +82,19 @@ impl Store {
         now: Time,
         budget: &RetryBudget,
     ) -> Vec<EntryResult> {
+        let write = |queued: Vec<QueuedCharges>| async move {
+            let now = queued.iter().map(|queued| queued.now).max().unwrap_or(now);
+            let counts: Vec<usize> = queued.iter().map(|queued| queued.charges.len()).collect();
+            let charges = queued.into_iter().flat_map(|queued| queued.charges).collect();
+            let operation = Operation::new(team, now, budget.clone());
+            let results = Box::pin(self.charge_group(group.hold.clone(), charges, operation)).await;
+            let mut results = results.into_iter();
+            counts.into_iter().map(|count| results.by_ref().take(count).collect()).collect()
+        };
         loop {
             let payer = (team.clone(), group.hold.clone());
             let own = QueuedCharges { charges: group.charges.clone(), now };
-            let hold = group.hold.as_ref();
-            let write = |queued| self.charge_queued(team, hold, queued, budget);
-            let written = self.queues.run(payer, own, fits, write);
+            let written = self.queues.run(payer, own, fits, &write);
             match budget.timeout(written).await {
                 Err(error) => return group.refused(&error),
                 // The caller that wrote was dropped. The next attempt finds what it has written.
@@ -97,23 +104,6 @@ impl Store {
                 Ok(Some(answer)) => return answer.result,
             }
         }
-    }
-
-    /// Charges what is queued in one write. The results are in the same order.
-    async fn charge_queued(
-        &self,
-        team: &TeamId,
-        hold: Option<&Id>,
-        queued: Vec<QueuedCharges>,
-        budget: &RetryBudget,
-    ) -> Vec<Vec<EntryResult>> {
-        let now = queued.iter().map(|queued| queued.now).max().unwrap_or(Time::EPOCH);
-        let counts: Vec<usize> = queued.iter().map(|queued| queued.charges.len()).collect();
-        let charges = queued.into_iter().flat_map(|queued| queued.charges).collect();
-        let operation = Operation::new(team, now, budget.clone());
-        let results = Box::pin(self.charge_group(hold.cloned(), charges, operation)).await;
-        let mut results = results.into_iter();
-        counts.into_iter().map(|count| results.by_ref().take(count).collect()).collect()
     }
 
     /// Charges a group: attempts to write it until every charge has a result.
@@ -130,39 +120,47 @@ impl Store {
             return refused;
         }
         let mut charging = Charging::new(hold, charges, operation);
-        while charging.batch.is_open() {
-            if let Err(error) = self.charge_attempt(&mut charging).await {
-                charging.batch.refuse_open(&error);
+        while charging.admission.is_open() {
+            let handled = match self.charge_attempt(&mut charging).await {
+                Ok(Attempt::NotMade) => Ok(()),
+                Ok(Attempt::Written { payer, cost }) => {
+                    self.charge_written(&payer, cost, &mut charging).await
+                }
+                Ok(Attempt::Cancelled { payer, write, cancelled }) => {
+                    Box::pin(self.charge_cancelled(&payer, &write, &cancelled, &mut charging)).await
+                }
+                Err(Error::Busy) => charging.operation.budget.back_off().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = handled {
+                charging.admission.refuse_open(&error);
             }
         }
         self.recall_end(charging.operation).await;
-        charging.batch.into_results()
+        charging.admission.into_results()
     }
 
-    /// One attempt to write everything admitted. A cancelled write changes what the next attempt admits.
-    async fn charge_attempt(&self, charging: &mut Charging) -> Result<(), Error> {
-        let totals = Totals::of(charging.batch.admitted())?;
+    /// One attempt to write everything admitted.
+    async fn charge_attempt(&self, charging: &mut Charging) -> Result<Attempt, Error> {
+        let totals = Totals::of(charging.admission.admitted())?;
         let pool = self.contended_pool_read(charging, totals.cost).await;
         if let Some(pool) = &pool
             && self.contended_pool_handle(pool, charging).await?
         {
-            return Ok(());
+            return Ok(Attempt::NotMade);
         }
         let payer = self.payer_select(charging, totals.cost, pool.as_ref());
         let write = self.charge_write(&payer, &totals, charging)?;
-        match self.transact_once(&write.transaction, &charging.operation.budget).await {
-            Ok(None) => self.charge_written(&payer, totals.cost, charging).await,
-            Ok(Some(cancelled)) if cancelled.is_busy() => {
-                let is_busy = *cancelled.leg(write.payer) == LegResult::Busy;
-                charging.has_met_conflict |= matches!(payer, Payer::Pool(_)) && is_busy;
-                charging.operation.budget.back_off().await
-            }
-            Ok(Some(cancelled)) => {
-                Box::pin(self.charge_cancelled(&payer, &write, &cancelled, charging)).await
-            }
-            Err(Error::Busy) => charging.operation.budget.back_off().await,
-            Err(error) => Err(error),
+        let written = self.transact_once(&write.transaction, &charging.operation.budget).await?;
+        let Some(cancelled) = written else {
+            return Ok(Attempt::Written { payer, cost: totals.cost });
+        };
+        if cancelled.is_busy() {
+            let is_busy = *cancelled.leg(write.payer) == LegResult::Busy;
+            charging.has_met_conflict |= matches!(payer, Payer::Pool(_)) && is_busy;
+            return Err(Error::Busy);
         }
+        Ok(Attempt::Cancelled { payer, write, cancelled })
     }
 
     /// Selects the payer: the hold, the lane of this process, or the pool, which may open a lane.
@@ -171,14 +169,14 @@ impl Store {
         if let Some(hold) = &charging.hold {
             return Payer::Hold(hold.clone());
         }
-        if charging.batch.note.is_some() {
+        if charging.admission.new_refusal.is_some() {
             return Payer::Pool(None);
         }
         if let Some(lane) = self.lanes.covering(&charging.operation.team, cost, now) {
             return Payer::Lane(lane);
         }
         // A lane needs two legs of the write.
-        let has_room = charging.batch.admitted.len().saturating_add(2) <= CHARGES_PER_WRITE_MAX;
+        let has_room = charging.admission.admitted.len().saturating_add(2) <= CHARGES_PER_WRITE_MAX;
         let pool = pool.filter(|_| has_room);
         Payer::Pool(pool.and_then(|pool| self.lanes.plan(pool, cost, now)))
     }
@@ -203,10 +201,10 @@ impl Store {
                 }
             }
         }
-        charging.batch.charge_admitted();
-        let Some(note) = charging.batch.note.take() else { return Ok(()) };
-        let pauses = note.pauses;
-        let pool = note.pool_after(cost)?;
+        charging.admission.charge_admitted();
+        let Some(new_refusal) = charging.admission.new_refusal.take() else { return Ok(()) };
+        let pauses = new_refusal.pauses;
+        let pool = new_refusal.pool_after(cost)?;
         if pool.lanes.is_zero() {
             self.refusals.insert(&pool, *now);
         } else if pauses {
@@ -224,33 +222,33 @@ impl Store {
         cancelled: &Cancelled,
         charging: &mut Charging,
     ) -> Result<(), Error> {
-        charging.batch.answer_replays(&write.entries, cancelled);
+        charging.admission.answer_replays(&write.entries, cancelled);
         if write.lane.is_some_and(|lane| cancelled.has_failed(lane)) {
             self.lanes.remove(&charging.operation.team);
         }
-        if charging.batch.is_answered() {
+        if charging.admission.is_answered() {
             return Ok(());
         }
         match (payer, cancelled.leg(write.payer)) {
             // A replay leaves room for charges that seemed too much before.
-            (_, LegResult::Passed | LegResult::Busy) => charging.batch.admit_all(),
+            (_, LegResult::Passed | LegResult::Busy) => charging.admission.admit_all(),
             (Payer::Pool(_), LegResult::Failed(image)) => {
                 self.charge_admit_by_pool(image.clone(), charging).await?;
             }
             (Payer::Lane(_), LegResult::Failed(image)) => {
                 let team = &charging.operation.team;
                 let lane: Option<Hold> = image.clone().map(from_item).transpose()?;
-                match lane.filter(|lane| lane.status == Status::Open) {
+                match lane.filter(|lane| lane.status == HoldStatus::Open) {
                     Some(lane) => self.lanes.record_remaining(team, lane.remaining),
                     None => self.lanes.record_closed(team),
                 }
-                charging.batch.admit_all();
+                charging.admission.admit_all();
             }
             (Payer::Hold(id), LegResult::Failed(image)) => {
                 self.charge_admit_by_hold(id, image.clone(), charging).await?;
             }
         }
-        if charging.batch.admitted.is_empty() {
+        if charging.admission.admitted.is_empty() {
             return Ok(());
         }
         charging.operation.budget.check_left()
@@ -263,27 +261,27 @@ impl Store {
         image: Option<Item>,
         charging: &mut Charging,
     ) -> Result<(), Error> {
-        let Charging { batch, operation, .. } = charging;
+        let Charging { admission, operation, .. } = charging;
         let mut pool: Pool = from_item(image.ok_or(Error::NotFound(Resource::Team))?)?;
         pool.check_open()?;
         if pool.is_due(operation.now) {
             pool = self.due_changes_make(operation).await?;
         }
         let mut funds = Funds::of_pool(&pool);
-        batch.admit(funds)?;
+        admission.admit(funds)?;
         let mut projected = None;
-        if batch.has_refused() && (!pool.lanes.is_zero() || pool.open_holds > 0) {
+        if admission.has_refused() && (!pool.lanes.is_zero() || pool.open_holds > 0) {
             let all = self.projection_read(&pool.team, operation.now).await?.pool;
             funds.more = all.balance.credits.excess_over(pool.balance.credits);
             projected = Some(all);
-            batch.admit(funds)?;
-            if let Some(missing) = batch.missing_within_more() {
-                batch.admit_all();
+            admission.admit(funds)?;
+            if let Some(missing) = admission.missing_within_more() {
+                admission.admit_all();
                 return self.credits_gather(&pool, missing, operation).await;
             }
         }
-        batch.note_refusal(&pool, operation.now)?;
-        if !batch.is_open() {
+        admission.select_refusal(&pool, operation.now)?;
+        if !admission.is_open() {
             self.refusals.insert(projected.as_ref().unwrap_or(&pool), operation.now);
         }
         Ok(())
@@ -302,13 +300,13 @@ impl Store {
             None => self.hold_read(team, id).await?,
         };
         hold.check_open(*now)?;
-        let has_enrichment = charging.batch.has_open_enrichment();
+        let has_enrichment = charging.admission.has_open_enrichment();
         let is_paused = match hold.pause {
             Some(pause) if has_enrichment => self.pool_read(team).await?.pause() == Some(pause),
             Some(_) | None => false,
         };
         charging.ended_pause = hold.pause.filter(|_| has_enrichment && !is_paused);
-        charging.batch.admit(Funds::of_hold(hold.remaining, is_paused))
+        charging.admission.admit(Funds::of_hold(hold.remaining, is_paused))
     }
 
     /// The pool, if it is read before the attempt: after a conflict on it, or to open another lane.
@@ -340,19 +338,19 @@ impl Store {
         pool: &Pool,
         charging: &mut Charging,
     ) -> Result<bool, Error> {
-        let Charging { batch, operation, marked_reads, .. } = charging;
+        let Charging { admission, operation, marked_reads, .. } = charging;
         if pool.is_due(operation.now) {
             self.due_changes_make(operation).await?;
             operation.budget.check_left()?;
             return Ok(true);
         }
-        if batch.is_uncovered_by(pool) {
+        if admission.is_uncovered_by(pool) {
             // A refusal without a write leaves more room for other writes.
             self.refusals.insert(pool, operation.now);
-            let admitted: Vec<Entry> = batch.admitted().cloned().collect();
+            let admitted: Vec<Entry> = admission.admitted().cloned().collect();
             let refused = Box::pin(self.refusals_cached(&pool.team, &admitted, operation.now));
             if let Ok(Some(refused)) = refused.await {
-                batch.answer_admitted(refused);
+                admission.answer_admitted(refused);
                 return Ok(true);
             }
         }

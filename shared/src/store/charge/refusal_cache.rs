@@ -33,7 +33,7 @@ pub(in crate::store) struct RefusalCache(TeamCache<CachedPool>);
 struct CachedPool {
     balance: Credits,
     is_paused: bool,
-    is_noted: bool,
+    is_stored: bool,
     due_at: Option<Time>,
     seen: Instant,
     seen_at: Time,
@@ -45,7 +45,7 @@ impl CachedPool {
         let (balance, required) = (self.balance, charge.amount());
         if self.is_paused && charge.is_enrichment() {
             Some(Error::EnrichmentPaused)
-        } else if required > balance && self.is_noted && !charge.pauses_enrichment_at(balance) {
+        } else if required > balance && self.is_stored && !charge.pauses_enrichment_at(balance) {
             Some(Error::InsufficientCredits { balance, required })
         } else {
             None
@@ -67,7 +67,7 @@ impl RefusalCache {
         let cached = CachedPool {
             balance: pool.balance.credits,
             is_paused: pool.is_paused(),
-            is_noted: pool.refused.is_some(),
+            is_stored: pool.refused.is_some(),
             due_at: pool.due_at(),
             seen: Instant::now(),
             seen_at: now,

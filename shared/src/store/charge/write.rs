@@ -1,8 +1,8 @@
 //! The write of charges: the update of the payer, the entries, and a lane that is opened along with them.
 
-use super::batch::RefusalNote;
+use super::admission::NewRefusal;
 use super::charging::Charging;
-use crate::domain::hold::Status;
+use crate::domain::hold::HoldStatus;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::usage::Usage;
@@ -67,19 +67,21 @@ impl Store {
         totals: &Totals,
         charging: &Charging,
     ) -> Result<ChargeWrite, Error> {
-        let Charging { batch, operation, ended_pause, .. } = charging;
+        let Charging { admission, operation, ended_pause, .. } = charging;
         let (team, now) = (&operation.team, operation.now);
         let mut transaction = self.transaction();
         let paid = match payer {
-            Payer::Hold(hold) => hold_charged(team, hold, totals, *ended_pause).value(":now", now),
-            Payer::Lane(lane) => lane_charged(team, lane, totals).value(":now", now),
+            Payer::Hold(hold) => {
+                hold_charged(team, hold, totals, now).when_not_taken_in_pause(totals, *ended_pause)
+            }
+            Payer::Lane(lane) => lane_charged(team, lane, totals, now),
             Payer::Pool(block) => {
                 let paid = pool_charged(team, totals, block.as_ref(), now)?;
-                batch.note.iter().fold(paid, Expression::store_refusal)
+                admission.new_refusal.iter().fold(paid, Expression::store_refusal)
             }
         };
         let payer_leg = transaction.update(paid)?;
-        let entries = batch.admitted().map(|entry| transaction.put_entry(entry));
+        let entries = admission.admitted().map(|entry| transaction.put_entry(entry));
         let entries = entries.collect::<Result<_, _>>()?;
         let lane = match payer {
             Payer::Pool(Some(block)) => Some(transaction.open_lane(team, block)?),
@@ -120,47 +122,55 @@ pub(in crate::store) fn pool_charged(
 }
 
 /// The update of a hold that pays captures.
-fn hold_charged(team: &TeamId, hold: &Id, totals: &Totals, ended_pause: Option<u64>) -> Expression {
-    let update = Expression::on(keys::open_hold(team, hold))
+fn hold_charged(team: &TeamId, hold: &Id, totals: &Totals, now: Time) -> Expression {
+    Expression::on(keys::open_hold(team, hold))
         .set("remaining = remaining - :cost")
         .when("remaining >= :cost AND due_at > :now")
         .value(":cost", totals.cost)
-        .add_usage(&totals.usage);
-    match ended_pause {
-        Some(pause) => update
-            .remove("pause")
-            .when("(attribute_not_exists(pause) OR pause = :ended)")
-            .value(":ended", pause),
-        None if totals.has_enrichment => update.when("attribute_not_exists(pause)"),
-        None => update,
-    }
+        .value(":now", now)
+        .add_usage(&totals.usage)
 }
 
 /// The update of a lane that pays charges.
-fn lane_charged(team: &TeamId, lane: &Id, totals: &Totals) -> Expression {
+fn lane_charged(team: &TeamId, lane: &Id, totals: &Totals, now: Time) -> Expression {
     Expression::on(keys::lane(team, lane))
         .set("remaining = remaining - :cost, captured = captured + :cost")
         .when("remaining >= :cost AND #status = :open AND expires_at > :now")
         .value(":cost", totals.cost)
+        .value(":now", now)
         .name("#status", "status")
-        .value(":open", Status::Open)
+        .value(":open", HoldStatus::Open)
         .add_usage(&totals.usage)
 }
 
 impl Expression {
+    /// On condition that a hold which captures enrichment was not taken in a pause that lasts. `ended_pause` is the
+    /// pause in which it was taken, once that has ended.
+    fn when_not_taken_in_pause(self, totals: &Totals, ended_pause: Option<u64>) -> Self {
+        match ended_pause {
+            Some(pause) => self
+                .remove("pause")
+                .when("(attribute_not_exists(pause) OR pause = :ended)")
+                .value(":ended", pause),
+            None if totals.has_enrichment => self.when("attribute_not_exists(pause)"),
+            None => self,
+        }
+    }
+
     /// Stores a refusal in the pool, if the pool still does not cover the charge.
-    fn store_refusal(self, note: &RefusalNote) -> Self {
+    fn store_refusal(self, new_refusal: &NewRefusal) -> Self {
         let update = self
             .set("refused = :refused")
-            .value(":refused", &note.refused)
+            .value(":refused", &new_refusal.refused)
             .when("credits < :enough AND lanes = :lanes")
-            .value(":enough", note.enough)
-            .value(":lanes", note.pool.lanes);
-        if !note.pauses {
+            .value(":enough", new_refusal.enough)
+            .value(":lanes", new_refusal.pool.lanes);
+        if !new_refusal.pauses {
             return update;
         }
         update
-            .set("paused_at = :now, pauses = pauses + :pause")
+            .set("paused_at = :paused_at, pauses = pauses + :pause")
+            .value(":paused_at", new_refusal.refused.at)
             .value(":pause", 1)
             .when("attribute_not_exists(paused_at)")
     }

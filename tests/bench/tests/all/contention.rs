@@ -59,7 +59,7 @@ fn accepts_exactly_the_charges_that_the_balance_covers() {
         let load = Load { design: Design::Lanes, writers, batch: 1, seconds: 6, credits };
         let figures = measure(load, seed);
         assert_eq!(figures.charged * PRICE, load.credits, "{figures:?}");
-        assert!(figures.told < Some(PRICE), "{figures:?}");
+        assert!(figures.reported < Some(PRICE), "{figures:?}");
         assert_eq!((figures.left, figures.in_pool), (0, 0), "{figures:?}");
         assert!(figures.refused > 10, "{figures:?}");
         // A charge is answered as busy only after five seconds.

@@ -6,7 +6,7 @@ use refill::Summary;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_teams_cost_nothing() {
     let (few, many) = tokio::join!(measure(200, 20), measure(2_000, 20));
-    assert_eq!(few.summary, Summary { turned: 20, billed: 20, ..Summary::default() });
+    assert_eq!(few.summary, Summary { changed: 20, billed: 20, ..Summary::default() });
     assert_eq!(many.summary, few.summary);
     assert_eq!(many.reading, few.reading, "ten times as many teams");
     let none = measure(200, 0).await;

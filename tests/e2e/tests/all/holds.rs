@@ -162,12 +162,12 @@ async fn the_schedule_returns_expired_holds() {
     let run = api.run_schedule().await.ok();
     assert_eq!(
         run,
-        json!({ "turned": 0, "expired": 2, "billed": 0, "paused": 0, "failed": 0, "left": false })
+        json!({ "changed": 0, "expired": 2, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
     let again = api.run_schedule().await.ok();
     assert_eq!(
         again,
-        json!({ "turned": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
+        json!({ "changed": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
     assert_eq!(api.all_credits("t").await, (900, 0, 100));
     api.assert_ledger_with_holds("t").await;

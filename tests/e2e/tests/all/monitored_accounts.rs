@@ -88,7 +88,7 @@ async fn the_schedule_respects_its_deadline() {
     assert_eq!(short, Summary { left: true, ..Summary::default() });
     let long = run(Duration::ZERO).await;
     // The demo team and this one.
-    assert_eq!(long, Summary { turned: 2, billed: 1, ..Summary::default() });
+    assert_eq!(long, Summary { changed: 2, billed: 1, ..Summary::default() });
 }
 
 #[tokio::test]

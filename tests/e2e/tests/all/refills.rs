@@ -50,12 +50,12 @@ async fn a_cycle_is_ended_once_by_schedule_or_charge() {
     // The demo team is also due. The charge has ended the cycle of the busy team.
     assert_eq!(
         run,
-        json!({ "turned": 2, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
+        json!({ "changed": 2, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
     let again = api.run_schedule().await.ok();
     assert_eq!(
         again,
-        json!({ "turned": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
+        json!({ "changed": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
     assert_eq!(api.split("busy").await, (394, 0));
     assert_eq!(api.split("idle").await, (400, 0));

@@ -122,7 +122,7 @@ async fn every_sample_event_is_answered() {
     let schedule = serde_json::from_str(&event("refill")).unwrap();
     let summary =
         refill::handle(app, LambdaEvent::new(schedule, Context::default())).await.unwrap();
-    assert_eq!((summary.turned, summary.billed, summary.failed), (1, 1, 0));
+    assert_eq!((summary.changed, summary.billed, summary.failed), (1, 1, 0));
     assert_eq!(api.split("demo").await, (0, 50));
     assert_eq!(to_team(app, "account-closed").await["account"], "closed");
 }

@@ -207,8 +207,8 @@ fn files_of_the_domain_import_each_other_in_one_direction() {
 #[test]
 fn files_of_the_store_import_each_other_in_one_direction() {
     let imports = imports("store");
-    assert!(imports["charge"].contains("charge::batch"), "{imports:?}");
-    assert!(imports["charge::batch"].contains("entry"), "{imports:?}");
+    assert!(imports["charge"].contains("charge::admission"), "{imports:?}");
+    assert!(imports["charge::admission"].contains("entry"), "{imports:?}");
     assert_eq!(cycle(&imports), None);
 }
 

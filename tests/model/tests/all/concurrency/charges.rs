@@ -84,7 +84,7 @@ async fn check_answers(
     let mut cheapest_refused = u64::MAX;
     for (request, outcome) in answers {
         match outcome {
-            EntryResult::Charged(entry) => {
+            EntryResult::Created(entry) => {
                 let twice = charged.insert(entry.source(), entry.credits.unsigned_abs());
                 assert_eq!(twice, None, "{} was charged twice", entry.source());
             }
@@ -144,13 +144,13 @@ async fn gifts_and_resets_during_charges_add_up() {
                     let gift = GiftRequest { credits: Credits::new(7), reference: None };
                     let gift =
                         gift.entry(&team, key_named(&key), "u".parse().unwrap(), at).unwrap();
-                    assert!(matches!(store.gift_add(gift).await.unwrap(), EntryResult::Charged(_)));
+                    assert!(matches!(store.gift_add(gift).await.unwrap(), EntryResult::Created(_)));
                 } else {
                     let entry = Entry { at, ..charge(&team, &key, "linkedin_enrichment", "found") };
                     let outcomes = store.charge(&team, vec![entry], at).await;
                     let is_answered = matches!(
                         outcomes[..],
-                        [EntryResult::Charged(_)
+                        [EntryResult::Created(_)
                             | EntryResult::Refused(Error::InsufficientCredits { .. })]
                     );
                     assert!(is_answered, "{outcomes:?}");
@@ -193,7 +193,7 @@ async fn accepts_fifty_of_a_thousand_charges_on_a_balance_for_fifty() {
     for outcome in join_all(charges).await {
         match outcome.unwrap() {
             // A replay occurs if an answer was lost and the charge was sent again.
-            EntryResult::Charged(_) | EntryResult::Replayed(_) => accepted += 1,
+            EntryResult::Created(_) | EntryResult::Replayed(_) => accepted += 1,
             EntryResult::Refused(Error::InsufficientCredits { .. } | Error::EnrichmentPaused) => {}
             EntryResult::Refused(error) => panic!("{error:?}"),
         }
@@ -223,7 +223,7 @@ async fn credits_of_an_expired_hold_cover_concurrent_charges() {
         for outcomes in join_all(callers).await {
             let outcomes = outcomes.unwrap();
             assert!(
-                matches!(outcomes[..], [EntryResult::Charged(_)]),
+                matches!(outcomes[..], [EntryResult::Created(_)]),
                 "round {round}: {outcomes:?}"
             );
         }

@@ -37,7 +37,7 @@ async fn concurrent_charges_share_writes() {
     for (request, outcomes) in join_all(callers).await {
         // 16 charges of each kind: 80 + 0 + 16 + 320 credits against a balance of 400.
         match &outcomes[..] {
-            [EntryResult::Charged(entry)] => {
+            [EntryResult::Created(entry)] => {
                 assert_eq!(*entry, request, "the answer belongs to the caller");
                 spent += entry.amount().get();
             }
@@ -63,7 +63,7 @@ async fn charges_a_key_of_concurrent_callers_once() {
     let callers = (0..20).map(|_| store.charge(&team, vec![entry.clone()], now()));
     let outcomes: Vec<EntryResult> = join_all(callers).await.into_iter().flatten().collect();
     let charged =
-        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Charged(_))).count();
+        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Created(_))).count();
     let replayed =
         outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Replayed(_))).count();
     assert_eq!((charged, replayed), (1, 19));
@@ -95,7 +95,7 @@ async fn answers_all_callers_if_the_writing_caller_is_cancelled() {
         for other in others {
             let outcomes = other.await.unwrap();
             let is_charged =
-                matches!(outcomes[..], [EntryResult::Charged(_) | EntryResult::Replayed(_)]);
+                matches!(outcomes[..], [EntryResult::Created(_) | EntryResult::Replayed(_)]);
             assert!(is_charged, "{outcomes:?}");
         }
     }
@@ -137,7 +137,7 @@ fn each_caller_keeps_its_own_deadline() {
                 if hurried_is_first { (first, second) } else { (second, first) };
             assert!(matches!(hurried.0, EntryResult::Refused(Error::Busy)), "{hurried:?}");
             assert!(hurried.1 <= times[0], "{hurried:?}");
-            assert!(matches!(patient.0, EntryResult::Charged(_)), "{patient:?}");
+            assert!(matches!(patient.0, EntryResult::Created(_)), "{patient:?}");
         })
         .unwrap();
     }

@@ -35,7 +35,7 @@ async fn a_charge_ends_a_due_cycle() {
         store.charge(&team, vec![charge(&team, "more", "sms", "sent")], just_before).await;
     assert!(matches!(refused[..], [EntryResult::Refused(_)]));
     let charged = store.charge(&team, vec![charge(&team, "more", "sms", "sent")], boundary()).await;
-    assert!(matches!(charged[..], [EntryResult::Charged(_)]));
+    assert!(matches!(charged[..], [EntryResult::Created(_)]));
     assert_eq!(store.pool_current(&team, boundary()).await.unwrap().balance.free().get(), 394);
 }
 
@@ -52,7 +52,7 @@ async fn concurrent_callers_end_a_cycle_once() {
             } else {
                 let entry = charge(&team, &n.to_string(), "linkedin_enrichment", "found");
                 let outcomes = store.charge(&team, vec![entry], boundary()).await;
-                assert!(matches!(outcomes[..], [EntryResult::Charged(_)]), "{outcomes:?}");
+                assert!(matches!(outcomes[..], [EntryResult::Created(_)]), "{outcomes:?}");
             }
         })
     });
@@ -173,7 +173,7 @@ async fn a_plan_changes_during_charges() {
                 let key = format!("{writer} {charged}");
                 let entry = charge(&team, &key, "linkedin_enrichment", "found");
                 let outcome = store.charge(&team, vec![entry], now()).await.pop();
-                assert!(matches!(outcome, Some(EntryResult::Charged(_))), "{outcome:?}");
+                assert!(matches!(outcome, Some(EntryResult::Created(_))), "{outcome:?}");
                 charged += 1;
             }
             charged

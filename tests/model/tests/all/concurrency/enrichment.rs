@@ -55,7 +55,7 @@ fn a_refusal_pauses_owners_of_lanes() {
         assert!(is_short(&refused), "{refused:?}");
         assert!(is_paused(&charge_one(&owner, &team, "c", world.now()).await));
         let sms = one(&owner, charge(&team, "sms", "sms", "sent"), &world).await;
-        assert!(matches!(sms, EntryResult::Charged(_)), "{sms:?}");
+        assert!(matches!(sms, EntryResult::Created(_)), "{sms:?}");
         let pool = pool(&world, &team).await;
         assert_eq!((pool.lanes, pool.balance.credits.get()), (Credits::ZERO, 3_384));
     });
@@ -67,21 +67,21 @@ fn no_lane_opens_while_enrichment_is_paused() {
         let team = Box::pin(team_with(&world.store(), "t", 20_000)).await;
         let many = charge(&team, "many", "phone_finder", "valid");
         one(&world.store(), Entry { credits: -60_000, ..many }, &world).await;
-        let crowd = (0..16).map(async |n| {
+        let callers = (0..16).map(async |n| {
             let store = world.store();
             let sms = charge(&team, &format!("sms {n}"), "sms", "sent");
             let outcome = one(&store, sms, &world).await;
             (outcome, has_lanes(&world, &team).await)
         });
-        for (outcome, has_lanes) in join_all(crowd).await {
-            assert!(matches!(outcome, EntryResult::Charged(_)), "{outcome:?}");
+        for (outcome, has_lanes) in join_all(callers).await {
+            assert!(matches!(outcome, EntryResult::Created(_)), "{outcome:?}");
             assert!(!has_lanes);
         }
         // Lanes open again after the restart.
         world.store().enrichment_restart(&team, prices(), world.now()).await.unwrap();
-        let crowd = (0..16)
+        let callers = (0..16)
             .map(async |n| charge_one(&world.store(), &team, &format!("{n}"), world.now()).await);
-        join_all(crowd).await;
+        join_all(callers).await;
         assert!(has_lanes(&world, &team).await);
     });
 }
@@ -105,7 +105,7 @@ fn a_gift_before_a_refusal_keeps_enrichment_running() {
             .await;
             let pool = pool(&world, &team).await;
             assert_eq!(is_short(&outcome), pool.is_paused(), "{delay}: {outcome:?}");
-            let is_charged = matches!(outcome, EntryResult::Charged(_));
+            let is_charged = matches!(outcome, EntryResult::Created(_));
             assert!(is_charged || is_short(&outcome), "{delay}: {outcome:?}");
             let refused_credits = pool.refused.as_ref().map(|refused| refused.required);
             assert!(
@@ -136,7 +136,7 @@ fn concurrent_refusals_pause_once() {
         });
         let result: Vec<_> = join_all(clients).await.into_iter().flatten().collect();
         let charged =
-            result.iter().filter(|(outcome, _)| matches!(outcome, EntryResult::Charged(_)));
+            result.iter().filter(|(outcome, _)| matches!(outcome, EntryResult::Created(_)));
         assert_eq!(charged.count(), 20);
         assert_eq!(result.iter().filter(|(outcome, _)| is_short(outcome)).count(), 1);
         let mut paused: Vec<_> = result.iter().filter_map(|(_, pool)| pool.paused_at).collect();
@@ -172,7 +172,7 @@ fn counts_captures_of_0_credits_before_a_release() {
             })
             .await;
             let counted = !pool(&world, &team).await.used.is_empty();
-            assert_eq!(matches!(outcome, EntryResult::Charged(_)), counted, "{delay}: {outcome:?}");
+            assert_eq!(matches!(outcome, EntryResult::Created(_)), counted, "{delay}: {outcome:?}");
         })
         .unwrap();
     }

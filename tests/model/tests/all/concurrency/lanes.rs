@@ -57,7 +57,7 @@ fn charges_use_the_credits_of_all_lanes() {
         let other = world.store();
         let entries = (0..169).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
         let outcomes = other.charge(&team, entries.collect(), world.now()).await;
-        let is_charged = |outcome: &EntryResult| matches!(outcome, EntryResult::Charged(_));
+        let is_charged = |outcome: &EntryResult| matches!(outcome, EntryResult::Created(_));
         assert!(outcomes.iter().all(is_charged), "169 times 20 is 3,380 of 3,390");
         let last = charge_one(&other, &team, "last", world.now()).await;
         assert!(is_charged(&last), "{last:?}");
@@ -74,7 +74,7 @@ fn a_hold_uses_the_credits_of_all_lanes() {
             .hold_take(hold_entry(&team, 1, Size::Credits(3_390), 1, now), now)
             .await
             .unwrap();
-        assert!(matches!(held, EntryResult::Charged(_)), "{held:?}");
+        assert!(matches!(held, EntryResult::Created(_)), "{held:?}");
         let refused = charge_one(&store, &team, "c", world.now()).await;
         assert!(
             matches!(refused, EntryResult::Refused(Error::InsufficientCredits { balance, .. }) if balance.is_zero()),
@@ -105,7 +105,7 @@ fn a_lane_ends_with_the_cycle() {
         sleep(Duration::from_secs(2)).await;
         let began = Instant::now();
         let charged = charge_one(&store, &team, "c", world.now()).await;
-        assert!(matches!(charged, EntryResult::Charged(_)), "{charged:?}");
+        assert!(matches!(charged, EntryResult::Created(_)), "{charged:?}");
         assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
         let view = store.projection_read(&team, world.now()).await.unwrap().pool;
         assert_eq!((view.balance.free().get(), view.balance.purchased().get()), (395, 3_000));
@@ -206,7 +206,7 @@ fn reads_a_consistent_balance_during_charges() {
                         begun.fetch_add(5, Ordering::Relaxed);
                         let key = format!("{writer} {n}");
                         let outcome = charge_one(&store, &team, &key, world.now()).await;
-                        assert!(matches!(outcome, EntryResult::Charged(_)), "{outcome:?}");
+                        assert!(matches!(outcome, EntryResult::Created(_)), "{outcome:?}");
                         come_back.fetch_add(5, Ordering::Relaxed);
                     }
                 })

@@ -61,7 +61,7 @@ async fn fall_below(store: &Store, team: &TeamId, key: &str, now: Time) {
     let entry = charge(team, key, "linkedin_enrichment", "found");
     let entry = Entry { credits: -cost, ..with_quantity(entry, free + 1) };
     let outcome = store.charge(team, vec![entry], now).await;
-    assert!(matches!(outcome[..], [EntryResult::Charged(_)]), "{outcome:?}");
+    assert!(matches!(outcome[..], [EntryResult::Created(_)]), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -135,11 +135,11 @@ async fn the_largest_pool_is_below_4_kb_and_its_expressions_below_3_kb() {
             .await
             .unwrap();
         match outcome {
-            EntryResult::Charged(hold) => {
+            EntryResult::Created(hold) => {
                 let of_hold = |entry: Entry| capture(entry, hold.hold().unwrap());
                 let captures = all_actions(&number.to_string()).into_iter().map(of_hold).collect();
                 for captured in store.charge(&team, captures, now()).await {
-                    assert!(matches!(captured, EntryResult::Charged(_)), "{captured:?}");
+                    assert!(matches!(captured, EntryResult::Created(_)), "{captured:?}");
                 }
             }
             EntryResult::Refused(Error::TooManyHolds) => refused += 1,
@@ -154,7 +154,7 @@ async fn the_largest_pool_is_below_4_kb_and_its_expressions_below_3_kb() {
     let size = pool_size(&engine, &team).await;
     assert!(size < 4_096, "{size} bytes");
     for outcome in store.charge(&team, all_actions("all"), now()).await {
-        assert!(matches!(outcome, EntryResult::Charged(_)), "{outcome:?}");
+        assert!(matches!(outcome, EntryResult::Created(_)), "{outcome:?}");
     }
     // All holds expire. The team gets back the credits owed, and new holds are accepted.
     let later = now().plus_seconds(41 * 24 * 60 * 60);
@@ -165,7 +165,7 @@ async fn the_largest_pool_is_below_4_kb_and_its_expressions_below_3_kb() {
     assert_eq!((written.pool.held, written.pool.open_holds), (Credits::ZERO, 0));
     let again =
         store.hold_take(hold_entry(&team, 5_000, Size::Credits(5), 1, later), later).await.unwrap();
-    assert!(matches!(again, EntryResult::Charged(_)), "{again:?}");
+    assert!(matches!(again, EntryResult::Created(_)), "{again:?}");
     let longest = longest_expressions();
     assert!(longest.values().all(|bytes| *bytes < 3_072), "{longest:?}");
 }
@@ -190,12 +190,12 @@ async fn rejects_credits_beyond_the_maximum_of_a_pool() {
         pool.expression_attribute_values(":credits", keys::number(credits)).send().await.unwrap();
     };
     resize(POOL_CREDITS_MAX.get()).await;
-    assert!(matches!(gift("gift").await.unwrap(), EntryResult::Charged(_)));
+    assert!(matches!(gift("gift").await.unwrap(), EntryResult::Created(_)));
     assert!(matches!(gift("more").await.unwrap(), EntryResult::Refused(Error::Invalid(_))));
     assert!(matches!(gift("gift").await.unwrap(), EntryResult::Replayed(_)));
     assert!(matches!(store.purchase_begin(&order("order")).await, Err(Error::Invalid(_))));
     let entry = charge(&team, "k", "linkedin_enrichment", "found");
-    assert!(matches!(store.charge(&team, vec![entry], now()).await[..], [EntryResult::Charged(_)]));
+    assert!(matches!(store.charge(&team, vec![entry], now()).await[..], [EntryResult::Created(_)]));
     assert!(store.purchase_begin(&order("order")).await.is_ok());
 }
 
@@ -227,7 +227,7 @@ async fn a_released_hold_adds_the_usage_of_40_actions() {
         let captures: Vec<Entry> =
             charges.into_iter().map(|charge| capture(charge, &hold)).collect();
         let results = store.charge(&team, captures.clone(), now()).await;
-        assert!(results.iter().all(|result| matches!(result, EntryResult::Charged(_))));
+        assert!(results.iter().all(|result| matches!(result, EntryResult::Created(_))));
         let by = Release { key: key_named(&hold.to_string()), user: "u".parse().unwrap() };
         store.hold_release(&team, &hold, &by, now()).await.unwrap();
         used.merge(&Usage::of(&captures).unwrap()).unwrap();

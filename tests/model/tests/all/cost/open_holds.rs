@@ -34,13 +34,13 @@ async fn hold(store: &Store, team: &TeamId, number: u64, seconds: u32, at: Time)
 /// Takes holds that expire together and captures one email from each.
 async fn take_holds(store: &Store, team: &TeamId, count: u64, seconds: u32) {
     for number in 0..count {
-        let EntryResult::Charged(entry) = hold(store, team, number, seconds, now()).await else {
+        let EntryResult::Created(entry) = hold(store, team, number, seconds, now()).await else {
             panic!("hold {number} is refused");
         };
         let email = charge(team, &format!("lead {number}"), "email_finder", "risky");
         let email = capture(email, entry.hold().unwrap());
         let captured = store.charge(team, vec![email], now()).await;
-        assert!(matches!(captured[..], [EntryResult::Charged(_)]), "{captured:?}");
+        assert!(matches!(captured[..], [EntryResult::Created(_)]), "{captured:?}");
     }
 }
 
@@ -75,7 +75,7 @@ async fn a_balance_with_a_thousand_holds_costs_at_most_100_read_units() {
     // An expired hold does not count, even if nothing remains of it.
     let later = now().plus_seconds(3_600);
     let taken = hold(&store, &team, OPEN_HOLDS_MAX, 60, later).await;
-    assert!(matches!(taken, EntryResult::Charged(_)), "{taken:?}");
+    assert!(matches!(taken, EntryResult::Created(_)), "{taken:?}");
 }
 
 /// Twenty reads and a charge at the instant at which a thousand holds expire.
@@ -100,7 +100,7 @@ fn a_thousand_holds_that_expire_together_delay_no_request() {
             let entry = Entry { at: later, credits: -500, ..with_quantity(found, 500) };
             let began = tokio::time::Instant::now();
             let outcome = store.charge(&team, vec![entry], later).await.pop();
-            assert!(matches!(outcome, Some(EntryResult::Charged(_))), "{outcome:?}");
+            assert!(matches!(outcome, Some(EntryResult::Created(_))), "{outcome:?}");
             began.elapsed()
         };
         let (read, charged) = tokio::join!(join_all(readers.map(Box::pin)), Box::pin(charging));
@@ -121,7 +121,7 @@ fn a_thousand_holds_that_expire_together_delay_no_request() {
         let credits = -i64::try_from(needed).unwrap();
         let much = Entry { at: later, credits, ..with_quantity(much, needed) };
         let outcome = store.charge(&team, vec![much], later).await.pop();
-        assert!(matches!(outcome, Some(EntryResult::Charged(_))), "{outcome:?}");
+        assert!(matches!(outcome, Some(EntryResult::Created(_))), "{outcome:?}");
         let took = began.elapsed();
         assert!(took < Duration::from_secs(2), "the charge took {took:?}");
         let stored = store.projection_read(&team, now()).await.unwrap();

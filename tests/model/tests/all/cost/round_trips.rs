@@ -21,14 +21,14 @@ use crate::support::teams::{
     capture, charge, charges_of_40_actions, hold_entry, key_named, now, team_with, with_quantity,
 };
 
-struct Bench {
+struct Setup {
     engine: Engine,
     store: Store,
     meter: Meter,
     team: TeamId,
 }
 
-impl Bench {
+impl Setup {
     async fn new(purchased: u64) -> Self {
         let engine = Engine::in_memory().await.unwrap();
         let meter = Meter::default();
@@ -50,18 +50,18 @@ impl Bench {
 
 #[tokio::test]
 async fn a_charge_is_one_round_trip_and_five_write_units() {
-    let bench = Bench::new(0).await;
-    let (outcomes, reading) = bench.charge(0..1).await;
-    assert!(matches!(outcomes[..], [EntryResult::Charged(_)]));
+    let setup = Setup::new(0).await;
+    let (outcomes, reading) = setup.charge(0..1).await;
+    assert!(matches!(outcomes[..], [EntryResult::Created(_)]));
     assert_eq!(reading.round_trips, 1);
     assert!((1..=50).contains(&reading.write_tenths), "{reading:?}");
 }
 
 #[tokio::test]
 async fn a_replay_is_one_round_trip() {
-    let bench = Bench::new(0).await;
-    bench.charge(0..1).await;
-    let (outcomes, reading) = bench.charge(0..1).await;
+    let setup = Setup::new(0).await;
+    setup.charge(0..1).await;
+    let (outcomes, reading) = setup.charge(0..1).await;
     assert!(matches!(outcomes[..], [EntryResult::Replayed(_)]));
     assert_eq!(reading.round_trips, 1);
 }
@@ -69,16 +69,16 @@ async fn a_replay_is_one_round_trip() {
 /// The first refusal also writes the pool, which pauses enrichment.
 #[tokio::test]
 async fn a_refusal_is_one_round_trip() {
-    let bench = Bench::new(0).await;
-    bench.charge(0..80).await;
-    let (outcomes, reading) = bench.charge(80..81).await;
+    let setup = Setup::new(0).await;
+    setup.charge(0..80).await;
+    let (outcomes, reading) = setup.charge(80..81).await;
     assert!(matches!(outcomes[..], [EntryResult::Refused(Error::InsufficientCredits { .. })]));
     assert_eq!(reading.round_trips, 2);
-    let (store, meter) = (bench.engine.store_with(&bench.meter), &bench.meter);
+    let (store, meter) = (setup.engine.store_with(&setup.meter), &setup.meter);
     for (action, outcome) in [("email_finder", "risky"), ("sms", "sent")] {
-        let refused = charge(&bench.team, action, action, outcome);
+        let refused = charge(&setup.team, action, action, outcome);
         let store = store.clone();
-        let outcomes = store.charge(&bench.team, vec![refused], now()).await;
+        let outcomes = store.charge(&setup.team, vec![refused], now()).await;
         assert!(matches!(outcomes[..], [EntryResult::Refused(_)]), "{outcomes:?}");
         assert_eq!(meter.take().round_trips, 1);
     }
@@ -88,78 +88,78 @@ async fn a_refusal_is_one_round_trip() {
 /// charges.
 #[tokio::test]
 async fn a_key_repeated_in_a_request_needs_no_further_write() {
-    let bench = Bench::new(0).await;
+    let setup = Setup::new(0).await;
     let of = |quantity: u64| {
-        let one = charge(&bench.team, "k", "linkedin_enrichment", "found");
+        let one = charge(&setup.team, "k", "linkedin_enrichment", "found");
         let credits = -i64::try_from(quantity).unwrap();
         Entry { credits, ..with_quantity(one, quantity) }
     };
-    let outcomes = bench.store.charge(&bench.team, vec![of(1); 500], now()).await;
-    assert!(matches!(outcomes[0], EntryResult::Charged(_)));
+    let outcomes = setup.store.charge(&setup.team, vec![of(1); 500], now()).await;
+    assert!(matches!(outcomes[0], EntryResult::Created(_)));
     assert!(outcomes[1..].iter().all(|outcome| matches!(outcome, EntryResult::Replayed(_))));
-    assert_eq!(bench.meter.take().writes, 1);
+    assert_eq!(setup.meter.take().writes, 1);
     let others = (0..500).map(|number| of(2 + number)).collect();
-    let outcomes = bench.store.charge(&bench.team, others, now()).await;
+    let outcomes = setup.store.charge(&setup.team, others, now()).await;
     let is_reused =
         |outcome: &EntryResult| matches!(outcome, EntryResult::Refused(Error::KeyReused));
     assert!(outcomes.iter().all(is_reused), "{outcomes:?}");
-    let reading = bench.meter.take();
+    let reading = setup.meter.take();
     assert_eq!((reading.writes, reading.round_trips), (1, 2), "{reading:?}");
     // A key whose first charge was refused is tried again, in the order of the request.
     let first_too_much = [500_i64, 1].map(|quantity| {
-        let one = charge(&bench.team, "l", "linkedin_enrichment", "found");
+        let one = charge(&setup.team, "l", "linkedin_enrichment", "found");
         Entry { credits: -quantity, ..with_quantity(one, quantity.unsigned_abs()) }
     });
-    let outcomes = bench.store.charge(&bench.team, first_too_much.into(), now()).await;
+    let outcomes = setup.store.charge(&setup.team, first_too_much.into(), now()).await;
     assert!(
-        matches!(outcomes[..], [EntryResult::Refused(_), EntryResult::Charged(_)]),
+        matches!(outcomes[..], [EntryResult::Refused(_), EntryResult::Created(_)]),
         "{outcomes:?}"
     );
 }
 
 #[tokio::test]
 async fn a_batch_shares_the_pool_write() {
-    let bench = Bench::new(1_000).await;
-    let (outcomes, reading) = bench.charge(0..99).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, EntryResult::Charged(_))));
+    let setup = Setup::new(1_000).await;
+    let (outcomes, reading) = setup.charge(0..99).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, EntryResult::Created(_))));
     assert_eq!(reading.round_trips, 1);
     assert!((99..=99 * 31).contains(&reading.write_tenths), "{reading:?}");
 }
 
 #[tokio::test]
 async fn a_batch_with_refusals_is_two_round_trips() {
-    let bench = Bench::new(0).await;
-    let (outcomes, reading) = bench.charge(0..99).await;
+    let setup = Setup::new(0).await;
+    let (outcomes, reading) = setup.charge(0..99).await;
     let charged =
-        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Charged(_))).count();
+        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Created(_))).count();
     assert_eq!((charged, reading.round_trips), (80, 2));
 }
 
 /// A hold first reads the pool for its epoch. A release reads the hold and the pool.
 #[tokio::test]
 async fn hold_capture_and_release_have_fixed_costs() {
-    let bench = Bench::new(0).await;
+    let setup = Setup::new(0).await;
     let request: HoldRequest = serde_json::from_str(r#"{"credits":100}"#).unwrap();
     let (key, user) = (key_named("campaign-77"), "pipeline".parse().unwrap());
-    let entry = request.entry(&bench.team, key, user, now()).unwrap();
+    let entry = request.entry(&setup.team, key, user, now()).unwrap();
     let hold = entry.hold().cloned().unwrap();
-    bench.store.hold_take(entry, now()).await.unwrap();
+    setup.store.hold_take(entry, now()).await.unwrap();
     assert_eq!(
-        bench.meter.take(),
+        setup.meter.take(),
         Reading { round_trips: 2, writes: 1, write_tenths: 80, read_tenths: 10 }
     );
 
-    let email = charge(&bench.team, "campaign-77/lead-000001", "email_finder", "deliverable");
-    bench.store.charge(&bench.team, vec![capture(email, &hold)], now()).await;
+    let email = charge(&setup.team, "campaign-77/lead-000001", "email_finder", "deliverable");
+    setup.store.charge(&setup.team, vec![capture(email, &hold)], now()).await;
     assert_eq!(
-        bench.meter.take(),
+        setup.meter.take(),
         Reading { round_trips: 1, writes: 1, write_tenths: 50, read_tenths: 0 }
     );
 
     let by = Release { key: key_named("campaign-77/end"), user: "pipeline".parse().unwrap() };
-    bench.store.hold_release(&bench.team, &hold, &by, now()).await.unwrap();
+    setup.store.hold_release(&setup.team, &hold, &by, now()).await.unwrap();
     assert_eq!(
-        bench.meter.take(),
+        setup.meter.take(),
         Reading { round_trips: 3, writes: 1, write_tenths: 100, read_tenths: 20 }
     );
 }
@@ -173,33 +173,33 @@ fn gift_of(team: &TeamId, credits: u64) -> Entry {
 /// After the first refusal, further ones read their own entries only and write nothing.
 #[tokio::test]
 async fn repeated_refusals_do_not_write() {
-    let bench = Bench::new(0).await;
-    bench.charge(0..80).await;
-    let (_, first) = bench.charge(80..81).await;
+    let setup = Setup::new(0).await;
+    setup.charge(0..80).await;
+    let (_, first) = setup.charge(80..81).await;
     assert_eq!((first.round_trips, first.writes), (2, 2));
-    let (_, second) = bench.charge(80..81).await;
+    let (_, second) = setup.charge(80..81).await;
     assert_eq!((second.round_trips, second.writes), (1, 0));
-    let storm: Vec<_> = (81..1_081).map(|key| bench.charge(key..key + 1)).collect();
+    let storm: Vec<_> = (81..1_081).map(|key| setup.charge(key..key + 1)).collect();
     for (outcomes, reading) in join_all(storm).await {
         let refused = matches!(outcomes[..], [EntryResult::Refused(Error::EnrichmentPaused)]);
         assert!(refused, "{outcomes:?}");
         assert_eq!(reading.writes, 0);
     }
-    let (outcomes, again) = bench.charge(0..1).await;
+    let (outcomes, again) = setup.charge(0..1).await;
     assert!(
         matches!(outcomes[..], [EntryResult::Replayed(_)]),
         "a replay is answered during the pause"
     );
     assert_eq!((again.round_trips, again.writes), (1, 0));
-    bench.store.gift_add(gift_of(&bench.team, 5)).await.unwrap();
-    let (outcomes, _) = bench.charge(80..81).await;
+    setup.store.gift_add(gift_of(&setup.team, 5)).await.unwrap();
+    let (outcomes, _) = setup.charge(80..81).await;
     assert!(
         matches!(outcomes[..], [EntryResult::Refused(Error::EnrichmentPaused)]),
         "{outcomes:?}"
     );
-    bench.store.enrichment_restart(&bench.team, prices(), now()).await.unwrap();
-    let (outcomes, _) = bench.charge(80..81).await;
-    assert!(matches!(outcomes[..], [EntryResult::Charged(_)]), "the gift is visible");
+    setup.store.enrichment_restart(&setup.team, prices(), now()).await.unwrap();
+    let (outcomes, _) = setup.charge(80..81).await;
+    assert!(matches!(outcomes[..], [EntryResult::Created(_)]), "the gift is visible");
 }
 
 /// A thousand refusals per second on a table that counts failed writes, as DynamoDB does.
@@ -242,41 +242,41 @@ fn a_thousand_refusals_per_second_cost_two_write_units() {
 /// Credits from another process are found once the cached refusal is no longer fresh.
 #[tokio::test]
 async fn a_cached_refusal_expires() {
-    let bench = Bench::new(0).await;
-    bench.charge(0..81).await;
-    let elsewhere = bench.engine.store();
-    elsewhere.gift_add(gift_of(&bench.team, 5)).await.unwrap();
-    elsewhere.enrichment_restart(&bench.team, prices(), now()).await.unwrap();
+    let setup = Setup::new(0).await;
+    setup.charge(0..81).await;
+    let elsewhere = setup.engine.store();
+    elsewhere.gift_add(gift_of(&setup.team, 5)).await.unwrap();
+    elsewhere.enrichment_restart(&setup.team, prices(), now()).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(1)).await;
     tokio::time::resume();
-    let (outcomes, _) = bench.charge(80..81).await;
-    assert!(matches!(outcomes[..], [EntryResult::Charged(_)]), "{outcomes:?}");
+    let (outcomes, _) = setup.charge(80..81).await;
+    assert!(matches!(outcomes[..], [EntryResult::Created(_)]), "{outcomes:?}");
 }
 
 /// The pool is smaller than 1 KB with all settings, after a top-up and with counters of twelve
 /// actions, so a charge costs no additional write unit.
 #[tokio::test]
 async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
-    let bench = Bench::new(1_000_000).await;
+    let setup = Setup::new(1_000_000).await;
     let settings = r#"{"low_balance_threshold":20000,
         "auto_top_up":{"below":9000000,"credits":100000,"monthly_limit":1000000}}"#;
     let settings = serde_json::from_str(settings).unwrap();
-    bench.store.settings_put(&bench.team, &settings, now()).await.unwrap();
-    let event = Id::of("ev", &bench.team, "1");
-    let begun = bench.store.top_up_begin(&bench.team, &event, prices(), now()).await.unwrap();
-    bench.store.purchase_fail(&begun.unwrap(), "the card was declined").await.unwrap();
+    setup.store.settings_put(&setup.team, &settings, now()).await.unwrap();
+    let event = Id::of("ev", &setup.team, "1");
+    let begun = setup.store.top_up_begin(&setup.team, &event, prices(), now()).await.unwrap();
+    setup.store.purchase_fail(&begun.unwrap(), "the card was declined").await.unwrap();
     let many = |action: &str, outcome: &str| {
-        with_quantity(charge(&bench.team, &format!("many {action}"), action, outcome), 12_345)
+        with_quantity(charge(&setup.team, &format!("many {action}"), action, outcome), 12_345)
     };
     let dozen = prices().actions.iter().take(12);
     let dozen = dozen.map(|price| many(&price.name, &price.charged[0]));
-    bench.store.charge(&bench.team, dozen.collect(), now()).await;
+    setup.store.charge(&setup.team, dozen.collect(), now()).await;
     let too_much = Entry { credits: -2_000_000, ..many("sms", "sent") };
-    bench.store.charge(&bench.team, vec![too_much], now()).await;
-    let _ = bench.meter.take();
-    let (outcomes, reading) = bench.charge(0..1).await;
-    assert!(matches!(outcomes[..], [EntryResult::Charged(_)]));
+    setup.store.charge(&setup.team, vec![too_much], now()).await;
+    let _ = setup.meter.take();
+    let (outcomes, reading) = setup.charge(0..1).await;
+    assert!(matches!(outcomes[..], [EntryResult::Created(_)]));
     assert_eq!(reading.write_tenths, 50, "{reading:?}");
 }
 
@@ -284,16 +284,16 @@ async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
 /// DynamoDB allows 4 KB.
 #[tokio::test]
 async fn the_longest_expression_is_below_3_kb() {
-    let bench = Bench::new(10_000).await;
-    let every = charges_of_40_actions(&bench.team, "every").into_iter();
-    let too_much = charge(&bench.team, "too much", "sms", "sent");
+    let setup = Setup::new(10_000).await;
+    let every = charges_of_40_actions(&setup.team, "every").into_iter();
+    let too_much = charge(&setup.team, "too much", "sms", "sent");
     let too_much = Entry { credits: -2_000_000, ..too_much };
-    let outcomes = bench.store.charge(&bench.team, every.chain([too_much]).collect(), now()).await;
+    let outcomes = setup.store.charge(&setup.team, every.chain([too_much]).collect(), now()).await;
     let refused =
         outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Refused(_))).count();
     assert_eq!((outcomes.len(), refused), (41, 1), "{outcomes:?}");
     // One write adds to the counters of 21 actions. The second one is repeated without the refused charge.
-    assert_eq!(bench.meter.take().writes, 3);
+    assert_eq!(setup.meter.take().writes, 3);
     let longest = longest_expressions();
     assert!(longest.values().all(|length| *length < 3_072), "{longest:?}");
 }

@@ -34,7 +34,7 @@ fn cancelled(version: u64) -> Vec<u8> {
 /// stopped.
 async fn deliver(world: &World, message: &[u8], skews: [i64; 2], polls: u32) {
     let first = process(world, skews[0]);
-    if run_for_polls(polls, Box::pin(team::take_in(&first, message)))
+    if run_for_polls(polls, Box::pin(team::apply_message(&first, message)))
         .await
         .is_some_and(|it| it.is_ok())
     {
@@ -42,7 +42,7 @@ async fn deliver(world: &World, message: &[u8], skews: [i64; 2], polls: u32) {
     }
     for _ in 0..20 {
         let next = process(world, skews[1]);
-        if Box::pin(team::take_in(&next, message)).await.is_ok() {
+        if Box::pin(team::apply_message(&next, message)).await.is_ok() {
             return;
         }
         sleep(Duration::from_millis(200)).await;
@@ -63,14 +63,16 @@ fn a_cancellation_after_an_interrupted_plan_change_cancels_the_new_plan() {
     for polls in 1.. {
         let is_complete = simulator::run(3, Faults::NONE, now(), async |world| {
             let start = process(&world, 0);
-            Box::pin(team::take_in(&start, &changed(4, "multichannel_expert", 1))).await.unwrap();
+            Box::pin(team::apply_message(&start, &changed(4, "multichannel_expert", 1)))
+                .await
+                .unwrap();
             let dying = process(&world, 0);
             let message = changed(5, "enterprise", 1);
-            let change = Box::pin(team::take_in(&dying, &message));
+            let change = Box::pin(team::apply_message(&dying, &message));
             let is_complete = run_for_polls(polls, change).await.is_some();
             let late = process(&world, -200);
-            Box::pin(team::take_in(&late, &cancelled(6))).await.unwrap();
-            Box::pin(team::take_in(&late, &message)).await.unwrap();
+            Box::pin(team::apply_message(&late, &cancelled(6))).await.unwrap();
+            Box::pin(team::apply_message(&late, &message)).await.unwrap();
             let subscription = stored(&world).await.terms.subscription.unwrap();
             assert!(
                 subscription.cancelled || subscription.plan == "enterprise",
@@ -98,7 +100,9 @@ fn the_newest_messages_determine_the_state() {
         simulator::run(seed, Faults::NONE, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);
             let start = process(&world, 0);
-            Box::pin(team::take_in(&start, &changed(1, "multichannel_expert", 1))).await.unwrap();
+            Box::pin(team::apply_message(&start, &changed(1, "multichannel_expert", 1)))
+                .await
+                .unwrap();
             world.set_faults(faults);
             let messages =
                 [changed(5, "enterprise", 1), cancelled(6), changed(4, "multichannel_expert", 3)];

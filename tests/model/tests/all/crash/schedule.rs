@@ -8,7 +8,7 @@ use futures_util::future::{join, join_all};
 use refill::Summary;
 use shared::domain::ids::{AccountId, TeamId};
 use shared::domain::ledger::entry::{Entry, Kind};
-use shared::domain::monitored_account::{MonitoredAccount, Status};
+use shared::domain::monitored_account::{MonitoredAccount, MonitoringStatus};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
@@ -80,7 +80,7 @@ async fn is_done(store: &Store, team: &TeamId, now: Time) {
     for id in ["acme", "umbrella"] {
         assert_eq!(charged(store, team, id).await, ["2027-01-10", "2027-02-10"]);
         let account = monitored(store, team, id).await;
-        assert_eq!(account.status, Status::Active);
+        assert_eq!(account.status, MonitoringStatus::Active);
         assert_eq!(account.paid_until.to_string(), "2027-03-10");
     }
     let pool = store.pool_current(team, now).await.unwrap();
@@ -117,7 +117,7 @@ fn concurrent_runs_share_the_work() {
         let runs = apps.iter().map(|app| refill::run(app, None));
         let runs = join_all(runs.map(Box::pin)).await;
         let sum = |part: fn(&Summary) -> u64| runs.iter().map(part).sum::<u64>();
-        assert_eq!(sum(|run| run.turned), 30, "{runs:?}");
+        assert_eq!(sum(|run| run.changed), 30, "{runs:?}");
         assert_eq!((sum(|run| run.expired), sum(|run| run.billed)), (30, 60), "{runs:?}");
         assert_eq!((sum(|run| run.paused), sum(|run| run.failed)), (0, 0), "{runs:?}");
         is_all_done(&world.store(), &teams, world.now()).await;
@@ -180,7 +180,7 @@ fn leaves_work_beyond_its_time_to_the_next_run() {
             // 50 ms to begin work in, plus the time that every run reserves for its end.
             let time = Duration::from_millis(15_050);
             runs.push(refill::run(&app_of(&world), Some(time)).await);
-            assert!(runs.iter().all(|run| run.turned > 0), "each run makes progress: {runs:?}");
+            assert!(runs.iter().all(|run| run.changed > 0), "each run makes progress: {runs:?}");
             if runs.len() == 1 {
                 let now = join_all(SHARDS.map(|shard| due(&store, shard, world.now()))).await;
                 let is_less = before.iter().zip(&now).all(|(before, now)| now < before);
@@ -188,7 +188,7 @@ fn leaves_work_beyond_its_time_to_the_next_run() {
             }
         }
         assert!(runs.len() > 2, "{runs:?}");
-        assert_eq!(runs.iter().map(|run| run.turned).sum::<u64>(), u64::from(TEAMS));
+        assert_eq!(runs.iter().map(|run| run.changed).sum::<u64>(), u64::from(TEAMS));
         assert_eq!(runs.iter().map(|run| run.failed).sum::<u64>(), 0);
         is_all_done(&store, &teams, world.now()).await;
     })
@@ -205,7 +205,8 @@ async fn a_failure_of_one_team_does_not_affect_others() {
     let spoil = spoil.update_expression("SET credits = :nonsense");
     spoil.expression_attribute_values(":nonsense", keys::text("many")).send().await.unwrap();
     let summary = refill::run(&app(store.clone(), MONTH_LATER), None).await;
-    let expected = Summary { turned: 20, expired: 20, billed: 40, failed: 1, ..Summary::default() };
+    let expected =
+        Summary { changed: 20, expired: 20, billed: 40, failed: 1, ..Summary::default() };
     assert_eq!(summary, expected);
     for team in &teams {
         is_done(&store, team, at(MONTH_LATER)).await;
@@ -264,15 +265,15 @@ async fn pauses_accounts_that_cannot_be_paid() {
     gift(&store, &team, "enough for one", 70).await;
     let summary = refill::run(&app(store.clone(), MONTH_LATER), None).await;
     assert_eq!((summary.billed, summary.paused, summary.failed), (1, 2, 0));
-    assert_eq!(monitored(&store, &team, "a").await.status, Status::Active);
-    assert_eq!(monitored(&store, &team, "c").await.status, Status::Paused);
+    assert_eq!(monitored(&store, &team, "a").await.status, MonitoringStatus::Active);
+    assert_eq!(monitored(&store, &team, "c").await.status, MonitoringStatus::Paused);
     let again = refill::run(&app(store.clone(), MONTH_LATER), None).await;
     assert_eq!(again, Summary::default(), "nothing is due for a paused account");
 
     let later = at("2027-02-20T08:00:00Z");
     let refused = store.monitored_account_add(&team, &account("c"), prices(), later).await;
     assert!(matches!(refused, Err(Error::InsufficientCredits { .. })), "{refused:?}");
-    assert_eq!(monitored(&store, &team, "c").await.status, Status::Paused);
+    assert_eq!(monitored(&store, &team, "c").await.status, MonitoringStatus::Paused);
     let refused = store.monitored_account_add(&team, &account("d"), prices(), later).await;
     assert!(matches!(refused, Err(Error::InsufficientCredits { .. })), "{refused:?}");
     let accounts = store.monitored_account_list(&team).await.unwrap();
@@ -282,7 +283,7 @@ async fn pauses_accounts_that_cannot_be_paid() {
         store.monitored_account_add(&team, &account("c"), prices(), later).await.unwrap();
     assert_eq!(
         (restarted.since.to_string(), restarted.status),
-        ("2027-02-20".into(), Status::Active)
+        ("2027-02-20".into(), MonitoringStatus::Active)
     );
     assert_eq!(charged(&store, &team, "c").await, ["2027-01-10", "2027-02-20"]);
     assert_eq!(store.pool_current(&team, later).await.unwrap().balance.credits, Credits::ZERO);
@@ -303,7 +304,7 @@ async fn rejects_bills_of_a_closed_account() {
     let summary = refill::run(&app(store.clone(), MONTH_LATER), None).await;
     assert_eq!((summary.billed, summary.paused, summary.failed), (0, 0, 0));
     assert_eq!(charged(&store, &team, "acme").await, ["2027-01-10"]);
-    assert_eq!(monitored(&store, &team, "acme").await.status, Status::Removed);
+    assert_eq!(monitored(&store, &team, "acme").await.status, MonitoringStatus::Removed);
     assert_eq!(refill::run(&app(store, MONTH_LATER), None).await, Summary::default());
 }
 
@@ -338,7 +339,8 @@ fn an_account_is_active_exactly_if_its_month_was_charged() {
                 let later = world.store();
                 let charges = charged(&later, &team, "acme").await.len();
                 let accounts = later.monitored_account_list(&team).await.unwrap();
-                let is_active = accounts.iter().any(|found| found.status == Status::Active);
+                let is_active =
+                    accounts.iter().any(|found| found.status == MonitoringStatus::Active);
                 assert_eq!(charges, usize::from(is_active), "after {polls} polls");
                 outcomes[charges] += 1;
                 later.monitored_account_add(&team, &acme, prices(), world.now()).await.unwrap();
@@ -363,11 +365,11 @@ fn a_removal_during_a_bill_is_not_overwritten() {
             let bill =
                 biller.monitored_account_bill(&team, vec![acme.clone()], prices(), world.now());
             let removal = remover.monitored_account_remove(&team, &acme, world.now());
-            let (billed, removed) = join(Box::pin(bill), Box::pin(removal)).await;
-            billed.unwrap();
-            removed.unwrap();
+            let (bill, removal) = join(Box::pin(bill), Box::pin(removal)).await;
+            bill.unwrap();
+            removal.unwrap();
             let acme = monitored(&world.store(), &team, "acme").await;
-            assert_eq!(acme.status, Status::Removed, "seed {seed}");
+            assert_eq!(acme.status, MonitoringStatus::Removed, "seed {seed}");
         })
         .unwrap();
     }

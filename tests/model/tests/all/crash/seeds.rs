@@ -143,7 +143,7 @@ impl Worker {
 
     fn take(&mut self, outcome: EntryResult) -> Result<(), Error> {
         match outcome {
-            EntryResult::Charged(entry) => self.done.push(entry.source()),
+            EntryResult::Created(entry) => self.done.push(entry.source()),
             EntryResult::Replayed(_) => {}
             EntryResult::Refused(error) => {
                 if let Error::InsufficientCredits { balance, required }

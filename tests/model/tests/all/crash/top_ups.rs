@@ -13,7 +13,7 @@ use serde_json::json;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::{Details, Entry};
 use shared::domain::pool::Pool;
-use shared::domain::purchase::{Purchase, Status};
+use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::top_up::TopUpState;
 use shared::domain::{Credits, Error};
@@ -112,7 +112,7 @@ fn concurrent_events_respect_the_monthly_limit() {
             let team = team_with_top_up(&world.store(), 10_000, 600).await;
             let payments = Arc::new(Provider::declining(NONE));
             world.set_faults(Faults::MANY);
-            let crowd = (0..20).map(async |number| {
+            let callers = (0..20).map(async |number| {
                 let (_, event) = due(&team, number % 5);
                 let polls = if fastrand::bool() { fastrand::u32(1..60) } else { u32::MAX };
                 let dying = purchase_state(&world, &payments);
@@ -120,7 +120,7 @@ fn concurrent_events_respect_the_monthly_limit() {
                     deliver(&purchase_state(&world, &payments), &event).await;
                 }
             });
-            join_all(crowd.map(Box::pin)).await;
+            join_all(callers.map(Box::pin)).await;
             world.set_faults(Faults::NONE);
             for number in 0..5 {
                 deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
@@ -143,11 +143,11 @@ fn a_declined_card_stops_top_ups() {
             let team = team_with_top_up(&world.store(), 10_000, 2_000).await;
             let payments = Arc::new(Provider::declining(ALL));
             world.set_faults(Faults::MANY);
-            let crowd = (0..6).map(async |number| {
+            let callers = (0..6).map(async |number| {
                 let state = purchase_state(&world, &payments);
                 deliver(&state, &due(&team, number % 3).1).await
             });
-            let answer = join_all(crowd.map(Box::pin)).await;
+            let answer = join_all(callers.map(Box::pin)).await;
             world.set_faults(Faults::NONE);
             let known = payments.requests.lock().unwrap().clone();
             for answer in answer.iter().filter(|answer| !answer["purchase"].is_null()) {
@@ -266,7 +266,7 @@ fn a_top_up_shares_no_key_with_callers() {
         let sms = charge(&team, id.as_str(), "sms", "sent");
         let charged = store.charge(&team, vec![sms], now()).await;
         assert!(
-            matches!(charged[0], EntryResult::Charged(Entry { credits: -6, .. })),
+            matches!(charged[0], EntryResult::Created(Entry { credits: -6, .. })),
             "{charged:?}"
         );
         let payments = Arc::new(Provider::declining(NONE));
@@ -280,7 +280,7 @@ fn a_top_up_shares_no_key_with_callers() {
         assert!(matches!(taken, Err(Error::KeyReused)), "{taken:?}");
         let (begun, is_replay) =
             store.purchase_begin(&order(&format!("top-up#{id}"))).await.unwrap();
-        assert_eq!((begun.status, is_replay), (Status::Pending, false));
+        assert_eq!((begun.status, is_replay), (PurchaseStatus::Pending, false));
     })
     .unwrap();
 }

@@ -9,7 +9,7 @@ use refill::Summary;
 use serde_json::json;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::{Entry, Kind};
-use shared::domain::purchase::{GiftRequest, Purchase, Status};
+use shared::domain::purchase::{GiftRequest, Purchase, PurchaseStatus};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::lambda::{App, Clock};
@@ -108,7 +108,7 @@ async fn team_of_a_newer_version(store: &Store, client: &Client) -> TeamId {
 
 async fn is_charged(store: &Store, team: &TeamId, key: &str, at: Time) {
     let outcome = store.charge(team, vec![charge(team, key, "sms", "sent")], at).await;
-    assert!(matches!(outcome[..], [EntryResult::Charged(_)]), "{outcome:?}");
+    assert!(matches!(outcome[..], [EntryResult::Created(_)]), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let at: Time = NEXT_CYCLE.parse().unwrap();
     let app = App::new(store.clone(), Clock::new(move || at), catalogue());
     let run = refill::run(&app, None).await;
-    assert_eq!(run, Summary { turned: 1, billed: 1, ..Summary::default() });
+    assert_eq!(run, Summary { changed: 1, billed: 1, ..Summary::default() });
     let pool = store.pool_current(&team, at).await.unwrap();
     assert_eq!(pool.balance.free().get(), 750, "two seats at the stored terms, less 50");
     is_charged(&store, &team, "sms 2", at).await;
@@ -219,7 +219,7 @@ async fn top_up_counters_keep_unknown_attributes() {
     let second =
         store.top_up_begin(&team, &"e_2".parse().unwrap(), prices(), now()).await.unwrap().unwrap();
     let failed = store.purchase_fail(&second, "declined").await.unwrap();
-    assert_eq!(failed.status, Status::Failed);
+    assert_eq!(failed.status, PurchaseStatus::Failed);
     let stored = item(&client, keys::pool(&team)).await;
     let top_ups = stored["top_ups"].as_m().unwrap();
     assert_eq!((&top_ups["bought"], &top_ups[NEWER]), (&keys::number(200), &newer()));

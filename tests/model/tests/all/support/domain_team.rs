@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use engine::{catalogue, prices};
-use shared::domain::hold::{Hold, Status};
+use shared::domain::hold::{Hold, HoldStatus};
 use shared::domain::ids::{AccountId, Id};
 use shared::domain::ledger::entry::{Details, Entry, Kind, Lapsed};
 use shared::domain::monitored_account::{self, Bill, MonitoredAccount};
@@ -84,7 +84,7 @@ impl Team {
             Operation::Monitor(number) => vec![self.monitor(*number, now)],
             Operation::StopMonitoring(number) => vec![self.stop_monitoring(*number, now)],
             Operation::BillingMessage { version, message } => {
-                vec![self.take_in(*version, message, now)]
+                vec![self.apply_message(*version, message, now)]
             }
             Operation::PutSettings { low, top_up } => {
                 self.keep_up(now);
@@ -132,8 +132,9 @@ impl Team {
         if closed != Answer::Done(0) {
             return closed;
         }
-        let is_paused =
-            |account: &&MonitoredAccount| account.status == monitored_account::Status::Paused;
+        let is_paused = |account: &&MonitoredAccount| {
+            account.status == monitored_account::MonitoringStatus::Paused
+        };
         let paused: Vec<_> = self.accounts.values().filter(is_paused).cloned().collect();
         if !self.pool.is_paused() && paused.is_empty() {
             return Answer::NothingToRestart;
@@ -158,7 +159,7 @@ impl Team {
         let new = || MonitoredAccount::new(team, id.clone(), now.day());
         let seen = self.accounts.get(&id).cloned().unwrap_or_else(new);
         let Some(bill) = seen.first_bill(now.day()) else {
-            self.accounts.insert(id, seen.with_status(monitored_account::Status::Active));
+            self.accounts.insert(id, seen.with_status(monitored_account::MonitoringStatus::Active));
             return Answer::Done(0);
         };
         match self.bill(&seen, bill, now) {
@@ -176,7 +177,7 @@ impl Team {
         let Some(account) = self.accounts.get_mut(&account_id(number)) else {
             return Answer::NoAccount;
         };
-        *account = account.with_status(monitored_account::Status::Removed);
+        *account = account.with_status(monitored_account::MonitoringStatus::Removed);
         Answer::Done(0)
     }
 
@@ -194,15 +195,15 @@ impl Team {
         let answer = self.charge(&entry, entry.amount(), now);
         let after = match answer {
             Answer::Done(_) => account.paid(&bill),
-            _ if account.status != monitored_account::Status::Active => return answer,
-            Answer::Closed => account.with_status(monitored_account::Status::Removed),
-            _ => account.with_status(monitored_account::Status::Paused),
+            _ if account.status != monitored_account::MonitoringStatus::Active => return answer,
+            Answer::Closed => account.with_status(monitored_account::MonitoringStatus::Removed),
+            _ => account.with_status(monitored_account::MonitoringStatus::Paused),
         };
         self.accounts.insert(after.id.clone(), after);
         answer
     }
 
-    fn take_in(&mut self, version: u64, message: &BillingMessage, now: Time) -> Answer {
+    fn apply_message(&mut self, version: u64, message: &BillingMessage, now: Time) -> Answer {
         self.exists = true;
         let version = Some(version);
         self.decide(now, |pool| match message {
@@ -359,11 +360,11 @@ impl Team {
         if self.pool.is_due(now) {
             self.keep_up(now);
         }
-        self.close_hold(&id, release, Status::Released);
+        self.close_hold(&id, release, HoldStatus::Released);
         Answer::Done(captured)
     }
 
-    fn close_hold(&mut self, id: &Id, entry: Entry, status: Status) {
+    fn close_hold(&mut self, id: &Id, entry: Entry, status: HoldStatus) {
         let hold = self.holds.get_mut(id).unwrap();
         let rest = hold.remaining;
         let lapsed = self.pool.receive_hold(hold, entry.at).unwrap();
@@ -387,19 +388,19 @@ impl Team {
     }
 
     fn expire(&mut self, by: Time) {
-        let due = |hold: &&Hold| hold.status == Status::Open && hold.expires_at <= by;
+        let due = |hold: &&Hold| hold.status == HoldStatus::Open && hold.expires_at <= by;
         let due: Vec<Hold> = self.holds.values().filter(due).cloned().collect();
         for hold in due {
             let (id, at) = (hold.id, hold.expires_at);
             let release = Details::Release { hold: id.clone() };
             let entry = Entry::new(&self.pool.team, None, release, at);
-            self.close_hold(&id, entry, Status::Expired);
+            self.close_hold(&id, entry, HoldStatus::Expired);
         }
     }
 
     fn change(&mut self, change: Change) {
-        if change.effect.is_grant() && self.pool.owed.groups() > GROUPS_BEFORE_JOIN {
-            let is_open = |hold: &&Hold| hold.status == Status::Open;
+        if change.balance_change.is_grant() && self.pool.owed.groups() > GROUPS_BEFORE_JOIN {
+            let is_open = |hold: &&Hold| hold.status == HoldStatus::Open;
             let open: Vec<Hold> = self.holds.values().filter(is_open).cloned().collect();
             self.pool.owed = self.pool.owed.compacted(&open).unwrap();
         }
@@ -413,7 +414,7 @@ impl Team {
 
     pub fn state(&mut self, now: Time) -> TeamState {
         self.keep_up(now);
-        let open = self.holds.values().filter(|hold| hold.status == Status::Open);
+        let open = self.holds.values().filter(|hold| hold.status == HoldStatus::Open);
         let held = open.map(|hold| hold.remaining.get()).sum();
         let listed = self.entries.values().filter(|entry| entry.kind() != Kind::Order);
         state(&self.pool, held, listed, self.accounts.values())

@@ -4,7 +4,7 @@ use engine::{catalogue, prices};
 use serde_json::json;
 use shared::domain::ids::TeamId;
 use shared::domain::monitored_account::MonitoredAccount;
-use shared::domain::purchase::{GiftRequest, Purchase, Status};
+use shared::domain::purchase::{GiftRequest, Purchase, PurchaseStatus};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error, Resource};
 use shared::lambda::{App, Clock};
@@ -41,7 +41,7 @@ pub fn refusal(error: &Error) -> Answer {
 
 pub fn answer(outcome: EntryResult) -> Answer {
     match outcome {
-        EntryResult::Charged(entry) => Answer::Done(entry.credits.unsigned_abs()),
+        EntryResult::Created(entry) => Answer::Done(entry.credits.unsigned_abs()),
         EntryResult::Replayed(entry) => Answer::Replayed(entry.credits.unsigned_abs()),
         EntryResult::Refused(error) => refusal(&error),
     }
@@ -50,7 +50,7 @@ pub fn answer(outcome: EntryResult) -> Answer {
 pub async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Answer, Error> {
     let (begun, _) = store.purchase_begin(purchase).await?;
     let credits = begun.credits.get();
-    if begun.status == Status::Paid {
+    if begun.status == PurchaseStatus::Paid {
         return Ok(Answer::Replayed(credits));
     }
     // The second settlement has no effect.
@@ -94,7 +94,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         Operation::Hold { key: number, size, days } => {
             let entry = hold_entry(team, *number, *size, *days, now);
             vec![match store.hold_take(entry, now).await {
-                Ok(EntryResult::Charged(entry)) => Answer::Done(entry.held.unsigned_abs()),
+                Ok(EntryResult::Created(entry)) => Answer::Done(entry.held.unsigned_abs()),
                 Ok(EntryResult::Replayed(entry)) => Answer::Replayed(entry.held.unsigned_abs()),
                 Ok(EntryResult::Refused(error)) | Err(error) => refusal(&error),
             }]
@@ -128,7 +128,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         Operation::BillingMessage { version, message } => {
             let app = App::new(store.clone(), Clock::new(move || now), catalogue());
             let event = billing_event(team, *version, message, now);
-            vec![done(team::take_in(&app, event.as_bytes())).await]
+            vec![done(team::apply_message(&app, event.as_bytes())).await]
         }
         Operation::PutSettings { low, top_up } => {
             vec![done(store.settings_put(team, &settings(*low, *top_up), now)).await]

@@ -42,9 +42,9 @@ pub fn state<'a>(
 
 pub fn account(account: &MonitoredAccount) -> Option<(String, &'static str, String, String)> {
     let status = match account.status {
-        monitored_account::Status::Active => "active",
-        monitored_account::Status::Paused => "paused",
-        monitored_account::Status::Removed => return None,
+        monitored_account::MonitoringStatus::Active => "active",
+        monitored_account::MonitoringStatus::Paused => "paused",
+        monitored_account::MonitoringStatus::Removed => return None,
     };
     let [since, until] = [account.since, account.paid_until].map(|day| day.to_string());
     Some((account.id.to_string(), status, since, until))

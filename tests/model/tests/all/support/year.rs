@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use purchase::PurchaseState;
 use serde_json::Value;
 use shared::domain::ids::{Id, TeamId};
-use shared::domain::purchase::{Purchase, Status};
+use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::domain::time::Time;
 use shared::lambda::{App, Clock};
 use shared::store::Store;
@@ -200,7 +200,7 @@ impl YearRun {
         for event in &self.top_ups {
             let id = Purchase::id_of_top_up(&team, event);
             let purchase = store.purchase_read(&team, &id).await.ok();
-            if purchase.is_some_and(|purchase| purchase.status == Status::Failed) {
+            if purchase.is_some_and(|purchase| purchase.status == PurchaseStatus::Failed) {
                 declined += 1;
                 ids.insert(event_id(&team, "purchase.failed", &id));
             }

@@ -140,7 +140,7 @@ impl Team {
 
 fn result(outcome: EntryResult) -> Result<(), Error> {
     match outcome {
-        EntryResult::Charged(_) | EntryResult::Replayed(_) => Ok(()),
+        EntryResult::Created(_) | EntryResult::Replayed(_) => Ok(()),
         EntryResult::Refused(error) => Err(error),
     }
 }

@@ -230,7 +230,9 @@ impl Reference {
             }
             Operation::Monitor(id) => vec![self.monitor(*id)],
             Operation::StopMonitoring(id) => vec![self.stop_monitoring(*id)],
-            Operation::BillingMessage { version, message } => vec![self.take_in(*version, message)],
+            Operation::BillingMessage { version, message } => {
+                vec![self.apply_message(*version, message)]
+            }
             Operation::PutSettings { low, top_up } => vec![self.put_settings(*low, *top_up)],
             Operation::Wait(days) => {
                 for _ in 0..*days {

@@ -14,7 +14,7 @@ impl Reference {
         Answer::Done(0)
     }
 
-    pub(super) fn take_in(&mut self, version: u64, message: &BillingMessage) -> Answer {
+    pub(super) fn apply_message(&mut self, version: u64, message: &BillingMessage) -> Answer {
         self.exists = true;
         self.apply_due();
         let version = Some(version);

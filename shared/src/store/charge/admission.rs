@@ -13,17 +13,17 @@ use crate::store::entry::EntryResult;
 pub const CHARGES_PER_WRITE_MAX: usize = 99;
 
 /// The charges of one write and their results.
-pub(super) struct Batch {
+pub(super) struct Admission {
     charges: Vec<Entry>,
     results: Vec<Option<EntryResult>>,
     /// The charges of the next attempt.
     pub(super) admitted: Vec<usize>,
     /// The charges whose refusals are final if that attempt succeeds.
-    refused: Vec<Shortage>,
+    refused: Vec<Uncovered>,
     /// The funds that they were refused by.
     funds: Funds,
     /// The refusal that the pool stores in the same write.
-    pub(super) note: Option<RefusalNote>,
+    pub(super) new_refusal: Option<NewRefusal>,
 }
 
 /// The funds that charges are admitted by.
@@ -54,7 +54,7 @@ impl Funds {
 
 /// A charge that is not covered.
 #[derive(Clone, Copy)]
-struct Shortage {
+struct Uncovered {
     index: usize,
     required: Credits,
     /// The credits that the admitted charges before it leave. `None` if it is refused because enrichment is paused.
@@ -63,7 +63,7 @@ struct Shortage {
 
 /// The refusal that a pool stores.
 #[derive(Clone, Debug)]
-pub(super) struct RefusalNote {
+pub(super) struct NewRefusal {
     /// The pool as it was read.
     pub(super) pool: Pool,
     /// The refused charge.
@@ -76,7 +76,7 @@ pub(super) struct RefusalNote {
     more: Credits,
 }
 
-impl RefusalNote {
+impl NewRefusal {
     /// The team's pool after the write, which also takes `cost`.
     pub(super) fn pool_after(self, cost: Credits) -> Result<Pool, Error> {
         let Self { mut pool, refused, pauses, more, .. } = self;
@@ -87,16 +87,16 @@ impl RefusalNote {
     }
 }
 
-impl Batch {
+impl Admission {
     pub(super) fn of(charges: Vec<Entry>) -> Self {
         let results = vec![None; charges.len()];
         let (admitted, refused) = ((0..charges.len()).collect(), Vec::new());
-        Self { charges, results, admitted, refused, funds: Funds::default(), note: None }
+        Self { charges, results, admitted, refused, funds: Funds::default(), new_refusal: None }
     }
 
     /// Whether there is anything to write.
     pub(super) fn is_open(&self) -> bool {
-        !self.admitted.is_empty() || self.note.is_some()
+        !self.admitted.is_empty() || self.new_refusal.is_some()
     }
 
     /// Whether no charge is left to admit or to refuse.
@@ -140,7 +140,7 @@ impl Batch {
     /// Admits everything without a result.
     pub(super) fn admit_all(&mut self) {
         self.refused.clear();
-        self.note = None;
+        self.new_refusal = None;
         self.admitted = self.open().collect();
     }
 
@@ -153,13 +153,13 @@ impl Batch {
             let Some(charge) = self.charges.get(index) else { continue };
             let required = charge.amount();
             if is_paused && charge.is_enrichment() {
-                self.refused.push(Shortage { index, required, left: None });
+                self.refused.push(Uncovered { index, required, left: None });
             } else if let Some(rest) = left.checked_sub(required) {
                 left = rest;
                 self.admitted.push(index);
             } else {
                 is_paused |= !is_hold && charge.pauses_enrichment_at(left.try_add(more)?);
-                self.refused.push(Shortage { index, required, left: Some(left) });
+                self.refused.push(Uncovered { index, required, left: Some(left) });
             }
         }
         Ok(())
@@ -167,16 +167,16 @@ impl Batch {
 
     /// The credits that are missing for the first refused charge that lanes and expired holds would cover.
     pub(super) fn missing_within_more(&self) -> Option<Credits> {
-        self.refused.iter().find_map(|Shortage { required, left, .. }| {
+        self.refused.iter().find_map(|Uncovered { required, left, .. }| {
             Some(required.excess_over((*left)?)).filter(|missing| *missing <= self.funds.more)
         })
     }
 
     /// Selects the refusal that the pool stores, unless it has stored an equal one.
-    pub(super) fn note_refusal(&mut self, pool: &Pool, now: Time) -> Result<(), Error> {
+    pub(super) fn select_refusal(&mut self, pool: &Pool, now: Time) -> Result<(), Error> {
         let more = self.funds.more;
         let mut selected: Option<(&Entry, bool, Credits)> = None;
-        for Shortage { index, required, left } in &self.refused {
+        for Uncovered { index, required, left } in &self.refused {
             let (Some(left), Some(charge)) = (left, self.charges.get(*index)) else { continue };
             let balance = left.try_add(more)?;
             let pauses = !pool.is_paused() && charge.pauses_enrichment_at(balance);
@@ -188,7 +188,7 @@ impl Batch {
             }
         }
         let Some((charge, pauses, missing)) = selected else { return Ok(()) };
-        self.note = Some(RefusalNote {
+        self.new_refusal = Some(NewRefusal {
             refused: StoredRefusal {
                 at: now,
                 action: charge.charged().map(|charged| charged.action.clone()).unwrap_or_default(),
@@ -203,8 +203,8 @@ impl Batch {
     }
 
     /// The refusal of a charge. Its balance includes lanes and expired holds.
-    fn refusal(&self, shortage: Shortage) -> Error {
-        let Shortage { required, left: Some(left), .. } = shortage else {
+    fn refusal(&self, uncovered: Uncovered) -> Error {
+        let Uncovered { required, left: Some(left), .. } = uncovered else {
             return Error::EnrichmentPaused;
         };
         if self.funds.is_hold {
@@ -236,14 +236,14 @@ impl Batch {
 
     /// Answers everything admitted as charged.
     pub(super) fn charge_admitted(&mut self) {
-        self.answer_admitted(self.admitted().cloned().map(EntryResult::Charged).collect());
+        self.answer_admitted(self.admitted().cloned().map(EntryResult::Created).collect());
     }
 
     /// Refuses everything without a result.
     pub(super) fn refuse_open(&mut self, error: &Error) {
         self.admitted.clear();
         self.refused.clear();
-        self.note = None;
+        self.new_refusal = None;
         for result in &mut self.results {
             result.get_or_insert_with(|| EntryResult::Refused(error.clone()));
         }
@@ -251,9 +251,9 @@ impl Batch {
 
     /// The results in the order of the charges.
     pub(super) fn into_results(mut self) -> Vec<EntryResult> {
-        for shortage in std::mem::take(&mut self.refused) {
-            let refusal = EntryResult::Refused(self.refusal(shortage));
-            self.set(shortage.index, refusal);
+        for uncovered in std::mem::take(&mut self.refused) {
+            let refusal = EntryResult::Refused(self.refusal(uncovered));
+            self.set(uncovered.index, refusal);
         }
         let lost = || EntryResult::Refused(Error::internal("a charge has no result"));
         self.results.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
