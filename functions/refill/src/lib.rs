@@ -144,7 +144,7 @@ pub async fn handle(
         paused = summary.paused,
         failed = summary.failed,
         left = summary.left,
-        "refill"
+        "due items were processed"
     );
     if summary.failed > 0 {
         return Err(format!("upkeep failed for {} teams or shards", summary.failed).into());

@@ -60,7 +60,7 @@ async fn relay(
         }
     }
     failed.append(&mut bus.publish(messages).await);
-    tracing::info!(records = records.len(), failed = failed.len(), "relay");
+    tracing::info!(records = records.len(), failed = failed.len(), "records were relayed");
     let failed = failed.into_iter().filter_map(|position| records.get(position));
     let mut response = DynamoDbEventResponse::default();
     response.batch_item_failures = failed.map(failure).collect::<Result<_, _>>()?;

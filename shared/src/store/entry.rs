@@ -15,7 +15,8 @@ pub enum EntryResult {
     Created(Entry),
     /// The same request charged it before.
     Replayed(Entry),
-    /// It is not charged.
+    /// It is not charged. After [`Error::Busy`] and [`Error::Internal`] it may be charged: the same request is then a
+    /// replay.
     Refused(Error),
 }
 

@@ -1,7 +1,7 @@
 //! The table: one method per access pattern, its expressions as visible strings.
 //!
-//! Methods are named object first, verb second. A method calls methods of its own file and of files in the groups above
-//! it only.
+//! Methods are named object first, verb second. A file imports files of the groups above it only, and a method calls
+//! methods of its own file and of these groups only; a test checks it.
 
 pub mod dynamo;
 
@@ -22,15 +22,17 @@ mod terms;
 
 pub mod upkeep;
 
-pub mod charge;
 pub mod gift;
 pub mod hold;
 pub mod purchase;
 pub mod settings;
 
-pub mod monitored_account;
+pub mod charge;
+
 mod monitored_month;
 mod top_up;
+
+pub mod monitored_account;
 
 pub mod connect;
 pub mod due;

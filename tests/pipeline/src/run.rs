@@ -86,7 +86,8 @@ pub async fn run(options: &Options) -> Result<Summary, Failure> {
     // The hold decides whether the balance suffices: an earlier run of the job may hold the credits.
     let hold = service.hold(job, &work).await?;
     println!("results: {}", out.display());
-    let charges = enrich(&service, job, &hold, open, earlier, &mut journal).await?;
+    let work_left = OpenWork { service: &service, job, hold: &hold, open, earlier };
+    let charges = work_left.enrich(&mut journal).await?;
     let hold = service.release(job, &hold).await?;
     Summary::new(&work, &charges, hold, service.balance().await?)
 }
@@ -103,37 +104,44 @@ fn open_work<'a>(
     all.filter(|(lead, action)| !done.contains(&(lead.id.as_str(), *action))).collect()
 }
 
-/// Finds the open results, and charges them and the results of earlier runs. A result that an earlier
-/// run has charged is a replay.
-async fn enrich(
-    service: &Service,
-    job: &str,
-    hold: &Hold,
-    open: Vec<(&Lead, Action)>,
+/// The results of a job that may not be charged yet.
+struct OpenWork<'a> {
+    service: &'a Service,
+    job: &'a str,
+    hold: &'a Hold,
+    /// The leads and actions without a result.
+    open: Vec<(&'a Lead, Action)>,
+    /// The results of earlier runs.
     earlier: Vec<Found>,
-    journal: &mut Journal,
-) -> Result<Vec<Charge>, Failure> {
-    let bar = ProgressBar::new(earlier.len().saturating_add(open.len()) as u64);
-    bar.set_position(earlier.len() as u64);
-    let found = stream::iter(open)
-        .map(|(lead, action)| find(job, lead, action))
-        .buffer_unordered(ENRICHMENTS_MAX)
-        .map(|found| {
-            journal.append(&found)?;
-            bar.inc(1);
-            Ok(found)
-        });
-    let charges = stream::iter(earlier)
-        .map(Ok)
-        .chain(found)
-        .try_chunks(BATCH_MAX)
-        .map_err(|TryChunksError(_, failure)| failure)
-        .map_ok(|batch| charge(service, hold, batch))
-        .try_buffer_unordered(BATCHES_MAX)
-        .try_concat()
-        .await;
-    bar.abandon();
-    charges
+}
+
+impl OpenWork<'_> {
+    /// Finds the open results, and charges them and the results of earlier runs. A result that an earlier
+    /// run has charged is a replay.
+    async fn enrich(self, journal: &mut Journal) -> Result<Vec<Charge>, Failure> {
+        let Self { service, job, hold, open, earlier } = self;
+        let bar = ProgressBar::new(earlier.len().saturating_add(open.len()) as u64);
+        bar.set_position(earlier.len() as u64);
+        let found = stream::iter(open)
+            .map(|(lead, action)| find(job, lead, action))
+            .buffer_unordered(ENRICHMENTS_MAX)
+            .map(|found| {
+                journal.append(&found)?;
+                bar.inc(1);
+                Ok(found)
+            });
+        let charges = stream::iter(earlier)
+            .map(Ok)
+            .chain(found)
+            .try_chunks(BATCH_MAX)
+            .map_err(|TryChunksError(_, failure)| failure)
+            .map_ok(|batch| charge(service, hold, batch))
+            .try_buffer_unordered(BATCHES_MAX)
+            .try_concat()
+            .await;
+        bar.abandon();
+        charges
+    }
 }
 
 async fn find(job: &str, lead: &Lead, action: Action) -> Found {

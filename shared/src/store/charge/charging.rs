@@ -1,11 +1,8 @@
 //! A group of charges between its attempts.
 
 use super::admission::Admission;
-use super::write::{ChargeWrite, Payer};
-use crate::domain::Credits;
 use crate::domain::ids::Id;
 use crate::domain::ledger::entry::Entry;
-use crate::store::dynamo::transaction::Cancelled;
 use crate::store::operation::Operation;
 
 /// A group of charges between its attempts.
@@ -32,14 +29,4 @@ impl Charging {
             ended_pause: None,
         }
     }
-}
-
-/// The end of an attempt to write everything admitted.
-pub(super) enum Attempt {
-    /// No write was sent: a change was made first, a refusal needs no write, or another process makes a change.
-    NotMade,
-    /// The write has succeeded.
-    Written { payer: Payer, cost: Credits },
-    /// A condition of the write does not hold.
-    Cancelled { payer: Payer, write: ChargeWrite, cancelled: Cancelled },
 }

@@ -32,9 +32,9 @@ use crate::domain::pool::Pool;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error, Resource};
 use admission::Funds;
-use charging::{Attempt, Charging};
+use charging::Charging;
 use groups::{ChargeGroup, ChargeGroups, fit_into_a_write};
-use write::{ChargeWrite, Payer};
+use write::{Attempt, ChargeWrite, Payer};
 
 /// A marked pool is read at most this often before the charge is attempted.
 const MARKED_READS_MAX: u32 = 16;

@@ -11,7 +11,7 @@ use crate::domain::{Credits, Error};
 use crate::store::Store;
 use crate::store::dynamo::expression::Expression;
 use crate::store::dynamo::keys;
-use crate::store::dynamo::transaction::{Leg, Transaction};
+use crate::store::dynamo::transaction::{Cancelled, Leg, Transaction};
 use crate::store::lane_cache::Block;
 
 /// The payer of a write.
@@ -31,6 +31,16 @@ pub(super) struct ChargeWrite {
     pub(super) entries: Vec<Leg>,
     /// The lane that is opened or extended.
     pub(super) lane: Option<Leg>,
+}
+
+/// The end of an attempt to write everything admitted.
+pub(super) enum Attempt {
+    /// No write was sent: a change was made first, a refusal needs no write, or another process makes a change.
+    NotMade,
+    /// The write has succeeded.
+    Written { payer: Payer, cost: Credits },
+    /// A condition of the write does not hold.
+    Cancelled { payer: Payer, write: ChargeWrite, cancelled: Cancelled },
 }
 
 /// The totals of charges.

@@ -126,7 +126,7 @@ fn no_function_may_change_the_ledger() {
 /// A billing message changes subscriptions, so its bus, source and account are restricted.
 #[test]
 fn messages_must_come_from_the_billing_bus_and_account() {
-    let event = properties("Team")["Events"]["Told"]["Properties"].take();
+    let event = properties("Team")["Events"]["BillingMessages"]["Properties"].take();
     let parameter = |name: &str| json!({ "!Ref": name });
     assert_eq!(event["EventBusName"], parameter("BillingBus"));
     let own = parameter("AWS::AccountId");

@@ -2,24 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn sources(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
-}
+use crate::support::sources::{
+    Files, Graph, calls, cycle, files, imports, read, root, sources, store_methods,
+};
 
 fn assert_free_of(directory: &str, banned: &[&str]) {
     let files = sources(&root().join(directory));
@@ -118,146 +104,107 @@ fn the_top_level_contains_listed_entries_only() {
     }
 }
 
-/// The files of a module under `shared/src` and the files of the module that each imports outside
-/// its tests.
-fn imports(module: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let directory = root().join("shared/src").join(module);
-    let name = |file: &Path| {
-        let path = file.strip_prefix(&directory).unwrap().with_extension("");
-        let path = path.to_str().unwrap().replace('/', "::");
-        path.trim_end_matches("mod").trim_end_matches("::").to_owned()
-    };
-    let files: BTreeMap<String, PathBuf> =
-        sources(&directory).into_iter().map(|file| (name(&file), file)).collect();
-    let imported = |own: &str, file: &Path| {
-        let text = fs::read_to_string(file).unwrap();
-        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-        let prefix = format!("use crate::{module}::");
-        let parent = own.rsplit_once("::").map(|(parent, _)| format!("{parent}::"));
-        let parent = format!("{prefix}{}", parent.unwrap_or_default());
-        let mut text = text.replace("use super::", &parent);
-        // A module imports its own files by their names.
-        for inner in files.keys().filter_map(|file| file.strip_prefix(&format!("{own}::"))) {
-            text = text.replace(&format!("use {inner}::"), &format!("{prefix}{own}::{inner}::"));
-        }
-        let uses = text.split(&prefix).skip(1).map(|rest| rest.split(';').next().unwrap());
-        let paths = uses.flat_map(|path| {
-            let path: String = path.split_whitespace().collect();
-            let inner = path.strip_prefix('{').and_then(|path| path.strip_suffix('}'));
-            inner.map_or_else(
-                || vec![path.clone()],
-                |list| list.split(',').map(str::to_owned).collect(),
-            )
-        });
-        // A path belongs to the file with the longest matching prefix.
-        let file_of = |path: String| {
-            let path = path.split('{').next().unwrap().trim_end_matches("::").to_owned();
-            let mut beginning = path.as_str();
-            while !files.contains_key(beginning) {
-                beginning = beginning.rsplit_once("::")?.0;
-            }
-            Some(beginning.to_owned())
-        };
-        paths.filter_map(file_of).filter(|file| file != own).collect()
-    };
-    files.iter().map(|(own, file)| (own.clone(), imported(own, file))).collect()
-}
-
-/// Returns a chain of imports from a file back to itself.
-fn cycle(imports: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
-    fn from(
-        path: &mut Vec<String>,
-        imports: &BTreeMap<String, BTreeSet<String>>,
-        done: &mut BTreeSet<String>,
-    ) -> bool {
-        let last = path.last().unwrap().clone();
-        if path[..path.len() - 1].contains(&last) {
-            return true;
-        }
-        if done.contains(&last) {
-            return false;
-        }
-        for next in &imports[&last] {
-            path.push(next.clone());
-            if from(path, imports, done) {
-                return true;
-            }
-            path.pop();
-        }
-        done.insert(last);
-        false
-    }
-    let mut done = BTreeSet::new();
-    imports.keys().find_map(|file| {
-        let mut path = vec![file.clone()];
-        from(&mut path, imports, &mut done).then_some(path)
-    })
-}
-
 #[test]
 fn files_of_the_domain_import_each_other_in_one_direction() {
-    let imports = imports("domain");
-    assert!(imports["pool"].contains("pool::balance"), "{imports:?}");
-    assert_eq!(cycle(&imports), None);
-    let mut with_a_cycle = imports;
-    with_a_cycle.get_mut("pool::balance").unwrap().insert("pool".to_owned());
-    assert!(cycle(&with_a_cycle).is_some());
+    let files = files("domain");
+    let graph = imports("domain", &files);
+    assert!(graph["pool"].contains("pool::balance"), "{graph:?}");
+    assert!(graph["hold"].contains("error"), "a name that the domain re-exports: {graph:?}");
+    assert_eq!(cycle(&graph), None);
+}
+
+/// The test of cycles finds each of these imports of a hold by the errors.
+#[test]
+fn an_import_of_any_form_makes_a_cycle() {
+    for planted in [
+        "use crate::domain::hold::Hold;",
+        "use crate::domain::{Credits, hold::{self, Hold}};",
+        "pub(crate) use super::hold::Hold as Other;",
+        "use crate::domain::Hold;",
+        "use crate::domain;\nfn planted(_: &domain::hold::Hold) {}",
+        "fn planted(_: &crate::domain::hold::Hold) {}",
+        "fn planted(_: &super::Hold) {}",
+    ] {
+        let mut files = files("domain");
+        files.get_mut("").unwrap().push_str("\npub use hold::Hold;\n");
+        files.get_mut("error").unwrap().push_str(planted);
+        let found = cycle(&imports("domain", &files));
+        assert!(found.is_some_and(|found| found.contains(&"error".to_owned())), "{planted}");
+    }
 }
 
 #[test]
 fn files_of_the_store_import_each_other_in_one_direction() {
-    let imports = imports("store");
-    assert!(imports["charge"].contains("charge::admission"), "{imports:?}");
-    assert!(imports["charge::admission"].contains("entry"), "{imports:?}");
-    assert_eq!(cycle(&imports), None);
+    let graph = imports("store", &files("store"));
+    assert!(graph["charge"].contains("charge::admission"), "{graph:?}");
+    assert!(graph["charge::admission"].contains("entry"), "{graph:?}");
+    assert_eq!(cycle(&graph), None);
 }
 
-/// The methods of `Store`, by name: the file of each, and the methods that it calls.
-fn store_methods() -> BTreeMap<String, (PathBuf, BTreeSet<String>)> {
-    let mut bodies = BTreeMap::new();
-    for file in sources(&root().join("shared/src/store")) {
-        let text = fs::read_to_string(&file).unwrap();
-        for block in text.split("\nimpl Store {\n").skip(1) {
-            let block = block.split("\n}\n").next().unwrap();
-            for method in format!("\n{block}").split("fn ").skip(1) {
-                let (name, body) = method.split_once('(').unwrap();
-                bodies.insert(name.to_owned(), (file.clone(), body.to_owned()));
-            }
-        }
+/// The files of the store that each file imports, or whose methods its methods call.
+fn uses_of_files(files: &Files) -> Graph {
+    let mut uses = imports("store", files);
+    let methods = store_methods(files);
+    for (file, calls) in methods.values() {
+        let called = calls.iter().map(|method| methods[method].0.clone());
+        let of_file = uses.entry(file.clone()).or_default();
+        // The module itself has only methods that read its fields.
+        of_file.extend(called.filter(|other| other != file && !other.is_empty()));
     }
-    let names: BTreeSet<String> = bodies.keys().cloned().collect();
-    let called = |body: &str| {
-        let body: String = body.split_whitespace().collect();
-        let calls = body.split("self.").skip(1).filter_map(|call| call.split_once('('));
-        calls.map(|(name, _)| name.to_owned()).filter(|name| names.contains(name)).collect()
-    };
-    bodies.into_iter().map(|(name, (file, body))| (name, (file, called(&body)))).collect()
+    uses
 }
 
 #[test]
 fn methods_of_the_store_call_each_other_in_one_direction() {
-    let methods = store_methods();
+    let files = files("store");
+    let methods = store_methods(&files);
     assert!(methods["charge"].1.contains("charge_coalesced"), "{methods:?}");
-    let mut calls: BTreeMap<String, BTreeSet<String>> =
+    let mut calls: Graph =
         methods.iter().map(|(name, (_, calls))| (name.clone(), calls.clone())).collect();
     assert_eq!(cycle(&calls), None);
-
-    let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let name = |file: &Path| file.to_str().unwrap().to_owned();
-    for (file, calls) in methods.values() {
-        let called = calls.iter().map(|method| name(&methods[method].0));
-        files.entry(name(file)).or_default().extend(called.filter(|other| *other != name(file)));
-    }
-    assert_eq!(cycle(&files), None);
+    assert_eq!(cycle(&uses_of_files(&files)), None);
 
     calls.get_mut("pool_read").unwrap().insert("charge".to_owned());
     assert!(cycle(&calls).is_some());
 }
 
+/// The uses of files that are not in a group above in the list of modules.
+fn uses_against_the_groups(modules: &str, uses: &Graph) -> Vec<String> {
+    let mut groups = BTreeMap::new();
+    for (number, group) in modules.split("\n\n").enumerate() {
+        let names = group.lines().filter_map(|line| line.strip_suffix(';')?.split_once("mod "));
+        groups.extend(names.map(|(_, name)| (name, number)));
+    }
+    let top = |file: &str| file.split("::").next().unwrap().to_owned();
+    let pairs = uses.iter().flat_map(|(file, used)| used.iter().map(move |used| (file, used)));
+    let pairs = pairs.map(|(file, used)| (top(file), top(used)));
+    let wrong = pairs.filter(|(file, used)| {
+        file != used
+            && groups[used.as_str()] >= groups.get(file.as_str()).copied().unwrap_or(usize::MAX)
+    });
+    wrong.map(|(file, used)| format!("{file} uses {used}")).collect()
+}
+
+#[test]
+fn files_of_the_store_use_files_of_the_groups_above_only() {
+    let modules = read("shared/src/store/mod.rs");
+    let uses = uses_of_files(&files("store"));
+    assert!(uses["charge"].contains("hold"), "a call of a method: {uses:?}");
+    assert!(uses["charge::write"].contains("lane_cache"), "an import: {uses:?}");
+    assert_eq!(uses_against_the_groups(&modules, &uses), [""; 0]);
+
+    for (file, used) in
+        [("charge", "monitored_month"), ("charge::write", "top_up"), ("gift", "hold")]
+    {
+        let mut planted = uses.clone();
+        planted.get_mut(file).unwrap().insert(used.to_owned());
+        assert_eq!(uses_against_the_groups(&modules, &planted).len(), 1, "{file} uses {used}");
+    }
+}
+
 /// `TABLE.md` documents every key prefix that the store builds.
 #[test]
 fn table_md_documents_every_key() {
-    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let (keys, table) = (read("shared/src/store/dynamo/keys.rs"), read("shared/docs/TABLE.md"));
     let prefixes: BTreeSet<&str> = keys
         .split('"')
@@ -272,22 +219,69 @@ fn table_md_documents_every_key() {
     }
 }
 
-/// Each function that a walkthrough names is in the file that it names.
-#[test]
-fn walkthroughs_name_functions_that_exist() {
-    let document = fs::read_to_string(root().join("shared/docs/ARCHITECTURE.md")).unwrap();
+/// The functions that a text names, such as `charge()`, and the file that it names after each.
+fn named(text: &str) -> Vec<(&str, &str)> {
+    let spans: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
+    let functions = spans.iter().enumerate().filter_map(|(position, span)| {
+        let file = spans[position..].iter().find(|span| span.contains(".rs"))?;
+        Some((span.strip_suffix("()")?, *file))
+    });
+    functions.collect()
+}
+
+/// What the walkthroughs leave out: the caller of a function that they name, or a method of the store that charges.
+fn gaps(document: &str) -> Vec<String> {
     let walkthroughs = document.split("## Walkthroughs").nth(1).unwrap();
-    let spans: Vec<&str> = walkthroughs.split('`').skip(1).step_by(2).collect();
-    let mut functions = 0;
-    for (position, span) in spans.iter().enumerate() {
-        let Some(function) = span.strip_suffix("()") else { continue };
-        let file = spans[position..].iter().find(|span| span.contains(".rs")).unwrap();
-        let text = fs::read_to_string(root().join(file)).expect(file);
-        let is_defined = [format!("fn {function}("), format!("fn {function}<")];
-        assert!(is_defined.iter().any(|text_of| text.contains(text_of)), "{function}() in {file}");
-        functions += 1;
+    let mut gaps = Vec::new();
+    let mut before: Vec<(&str, &str)> = Vec::new();
+    for walkthrough in walkthroughs.split("\n### ").skip(1) {
+        // That walkthrough continues the one before it.
+        if !walkthrough.contains("It differs from a charge") {
+            before.clear();
+        }
+        for (position, (function, file)) in named(walkthrough).into_iter().enumerate() {
+            // The runtime calls the first one, and axum the extractors.
+            let is_entry = position == 0 || function == "from_request_parts";
+            let is_called =
+                before.iter().any(|(caller, file)| calls(&read(file), caller, function));
+            if !is_entry && !is_called {
+                gaps.push(format!("a caller of {function}() in {file}"));
+            }
+            before.push((function, file));
+        }
     }
-    assert!(functions > 60, "the walkthroughs name {functions} functions");
+    let named: BTreeSet<&str> =
+        named(walkthroughs).into_iter().map(|(function, _)| function).collect();
+    for (method, (file, _)) in store_methods(&files("store")) {
+        if file.starts_with("charge") && !named.contains(method.as_str()) {
+            gaps.push(format!("{method}()"));
+        }
+    }
+    gaps
+}
+
+/// A walkthrough names functions in the order of their calls. Each is in the file that the walkthrough names.
+#[test]
+fn walkthroughs_follow_the_calls() {
+    let document = read("shared/docs/ARCHITECTURE.md");
+    let functions = named(document.split("## Walkthroughs").nth(1).unwrap());
+    for (function, file) in &functions {
+        let is_defined = [format!("fn {function}("), format!("fn {function}<")];
+        let text = read(file);
+        assert!(is_defined.iter().any(|fn_| text.contains(fn_)), "{function}() in {file}");
+    }
+    assert!(functions.len() > 60, "the walkthroughs name {} functions", functions.len());
+    assert_eq!(gaps(&document), [""; 0]);
+
+    for (left_out, gap) in [
+        ("contended_pool_handle", "contended_pool_handle()"),
+        ("holds_expire_covering", "a caller of holds_expire() in shared/src/store/hold_expiry.rs"),
+        ("upkeep_run", "a caller of due_changes_make() in shared/src/store/upkeep.rs"),
+        ("process", "a caller of read() in functions/relay/src/lib.rs"),
+    ] {
+        let planted = document.replace(&format!("`{left_out}()`"), "It");
+        assert!(gaps(&planted).contains(&gap.to_owned()), "{left_out}: {:?}", gaps(&planted));
+    }
 }
 
 /// A target with `test = false` links no test executable, so its tests would not run.

@@ -8,14 +8,14 @@
     reason = "a test panics on an unexpected value"
 )]
 
-mod bench;
+mod support;
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 
 use serde_json::Value;
 
-use bench::{Bench, Gate, LEADS, When, failure, summary};
+use support::bench::{Bench, Gate, LEADS, When, failure, summary};
 
 /// More than the worst case, 25 credits for each lead.
 const ENOUGH: u64 = 2_000;

@@ -324,12 +324,17 @@ async fn check(
         bought - purchased <= spent,
         "seed {seed}: purchased credits decrease by spending only"
     );
+    check_captures(store, &entries, seed).await;
+}
+
+/// Checks that the captures of each hold sum to its captured credits and never exceed the hold.
+async fn check_captures(store: &Store, entries: &[Entry], seed: u64) {
     for entry in entries.iter().filter(|entry| entry.kind() == Kind::Hold) {
         let id = entry.hold().cloned().unwrap();
         let is_capture =
             |other: &&Entry| other.kind() == Kind::Capture && other.hold() == entry.hold();
         let captured: i64 = entries.iter().filter(is_capture).map(|capture| -capture.credits).sum();
-        let hold = store.hold_read(team, &id).await.unwrap();
+        let hold = store.hold_read(&entry.team, &id).await.unwrap();
         assert_eq!(captured, hold.captured.gained(), "seed {seed}: {hold:?}");
         assert!(hold.captured <= hold.credits, "seed {seed}: {hold:?}");
     }

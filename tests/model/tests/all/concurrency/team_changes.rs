@@ -5,9 +5,6 @@
 //! model team_changes` runs more seeds, `SEEDS=17..18` runs one. With `PAUSE=0` the writers charge
 //! without a pause, which takes several times as long.
 
-mod figures;
-mod load;
-
 use std::ops::Range;
 use std::time::Duration;
 
@@ -15,36 +12,13 @@ use shared::domain::Error;
 use simulator::Faults;
 use tokio::time::Instant;
 
-use figures::Change;
-use load::{Team, spent_in_a_second};
-
 use crate::support::process::{run_for_polls, seeds};
+use crate::support::team_changes::Scenario;
+use crate::support::team_changes::figures::Change;
+use crate::support::team_changes::load::{self, Team, spent_in_a_second};
 
 /// The numbers of writers and the default seeds of each. `SEEDS` applies to all of them.
 const LOADS: [(u32, Range<u64>); 5] = [(8, 0..1), (32, 0..0), (64, 0..0), (128, 1..2), (256, 0..0)];
-
-/// The parameters of a run and the requirements on it.
-#[derive(Clone, Copy)]
-struct Scenario {
-    /// The start of the simulation. The changes begin [`load::LEAD`] later.
-    began_at: &'static str,
-    /// The purchased credits of the team, by the number of writers.
-    purchased: fn(u32) -> u64,
-    /// The free credits that the changes grant, by the number of seats before them.
-    granted: fn(u8) -> u64,
-    /// Whether the remaining free credits expire.
-    lapses: bool,
-    /// Whether the account is closed.
-    closes: bool,
-    /// The maximum number of writers.
-    writers_max: u32,
-    /// The maximum duration of a change.
-    change_time: Duration,
-    /// Whether the process that makes the change is stopped and another one repeats the change.
-    /// Lanes that the first process returned stay closed, so hundreds of writers need seconds until
-    /// each has a lane again. Some charges are answered as busy and may have been made.
-    is_stopped: bool,
-}
 
 /// A scenario without a grant.
 const SCENARIO: Scenario = Scenario {
