@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 use shared::domain::Error;
-use shared::domain::limits::PurchaseLimits;
 use shared::domain::settings::{Settings, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
 use shared::http::views::balance::Enrichment;
@@ -23,14 +22,14 @@ pub(super) async fn read(
 
 pub(super) async fn put(
     State(app): State<App>,
-    State(limits): State<PurchaseLimits>,
     Permitted { team, .. }: Permitted<Administer>,
     _: NoQuery,
     body: Body,
 ) -> Result<Json<SettingsView>, Error> {
     let settings = Settings::from(body.parse::<SettingsRequest>()?);
-    settings.check(&limits)?;
-    Ok(Json(app.store.settings_put(&team, &settings, app.clock.now()).await?.settings.into()))
+    let now = app.clock.now();
+    settings.check(&app.prices(now).purchase)?;
+    Ok(Json(app.store.settings_put(&team, &settings, now).await?.settings.into()))
 }
 
 pub(super) async fn restart_enrichment(
@@ -38,8 +37,9 @@ pub(super) async fn restart_enrichment(
     Permitted { team, .. }: Permitted<Restart>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
+    let now = app.clock.now();
     let Restarted { projection, resumed, still_paused } =
-        app.store.enrichment_restart(&team, app.clock.now()).await?;
+        app.store.enrichment_restart(&team, app.prices(now), now).await?;
     Ok(Json(json!({
         "team": projection.pool.team,
         "enrichment": Enrichment::of(&projection.pool),
