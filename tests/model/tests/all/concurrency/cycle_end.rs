@@ -16,7 +16,7 @@ use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::keys::SHARDS;
 
-use crate::support::teams::{charge, key_named, now, team_with};
+use crate::support::teams::{charge, key_named, now, prices, team_with};
 
 fn boundary() -> Time {
     "2027-02-10T00:00:00Z".parse().unwrap()
@@ -208,7 +208,13 @@ async fn a_late_payment_counts_in_the_next_cycle() {
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
     let user = "ada".parse().unwrap();
-    let order = Purchase::new(&team, key_named("order"), user, Credits::new(50), now());
+    let order = Purchase::new(
+        &team,
+        key_named("order"),
+        user,
+        prices().offer(Credits::new(50)).unwrap(),
+        now(),
+    );
     let (begun, _) = store.purchase_begin(&order).await.unwrap();
     store.purchase_settle(&begun, boundary()).await.unwrap();
     let pool = store.pool_current(&team, boundary()).await.unwrap();
