@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 use shared::domain::Error;
-use shared::domain::catalogue::prices::price_list;
+use shared::domain::catalogue::price_list::PriceList;
 use shared::domain::ledger::work::Work;
 use shared::domain::pool::usage::Usage;
 use shared::http::permission::Read;
@@ -30,7 +30,7 @@ pub(super) async fn estimate(
     let EstimateRequest { leads, actions } = body.parse()?;
     let work = Work { leads, actions };
     let now = app.clock.now();
-    let prices = price_list(now)?;
+    let prices = app.prices(now);
     let maximum = work.maximum(prices)?;
     let view = app.store.projection_read(&team, now).await?;
     let mut used = view.with_open_holds_counted(now)?.used;
@@ -43,7 +43,7 @@ pub(super) async fn estimate(
     Ok(Json(json!({
         "maximum": maximum,
         "expected": work.expected(prices, &used)?,
-        "hit_rates": hit_rates(&work, &used),
+        "hit_rates": hit_rates(&work, prices, &used),
         "balance": balance,
         "affordable": shortfall.is_zero(),
         "shortfall": shortfall,
@@ -51,9 +51,10 @@ pub(super) async fn estimate(
 }
 
 /// The hit rate of each action with two decimals; null without attempts.
-fn hit_rates(work: &Work, used: &Usage) -> Map<String, Value> {
+fn hit_rates(work: &Work, list: &PriceList, used: &Usage) -> Map<String, Value> {
     let rate = |action: &String| {
-        let rate = used.hit_rate(action).and_then(|rate| rate.to_string().parse::<Number>().ok());
+        let rate = list.action(action).and_then(|price| used.hit_rate(price.code));
+        let rate = rate.and_then(|rate| rate.to_string().parse::<Number>().ok());
         (action.clone(), json!(rate))
     };
     work.actions.iter().map(rate).collect()

@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use shared::domain::Error;
-use shared::domain::catalogue::prices::{PRICE_LISTS, unknown_action};
+use shared::domain::catalogue::Catalogue;
+use shared::domain::catalogue::prices::unknown_action;
 use shared::domain::ids::{Id, Key, Reference, UserId};
 use shared::domain::ledger::entry::Kind;
 use shared::domain::time::Time;
@@ -57,7 +58,7 @@ pub(super) async fn history(
     Query(query): Query<HistoryQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let mut selection = query.selection()?;
+    let mut selection = query.selection(&app.catalogue)?;
     pages::check_limit(query.limit)?;
     let after = query.cursor.as_deref().map(pages::decode).transpose()?;
     selection.unwritten = app.store.projection_read(&team, app.clock.now()).await?.entries;
@@ -71,12 +72,11 @@ pub(super) async fn history(
 }
 
 impl HistoryQuery {
-    fn selection(&self) -> Result<Selection, Error> {
+    fn selection(&self, catalogue: &Catalogue) -> Result<Selection, Error> {
         if let Some(action) = &self.action {
-            let mut lists = PRICE_LISTS.iter();
-            if !lists.any(|list| list.price(action).is_ok()) {
-                return Err(Error::invalid("action", unknown_action(action)));
-            }
+            catalogue
+                .action(action)
+                .ok_or_else(|| Error::invalid("action", unknown_action(action)))?;
         }
         let from = self.from.as_deref().map(|text| instant("from", text, false)).transpose()?;
         let to = self.to.as_deref().map(|text| instant("to", text, true)).transpose()?;

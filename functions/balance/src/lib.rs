@@ -5,20 +5,16 @@ mod estimate;
 mod history;
 mod usage;
 
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::http::{HeaderName, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::domain::Error;
-use shared::domain::catalogue::plans::PLANS;
-use shared::domain::catalogue::prices::price_list;
-use shared::domain::limits::PurchaseLimits;
-use shared::domain::purchase::{Amount, CENTS_PER_CREDIT, CURRENCY};
-use shared::domain::time::Time;
+use shared::domain::catalogue::price_list::Offer;
 use shared::http::permission::Read;
 use shared::http::views::balance::BalanceView;
 use shared::http::views::catalogue::{PlanView, PriceListView};
@@ -27,17 +23,11 @@ use shared::lambda::App;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
-#[derive(Clone, Debug, FromRef)]
-struct BalanceState {
-    app: App,
-    limits: PurchaseLimits,
-}
-
 /// Larger answers are compressed, in bytes.
 const COMPRESSED_ABOVE: u16 = 10_000;
 
 /// The routes of the function.
-pub fn routes(app: App, limits: PurchaseLimits) -> Router {
+pub fn routes(app: App) -> Router {
     Router::new()
         .route("/teams/{team}/credits", get(balance))
         .route("/teams/{team}/history", get(history::history))
@@ -48,7 +38,7 @@ pub fn routes(app: App, limits: PurchaseLimits) -> Router {
         .route("/plans", get(plans))
         .route("/purchase-options", get(purchase_options))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED_ABOVE)))
-        .with_state(BalanceState { app, limits })
+        .with_state(app)
 }
 
 async fn balance(
@@ -68,7 +58,7 @@ async fn own_credits(
 ) -> Result<Json<Value>, Error> {
     let pool = app.store.projection_read(caller.team()?, app.clock.now()).await?.pool;
     let plan = pool.terms.subscription.as_ref().map(|subscription| subscription.plan.as_str());
-    let is_trial = plan == Some("free_trial");
+    let is_trial = plan.and_then(|plan| app.catalogue.plan(plan)).is_some_and(|plan| plan.trial);
     let free = pool.balance.free();
     Ok(Json(json!({
         "credits": pool.balance.credits,
@@ -95,35 +85,37 @@ struct CatalogueQuery {
     at: Option<Date>,
 }
 
-async fn prices(
-    State(app): State<App>,
-    Query(query): Query<CatalogueQuery>,
-) -> Result<impl IntoResponse, Error> {
-    let at = query.at.map_or_else(|| app.clock.now(), Time::start_of);
-    Ok((CATALOGUE_IS_PUBLIC, Json(PriceListView::from(price_list(at)?))))
+async fn prices(State(app): State<App>, Query(query): Query<CatalogueQuery>) -> Response {
+    let list = app.catalogue.at(query.day(&app));
+    (CATALOGUE_IS_PUBLIC, Json(PriceListView::from(list))).into_response()
 }
 
-/// The plans are the same on every day.
-async fn plans(Query(_): Query<CatalogueQuery>) -> impl IntoResponse {
-    let plans: Vec<PlanView> = PLANS.iter().map(PlanView::from).collect();
-    (CATALOGUE_IS_PUBLIC, Json(json!({ "plans": plans })))
+async fn plans(State(app): State<App>, Query(query): Query<CatalogueQuery>) -> Response {
+    let list = app.catalogue.at(query.day(&app));
+    let plans: Vec<PlanView> = list.plans.iter().map(PlanView::from).collect();
+    (CATALOGUE_IS_PUBLIC, Json(json!({ "plans": plans }))).into_response()
+}
+
+impl CatalogueQuery {
+    fn day(&self, app: &App) -> Date {
+        self.at.unwrap_or_else(|| app.clock.now().day())
+    }
 }
 
 async fn purchase_options(
-    State(limits): State<PurchaseLimits>,
+    State(app): State<App>,
     _: Caller,
     _: NoQuery,
-) -> Json<Value> {
-    let presets: Vec<Value> = limits
-        .presets
-        .iter()
-        .map(|credits| json!({ "credits": credits, "amount": Amount::of(*credits) }))
-        .collect();
-    Json(json!({
-        "cents_per_credit": CENTS_PER_CREDIT,
-        "currency": CURRENCY,
+) -> Result<Json<Value>, Error> {
+    let list = app.prices(app.clock.now());
+    let limits = &list.purchase;
+    let presets = limits.presets.iter().map(|credits| list.offer(*credits));
+    let presets: Vec<Offer> = presets.collect::<Result<_, _>>()?;
+    Ok(Json(json!({
+        "cents_per_credit": list.credit.cents,
+        "currency": list.credit.currency,
         "minimum": limits.minimum,
         "maximum": limits.maximum,
         "presets": presets,
-    }))
+    })))
 }

@@ -3,12 +3,11 @@
 use lambda_http::{Error, lambda_runtime, service_fn, tracing};
 use shared::http::serve;
 use shared::lambda::App;
-use shared::lambda::configuration::purchase_limits;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let router = serve::with_middleware(balance::routes(App::from_env()?, purchase_limits()?));
+    let router = serve::with_middleware(balance::routes(App::from_env()?));
     let handle = service_fn(|event| serve::answer_http_only(&router, event));
     Box::pin(lambda_runtime::run(handle)).await
 }

@@ -41,7 +41,7 @@ pub(super) async fn usage(
         UsageQuery { cycle: Some(start), .. } => {
             Json(json!(started_on(&app, &view, start, now).await?))
         }
-        UsageQuery { .. } => Json(json!(UsageView::current(&pool, None, now)?)),
+        UsageQuery { .. } => Json(json!(UsageView::current(&pool, None, &app.catalogue, now)?)),
     })
 }
 
@@ -61,8 +61,8 @@ async fn started_on(
     let pool = view.with_open_holds_counted(now)?;
     let is_current = pool.terms.cycle.is_some_and(|cycle| cycle.start == start);
     match (ended, is_current) {
-        (before, true) => Ok(UsageView::current(&pool, before, now)?),
-        (Some(statement), false) => Ok(statement.into()),
+        (before, true) => Ok(UsageView::current(&pool, before, &app.catalogue, now)?),
+        (Some(statement), false) => Ok(UsageView::past(statement, &app.catalogue)),
         (None, false) => Err(Error::NotFound(Resource::Cycle)),
     }
 }

@@ -2,7 +2,7 @@
 //! charge is a JSON object with its team and its key.
 
 use shared::domain::Error;
-use shared::domain::catalogue::prices::price_list;
+use shared::domain::catalogue::price_list::PriceList;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::ids::CallerKey;
 use shared::domain::ledger::entry::Entry;
@@ -22,7 +22,7 @@ use crate::refusal::{Asked, log_refusal};
 /// A retryable refusal, so that Lambda retries an asynchronous invocation. Any other refusal is an answer.
 pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
     let now = app.clock.now();
-    let (asked, result) = match addressed(event, now) {
+    let (asked, result) = match addressed(event, app.prices(now), now) {
         Ok(entry) => {
             let team = entry.team.clone();
             (Some(Asked::from(&entry)), app.store.charge(&team, vec![entry], now).await.pop())
@@ -39,13 +39,13 @@ pub async fn charge_directly(app: &App, event: &[u8]) -> Result<Answer, Error> {
     }
 }
 
-/// The entry of a charge that names its team and its key.
-pub(crate) fn addressed(event: &[u8], now: Time) -> Result<Entry, Unpriced> {
+/// The entry of a charge that names its team and its key, at the prices of `list`.
+pub(crate) fn addressed(event: &[u8], list: &PriceList, now: Time) -> Result<Entry, Unpriced> {
     let mut request: ChargeRequest =
         parse(event).map_err(|error| Unpriced::unreadable(error, event))?;
     let team = request.team.take().ok_or_else(|| Error::invalid("team", "is missing"))?;
     let key = request.key.take().ok_or_else(|| Error::invalid("key", "is missing"))?;
     let user = request.user.clone();
     let key = CallerKey::of_machine(key);
-    priced(request.unpriced(&team, key, user, now), price_list(now)?)
+    priced(request.unpriced(&team, key, user, now), list)
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use shared::bus::Bus;
 use shared::domain::Error;
-use shared::domain::catalogue::prices::{PriceList, price_list};
+use shared::domain::catalogue::price_list::PriceList;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::Entry;
@@ -69,7 +69,7 @@ async fn charge(
     }
     request.check_address(false)?;
     let key = caller.own(idempotency_key(&headers)?);
-    let charge = priced(request.unpriced(&team, key, Some(user), now), price_list(now)?);
+    let charge = priced(request.unpriced(&team, key, Some(user), now), app.prices(now));
     let result = match within_allowance(&app, &caller, permitted(charge, access)) {
         Ok(entry) => app.store.charge(&team, vec![entry], now).await.pop(),
         Err(unpriced) => Some(unpriced.result(&app).await),
@@ -143,7 +143,7 @@ async fn charge_batch(
         return Err(Error::invalid("charges", format!("must be 1 to {BATCH_CHARGES_MAX} charges")));
     }
     let now = app.clock.now();
-    let list = price_list(now)?;
+    let list = app.prices(now);
     let parsed: Vec<Result<Entry, Unpriced>> = charges
         .iter()
         .enumerate()

@@ -1,7 +1,7 @@
 //! Prices charges. A charge that the catalogue rejects may still replay a charge that was valid earlier.
 
 use shared::domain::Error;
-use shared::domain::catalogue::prices::PriceList;
+use shared::domain::catalogue::price_list::PriceList;
 use shared::domain::ids::Id;
 use shared::domain::ledger::entry::Entry;
 use shared::http::Caller;

@@ -56,7 +56,7 @@ pub async fn charge_queued(
         if message.message_id.is_none() {
             return Err(Error::internal("a message has no id"));
         }
-        match addressed(&without_problem(&message), now) {
+        match addressed(&without_problem(&message), app.prices(now), now) {
             Ok(entry) => teams.entry(entry.team.clone()).or_default().push((message, entry)),
             Err(unpriced) => {
                 let asked = unpriced.asked();

@@ -11,7 +11,6 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::Value;
 use shared::domain::Error;
-use shared::domain::catalogue::prices::price_list;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::Id;
 use shared::http::permission::{Charge, Read, check_hold, take_allowance};
@@ -46,7 +45,7 @@ async fn take(
     let request: HoldRequest = body.parse()?;
     let now = app.clock.now();
     let asked = request.entry(&team, key, caller.sub.clone(), now)?;
-    let sized = asked.clone().sized(price_list(now)?);
+    let sized = asked.clone().sized(app.prices(now));
     let allowed = sized.and_then(|entry| take_allowance(&app, &caller, &team).map(|()| entry));
     let result = match allowed {
         Ok(entry) => app.store.hold_take(entry, now).await?,

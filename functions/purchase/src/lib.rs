@@ -17,7 +17,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::domain::ids::Id;
-use shared::domain::limits::PurchaseLimits;
 use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::domain::{Credits, Error};
 use shared::http::permission::{Administer, Belong, Read};
@@ -32,17 +31,15 @@ pub use top_up::top_up;
 /// The state that all handlers share.
 #[derive(Clone, FromRef)]
 pub struct PurchaseState {
-    /// The table and the clock.
+    /// The table, the clock and the catalogue.
     pub app: App,
-    /// The limits of one purchase.
-    pub limits: PurchaseLimits,
     /// The payment provider.
     pub payments: Arc<dyn Payments>,
 }
 
 impl fmt::Debug for PurchaseState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PurchaseState").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("PurchaseState").field("app", &self.app).finish_non_exhaustive()
     }
 }
 
@@ -75,8 +72,10 @@ async fn buy(
 ) -> Result<Response, Error> {
     let key = caller.own(idempotency_key(&headers)?);
     let PurchaseRequest { credits } = body.parse()?;
-    let asked = Purchase::new(&team, key, caller.sub, credits, state.app.clock.now());
-    let (purchase, is_replay) = match state.limits.check(credits) {
+    let now = state.app.clock.now();
+    let list = state.app.prices(now);
+    let asked = Purchase::new(&team, key, caller.sub, list.offer(credits)?, now);
+    let (purchase, is_replay) = match list.purchase.check(credits) {
         Ok(()) => state.app.store.purchase_begin(&asked).await?,
         // A purchase within earlier limits is still replayed.
         Err(error) => (state.app.store.purchase_replay(&asked).await?.ok_or(error)?, true),

@@ -7,13 +7,11 @@ use purchase::PurchaseState;
 use purchase::payments::NotConnected;
 use shared::http::serve;
 use shared::lambda::App;
-use shared::lambda::configuration::purchase_limits;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let (app, limits) = (App::from_env()?, purchase_limits()?);
-    let state = PurchaseState { app, limits, payments: Arc::new(NotConnected) };
+    let state = PurchaseState { app: App::from_env()?, payments: Arc::new(NotConnected) };
     let router = serve::with_middleware(purchase::routes(state.clone()));
     let handle = service_fn(|event| purchase::handle(&router, &state, event));
     Box::pin(lambda_runtime::run(handle)).await

@@ -29,7 +29,9 @@ pub async fn top_up(state: &PurchaseState, event: &[u8]) -> Result<Value, Error>
         return Err(event.unknown_kind());
     }
     let Due { id, team } = event.detail()?;
-    let begun = state.app.store.top_up_begin(&team, &id, state.app.clock.now()).await?;
+    let now = state.app.clock.now();
+    let list = state.app.prices(now);
+    let begun = state.app.store.top_up_begin(&team, &id, list, now).await?;
     let purchase = match begun {
         Some(purchase) => {
             let (purchase, next_action) = state.drive(purchase).await?;

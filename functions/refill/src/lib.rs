@@ -118,7 +118,7 @@ async fn run_team(app: &App, team: &TeamId, accounts: Vec<AccountId>) -> Result<
     let done = app.store.team_upkeep(team, now).await?;
     let mut summary =
         Summary { changed: done.terms_changed.into(), expired: done.expired, ..Summary::default() };
-    match app.store.monitored_account_bill(team, accounts, now).await {
+    match app.store.monitored_account_bill(team, accounts, app.prices(now), now).await {
         Ok(billed) => summary = billed.iter().fold(summary, Summary::count),
         Err(error) => {
             tracing::error!(%team, %error, "billing monitored accounts failed");

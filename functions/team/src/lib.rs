@@ -6,7 +6,7 @@ mod messages;
 mod monitored_accounts;
 mod settings;
 
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
@@ -16,7 +16,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::ids::TeamId;
-use shared::domain::limits::PurchaseLimits;
 use shared::domain::pool::Pool;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::subscription::SubscriptionRequest;
@@ -32,14 +31,8 @@ use shared::lambda::{App, Invocation};
 
 pub use messages::apply_message;
 
-#[derive(Clone, Debug, FromRef)]
-struct TeamState {
-    app: App,
-    limits: PurchaseLimits,
-}
-
-/// The routes of the function. `limits` bound the automatic top-up in the settings.
-pub fn routes(app: App, limits: PurchaseLimits) -> Router {
+/// The routes of the function.
+pub fn routes(app: App) -> Router {
     Router::new()
         .route(
             "/teams/{team}/subscription",
@@ -57,7 +50,7 @@ pub fn routes(app: App, limits: PurchaseLimits) -> Router {
             get(settings::read).put(settings::put).patch(settings::patch),
         )
         .route("/teams/{team}/enrichment/restart", post(settings::restart_enrichment))
-        .with_state(TeamState { app, limits })
+        .with_state(app)
 }
 
 async fn get_subscription(
@@ -83,7 +76,7 @@ async fn put_subscription(
 
 async fn subscribe(app: &App, team: &TeamId, request: &SubscriptionRequest) -> Result<Pool, Error> {
     let now = app.clock.now();
-    change_or_open(app, team, now, |pool| pool.subscribe(request, now)).await
+    change_or_open(app, team, now, |pool| pool.subscribe(request, &app.catalogue, now)).await
 }
 
 /// Changes a team, or opens it first. A change that is invalid for a new team opens no account.

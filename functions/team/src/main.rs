@@ -3,13 +3,12 @@
 use lambda_http::{Error, lambda_runtime, service_fn, tracing};
 use shared::http::serve;
 use shared::lambda::App;
-use shared::lambda::configuration::purchase_limits;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let (app, limits) = (App::from_env()?, purchase_limits()?);
-    let router = serve::with_middleware(team::routes(app.clone(), limits));
+    let app = App::from_env()?;
+    let router = serve::with_middleware(team::routes(app.clone()));
     let handle = service_fn(|event| team::handle(&router, &app, event));
     Box::pin(lambda_runtime::run(handle)).await
 }

@@ -23,7 +23,8 @@ pub(super) async fn add(
     Path(Segments { account: id }): Path<Segments>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    let account = app.store.monitored_account_add(&team, &id, app.clock.now()).await?;
+    let now = app.clock.now();
+    let account = app.store.monitored_account_add(&team, &id, app.prices(now), now).await?;
     Ok(Json(responses::named("account", MonitoredAccountView::from(account))))
 }
 

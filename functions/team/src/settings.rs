@@ -5,7 +5,6 @@ use axum::extract::State;
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
-use shared::domain::limits::PurchaseLimits;
 use shared::domain::settings::{SettingsChange, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
 use shared::http::views::balance::Enrichment;
@@ -24,35 +23,33 @@ pub(super) async fn read(
 
 pub(super) async fn put(
     State(app): State<App>,
-    State(limits): State<PurchaseLimits>,
     Permitted { team, .. }: Permitted<Administer>,
     _: NoQuery,
     body: Body,
 ) -> Result<Json<SettingsView>, Error> {
     let settings = SettingsChange::from(body.parse::<SettingsRequest>()?);
     settings.check_complete()?;
-    change(&app, &limits, &team, &settings).await
+    change(&app, &team, &settings).await
 }
 
 pub(super) async fn patch(
     State(app): State<App>,
-    State(limits): State<PurchaseLimits>,
     Permitted { team, .. }: Permitted<Administer>,
     _: NoQuery,
     body: Body,
 ) -> Result<Json<SettingsView>, Error> {
     let settings = SettingsChange::from(body.parse::<SettingsRequest>()?);
-    change(&app, &limits, &team, &settings).await
+    change(&app, &team, &settings).await
 }
 
 async fn change(
     app: &App,
-    limits: &PurchaseLimits,
     team: &TeamId,
     settings: &SettingsChange,
 ) -> Result<Json<SettingsView>, Error> {
-    settings.check(limits)?;
-    Ok(Json(app.store.settings_change(team, settings, app.clock.now()).await?.settings.into()))
+    let now = app.clock.now();
+    settings.check(&app.prices(now).purchase)?;
+    Ok(Json(app.store.settings_change(team, settings, now).await?.settings.into()))
 }
 
 pub(super) async fn restart_enrichment(
@@ -60,8 +57,9 @@ pub(super) async fn restart_enrichment(
     Permitted { team, .. }: Permitted<Restart>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
+    let now = app.clock.now();
     let Restarted { projection, resumed, still_paused } =
-        app.store.enrichment_restart(&team, app.clock.now()).await?;
+        app.store.enrichment_restart(&team, app.prices(now), now).await?;
     Ok(Json(json!({
         "team": projection.pool.team,
         "enrichment": Enrichment::of(&projection.pool),

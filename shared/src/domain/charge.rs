@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::domain::Error;
-use crate::domain::catalogue::prices::PriceList;
+use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Charged, Details, Entry};
 use crate::domain::time::Time;
@@ -105,8 +105,10 @@ impl Entry {
         let price = list.price(&charged.action)?;
         let outcome = price.outcome(charged.outcome.as_deref())?;
         let cost = price.cost(charged.quantity, outcome, charged.own_key)?;
+        let metering = price.metering(charged.quantity);
         charged.outcome = Some(outcome.to_owned());
-        charged.price_version = Some(list.version.to_owned());
+        charged.price_version = Some(list.version.clone());
+        self.metering = Some(metering);
         self.credits = cost.lost();
         self.held = if is_capture { cost.lost() } else { 0 };
         Ok(self)

@@ -1,6 +1,6 @@
 //! The expected cost of work, from the team's own hit rate.
 
-use crate::domain::catalogue::prices::PriceList;
+use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ledger::work::Work;
 use crate::domain::pool::usage::Usage;
 use crate::domain::{Credits, Error};
@@ -14,8 +14,8 @@ impl Work {
     /// Those of [`Work::maximum`]; [`Error::Internal`] if the usage leaves its range.
     pub fn expected(&self, list: &PriceList, used: &Usage) -> Result<Credits, Error> {
         let overall = used.overall_rate()?;
-        self.cost(list, |action, credits| {
-            let rate = used.hit_rate(action).or(overall);
+        self.cost(list, |price, credits| {
+            let rate = used.hit_rate(price.code).or(overall);
             rate.map_or(Some(credits), |rate| rate.part_of(credits))
         })
     }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::catalogue::prices::PriceList;
+use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::{CallerKey, Id, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Details, Entry};
 use crate::domain::ledger::work::Work;

@@ -1,5 +1,7 @@
 //! The limits on amounts and counts in requests.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{Credits, Error};
 
 /// The longest life of a hold, in seconds: 45 days.
@@ -37,7 +39,8 @@ pub const QUANTITY_MAX: u64 = 1_000_000;
 pub const BATCH_CHARGES_MAX: usize = 500;
 
 /// The limits of one purchase.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PurchaseLimits {
     /// The fewest credits.
     pub minimum: Credits,
@@ -45,13 +48,6 @@ pub struct PurchaseLimits {
     pub maximum: Credits,
     /// The amounts to offer, in credits.
     pub presets: Vec<Credits>,
-}
-
-impl Default for PurchaseLimits {
-    fn default() -> Self {
-        let presets = [1_000, 5_000, 10_000, 50_000].map(Credits::new).to_vec();
-        Self { minimum: Credits::new(100), maximum: Credits::new(1_000_000), presets }
-    }
 }
 
 impl PurchaseLimits {

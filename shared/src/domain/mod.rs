@@ -14,6 +14,7 @@ pub mod ids;
 pub mod lane;
 pub mod ledger;
 pub mod limits;
+pub mod money;
 pub mod monitored_account;
 pub mod pool;
 pub mod projection;

@@ -8,14 +8,11 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Error;
-use crate::domain::catalogue::prices::PriceList;
+use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::{AccountId, CallerKey, TeamId};
 use crate::domain::ledger::entry::{Charged, Details, Entry};
 use crate::domain::subscription::cycle::Cycle;
 use crate::domain::time::Time;
-
-/// The action of a charged month.
-pub const MONTH_ACTION: &str = "signal_custom";
 
 /// The status of a monitored account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,22 +94,25 @@ impl MonitoredAccount {
     /// The ledger entry of a bill at the prices of `list`. Its key is made from the account and the month.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the list has no such action, [`Error::Internal`].
+    /// [`Error::Invalid`] if the product has no monitored accounts, [`Error::Internal`].
     pub fn entry(&self, bill: &Bill, list: &PriceList, at: Time) -> Result<Entry, Error> {
         let key = format!("monitoring:{}:{}", self.id, bill.month.start);
-        let price = list.price(MONTH_ACTION)?;
+        let price = list.month().ok_or_else(|| {
+            Error::invalid("account", "no action is charged by the month; GET /prices lists them")
+        })?;
         let outcome = price.outcome(None)?;
         let key = CallerKey::of_machine(key.parse().map_err(Error::internal)?);
         let charged = Charged {
-            action: MONTH_ACTION.to_owned(),
+            action: price.name.clone(),
             quantity: 1,
             outcome: Some(outcome.to_owned()),
             own_key: false,
-            price_version: Some(list.version.to_owned()),
+            price_version: Some(list.version.clone()),
             account: Some(self.id.clone()),
         };
         Ok(Entry {
             credits: price.cost(1, outcome, false)?.lost(),
+            metering: Some(price.metering(1)),
             ..Entry::new(&self.team, Some(key), Details::Charge(charged), at)
         })
     }
@@ -146,7 +146,7 @@ impl MonitoredAccount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::prices::PRICE_LISTS;
+    use crate::domain::catalogue::fixtures::prices;
     use jiff::civil::date;
 
     fn unknown(today: Date) -> MonitoredAccount {
@@ -225,7 +225,7 @@ mod tests {
         let account = added(&unknown(date(2027, 1, 31)), date(2027, 1, 31));
         let at = "2027-02-28T00:40:00Z".parse().unwrap();
         let bill = account.due_bill(date(2027, 2, 28)).unwrap();
-        let entry = account.entry(&bill, &PRICE_LISTS[0], at).unwrap();
+        let entry = account.entry(&bill, prices(), at).unwrap();
         let outcome = entry.charged().unwrap().outcome.as_deref();
         assert_eq!((entry.credits, outcome), (-50, Some("monitored")));
         assert_eq!(entry.source(), "account#monitoring:acme:2027-02-28");

@@ -2,34 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::catalogue::price_list::Offer;
 use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Details, Entry, Purchased};
 use crate::domain::limits::GIFT_CREDITS_MAX;
+use crate::domain::money::Amount;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
-
-/// The price of a purchased credit in cents. There are no tiers.
-pub const CENTS_PER_CREDIT: u64 = 1;
-
-/// The currency of all amounts.
-pub const CURRENCY: &str = "usd";
-
-/// An amount of money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Amount {
-    /// Whole cents.
-    pub cents: u64,
-    /// The currency.
-    pub currency: &'static str,
-}
-
-impl Amount {
-    /// The price of credits.
-    #[must_use]
-    pub const fn of(credits: Credits) -> Self {
-        Self { cents: credits.get().saturating_mul(CENTS_PER_CREDIT), currency: CURRENCY }
-    }
-}
 
 /// The status of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +42,8 @@ pub struct Purchase {
     pub top_up: bool,
     /// The credits bought.
     pub credits: Credits,
+    /// Their price at the time of the order.
+    pub amount: Amount,
     /// Its status.
     pub status: PurchaseStatus,
     /// The time of the order.
@@ -75,17 +56,17 @@ pub struct Purchase {
 impl Purchase {
     /// A purchase that is yet to be paid.
     #[must_use]
-    pub fn new(team: &TeamId, key: CallerKey, user: UserId, credits: Credits, at: Time) -> Self {
+    pub fn new(team: &TeamId, key: CallerKey, user: UserId, offer: Offer, at: Time) -> Self {
         let id = Id::of("p", team, &key.source());
-        Self { user: Some(user), ..Self::pending(id, team, key, credits, at) }
+        Self { user: Some(user), ..Self::pending(id, team, key, offer, at) }
     }
 
     /// An automatic top-up that is yet to be paid. One event makes one purchase.
     #[must_use]
-    pub fn top_up(team: &TeamId, event: &Id, credits: Credits, at: Time) -> Self {
+    pub fn top_up(team: &TeamId, event: &Id, offer: Offer, at: Time) -> Self {
         let id = Self::id_of_top_up(team, event);
         let key = CallerKey::of_machine(event.clone().into());
-        Self { top_up: true, ..Self::pending(id, team, key, credits, at) }
+        Self { top_up: true, ..Self::pending(id, team, key, offer, at) }
     }
 
     /// The id of the top-up that follows from an event.
@@ -94,10 +75,11 @@ impl Purchase {
         Id::of("t", team, event.as_str())
     }
 
-    fn pending(id: Id, team: &TeamId, key: CallerKey, credits: Credits, at: Time) -> Self {
-        let CallerKey { key, person } = key;
+    fn pending(id: Id, team: &TeamId, key: CallerKey, offer: Offer, at: Time) -> Self {
+        let (CallerKey { key, person }, Offer { credits, amount }) = (key, offer);
         let (team, status) = (team.clone(), PurchaseStatus::Pending);
-        Self { id, team, key, person, user: None, top_up: false, credits, status, at, reason: None }
+        let (user, top_up, reason) = (None, false, None);
+        Self { id, team, key, person, user, top_up, credits, amount, status, at, reason }
     }
 
     /// The entry of its order, which holds its key from the beginning.
@@ -125,13 +107,7 @@ impl Purchase {
     }
 
     fn purchased(&self) -> Purchased {
-        Purchased { purchase: self.id.clone(), top_up: self.top_up }
-    }
-
-    /// Its price.
-    #[must_use]
-    pub const fn amount(&self) -> Amount {
-        Amount::of(self.credits)
+        Purchased { purchase: self.id.clone(), amount: self.amount, top_up: self.top_up }
     }
 }
 

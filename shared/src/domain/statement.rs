@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::domain::Credits;
 use crate::domain::credits::TooMany;
 use crate::domain::ids::TeamId;
+use crate::domain::money::{Amount, Currency};
 use crate::domain::pool::Pool;
 use crate::domain::pool::totals::CycleTotals;
 use crate::domain::pool::usage::Usage;
-use crate::domain::purchase::Amount;
 
 /// The credits of a cycle, by source and use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct Spending {
     pub granted: Credits,
     /// The credits purchased.
     pub purchased: Credits,
+    /// Their price in cents.
+    #[serde(default)]
+    pub purchased_cents: u64,
     /// The credits gifted, at no price.
     pub gifted: Credits,
     /// The free credits that lapsed; `None` while the cycle runs.
@@ -56,7 +59,7 @@ impl Spending {
     /// # Errors
     /// [`TooMany`] if the credits charged are more than [`Credits::MAX`].
     pub fn of_current_cycle(pool: &Pool) -> Result<Self, TooMany> {
-        let CycleTotals { kept, granted, purchased, gifted, .. } = pool.totals;
+        let CycleTotals { kept, granted, purchased, purchased_cents, gifted, .. } = pool.totals;
         let (spent, free) = (pool.used.spent()?, pool.balance.free());
         let from_kept = kept.excess_over(free).min(spent);
         let rest = spent.excess_over(from_kept);
@@ -68,6 +71,7 @@ impl Spending {
             purchased_spent,
             granted,
             purchased,
+            purchased_cents,
             gifted,
             expired: None,
         })
@@ -85,15 +89,19 @@ impl Spending {
             purchased_spent: self.purchased_spent.try_add(later.purchased_spent)?,
             granted: self.granted.try_add(later.granted)?,
             purchased: self.purchased.try_add(later.purchased)?,
+            purchased_cents: self
+                .purchased_cents
+                .checked_add(later.purchased_cents)
+                .ok_or(TooMany)?,
             gifted: self.gifted.try_add(later.gifted)?,
             expired: expired.map(|(expired, later)| expired.try_add(later)).transpose()?,
         })
     }
 
-    /// The price of the credits purchased.
+    /// The price of the credits purchased. A catalogue has one currency.
     #[must_use]
-    pub const fn amount(&self) -> Amount {
-        Amount::of(self.purchased)
+    pub const fn amount(&self, currency: Currency) -> Amount {
+        Amount { cents: self.purchased_cents, currency }
     }
 }
 

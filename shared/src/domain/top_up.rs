@@ -56,6 +56,7 @@ impl Pool {
 mod tests {
     use super::*;
     use crate::domain::Credits;
+    use crate::domain::catalogue::fixtures::prices;
     use crate::domain::purchase::Purchase;
 
     fn at(text: &str) -> Time {
@@ -115,7 +116,8 @@ mod tests {
     fn a_failed_top_up_is_subtracted_from_its_month_only() {
         let (january, event) = (at("2027-01-31T10:00:00Z"), "ev_1".parse().unwrap());
         let team = "t".parse().unwrap();
-        let purchase = Purchase::top_up(&team, &event, Credits::new(200), january);
+        let offer = prices().offer(Credits::new(200)).unwrap();
+        let purchase = Purchase::top_up(&team, &event, offer, january);
         let top_ups = |month| TopUps { month, bought: Credits::new(600) };
         let [in_january, in_february] =
             [(2027, 1), (2027, 2)].map(|(year, month)| jiff::civil::date(year, month, 1));

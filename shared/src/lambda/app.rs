@@ -1,16 +1,21 @@
 //! The state that all handlers of a function share.
 
+use super::configuration::with_purchase_limits;
 use super::{Allowance, ClaimNames, Clock};
-use crate::aws::connect::Missing;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::price_list::PriceList;
+use crate::domain::time::Time;
 use crate::store::Store;
 
-/// The state that all handlers of a function share. Clones share the store and the allowance.
+/// The state that all handlers of a function share. Clones share the store, the catalogue and the allowance.
 #[derive(Clone, Debug)]
 pub struct App {
     /// The credits table.
     pub store: Store,
     /// The source of `now`.
     pub clock: Clock,
+    /// Prices and plans.
+    pub catalogue: Catalogue,
     /// The names of the claims in tokens.
     pub claims: ClaimNames,
     /// The limit on a person's requests that cost no credits.
@@ -20,16 +25,25 @@ pub struct App {
 impl App {
     /// An app with the default claim names and a full allowance.
     #[must_use]
-    pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, claims: ClaimNames::default(), allowance: Allowance::default() }
+    pub fn new(store: Store, clock: Clock, catalogue: Catalogue) -> Self {
+        let (claims, allowance) = (ClaimNames::default(), Allowance::default());
+        Self { store, clock, catalogue, claims, allowance }
     }
 
-    /// An app with the table and the claim names from the environment, and the system clock.
+    /// An app with the table, the claim names and the limits of one purchase from the environment, the
+    /// system clock and the built-in catalogue.
     ///
     /// # Errors
-    /// [`Missing`] for a variable that is not set.
-    pub fn from_env() -> Result<Self, Missing> {
-        let app = Self::new(Store::from_env()?, Clock::system());
+    /// A variable that is not set or invalid.
+    pub fn from_env() -> Result<Self, lambda_http::Error> {
+        let catalogue = with_purchase_limits(Catalogue::built_in()?)?;
+        let app = Self::new(Store::from_env()?, Clock::system(), catalogue);
         Ok(Self { claims: ClaimNames::from_env(), ..app })
+    }
+
+    /// The price list in force at `now`.
+    #[must_use]
+    pub fn prices(&self, now: Time) -> &PriceList {
+        self.catalogue.at(now.day())
     }
 }

@@ -1,9 +1,10 @@
 //! The parts of the configuration that come from environment variables and have defaults.
 
 use std::env::var;
-use std::num::ParseIntError;
 
 use crate::domain::Credits;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::limits::{PURCHASE_CREDITS_MAX, PurchaseLimits};
 
 /// The names of the claims in the product's tokens, and the prefix of its scopes.
@@ -41,51 +42,65 @@ impl ClaimNames {
     }
 }
 
-/// The limits of one purchase from `PURCHASE_MINIMUM`, `PURCHASE_MAXIMUM` (credits) and
-/// `PURCHASE_PRESETS` (credits, separated by commas). A variable that is not set has its default.
+/// The catalogue with `PURCHASE_MINIMUM` and `PURCHASE_MAXIMUM` (credits of one purchase) in place of the
+/// limits of every version, and without the presets outside of them. A variable that is 0 or not set
+/// replaces nothing.
 ///
 /// # Errors
 /// [`InvalidLimits`].
-pub fn purchase_limits() -> Result<PurchaseLimits, InvalidLimits> {
-    let mut limits = PurchaseLimits::default();
-    if let Ok(minimum) = var("PURCHASE_MINIMUM") {
-        limits.minimum = credits(&minimum)?;
+pub fn with_purchase_limits(catalogue: Catalogue) -> Result<Catalogue, InvalidLimits> {
+    let [minimum, maximum] = ["PURCHASE_MINIMUM", "PURCHASE_MAXIMUM"].map(credits);
+    let (minimum, maximum) = (minimum?, maximum?);
+    if minimum.is_none() && maximum.is_none() {
+        return Ok(catalogue);
     }
-    if let Ok(maximum) = var("PURCHASE_MAXIMUM") {
-        limits.maximum = credits(&maximum)?;
-    }
-    if let Ok(presets) = var("PURCHASE_PRESETS") {
-        limits.presets = presets.split(',').map(credits).collect::<Result<_, _>>()?;
-    }
-    if limits.minimum.is_zero()
-        || limits.minimum > limits.maximum
-        || limits.maximum > PURCHASE_CREDITS_MAX
-    {
-        return Err(InvalidLimits::Range);
-    }
-    if limits.presets.iter().any(|preset| limits.check(*preset).is_err()) {
-        return Err(InvalidLimits::Presets);
-    }
-    Ok(limits)
+    let limited = |list: &PriceList| limited(list, minimum, maximum);
+    let mut lists = catalogue.lists().map(limited).collect::<Result<Vec<_>, _>>()?.into_iter();
+    Ok(lists.next().map_or(catalogue, |first| Catalogue::new(first, lists.collect())))
 }
 
-/// A variable of [`purchase_limits`] is invalid.
+/// A price list with other limits of one purchase.
+fn limited(
+    list: &PriceList,
+    minimum: Option<Credits>,
+    maximum: Option<Credits>,
+) -> Result<PriceList, InvalidLimits> {
+    let mut list = list.clone();
+    let limits = &mut list.purchase;
+    limits.minimum = minimum.unwrap_or(limits.minimum);
+    limits.maximum = maximum.unwrap_or(limits.maximum);
+    let PurchaseLimits { minimum, maximum, .. } = *limits;
+    if minimum > maximum || maximum > PURCHASE_CREDITS_MAX {
+        return Err(InvalidLimits::Range { minimum, maximum });
+    }
+    limits.presets.retain(|preset| (minimum..=maximum).contains(preset));
+    Ok(list)
+}
+
+/// A variable of [`with_purchase_limits`] is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidLimits {
-    /// A variable is not a number.
-    #[error("PURCHASE_MINIMUM, PURCHASE_MAXIMUM and PURCHASE_PRESETS must be numbers: {0}")]
-    Number(#[from] ParseIntError),
-    /// The minimum is 0 or above the maximum, or the maximum is above [`PURCHASE_CREDITS_MAX`].
+    /// A variable is not a number of credits.
+    #[error("{0} must be a number of credits")]
+    Number(&'static str),
+    /// The minimum is above the maximum, or the maximum is above [`PURCHASE_CREDITS_MAX`].
     #[error(
-        "PURCHASE_MINIMUM must be 1 to PURCHASE_MAXIMUM, which must be at most {PURCHASE_CREDITS_MAX}"
+        "PURCHASE_MINIMUM and PURCHASE_MAXIMUM bound purchases to {minimum} to {maximum} credits; the \
+         maximum must be at least the minimum and at most {PURCHASE_CREDITS_MAX}"
     )]
-    Range,
-    /// A preset is outside the minimum and the maximum.
-    #[error("PURCHASE_PRESETS must be PURCHASE_MINIMUM to PURCHASE_MAXIMUM")]
-    Presets,
+    Range {
+        /// The minimum.
+        minimum: Credits,
+        /// The maximum.
+        maximum: Credits,
+    },
 }
 
-fn credits(text: &str) -> Result<Credits, InvalidLimits> {
-    let credits: u64 = text.trim().parse()?;
-    credits.try_into().map_err(|_| InvalidLimits::Range)
+/// The credits in a variable; `None` if it is 0 or not set.
+fn credits(name: &'static str) -> Result<Option<Credits>, InvalidLimits> {
+    let Ok(text) = var(name) else { return Ok(None) };
+    let number: Option<u64> = text.trim().parse().ok();
+    let credits = number.and_then(|number| Credits::try_from(number).ok());
+    let credits = credits.ok_or(InvalidLimits::Number(name))?;
+    Ok(Some(credits).filter(|credits| !credits.is_zero()))
 }

@@ -1,20 +1,24 @@
 //! The counters of payers: what was charged, by action and by week. They are flat attributes, because a write adds to
 //! them without reading them.
 //!
-//! Names are short: one write may add to 63 counters, and an expression has at most 4 KB. A counter of an action is
-//! named by the code of the action and a letter, such as `efa`; a counter of a week by its number, such as `w2965`.
+//! Names are short, because an expression has at most 4 KB: a write of charges adds to the counters of at most
+//! [`ACTIONS_PER_WRITE_MAX`] actions, the return of a hold or a lane to those of all. A counter of an action is named by the code of the action and a letter, such as `efa`; a counter of a week by its number, such as `w2965`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::dynamo::expression::Expression;
 use crate::domain::Credits;
-use crate::domain::catalogue::prices::ActionCode;
+use crate::domain::catalogue::action_code::ActionCode;
 use crate::domain::pool::spend::{Week, WeeklySpend};
 use crate::domain::pool::usage::{Counts, Usage};
 use crate::domain::time::Time;
+
+/// The most actions to whose counters a write adds without having read them. The expression has 38 bytes for each
+/// counter.
+pub(super) const ACTIONS_PER_WRITE_MAX: usize = 21;
 
 /// The last letter of each counter of an action.
 const ATTEMPTS: &str = "a";
@@ -57,6 +61,13 @@ impl<'de> Deserialize<'de> for Usage {
     }
 }
 
+/// Whether the absence of another counter implies that of this one: an action without attempts has no other counter,
+/// and the units with a cost and the cost are counted together.
+fn is_implied(counter: &str, existing: &BTreeSet<String>) -> bool {
+    let Some((code, letter)) = counter.split_at_checked(2) else { return false };
+    letter == SPENT || letter == CHARGED && !existing.contains(&format!("{code}{ATTEMPTS}"))
+}
+
 fn week_name(week: Week) -> String {
     format!("w{}", week.0)
 }
@@ -90,6 +101,29 @@ impl Expression {
                 .value(&format!(":{counter}"), more)
         };
         counters(used).fold(self.name("#u", "used").value(":o", 0), add)
+    }
+
+    /// Adds usage to the counters of a pool as it was read. Without many actions this is [`Expression::add_usage`].
+    /// For many actions the expression is shorter: it adds to counters that exist, and sets others on condition that
+    /// they do not exist. Within an epoch no counter is removed.
+    #[must_use]
+    pub(super) fn add_usage_to(self, seen: &Usage, used: &Usage) -> Self {
+        if used.counts.len() <= ACTIONS_PER_WRITE_MAX {
+            return self.add_usage(used);
+        }
+        let existing: BTreeSet<String> = counters(seen).map(|(counter, _)| counter).collect();
+        let add = |update: Self, (counter, more): (String, u64)| {
+            let update = update.value(&format!(":{counter}"), more);
+            if existing.contains(&counter) {
+                return update.set(format!("#u.{counter}=#u.{counter}+:{counter}"));
+            }
+            let update = update.set(format!("#u.{counter}=:{counter}"));
+            if is_implied(&counter, &existing) {
+                return update;
+            }
+            update.when(format!("attribute_not_exists(#u.{counter})"))
+        };
+        counters(used).fold(self.name("#u", "used"), add)
     }
 
     /// Adds credits to a pool's spending of this week, and removes the counters of weeks that the forecast no

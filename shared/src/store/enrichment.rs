@@ -6,6 +6,7 @@ use super::dynamo::keys;
 use super::monitored_account::Billed;
 use super::monitored_month::DueMonth;
 use crate::domain::Error;
+use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::TeamId;
 use crate::domain::monitored_account::{MonitoredAccount, MonitoringStatus};
 use crate::domain::projection::Projection;
@@ -24,12 +25,17 @@ pub struct Restarted {
 
 impl Store {
     /// Restarts enrichment, then charges and resumes the monitored accounts that the team could not pay, as many as its
-    /// credits cover.
+    /// credits cover at the prices of `list`.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::AccountClosed`], [`Error::NothingToRestart`] if enrichment runs and no account is
     /// paused, [`Error::InsufficientCredits`] without any credits; [`Error::Busy`], [`Error::Internal`].
-    pub async fn enrichment_restart(&self, team: &TeamId, now: Time) -> Result<Restarted, Error> {
+    pub async fn enrichment_restart(
+        &self,
+        team: &TeamId,
+        list: &PriceList,
+        now: Time,
+    ) -> Result<Restarted, Error> {
         let pool = self.pool_current(team, now).await?;
         pool.check_open()?;
         let mut accounts = self.monitored_account_list_paused(team).await?;
@@ -45,7 +51,7 @@ impl Store {
         let mut due = Vec::new();
         for account in accounts {
             if let Some(bill) = account.first_bill(now.day()) {
-                due.push(DueMonth::new(account, bill, now)?);
+                due.push(DueMonth::new(account, bill, list, now)?);
             }
         }
         let billed = Box::pin(self.months_charge(team, due, now)).await?;

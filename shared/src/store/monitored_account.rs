@@ -6,21 +6,25 @@ use super::Store;
 use super::dynamo::{from_item, keys};
 pub use super::monitored_month::Billed;
 use super::monitored_month::{CONCURRENT_ACCOUNTS_MAX, DueMonth};
+use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::monitored_account::{MonitoredAccount, MonitoringStatus};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
 
 impl Store {
-    /// Monitors an account from now on. Its first month is charged now, unless it is paid already.
+    /// Monitors an account from now on. Its first month is charged now at the prices of `list`, unless it is paid
+    /// already.
     ///
     /// # Errors
+    /// [`Error::Invalid`] if the product has no monitored accounts;
     /// [`Error::NotFound`] (the team); the refusals of the charge, [`Error::AccountClosed`],
     /// [`Error::EnrichmentPaused`] and [`Error::InsufficientCredits`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn monitored_account_add(
         &self,
         team: &TeamId,
         id: &AccountId,
+        list: &PriceList,
         now: Time,
     ) -> Result<MonitoredAccount, Error> {
         let mut budget = self.retry_budget();
@@ -40,7 +44,7 @@ impl Store {
                 budget.back_off().await?;
                 continue;
             };
-            let due = DueMonth::new(seen, bill, now)?;
+            let due = DueMonth::new(seen, bill, list, now)?;
             match Box::pin(self.months_charge(team, vec![due], now)).await?.pop() {
                 Some(Billed { refused: Some(error), .. }) => return Err(error),
                 Some(Billed { account, .. }) => return Ok(account),
@@ -85,7 +89,7 @@ impl Store {
         found.into_iter().map(from_item).collect()
     }
 
-    /// Charges the due months of these accounts of a team. An account whose month the team cannot pay is paused. An
+    /// Charges the due months of these accounts of a team at the prices of `list`. An account whose month the team cannot pay is paused. An
     /// account without a due month has no result.
     ///
     /// # Errors
@@ -94,6 +98,7 @@ impl Store {
         &self,
         team: &TeamId,
         accounts: Vec<AccountId>,
+        list: &PriceList,
         now: Time,
     ) -> Result<Vec<Billed>, Error> {
         let read =
@@ -102,7 +107,7 @@ impl Store {
         let mut due = Vec::new();
         for account in read.into_iter().flatten() {
             if let Some(bill) = account.due_bill(now.day()) {
-                due.push(DueMonth::new(account, bill, now)?);
+                due.push(DueMonth::new(account, bill, list, now)?);
             }
         }
         self.months_charge(team, due, now).await

@@ -11,10 +11,10 @@ use super::dynamo::expression::Expression;
 use super::dynamo::transaction::Transaction;
 use super::dynamo::{from_item, keys};
 use super::operation::Operation;
-use crate::domain::catalogue::prices::price_list;
+use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::{AccountId, TeamId};
 use crate::domain::ledger::entry::Entry;
-use crate::domain::monitored_account::{Bill, MONTH_ACTION, MonitoredAccount, MonitoringStatus};
+use crate::domain::monitored_account::{Bill, MonitoredAccount, MonitoringStatus};
 use crate::domain::pool::Pool;
 use crate::domain::pool::refusal::StoredRefusal;
 use crate::domain::time::Time;
@@ -44,8 +44,17 @@ pub(super) struct DueMonth {
 }
 
 impl DueMonth {
-    pub(super) fn new(account: MonitoredAccount, bill: Bill, now: Time) -> Result<Self, Error> {
-        let entry = account.entry(&bill, price_list(now)?, now)?;
+    /// A month at the prices of `list`.
+    ///
+    /// # Errors
+    /// Those of [`MonitoredAccount::entry`].
+    pub(super) fn new(
+        account: MonitoredAccount,
+        bill: Bill,
+        list: &PriceList,
+        now: Time,
+    ) -> Result<Self, Error> {
+        let entry = account.entry(&bill, list, now)?;
         Ok(Self { account, bill, entry })
     }
 }
@@ -88,7 +97,7 @@ impl Store {
                 if balance < required {
                     let error = Error::InsufficientCredits { balance, required };
                     let more = balance.excess_over(pool.balance.credits);
-                    self.pool_store_refusal(&pool, required, more, operation).await?;
+                    self.pool_store_refusal(&pool, first, more, operation).await?;
                     billed.extend(self.months_refuse(due, &error).await?);
                     return Ok(billed);
                 }
@@ -149,17 +158,19 @@ impl Store {
     async fn pool_store_refusal(
         &self,
         pool: &Pool,
-        required: Credits,
+        month: &DueMonth,
         more: Credits,
         operation: &mut Operation,
     ) -> Result<(), Error> {
         if pool.refused.is_some() {
             return Ok(());
         }
-        let at = operation.now;
+        let (at, required) = (operation.now, month.entry.amount());
+        let action = month.entry.charged().map(|charged| charged.action.clone());
+        let action = action.unwrap_or_default();
         let note = Expression::on(keys::pool(&pool.team))
             .set("refused = :refused")
-            .value(":refused", StoredRefusal { at, action: MONTH_ACTION.to_owned(), required })
+            .value(":refused", StoredRefusal { at, action, required })
             .when("credits < :enough AND lanes = :lanes AND attribute_not_exists(refused)")
             .value(":enough", required.excess_over(more))
             .value(":lanes", pool.lanes);

@@ -79,7 +79,7 @@ impl Expression {
 }
 
 /// The update of a pool by the holds and lanes that `after` has received, and by their usage. It depends on the epoch
-/// and on what is owed, and on nothing that charges change.
+/// and on what is owed; with the usage of many actions, also on the counters that exist.
 ///
 /// # Errors
 /// [`TooMany`] if the usage cost more than [`Credits::MAX`](crate::domain::Credits::MAX).
@@ -102,7 +102,7 @@ pub(super) fn received(
         .value(":moves", u64::from(!lanes.is_zero()))
         .set("totals.expired = totals.expired + :expired")
         .value(":expired", after.totals.expired.excess_over(pool.totals.expired))
-        .add_usage(used)
+        .add_usage_to(&pool.used, used)
         .add_weekly_spend(used.spent()?, now)
         .when("epoch = :epoch")
         .value(":epoch", pool.epoch);

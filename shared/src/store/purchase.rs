@@ -86,11 +86,14 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn purchase_settle(&self, purchase: &Purchase, now: Time) -> Result<Purchase, Error> {
-        let Purchase { team, id, credits, .. } = purchase;
+        let Purchase { team, id, credits, amount, .. } = purchase;
         let paid = Expression::on(keys::pool(team))
             .set("credits = credits + :credits, mark = mark + :credits")
-            .set("totals.purchased = totals.purchased + :credits")
+            .set("totals.bought = totals.bought + :credits")
             .value(":credits", credits)
+            .set("totals.cents = if_not_exists(totals.cents, :none) + :cents")
+            .value(":none", 0)
+            .value(":cents", amount.cents)
             .set("pending_purchases = pending_purchases - :one")
             .value(":one", 1)
             .remove("refused")

@@ -5,6 +5,7 @@ use super::Store;
 use super::dynamo::expression::Expression;
 use super::dynamo::keys;
 use crate::domain::Error;
+use crate::domain::catalogue::price_list::PriceList;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::pool::Pool;
 use crate::domain::pool::top_ups::TopUps;
@@ -13,7 +14,7 @@ use crate::domain::settings::AutoTopUp;
 use crate::domain::time::Time;
 
 impl Store {
-    /// Records the top-up of an event, or finds it. Returns `None` if the team no longer wants it, if it exceeds the
+    /// Records the top-up of an event at the price of `list`, or finds it. Returns `None` if the team no longer wants it, if it exceeds the
     /// month's limit, or if it waits for a pending purchase: after that purchase another event follows if the team
     /// still wants a top-up.
     ///
@@ -23,6 +24,7 @@ impl Store {
         &self,
         team: &TeamId,
         event: &Id,
+        list: &PriceList,
         now: Time,
     ) -> Result<Option<Purchase>, Error> {
         let id = Purchase::id_of_top_up(team, event);
@@ -51,7 +53,7 @@ impl Store {
                 }
                 continue;
             }
-            let purchase = Purchase::top_up(team, event, wanted.credits, now);
+            let purchase = Purchase::top_up(team, event, list.offer(wanted.credits)?, now);
             let mut transaction = self.transaction();
             transaction.update(top_up_counted(&pool, wanted, after))?;
             transaction.put_purchase(&purchase)?;

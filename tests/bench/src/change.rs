@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use engine::catalogue;
 use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
@@ -86,7 +87,10 @@ async fn make(world: &World, team: &TeamId, change: Change) -> Result<(), Error>
 async fn subscribe(world: &World, team: &TeamId, request: &str) -> Result<(), Error> {
     let (store, now) = (world.store(), world.now());
     let request = serde_json::from_str(request).unwrap();
-    store.terms_change(team, now, |pool| pool.subscribe(&request, now)).await.map(drop)
+    store
+        .terms_change(team, now, |pool| pool.subscribe(&request, &catalogue(), now))
+        .await
+        .map(drop)
 }
 
 async fn write(world: World, team: TeamId, writer: usize, is_over: Arc<AtomicBool>) {

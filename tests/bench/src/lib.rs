@@ -13,8 +13,8 @@ pub mod contention;
 pub mod naive;
 pub mod schedule;
 
+use engine::prices;
 use shared::domain::Credits;
-use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::ids::{CallerKey, TeamId};
 use shared::domain::ledger::entry::Entry;
@@ -44,5 +44,5 @@ fn key(text: &str) -> CallerKey {
 pub fn entry(team: &TeamId, key: &str, now: Time) -> Entry {
     let request: ChargeRequest =
         serde_json::from_str(r#"{"action":"email_finder","outcome":"deliverable"}"#).unwrap();
-    request.price(team, self::key(key), None, &PRICE_LISTS[0], now).unwrap()
+    request.price(team, self::key(key), None, prices(), now).unwrap()
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
-use engine::{Engine, Meter, Reading, TABLE};
+use engine::{Engine, Meter, Reading, TABLE, catalogue};
 use futures_util::{StreamExt, stream};
 use refill::Summary;
 use shared::domain::monitored_account::MonitoredAccount;
@@ -34,7 +34,7 @@ pub async fn measure(teams: usize, due: usize) -> Figures {
     seed(&engine.client(), teams, due).await;
     let meter = Meter::default();
     let now = time("2027-02-10T00:30:00Z");
-    let app = App::new(engine.store_with(&meter), Clock::new(move || now));
+    let app = App::new(engine.store_with(&meter), Clock::new(move || now), catalogue());
     let start = Instant::now();
     let summary = refill::run(&app, None).await;
     Figures { summary, reading: meter.take(), time: start.elapsed() }
@@ -67,7 +67,7 @@ async fn seed(client: &Client, teams: usize, due: usize) {
 fn team(name: &str, began: Time) -> [keys::Item; 2] {
     let mut pool = Pool::open(name.parse().unwrap());
     let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
-    let asked = pool.subscribe(&request, began).unwrap().unwrap();
+    let asked = pool.subscribe(&request, &catalogue(), began).unwrap().unwrap();
     pool.apply(&asked).unwrap();
     let granted = pool.due_change(began).unwrap().unwrap();
     pool.apply(&granted).unwrap();

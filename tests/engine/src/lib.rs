@@ -1,6 +1,7 @@
 //! A DynamoDB engine in this process, with the credits table as `template.yaml` describes it. Only
 //! the local stack and the tests use it.
 
+mod catalogue;
 mod database;
 mod limited;
 pub mod limits;
@@ -27,6 +28,7 @@ use tokio::sync::oneshot;
 use limited::{allowed, limited};
 use table::Stream;
 
+pub use catalogue::{catalogue, catalogue_file, prices};
 pub use stream::Records;
 pub use table::template;
 pub use wire::{Meter, Reading};

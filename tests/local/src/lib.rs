@@ -1,6 +1,7 @@
 //! The local stack: an embedded engine, the router of every function on one port, and stand-ins for
 //! the AWS services around them. It is for development and for tests, and is never deployed.
 
+pub mod catalogue;
 mod clock;
 mod demo;
 mod dev;
@@ -23,17 +24,18 @@ use engine::Engine;
 use jiff::civil::{Date, date};
 use purchase::PurchaseState;
 use shared::domain::Error;
+use shared::domain::catalogue::Catalogue;
 use shared::domain::time::Time;
 use shared::http::serve;
 use shared::lambda::App;
-use shared::lambda::configuration::{InvalidLimits, purchase_limits};
+use shared::lambda::configuration::{InvalidLimits, with_purchase_limits};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, interval_at, timeout};
 
 pub use clock::StackClock;
-pub use demo::{REQUESTS, first_steps};
+pub use demo::{first_steps, requests};
 pub use eventbridge::EventBridge;
 pub use payments::{DECLINED, NEEDS_A_STEP, purchase_state};
 use relaying::Relaying;
@@ -54,7 +56,10 @@ Examples:
   cargo run -- --now 2027-01-31 --frozen     Start at a date, with a clock that stands still
   cargo run -- requests                      Print requests to copy
   cargo run -- story                         Print a year of the demo team
-  cargo run -- --now 2028-02-29 story        Print another year";
+  cargo run -- --now 2028-02-29 story        Print another year
+  cargo run -- catalogue                     Print prices and plans
+  cargo run -- catalogue check my.json       Report every mistake in a catalogue file
+  cargo run -- --catalogue my.json           Start the stack with another catalogue";
 
 /// The options of the binary `credits`.
 #[derive(Clone, Debug, Default, clap::Parser)]
@@ -79,6 +84,9 @@ pub struct Options {
     /// Let the stack's clock stand still until it is moved
     #[arg(long)]
     pub frozen: bool,
+    /// Catalogue of prices and plans; without it the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub catalogue: Option<PathBuf>,
     /// Whether a line per request is written to standard error.
     #[arg(skip)]
     pub log_requests: bool,
@@ -88,12 +96,31 @@ pub struct Options {
 }
 
 /// The modes of the binary that start no API.
-#[derive(Clone, Copy, Debug, clap::Subcommand)]
+#[derive(Clone, Debug, clap::Subcommand)]
 pub enum Mode {
     /// Print requests to copy: a replay, refusals, a purchase, the next month
     Requests,
     /// Print a year of the demo team: causes, events and statements
     Story,
+    /// Print prices and plans and their changes to come, or check a file
+    Catalogue {
+        /// Day of the prices and plans [default: today]
+        #[arg(long, value_name = "DATE")]
+        at: Option<Date>,
+        /// The mode; without one it prints the catalogue.
+        #[command(subcommand)]
+        mode: Option<CatalogueMode>,
+    },
+}
+
+/// The modes of `credits catalogue`.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum CatalogueMode {
+    /// Report every mistake in a catalogue file with its line and column
+    Check {
+        /// The catalogue file
+        file: PathBuf,
+    },
 }
 
 /// Parses a time, or a day as its first instant in UTC.
@@ -128,6 +155,17 @@ pub enum Failure {
     /// The limits of purchases in the environment are invalid.
     #[error(transparent)]
     Limits(#[from] InvalidLimits),
+    /// A catalogue file is not accepted.
+    #[error(transparent)]
+    Catalogue(#[from] catalogue::InvalidFile),
+    /// A catalogue file that was checked has mistakes.
+    #[error("mistakes in {}: {count}", path.display())]
+    Mistakes {
+        /// The file.
+        path: PathBuf,
+        /// The number of mistakes.
+        count: usize,
+    },
     /// A request for the demo team failed.
     #[error("the demo team: {0}")]
     Demo(#[from] Error),
@@ -152,11 +190,11 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts all parts. When this returns, the API answers.
+    /// Starts all parts with a catalogue. When this returns, the API answers.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn start(options: &Options) -> Result<Self, Failure> {
+    pub async fn start(options: &Options, catalogue: Catalogue) -> Result<Self, Failure> {
         let engine = Engine::start(options.data.as_deref(), options.dynamodb_port).await;
         let engine = engine.map_err(|error| {
             let (port, option) = (options.dynamodb_port, "--dynamodb-port");
@@ -167,10 +205,11 @@ impl Stack {
             }
         })?;
         let clock = StackClock::new(options.now, options.frozen);
-        let app = App::new(engine.store(), clock.clone().into());
+        let catalogue = with_purchase_limits(catalogue)?;
+        let app = App::new(engine.store(), clock.clone().into(), catalogue);
         demo::open(&app).await?;
         let eventbridge = EventBridge::start(options.eventbridge_port).await?;
-        let state = purchase_state(app.clone(), purchase_limits()?);
+        let state = purchase_state(app.clone());
         let functions = functions(&state);
         let relaying = Arc::new(Relaying::new(state, engine.records()?, &eventbridge)?);
         let dev = dev::routes(
@@ -241,12 +280,12 @@ impl Stack {
 
 /// The routes of all functions.
 pub fn functions(state: &PurchaseState) -> Router {
-    let PurchaseState { app, limits, .. } = state;
+    let app = &state.app;
     charge::routes(app.clone())
         .merge(purchase::routes(state.clone()))
-        .merge(balance::routes(app.clone(), limits.clone()))
+        .merge(balance::routes(app.clone()))
         .merge(hold::routes(app.clone()))
-        .merge(team::routes(app.clone(), limits.clone()))
+        .merge(team::routes(app.clone()))
 }
 
 async fn run_schedule(app: App) {

@@ -1,13 +1,16 @@
-//! The binary `credits`, which `cargo run` starts: the local stack, a year of the demo team, or
-//! requests to copy.
+//! The binary `credits`, which `cargo run` starts: the local stack, a year of the demo team, requests to
+//! copy, or the catalogue.
 
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use jiff::civil::date;
 use lambda_http::tracing::subscriber::{EnvFilter, fmt};
-use local::{Failure, Mode, Options, REQUESTS, Stack, first_steps, story};
+use local::catalogue::{self, check, table};
+use local::{CatalogueMode, Failure, Mode, Options, Stack, first_steps, requests, story};
+use shared::domain::catalogue::Catalogue;
 use shared::domain::time::Time;
 
 /// The filter of the log if `RUST_LOG` is not set. The engine warns of every cancelled transaction, and
@@ -28,22 +31,44 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), Failure> {
+    if let Some(Mode::Catalogue { mode: Some(CatalogueMode::Check { file }), .. }) = &options.mode {
+        return check_file(file);
+    }
+    let catalogue = catalogue::load(options.catalogue.as_deref())?;
+    let today = options.now.unwrap_or_else(|| jiff::Timestamp::now().into()).day();
     match options.mode {
         Some(Mode::Story) => {
             let begin = options.now.map_or(date(2027, 1, 31), Time::day);
-            story(begin, &mut io::stdout()).await
+            story(begin, catalogue, &mut io::stdout()).await
         }
-        Some(Mode::Requests) => Ok(io::stdout().write_all(REQUESTS.as_bytes())?),
-        None => serve(Options { log_requests: true, ..options }).await,
+        Some(Mode::Requests) => print(&requests(catalogue.at(today))?),
+        Some(Mode::Catalogue { at, .. }) => print(&table(&catalogue, at.unwrap_or(today))),
+        None => serve(Options { log_requests: true, ..options }, catalogue).await,
     }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
+}
+
+/// Prints every mistake in a catalogue file with its line and column, or that there is none.
+fn check_file(path: &Path) -> Result<(), Failure> {
+    let mistakes = check(&catalogue::read(path)?);
+    if mistakes.is_empty() {
+        return print(&format!("{}: no mistakes\n", path.display()));
+    }
+    let lines: Vec<String> =
+        mistakes.iter().map(|mistake| format!("{}:{mistake}\n", path.display())).collect();
+    print(&lines.concat())?;
+    Err(Failure::Mistakes { path: path.to_owned(), count: mistakes.len() })
 }
 
 /// Runs the stack until Ctrl-C. Standard output has the first steps only, standard error the requests
 /// and the log.
-async fn serve(options: Options) -> Result<(), Failure> {
+async fn serve(options: Options, catalogue: Catalogue) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
     fmt().without_time().with_env_filter(filter).with_writer(io::stderr).init();
-    let stack = Stack::start(&options).await?;
+    let stack = Stack::start(&options, catalogue).await?;
     let text = format!("ready {}\n{}", stack.url(), first_steps(&stack, &options)?);
     io::stdout().write_all(text.as_bytes())?;
     tokio::signal::ctrl_c().await.map_err(Failure::Signal)?;

@@ -8,7 +8,6 @@ use purchase::PurchaseState;
 use purchase::payments::{Payment, Payments};
 use serde_json::json;
 use shared::domain::ids::Id;
-use shared::domain::limits::PurchaseLimits;
 use shared::domain::purchase::Purchase;
 use shared::domain::{Credits, Error};
 use shared::lambda::App;
@@ -27,8 +26,8 @@ pub struct Simulated {
 
 /// Returns the state of `purchase` with the simulated provider.
 #[must_use]
-pub fn purchase_state(app: App, limits: PurchaseLimits) -> PurchaseState {
-    PurchaseState { app, limits, payments: Arc::new(Simulated::default()) }
+pub fn purchase_state(app: App) -> PurchaseState {
+    PurchaseState { app, payments: Arc::new(Simulated::default()) }
 }
 
 impl Payments for Simulated {

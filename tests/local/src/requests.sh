@@ -1,15 +1,15 @@
 # Requests for a second shell. They use the exports that cargo run prints.
 
-# A charge of 5 credits. The same request with the same key is a replay and costs nothing.
-curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: lead_7' -d '{"action":"email_finder","outcome":"deliverable"}'
-curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: lead_7' -d '{"action":"email_finder","outcome":"deliverable"}'
+# A charge of {credits} credits. The same request with the same key is a replay and costs nothing.
+curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: lead_7' -d '{"action":"{action}","outcome":"{outcome}"}'
+curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: lead_7' -d '{"action":"{action}","outcome":"{outcome}"}'
 
 # A charge that the balance does not cover. The answer is 402 and nothing is charged.
-curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: lead_8' -d '{"action":"phone_finder","outcome":"valid","quantity":1000}'
+curl -iw '\n' $URL/teams/demo/charges -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: lead_8' -d '{"action":"{action}","outcome":"{outcome}","quantity":100000}'
 
 # A purchase by a member is refused with 403. An admin can buy.
-curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: order_7' -d '{"credits":5000}'
-curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $ADMIN" -H 'content-type: application/json' -H 'idempotency-key: order_7' -d '{"credits":5000}'
+curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $MEMBER" -H 'content-type: application/json' -H 'idempotency-key: order_7' -d '{"credits":{larger}}'
+curl -iw '\n' $URL/teams/demo/purchases -H "authorization: Bearer $ADMIN" -H 'content-type: application/json' -H 'idempotency-key: order_7' -d '{"credits":{larger}}'
 
 # The history of the team.
 curl -iw '\n' $URL/teams/demo/history -H "authorization: Bearer $MEMBER"

@@ -1,6 +1,7 @@
 //! `cargo run -- story`: a year of the demo team on the real functions. Each cause is printed with the
 //! events that it led to, then the statements.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use console::style;
@@ -8,10 +9,11 @@ use engine::Engine;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use serde_json::{Value, json};
-use shared::domain::catalogue::prices::price_list;
+use shared::domain::catalogue::Catalogue;
+use shared::domain::catalogue::price_list::PriceList;
+use shared::domain::catalogue::prices::Price;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{CallerKey, TeamId, UserId};
-use shared::domain::limits::PurchaseLimits;
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::statement::Statement;
@@ -19,6 +21,7 @@ use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
 use shared::lambda::App;
 
+use crate::catalogue::sample;
 use crate::clock::StackClock;
 use crate::eventbridge::{Delivered, EventBridge};
 use crate::payments::purchase_state;
@@ -26,6 +29,9 @@ use crate::relaying::Relaying;
 use crate::{Failure, demo};
 
 const DAYS: i64 = 365;
+
+/// The number of actions that are charged once a week.
+const WEEKLY_ACTIONS: usize = 4;
 
 const HEADING: &str = "A year of the team demo";
 
@@ -53,12 +59,12 @@ struct Year<'a> {
 ///
 /// # Errors
 /// [`Failure`]; [`Failure::Output`] ends the story at once.
-pub async fn story(begin: Date, out: &mut dyn Write) -> Result<(), Failure> {
+pub async fn story(begin: Date, catalogue: Catalogue, out: &mut dyn Write) -> Result<(), Failure> {
     let engine = Engine::start(None, 0).await?;
     let clock = StackClock::new(Some(Time::start_of(begin)), true);
-    let app = App::new(engine.store(), clock.clone().into());
+    let app = App::new(engine.store(), clock.clone().into(), catalogue);
     let eventbridge = EventBridge::start(0).await?;
-    let purchase = purchase_state(app.clone(), PurchaseLimits::default());
+    let purchase = purchase_state(app.clone());
     let relaying = Relaying::new(purchase, engine.records()?, &eventbridge)?;
     let (delivered, team) = (eventbridge.delivered(), demo::team()?);
     let mut year = Year { app, clock, relaying, delivered, events_read: 0, team, out };
@@ -81,17 +87,10 @@ impl Year<'_> {
             self.write(cause, &events)?;
         }
         if let Some(decision) = self.decide(number).await? {
-            self.report(decision).await?;
+            self.report(&decision).await?;
         }
-        let leads = number.rem_euclid(5).saturating_add(1);
-        let mut all_paid = self.charge("email_finder", "deliverable", leads, day).await?;
-        all_paid &= self.charge("email_finder", "not_found", 2, day).await?;
-        let mut charges = format!("max charges email_finder ({leads})");
-        if number.rem_euclid(7) == 3 {
-            all_paid &= self.charge("phone_finder", "valid", 1, day).await?;
-            all_paid &= self.charge("call", "answered", 150, day).await?;
-            charges += ", phone_finder (1), call (150 s)";
-        }
+        let catalogue = self.app.catalogue.clone();
+        let (charges, all_paid) = self.charges(catalogue.at(day), number, day).await?;
         let events = self.new_events().await?;
         if !events.is_empty() {
             self.write(&charges, &events)?;
@@ -100,9 +99,9 @@ impl Year<'_> {
             let now = self.app.clock.now();
             self.buy(500, day, now).await?;
             self.report("ada buys 500 credits").await?;
-            match self.app.store.enrichment_restart(&self.team, now).await {
+            match self.app.store.enrichment_restart(&self.team, catalogue.at(day), now).await {
                 Ok(_) => self.report("ada restarts enrichment").await?,
-                // Only calls were refused, so enrichment is running.
+                // Only actions that do not pause were refused.
                 Err(Error::NothingToRestart) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -110,42 +109,75 @@ impl Year<'_> {
         Ok(())
     }
 
+    /// Charges the first action each day and the next ones once a week. Returns the charges in words, and
+    /// whether all were accepted.
+    async fn charges(
+        &self,
+        list: &PriceList,
+        number: i64,
+        day: Date,
+    ) -> Result<(String, bool), Error> {
+        let first = sample::action(list)?;
+        let units = number.rem_euclid(5).unsigned_abs().saturating_add(1);
+        let mut all_paid = self.charge(first, sample::outcome(first), units, day).await?;
+        if let Some(free) = first.free.first() {
+            all_paid &= self.charge(first, free, 2, day).await?;
+        }
+        let mut charges = format!("max charges {} ({units})", first.name);
+        let weekly = sample::actions(list).filter(|price| price.name != first.name);
+        for price in weekly.take(WEEKLY_ACTIONS).filter(|_| number.rem_euclid(7) == 3) {
+            let quantity =
+                price.rounding.as_ref().map_or(1, |it| it.per_unit.get().saturating_mul(5) / 2);
+            all_paid &= self.charge(price, sample::outcome(price), quantity, day).await?;
+            let _ = write!(charges, ", {} ({quantity})", price.name);
+        }
+        Ok((charges, all_paid))
+    }
+
     /// Makes the decision of a day, and returns it in words.
-    async fn decide(&mut self, number: i64) -> Result<Option<&'static str>, Error> {
+    async fn decide(&mut self, number: i64) -> Result<Option<String>, Error> {
         let now = self.app.clock.now();
+        let list = self.app.prices(now);
+        let plan = &sample::plan(list)?.name;
         Ok(Some(match number {
             0 => {
                 demo::open(&self.app).await?;
-                "billing starts the plan multichannel_expert with 1 seat"
+                format!("billing starts the plan {plan} with 1 seat")
             }
             10 => {
-                self.app.store.monitored_account_add(&self.team, &parsed("globex")?, now).await?;
-                "ada has the account globex monitored, for 50 credits a month"
+                let Some(month) = list.month() else { return Ok(None) };
+                let account = parsed("globex")?;
+                self.app.store.monitored_account_add(&self.team, &account, list, now).await?;
+                format!(
+                    "ada has the account globex monitored, for {} credits a month",
+                    month.credits
+                )
             }
             45 => {
                 self.gift(100, now).await?;
-                "support gives 100 credits"
+                "support gives 100 credits".to_owned()
             }
             60 => {
                 self.hold(50, now).await?;
-                "the pipeline holds 50 credits for two days, and stops"
+                "the pipeline holds 50 credits for two days, and stops".to_owned()
             }
             100 => {
-                self.billing("changed", json!({ "seats": 2, "version": 2 })).await?;
-                "billing adds a seat, now 2"
+                self.billing("changed", json!({ "plan": plan, "seats": 2, "version": 2 })).await?;
+                "billing adds a seat, now 2".to_owned()
             }
             200 => {
                 self.billing("cancelled", json!({ "version": 3 })).await?;
                 "billing cancels the plan; its free credits lapse at the end of the cycle"
+                    .to_owned()
             }
             240 => {
-                let again = json!({ "seats": 1, "version": 4, "started_at": now });
+                let again = json!({ "plan": plan, "seats": 1, "version": 4, "started_at": now });
                 self.billing("changed", again).await?;
-                "billing starts the plan again with 1 seat"
+                "billing starts the plan again with 1 seat".to_owned()
             }
             250 => {
                 self.set_auto_top_up(now).await?;
-                "ada turns automatic top-ups on: 300 below 100, at most 600 a month"
+                "ada turns automatic top-ups on: 300 below 100, at most 600 a month".to_owned()
             }
             _ => return Ok(None),
         }))
@@ -154,11 +186,12 @@ impl Year<'_> {
     /// Returns whether a charge was accepted.
     async fn charge(
         &self,
-        action: &str,
+        price: &Price,
         outcome: &str,
-        quantity: i64,
+        quantity: u64,
         day: Date,
     ) -> Result<bool, Error> {
+        let action = &price.name;
         let charge = json!({
             "team": self.team, "key": format!("{action} {outcome} {day}"), "user": "max",
             "action": action, "outcome": outcome, "quantity": quantity,
@@ -170,7 +203,8 @@ impl Year<'_> {
     async fn buy(&self, credits: u64, day: Date, now: Time) -> Result<(), Error> {
         let user: UserId = parsed("ada")?;
         let key = CallerKey::of_person(parsed(&format!("order {day}"))?, user.clone());
-        let order = Purchase::new(&self.team, key, user, Credits::new(credits), now);
+        let offer = self.app.prices(now).offer(Credits::new(credits))?;
+        let order = Purchase::new(&self.team, key, user, offer, now);
         let (begun, _) = self.app.store.purchase_begin(&order).await?;
         self.app.store.purchase_settle(&begun, now).await.map(drop)
     }
@@ -193,16 +227,13 @@ impl Year<'_> {
         let hold = json!({ "credits": credits, "expires_in": 2 * 24 * 60 * 60 });
         let hold: HoldRequest = serde_json::from_value(hold).map_err(Error::internal)?;
         let (key, user) = (machine_key("job 9")?, parsed("pipeline")?);
-        let entry = hold.entry(&self.team, key, user, now)?.sized(price_list(now)?)?;
+        let entry = hold.entry(&self.team, key, user, now)?.sized(self.app.prices(now))?;
         self.app.store.hold_take(entry, now).await.map(drop)
     }
 
     /// Sends a message of billing, `subscription.changed` or `subscription.cancelled`.
     async fn billing(&self, kind: &str, fields: Value) -> Result<(), Error> {
         let mut detail = json!({ "team": self.team });
-        if kind == "changed" {
-            detail = json!({ "team": self.team, "plan": "multichannel_expert" });
-        }
         if let (Some(detail), Value::Object(fields)) = (detail.as_object_mut(), fields) {
             detail.extend(fields);
         }

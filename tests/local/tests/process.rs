@@ -11,16 +11,29 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 
-/// The command with these options and the default log.
-fn credits(options: &[&str]) -> Command {
+/// The catalogue file of a product that makes images.
+const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../e2e/catalogues/images.json");
+
+/// The command with these options, the default log and the built-in catalogue.
+fn built_in(options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_credits"));
     command.args(options).env_remove("RUST_LOG").env_remove("CLICOLOR_FORCE");
     command
+}
+
+/// The command with the first version of the built-in catalogue. A later version does not change the results.
+fn credits(options: &[&str]) -> Command {
+    static FIRST: LazyLock<String> = LazyLock::new(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("first-version.json");
+        std::fs::write(&path, engine::catalogue_file(&[])).unwrap();
+        path.to_str().unwrap().to_owned()
+    });
+    built_in(&[&["--catalogue", &FIRST], options].concat())
 }
 
 struct Process {
@@ -202,7 +215,7 @@ fn help_names_the_command_and_shows_examples() {
 
 /// Returns the one line that a stack prints which does not start.
 fn failure(options: &[&str]) -> String {
-    let ended = credits(options).output().unwrap();
+    let ended = built_in(options).output().unwrap();
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     let error = String::from_utf8(ended.stderr).unwrap();
     let error = error.strip_prefix("credits: ").unwrap_or_else(|| panic!("{error}"));
@@ -216,6 +229,116 @@ fn directory(name: &str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).unwrap();
     directory
+}
+
+#[test]
+fn the_catalogue_is_printed_with_its_changes_to_come() {
+    let print =
+        |options: &[&str]| String::from_utf8(built_in(options).output().unwrap().stdout).unwrap();
+    let text = print(&["--catalogue", IMAGES, "catalogue", "--at", "2027-05-31"]);
+    assert_eq!(
+        text,
+        "\
+Version 2026-01, from 2026-01-01, on 2027-05-31
+
+action            credits  unit                     charged    free
+image                   8  image                    delivered  rejected failed  enrichment
+upscale                 2  megapixel                delivered  failed
+prompt_assistant        1  started_thousand_tokens  answered                    per started 1000 tokens, free with an own key
+
+plan     credits  per   cadence
+starter       40  team  once     trial
+studio       300  seat  monthly  at most 200 a day per member for all actions, at most 400 a week per member for image
+
+Cents per credit: 2 (eur). Credits of a purchase: 50 to 20000; offered: 100, 500, 2500.
+
+From 2027-06-01, version 2027-06:
+  action image: credits 8 -> 10
+"
+    );
+    let text = print(&["--catalogue", IMAGES, "catalogue", "--at", "2027-06-01"]);
+    assert!(text.starts_with("Version 2027-06,") && !text.contains("\nFrom "), "{text}");
+    let text = print(&["catalogue"]);
+    assert!(text.starts_with("Version ") && text.contains("\nemail_finder "), "{text}");
+}
+
+#[test]
+fn every_mistake_in_a_catalogue_file_is_reported() {
+    let check = |path: &str| built_in(&["catalogue", "check", path]).output().unwrap();
+    let valid = check(IMAGES);
+    assert!(valid.status.success(), "{valid:?}");
+    assert_eq!(String::from_utf8(valid.stdout).unwrap(), format!("{IMAGES}: no mistakes\n"));
+    let file = directory("mistakes").join("catalogue.json");
+    let path = file.to_str().unwrap();
+    let text = std::fs::read_to_string(IMAGES).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("\"im\"", "\"image\"").replace("\"cents\": 2", "\"cents\": -2"),
+    )
+    .unwrap();
+    let invalid = check(path);
+    assert_eq!(invalid.status.code(), Some(1), "{invalid:?}");
+    let lines = format!(
+        "{path}:7:28: `cents` must be a whole number of cents from 1 on\n\
+         {path}:11:19: `code` must be two lowercase letters\n"
+    );
+    assert_eq!(String::from_utf8(invalid.stdout).unwrap(), lines);
+    let error = String::from_utf8(invalid.stderr).unwrap();
+    assert_eq!(error, format!("credits: mistakes in {path}: 2\n"));
+    let error = failure(&["--port", "0", "--catalogue", path]);
+    assert!(error.starts_with(&format!("{path}:7:28: `cents` must be")), "{error}");
+    assert!(failure(&["--catalogue", "none.json"]).contains("none.json cannot be read"));
+}
+
+#[test]
+fn the_limits_of_purchases_in_the_environment_take_precedence() {
+    let mut command = built_in(&["--catalogue", IMAGES]);
+    let process = Process::spawn(command.env("PURCHASE_MINIMUM", "200").stderr(Stdio::null()));
+    let request = Client::new().get(format!("{}/purchase-options", process.url));
+    let options: Value = request.bearer_auth(&process.token).send().unwrap().json().unwrap();
+    assert_eq!((&options["minimum"], &options["maximum"]), (&json!(200), &json!(20_000)));
+    let presets: Vec<&Value> =
+        options["presets"].as_array().unwrap().iter().map(|preset| &preset["credits"]).collect();
+    assert_eq!(presets, [500, 2_500]);
+    for (minimum, reason) in [("many", "must be a number"), ("20001", "at least the minimum")] {
+        let mut command = built_in(&["--port", "0", "--catalogue", IMAGES]);
+        let ended = command.env("PURCHASE_MINIMUM", minimum).output().unwrap();
+        let error = String::from_utf8(ended.stderr).unwrap();
+        assert!(!ended.status.success() && error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn the_stack_runs_on_the_catalogue_of_another_product() {
+    let process = Process::spawn(built_in(&["--catalogue", IMAGES]).stderr(Stdio::null()));
+    assert_eq!(process.total(), 300, "the grant of the plan studio");
+    let (url, token) = (process.url.clone(), process.token.clone());
+    let prices: Value = Client::new()
+        .get(format!("{url}/prices"))
+        .bearer_auth(token)
+        .send()
+        .unwrap()
+        .json()
+        .unwrap();
+    assert_eq!(prices["prices"][0]["action"], "image");
+    let requests = built_in(&["--catalogue", IMAGES, "requests"]).output().unwrap();
+    let requests = String::from_utf8(requests.stdout).unwrap();
+    for text in [
+        "# A charge of 8 credits.",
+        r#"{"action":"image","outcome":"delivered"}"#,
+        r#"{"credits":500}"#,
+    ] {
+        assert!(requests.contains(text), "{text} is not in\n{requests}");
+    }
+    let story = built_in(&["--catalogue", IMAGES, "story"]).output().unwrap();
+    assert!(story.status.success() && story.stderr.is_empty(), "{story:?}");
+    let story = String::from_utf8(story.stdout).unwrap();
+    assert!(story.contains("billing starts the plan studio with 1 seat"), "{story}");
+    assert!(
+        story.contains("max charges image (4), upscale (1), prompt_assistant (2500)"),
+        "{story}"
+    );
+    assert_eq!(story.matches(" to 20").count(), 12, "statements: {story}");
 }
 
 #[test]
@@ -323,12 +446,12 @@ fn the_story_has_a_heading_causes_and_aligned_events() {
         "2027-05-11  billing adds a seat, now 2
 2027-05-11    credits.refilled          +400         plan multichannel_expert
 ",
-        "2027-05-31    credits.expired           -147         plan multichannel_expert
+        "2027-05-31    credits.expired           -119         plan multichannel_expert
 ",
         "2027-08-19  billing cancels the plan; its free credits lapse at the end of the cycle
 ",
-        "2027-10-27    top-up.due                         90  below 100, top_up 300
-2027-10-27    credits.purchased         +300         top_up
+        "2027-10-22    top-up.due                         86  below 100, top_up 300
+2027-10-22    credits.purchased         +300         top_up
 ",
         "
 2027-04-01  the pipeline holds 50 credits for two days, and stops
@@ -364,7 +487,7 @@ fn the_events_of_the_story_add_up_to_its_statements() {
     assert!(times("top-up.due") > 0);
     assert_eq!(lines.iter().filter(|line| line.ends_with("  top_up")).count(), times("top-up.due"));
     assert!(statements.iter().all(|row| row[2] + row[5] == row[0]), "{story}");
-    assert_eq!(*lines.last().unwrap(), "left: 340 free and 247 purchased credits");
+    assert_eq!(*lines.last().unwrap(), "left: 340 free and 350 purchased credits");
 }
 
 /// Returns the change in the line of an event of this kind.

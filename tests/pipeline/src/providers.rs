@@ -1,11 +1,12 @@
-//! Simulated data providers. Their answers depend on the lead's id alone, so every run of a job has the
-//! same results. Some find a result, some a risky one, some never answer.
+//! Simulated data providers, which `providers.json` describes. Their answers depend on the lead's id alone, so every run
+//! of a job has the same results. Some find a result, some a risky one, some never answer.
 
 use std::fmt;
 use std::future::pending;
+use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
@@ -21,44 +22,65 @@ const ATTEMPTS_MAX: u64 = 2;
 /// Requests without an answer, in percent.
 const SILENT_PERCENT: u64 = 5;
 
-/// An action for a lead, with its name in the catalogue.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-pub enum Action {
-    /// Finds and verifies an email address.
-    EmailFinder,
-    /// Finds an active phone number.
-    PhoneFinder,
+/// The simulation of an action.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+struct Simulation {
+    /// The name of the action in the catalogue.
+    action: String,
+    /// The providers in the order of requests.
+    providers: Vec<String>,
+    /// The outcomes, best first, with their percentages.
+    outcomes: Vec<(String, u64)>,
+    /// The outcome without a result.
+    without_result: String,
+    /// The value of a result: `{name}` and `{domain}` are of the lead, `{digits}` are two digits.
+    value: String,
 }
 
+/// The simulated actions. A test runs all of them, so the file is valid.
+static SIMULATIONS: LazyLock<Vec<Simulation>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("providers.json")).unwrap_or_default());
+
+/// An action for a lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Action(&'static Simulation);
+
 impl Action {
-    /// The name in the catalogue.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EmailFinder => "email_finder",
-            Self::PhoneFinder => "phone_finder",
-        }
+    /// All actions.
+    pub fn all() -> impl Iterator<Item = Self> {
+        SIMULATIONS.iter().map(Self)
     }
 
-    /// The providers in the order of requests, and the outcomes, best first, with their percentages.
-    const fn waterfall(self) -> (&'static [&'static str], &'static [Chance]) {
-        match self {
-            Self::EmailFinder => (
-                &[
-                    "alder", "birch", "cedar", "elm", "fir", "hazel", "larch", "maple", "oak",
-                    "pine",
-                ],
-                &[("deliverable", 12), ("risky", 3), ("unverified", 4), ("undeliverable", 6)],
-            ),
-            Self::PhoneFinder => (
-                &["amber", "coral", "jade", "onyx", "ruby"],
-                &[("valid", 12), ("inactive", 5), ("invalid", 5)],
-            ),
-        }
+    /// The name in the catalogue.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        &self.0.action
+    }
+}
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = || Self::all().map(Self::as_str).collect::<Vec<_>>().join(", ");
+        Self::all()
+            .find(|action| action.as_str() == name)
+            .ok_or_else(|| format!("must be one of {}", known()))
+    }
+}
+
+impl TryFrom<String> for Action {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        name.parse()
+    }
+}
+
+impl From<Action> for String {
+    fn from(action: Action) -> Self {
+        action.as_str().to_owned()
     }
 }
 
@@ -67,8 +89,6 @@ impl fmt::Display for Action {
         f.pad(self.as_str())
     }
 }
-
-type Chance = (&'static str, u64);
 
 /// The answer of a provider.
 #[derive(Clone, Copy, Debug)]
@@ -81,16 +101,20 @@ pub struct Answer {
     pub provider: &'static str,
 }
 
-/// The answer without a result.
-const NOTHING: Answer = Answer { rank: usize::MAX, outcome: "not_found", provider: "" };
+impl Answer {
+    /// The answer without a result.
+    fn nothing(action: Action) -> Self {
+        Self { rank: usize::MAX, outcome: &action.0.without_result, provider: "" }
+    }
+}
 
 /// Asks the providers in order until one has the best outcome. Returns the best answer.
 pub async fn find(action: Action, lead: &Lead) -> Answer {
-    let (providers, outcomes) = action.waterfall();
-    let mut best = NOTHING;
-    for provider in providers {
-        let answer = ask_again(provider, outcomes, lead).await;
-        if answer.rank < best.rank {
+    let mut best = Answer::nothing(action);
+    for provider in &action.0.providers {
+        if let Some(answer) = ask_again(provider, action, lead).await
+            && answer.rank < best.rank
+        {
             best = answer;
         }
         if best.rank == 0 {
@@ -101,48 +125,44 @@ pub async fn find(action: Action, lead: &Lead) -> Answer {
 }
 
 /// Asks a provider until it answers. A provider without an answer has no result.
-async fn ask_again(provider: &'static str, outcomes: &[Chance], lead: &Lead) -> Answer {
+async fn ask_again(provider: &'static str, action: Action, lead: &Lead) -> Option<Answer> {
     for attempt in 0..ATTEMPTS_MAX {
-        let asked = ask(provider, outcomes, lead, attempt);
+        let asked = ask(provider, action, lead, attempt);
         if let Ok(answer) = timeout(REQUEST_TIMEOUT, asked).await {
             return answer;
         }
     }
-    NOTHING
+    None
 }
 
 /// Simulates one request to a provider.
-async fn ask(provider: &'static str, outcomes: &[Chance], lead: &Lead, attempt: u64) -> Answer {
+async fn ask(provider: &'static str, action: Action, lead: &Lead, attempt: u64) -> Option<Answer> {
     let mut dice = Rng::with_seed(hash(&[provider, &lead.id]).wrapping_add(attempt));
     if dice.u64(..100) < SILENT_PERCENT {
         pending::<()>().await;
     }
     sleep(Duration::from_millis(dice.u64(2..8))).await;
     let mut roll = dice.u64(..100);
-    for (rank, (outcome, chances)) in outcomes.iter().enumerate() {
+    for (rank, (outcome, chances)) in action.0.outcomes.iter().enumerate() {
         match roll.checked_sub(*chances) {
-            None => return Answer { rank, outcome, provider },
+            None => return Some(Answer { rank, outcome, provider }),
             Some(rest) => roll = rest,
         }
     }
-    NOTHING
+    None
 }
 
-/// Returns the address or the number of an answer; empty without a result.
+/// Returns the value of an answer, such as an address; empty without a result.
 pub fn value(action: Action, lead: &Lead, answer: Answer) -> String {
     if answer.provider.is_empty() {
         return String::new();
     }
-    match action {
-        Action::EmailFinder => {
-            let is_letter = |c: &char| c.is_alphanumeric() || *c == ' ';
-            let name: String = lead.name.to_lowercase().chars().filter(is_letter).collect();
-            let name = name.split_whitespace().collect::<Vec<_>>().join(".");
-            format!("{name}@{}", lead.domain.replace(char::is_control, ""))
-        }
-        // These numbers are reserved for fictional use.
-        Action::PhoneFinder => format!("+120255501{:02}", hash(&[&lead.id]) % 100),
-    }
+    let is_letter = |c: &char| c.is_alphanumeric() || *c == ' ';
+    let name: String = lead.name.to_lowercase().chars().filter(is_letter).collect();
+    let name = name.split_whitespace().collect::<Vec<_>>().join(".");
+    let digits = format!("{:02}", hash(&[&lead.id]) % 100);
+    let value = action.0.value.replace("{name}", &name).replace("{digits}", &digits);
+    value.replace("{domain}", &lead.domain.replace(char::is_control, ""))
 }
 
 /// FNV-1a, which is equal on all machines.

@@ -45,7 +45,7 @@ pub struct Options {
     #[arg(long, value_parser = job)]
     pub job: String,
     /// Actions for each lead
-    #[arg(long, value_delimiter = ',', default_value = "email_finder,phone_finder")]
+    #[arg(long, value_delimiter = ',', default_values_t = Action::all())]
     pub actions: Vec<Action>,
     /// CSV of the results [default: JOB.results.csv in the directory of the leads]
     #[arg(long, value_name = "CSV")]

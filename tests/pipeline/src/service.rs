@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use reqwest::{Client, RequestBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -119,11 +118,11 @@ impl Service {
     /// Returns the actions that the balance covers for these leads, each alone, with their maximum cost.
     async fn cheaper(&self, work: &Work) -> Result<Vec<(Action, u64)>, Failure> {
         let mut cheaper = Vec::new();
-        for action in Action::value_variants() {
-            let alone = Work { leads: work.leads, actions: BTreeSet::from([*action]) };
+        for action in Action::all() {
+            let alone = Work { leads: work.leads, actions: BTreeSet::from([action]) };
             let Estimate { maximum, affordable, .. } = self.estimate(&alone).await?;
             if affordable {
-                cheaper.push((*action, maximum));
+                cheaper.push((action, maximum));
             }
         }
         Ok(cheaper)

@@ -1,56 +1,62 @@
 //! The plans and the free credits that each plan grants.
 
-use jiff::civil::{Date, date};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Credits;
 use crate::domain::credits::TooMany;
 use crate::domain::time::Time;
 
-/// Accounts created before this day (UTC) keep the monthly credits of Email Pro.
-pub const EMAIL_PRO_CUTOFF: Date = date(2025, 12, 18);
-
-/// All plans.
-pub const PLANS: &[Plan] = &[
-    Plan {
-        name: "free_trial",
-        grant: grant(200, Per::Team, Cadence::Once),
-        takes_agreed_amount: false,
-    },
-    Plan { name: "email", grant: grant(0, Per::Team, Cadence::None), takes_agreed_amount: false },
-    Plan {
-        name: "email_pro",
-        grant: GrantTerms {
-            account_created_before: Some(EMAIL_PRO_CUTOFF),
-            ..grant(1_000, Per::Seat, Cadence::Monthly)
-        },
-        takes_agreed_amount: false,
-    },
-    Plan {
-        name: "multichannel_expert",
-        grant: grant(400, Per::Seat, Cadence::Monthly),
-        takes_agreed_amount: false,
-    },
-    Plan {
-        name: "enterprise",
-        grant: grant(400, Per::Team, Cadence::Once),
-        takes_agreed_amount: true,
-    },
-];
-
-const fn grant(credits: u64, per: Per, cadence: Cadence) -> GrantTerms {
-    GrantTerms { credits: Credits::new(credits), per, cadence, account_created_before: None }
-}
-
-/// One plan that can be subscribed to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The name.
-    pub name: &'static str,
-    /// The free credits that the plan grants.
-    pub grant: GrantTerms,
+    pub name: String,
+    /// See [`GrantTerms::credits`].
+    pub credits: Credits,
+    /// See [`GrantTerms::per`].
+    pub per: Per,
+    /// See [`GrantTerms::cadence`].
+    pub cadence: Cadence,
+    /// See [`GrantTerms::account_created_before`].
+    pub account_created_before: Option<Date>,
     /// Whether a subscription may fix another amount of credits (`included_credits`).
-    pub takes_agreed_amount: bool,
+    #[serde(default)]
+    pub agreed_amount: bool,
+    /// Whether the plan is a trial. `GET /team/credits` states its free credits as `freemium`.
+    #[serde(default)]
+    pub trial: bool,
+    /// Whether the plan accepts no new subscription.
+    #[serde(default)]
+    pub retired: bool,
+    /// The limits on each member's spending that a subscription brings.
+    #[serde(default)]
+    pub limits: Vec<DefaultLimit>,
+}
+
+/// A limit on each member's spending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultLimit {
+    /// The action; `None` for all actions together.
+    pub action: Option<String>,
+    /// The calendar period (UTC).
+    pub per: Period,
+    /// The most credits in a period.
+    pub credits: Credits,
+}
+
+/// A calendar period of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// A day.
+    Day,
+    /// A week from Monday on.
+    Week,
+    /// A month.
+    Month,
 }
 
 /// The terms of a grant of free credits. A subscription stores them at its start, so that a plan
@@ -91,10 +97,15 @@ pub enum Cadence {
 }
 
 impl Plan {
-    /// The plan with this name.
+    /// The terms of its grants, with the credits that a subscription fixes.
     #[must_use]
-    pub fn find(name: &str) -> Option<&'static Self> {
-        PLANS.iter().find(|plan| plan.name == name)
+    pub fn terms(&self, agreed: Option<Credits>) -> GrantTerms {
+        GrantTerms {
+            credits: agreed.unwrap_or(self.credits),
+            per: self.per,
+            cadence: self.cadence,
+            account_created_before: self.account_created_before,
+        }
     }
 }
 
@@ -116,10 +127,11 @@ impl GrantTerms {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::domain::catalogue::fixtures::prices;
 
     fn grant(plan: &str, seats: u32, created: &str) -> u64 {
-        Plan::find(plan).unwrap().grant.grant(seats, created.parse().unwrap()).unwrap().get()
+        let terms = prices().plan(plan).unwrap().terms(None);
+        terms.grant(seats, created.parse().unwrap()).unwrap().get()
     }
 
     #[test]
@@ -131,6 +143,6 @@ mod tests {
         assert_eq!(grant("email_pro", 5, at_cutoff), 0);
         assert_eq!(grant("multichannel_expert", 3, at_cutoff), 1_200);
         assert_eq!(grant("enterprise", 50, at_cutoff), 400);
-        assert!(Plan::find("platinum").is_none());
+        assert!(prices().plan("platinum").is_none());
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::ledger::entry::{Details, Entry, Lapsed, OfCycle, Purchased};
 use crate::domain::monitored_account::{self, MonitoredAccount};
 use crate::domain::pool::Pool;
 use crate::domain::pool::refusal::StoredRefusal;
-use crate::domain::purchase::{Amount, Purchase, PurchaseStatus};
+use crate::domain::purchase::{Purchase, PurchaseStatus};
 use crate::domain::settings::AutoTopUp;
 use crate::domain::statement::Statement;
 use crate::domain::time::Time;
@@ -157,8 +157,8 @@ fn entry_detail(entry: Entry) -> Option<Detail> {
             reference,
             hold,
         },
-        Details::Purchase(Purchased { purchase, top_up }) => {
-            let (purchase, amount) = (Some(purchase), Amount::of(credits));
+        Details::Purchase(Purchased { purchase, amount, top_up }) => {
+            let purchase = Some(purchase);
             Detail::Purchased { entry: id, purchase, key, credits, amount, user, top_up }
         }
         Details::Gift {} => Detail::Gifted { entry: id, key, credits, user, reference },
@@ -187,8 +187,7 @@ fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
     if had_failed || after.status != PurchaseStatus::Failed {
         return None;
     }
-    let Purchase { id, team, key, user, top_up, credits, at, reason, .. } = after.clone();
-    let amount = after.amount();
+    let Purchase { id, team, key, user, top_up, credits, amount, at, reason, .. } = after.clone();
     let detail =
         Detail::PurchaseFailed { purchase: id, key, credits, amount, user, top_up, reason };
     Some(event(&team, at, after.id.as_str(), detail))
@@ -202,6 +201,7 @@ fn event(team: &TeamId, at: Time, source: &str, detail: Detail) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::catalogue::fixtures::prices;
     use crate::domain::ids::CallerKey;
     use crate::domain::ledger::entry::Charged;
 
@@ -245,7 +245,11 @@ mod tests {
 
     #[test]
     fn every_kind_of_entry_has_its_event_or_none() {
-        let purchased = || Purchased { purchase: Id::of("p", &team(), "k"), top_up: false };
+        let purchased = || Purchased {
+            purchase: Id::of("p", &team(), "k"),
+            amount: prices().credit,
+            top_up: false,
+        };
         let cycle = OfCycle { epoch: 1, plan: None };
         for (details, key, kind) in [
             (Details::Charge(charged()), Some(key()), Some("credits.charged")),
@@ -272,7 +276,8 @@ mod tests {
 
     #[test]
     fn a_purchase_has_an_event_when_it_fails() {
-        let asked = Purchase::new(&team(), key(), "u".parse().unwrap(), Credits::new(402), at());
+        let offer = prices().offer(Credits::new(402)).unwrap();
+        let asked = Purchase::new(&team(), key(), "u".parse().unwrap(), offer, at());
         let of_status = |status| Purchase { status, ..asked.clone() };
         let (pending, paid, failed) =
             (PurchaseStatus::Pending, PurchaseStatus::Paid, PurchaseStatus::Failed);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::domain::Credits;
 use crate::domain::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
-use crate::domain::purchase::Amount;
+use crate::domain::money::Amount;
 use crate::domain::time::Time;
 
 /// The source of the events on the bus.

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::Credits;
+use crate::domain::catalogue::prices::Metering;
 use crate::domain::ids::{AccountId, CallerKey, Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::work::Work;
+use crate::domain::money::Amount;
 use crate::domain::time::Time;
 
 /// The kind of an entry.
@@ -87,6 +89,9 @@ pub struct Entry {
     /// Whether the request named no user, so that `user` is the machine client that sent it. Not stored.
     #[serde(skip)]
     pub names_no_user: bool,
+    /// The metering of a priced charge. Not stored.
+    #[serde(skip)]
+    pub metering: Option<Metering>,
 }
 
 /// The attributes of each kind of entry.
@@ -162,6 +167,8 @@ pub struct Charged {
 pub struct Purchased {
     /// The purchase.
     pub purchase: Id,
+    /// Its price.
+    pub amount: Amount,
     /// Whether it is an automatic top-up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub top_up: bool,
@@ -281,8 +288,21 @@ impl Entry {
         let id = Id::of("e", team, &details.source_for(key.as_ref()));
         let (key, person) = key.map_or((None, None), |key| (Some(key.key), key.person));
         let (team, user, reference) = (team.clone(), None, None);
-        let (credits, held, names_no_user) = (0, 0, false);
-        Self { id, team, at, credits, held, key, person, user, reference, details, names_no_user }
+        let (credits, held, names_no_user, metering) = (0, 0, false, None);
+        Self {
+            id,
+            team,
+            at,
+            credits,
+            held,
+            key,
+            person,
+            user,
+            reference,
+            details,
+            names_no_user,
+            metering,
+        }
     }
 
     /// The kind.
@@ -304,6 +324,23 @@ impl Entry {
     pub const fn charged_mut(&mut self) -> Option<&mut Charged> {
         if let Details::Charge(charged) | Details::Capture { charged, .. } = &mut self.details {
             return Some(charged);
+        }
+        None
+    }
+
+    /// The purchase that was ordered or paid.
+    #[must_use]
+    pub const fn purchased(&self) -> Option<&Purchased> {
+        if let Details::Order(purchased) | Details::Purchase(purchased) = &self.details {
+            return Some(purchased);
+        }
+        None
+    }
+
+    /// The purchase, for changes.
+    const fn purchased_mut(&mut self) -> Option<&mut Purchased> {
+        if let Details::Order(purchased) | Details::Purchase(purchased) = &mut self.details {
+            return Some(purchased);
         }
         None
     }
@@ -337,13 +374,16 @@ impl Entry {
         if asked.names_no_user && asked.person.is_none() {
             asked.user.clone_from(&self.user);
         }
-        asked.names_no_user = self.names_no_user;
+        (asked.names_no_user, asked.metering) = (self.names_no_user, self.metering);
         let is_for_work = matches!(self.details, Details::Hold { work: Some(_), .. });
         if is_for_work || self.charged().is_some() {
             (asked.credits, asked.held) = (self.credits, self.held);
         }
         if let (Some(asked), Some(charged)) = (asked.charged_mut(), self.charged()) {
             asked.price_version.clone_from(&charged.price_version);
+        }
+        if let (Some(asked), Some(purchased)) = (asked.purchased_mut(), self.purchased()) {
+            asked.amount = purchased.amount;
         }
         *self == asked
     }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::catalogue::prices::{PriceList, unknown_action};
+use crate::domain::catalogue::price_list::PriceList;
+use crate::domain::catalogue::prices::{Price, unknown_action};
 use crate::domain::limits::LEADS_MAX;
 use crate::domain::{Credits, Error};
 
@@ -25,14 +26,14 @@ impl Work {
         self.cost(list, |_, credits| Some(credits))
     }
 
-    /// The sum over all actions of `part(action, maximum cost)`, which is `None` out of range.
+    /// The sum over all actions of `part(price, maximum cost)`, which is `None` out of range.
     ///
     /// # Errors
     /// Those of [`Work::maximum`].
     pub(in crate::domain) fn cost(
         &self,
         list: &PriceList,
-        part: impl Fn(&str, Credits) -> Option<Credits>,
+        part: impl Fn(&Price, Credits) -> Option<Credits>,
     ) -> Result<Credits, Error> {
         if !(1..=LEADS_MAX).contains(&self.leads) {
             return Err(Error::invalid("leads", format!("must be 1 to {LEADS_MAX}")));
@@ -49,7 +50,7 @@ impl Work {
             let price =
                 list.price(action).map_err(|_| Error::invalid(field(), unknown_action(action)))?;
             let cost = price.credits.checked_mul(self.leads);
-            let cost = cost.and_then(|cost| sum.checked_add(part(action, cost)?));
+            let cost = cost.and_then(|cost| sum.checked_add(part(price, cost)?));
             sum = cost.ok_or_else(|| {
                 let detail = format!("the work must cost at most {} credits", Credits::MAX);
                 Error::invalid(field(), detail)

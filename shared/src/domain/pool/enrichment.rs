@@ -4,22 +4,16 @@
 //! longer pay for one unit of its action. It stays paused until a restart. Other actions continue as
 //! far as credits allow.
 
-use crate::domain::catalogue::prices;
 use crate::domain::credits::TooMany;
 use crate::domain::ledger::entry::{Details, Entry};
 use crate::domain::pool::Pool;
 use crate::domain::{Credits, Error};
 
 impl Entry {
-    /// Whether the action of a charge, or one of the actions of a hold, is enrichment.
+    /// Whether the action of a priced charge is enrichment.
     #[must_use]
     pub fn is_enrichment(&self) -> bool {
-        let is_enrichment =
-            |action: &String| prices::row(action).is_some_and(|price| price.is_enrichment);
-        if let Details::Hold { work: Some(work), .. } = &self.details {
-            return work.actions.iter().any(is_enrichment);
-        }
-        self.charged().is_some_and(|charged| is_enrichment(&charged.action))
+        self.metering.is_some_and(|metering| metering.is_enrichment)
     }
 
     /// Whether a refusal of this entry at `balance` pauses enrichment: it is an enrichment charge,
@@ -32,10 +26,10 @@ impl Entry {
         is_asked && self.is_enrichment() && balance < self.unit_cost()
     }
 
-    /// The credits of one unit of a charge.
+    /// The credits of one unit of a priced charge.
     #[must_use]
     pub fn unit_cost(&self) -> Credits {
-        let units = self.charged().map_or(1, |charged| charged.quantity).max(1);
+        let units = self.metering.map_or(1, |metering| metering.units).max(1);
         self.amount().checked_fraction(1, units.into()).unwrap_or_default()
     }
 }

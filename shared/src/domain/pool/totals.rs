@@ -19,9 +19,18 @@ pub struct CycleTotals {
     /// The free credits granted.
     pub granted: Credits,
     /// The credits purchased.
+    #[serde(rename = "bought")]
     pub purchased: Credits,
+    /// Their price in cents. The short name keeps the pool small.
+    #[serde(rename = "cents", default, skip_serializing_if = "is_zero")]
+    pub purchased_cents: u64,
     /// The credits gifted.
     pub gifted: Credits,
     /// The free credits of earlier cycles that lapsed when a hold returned them in this one.
     pub expired: Credits,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(cents: &u64) -> bool {
+    *cents == 0
 }

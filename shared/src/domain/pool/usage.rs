@@ -7,7 +7,8 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::domain::Credits;
-use crate::domain::catalogue::prices::{ActionCode, Price, row, row_of_code};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::action_code::ActionCode;
 use crate::domain::credits::TooMany;
 use crate::domain::ledger::entry::Entry;
 
@@ -32,10 +33,10 @@ pub struct Counts {
 }
 
 /// The usage of one action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ActionUsage {
     /// The action.
-    pub action: &'static str,
+    pub action: String,
     /// See [`Counts::attempts`].
     pub attempts: u64,
     /// See [`Counts::charged`].
@@ -92,7 +93,7 @@ impl Counts {
 }
 
 impl Usage {
-    /// The usage of charges.
+    /// The usage of priced charges.
     ///
     /// # Errors
     /// [`TooMany`] if a count leaves its range.
@@ -105,11 +106,10 @@ impl Usage {
     }
 
     fn count(&mut self, entry: &Entry) -> Result<(), TooMany> {
-        let Some(charged) = entry.charged() else { return Ok(()) };
-        let Some(price) = row(&charged.action) else { return Ok(()) };
-        let (attempts, credits) = (price.unit.count(charged.quantity), entry.amount());
+        let Some(metering) = entry.metering else { return Ok(()) };
+        let (attempts, credits) = (metering.units, entry.amount());
         let charged = if credits.is_zero() { 0 } else { attempts };
-        self.add(price.code, Counts { attempts, charged, credits })
+        self.add(metering.code, Counts { attempts, charged, credits })
     }
 
     fn add(&mut self, code: ActionCode, more: Counts) -> Result<(), TooMany> {
@@ -149,39 +149,33 @@ impl Usage {
 
     /// The rate of an action; `None` without attempts.
     #[must_use]
-    pub fn hit_rate(&self, action: &str) -> Option<HitRate> {
-        HitRate::of(*self.counts.get(&row(action)?.code)?)
+    pub fn hit_rate(&self, code: ActionCode) -> Option<HitRate> {
+        HitRate::of(*self.counts.get(&code)?)
     }
 
-    /// The rate of all known actions together; `None` without attempts.
+    /// The rate of all actions together; `None` without attempts.
     ///
     /// # Errors
     /// [`TooMany`] if a count leaves its range.
     pub fn overall_rate(&self) -> Result<Option<HitRate>, TooMany> {
-        let mut known = self.known();
-        known.try_fold(Counts::default(), |sum, (_, counts)| sum.try_add(counts)).map(HitRate::of)
+        let mut counts = self.counts.values();
+        counts.try_fold(Counts::default(), |sum, counts| sum.try_add(*counts)).map(HitRate::of)
     }
 
-    /// The usage of each known action with attempts.
-    pub fn actions(&self) -> impl Iterator<Item = ActionUsage> {
-        let attempted = self.known().filter(|(_, counts)| counts.attempts > 0);
-        attempted.map(|(price, Counts { attempts, charged, credits })| ActionUsage {
-            action: price.action,
-            attempts,
-            charged,
-            credits,
+    /// The usage of each action with attempts that the catalogue has.
+    pub fn actions(&self, catalogue: &Catalogue) -> impl Iterator<Item = ActionUsage> {
+        let attempted = self.counts.iter().filter(|(_, counts)| counts.attempts > 0);
+        attempted.filter_map(|(code, Counts { attempts, charged, credits })| {
+            let action = catalogue.action_of(*code)?.name.clone();
+            Some(ActionUsage { action, attempts: *attempts, charged: *charged, credits: *credits })
         })
-    }
-
-    fn known(&self) -> impl Iterator<Item = (&'static Price, Counts)> {
-        self.counts.iter().filter_map(|(code, counts)| Some((row_of_code(*code)?, *counts)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::prices::PRICE_LISTS;
+    use crate::domain::catalogue::fixtures::{catalogue, prices};
     use crate::domain::charge::ChargeRequest;
     use crate::domain::ids::CallerKey;
     use crate::domain::ledger::entry::Details;
@@ -192,12 +186,18 @@ mod tests {
         let at = "2026-11-03T00:00:00Z".parse().unwrap();
         let team = "t_1".parse().unwrap();
         let key = CallerKey::of_machine("k".parse().unwrap());
-        request.price(&team, key, None, &PRICE_LISTS[0], at).unwrap()
+        request.price(&team, key, None, prices(), at).unwrap()
     }
 
-    fn rows(usage: &Usage) -> Vec<(&str, u64, u64, u64)> {
-        let row = |row: ActionUsage| (row.action, row.attempts, row.charged, row.credits.get());
-        usage.actions().map(row).collect()
+    fn code(action: &str) -> ActionCode {
+        prices().price(action).unwrap().code
+    }
+
+    fn rows(usage: &Usage) -> String {
+        let row = |row: ActionUsage| {
+            format!("{} {} {} {}", row.action, row.attempts, row.charged, row.credits)
+        };
+        usage.actions(&catalogue()).map(row).collect::<Vec<_>>().join(", ")
     }
 
     #[test]
@@ -209,8 +209,7 @@ mod tests {
             charge(json!({ "action": "ai_variable", "outcome": "valid", "own_key": true })),
         ]);
         let usage = usage.unwrap();
-        let expected = [("ai_variable", 1, 0, 0), ("call", 2, 2, 8), ("email_finder", 4, 3, 15)];
-        assert_eq!(rows(&usage), expected);
+        assert_eq!(rows(&usage), "ai_variable 1 0 0, call 2 2 8, email_finder 4 3 15");
         assert_eq!(usage.spent(), Ok(Credits::new(23)));
     }
 
@@ -219,7 +218,7 @@ mod tests {
         let found = charge(json!({ "action": "linkedin_enrichment", "outcome": "found" }));
         let mut pool = Usage::of([&found]).unwrap();
         pool.merge(&Usage::of([&found, &found]).unwrap()).unwrap();
-        assert_eq!(rows(&pool), [("linkedin_enrichment", 3, 3, 3)]);
+        assert_eq!(rows(&pool), "linkedin_enrichment 3 3 3");
     }
 
     #[test]
@@ -230,11 +229,11 @@ mod tests {
             charge(body)
         };
         let usage = Usage::of(&[email("risky", 61), email("not_found", 39)]).unwrap();
-        let rate = usage.hit_rate("email_finder").unwrap();
+        let rate = usage.hit_rate(code("email_finder")).unwrap();
         assert_eq!(rate.to_string(), "0.61");
         assert_eq!(rate.part_of(Credits::new(500)), Some(Credits::new(305)));
         assert_eq!(rate.part_of(Credits::new(1)), Some(Credits::new(1)), "rounded up");
-        assert_eq!(usage.hit_rate("phone_finder"), None);
+        assert_eq!(usage.hit_rate(code("phone_finder")), None);
         assert_eq!(usage.overall_rate(), Ok(Some(rate)));
         let all = Usage::of(&[email("risky", 3)]).unwrap();
         assert_eq!(all.overall_rate().unwrap().unwrap().to_string(), "1.00");
@@ -245,7 +244,7 @@ mod tests {
     #[test]
     fn counts_charges_only() {
         let entry = charge(json!({ "action": "sms" }));
-        let gift = Entry { details: Details::Gift {}, ..entry };
+        let gift = Entry::new(&entry.team, None, Details::Gift {}, entry.at);
         assert!(Usage::of([&gift]).unwrap().is_empty());
     }
 }

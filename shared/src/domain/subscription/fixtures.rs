@@ -1,6 +1,7 @@
 //! Pools and requests for the tests of this module.
 
 use crate::domain::Credits;
+use crate::domain::catalogue::fixtures::catalogue;
 use crate::domain::pool::Pool;
 use crate::domain::pool::balance::BalanceChange;
 use crate::domain::subscription::SubscriptionRequest;
@@ -28,7 +29,7 @@ pub(super) fn expert(seats: u32, now: &str) -> Pool {
 
 /// Applies the change of a request, if there is one, and begins the next subscription.
 pub(super) fn subscribe(pool: &mut Pool, body: &str, now: &str) {
-    if let Some(change) = pool.subscribe(&request(body), at(now)).unwrap() {
+    if let Some(change) = pool.subscribe(&request(body), &catalogue(), at(now)).unwrap() {
         apply_with_next(pool, &change, now);
     }
 }

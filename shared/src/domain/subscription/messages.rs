@@ -3,6 +3,7 @@
 //! Messages carry a version. They lead to the same terms in any order of arrival, and a repeated
 //! message changes nothing.
 
+use crate::domain::catalogue::Catalogue;
 use crate::domain::credits::TooMany;
 use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::{Account, NextSubscription, Pool, Terms};
@@ -29,6 +30,7 @@ impl Pool {
     pub fn subscribe(
         &self,
         request: &SubscriptionRequest,
+        catalogue: &Catalogue,
         now: Time,
     ) -> Result<Option<Change>, Error> {
         request.check(now)?;
@@ -45,7 +47,7 @@ impl Pool {
         }
         if request.starts_later(now) {
             if self.has_newest_start(request) {
-                schedule(&mut terms, request.subscription(now)?, version);
+                schedule(&mut terms, request.subscription(catalogue, now)?, version);
             }
             return Ok(self.with_terms(terms, now));
         }
@@ -67,7 +69,7 @@ impl Pool {
         } else if self.is_past(request) {
             return Ok(self.with_terms(terms, now));
         } else {
-            self.replace(request, terms, now)?
+            self.replace(request, terms, request.subscription(catalogue, now)?, now)
         };
         Ok((change.terms != self.terms).then_some(change))
     }
@@ -179,17 +181,15 @@ impl Pool {
     }
 
     /// The change that stores the requested subscription as the next one.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for terms that the plan does not allow.
     fn replace(
         &self,
         request: &SubscriptionRequest,
         mut terms: Terms,
+        requested: Subscription,
         now: Time,
-    ) -> Result<Change, Error> {
+    ) -> Change {
         let cancelled = self.is_cancelled(request);
-        let subscription = Subscription { cancelled, ..request.subscription(now)? };
+        let subscription = Subscription { cancelled, ..requested };
         terms.next = Some(NextSubscription { subscription, since: now });
         if !self.is_late(request) {
             terms.cycle_version = self.terms.billing_version;
@@ -198,7 +198,7 @@ impl Pool {
         let has_same_plan = current.is_some_and(|current| current.plan == request.plan);
         let names_start = has_same_plan && self.has_newest_start(request);
         terms.named_version = request.version.filter(|_| names_start);
-        Ok(self.change(BalanceChange::Keep, terms, now, now))
+        self.change(BalanceChange::Keep, terms, now, now)
     }
 
     /// The change that ends the subscription with its cycle. `None` if it ends already or if a newer
@@ -263,6 +263,7 @@ fn is_not_newer(version: Option<u64>, newest: Option<u64>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::catalogue::fixtures::catalogue;
     use crate::domain::subscription::fixtures::{
         apply_due, apply_with_next, at, cancel, expert, new_pool, request, spend, split, subscribe,
     };
@@ -293,7 +294,7 @@ mod tests {
             r#"{"plan":"multichannel_expert","seats":2}"#,
             r#"{"plan":"multichannel_expert","seats":2,"started_at":"2027-01-10T09:30:00Z"}"#,
         ] {
-            let again = pool.subscribe(&request(same), at("2027-01-11T00:00:00Z"));
+            let again = pool.subscribe(&request(same), &catalogue(), at("2027-01-11T00:00:00Z"));
             assert_eq!(again.unwrap(), None, "{same}");
         }
     }
@@ -362,12 +363,15 @@ mod tests {
     fn an_older_or_equal_version_changes_nothing() {
         let mut pool = expert(1, "2027-01-10T00:00:00Z");
         let now = at("2027-01-20T09:00:00Z");
-        let change = pool.subscribe(&seats_message(7, 3), now).unwrap().unwrap();
+        let change = pool.subscribe(&seats_message(7, 3), &catalogue(), now).unwrap().unwrap();
         pool.apply(&change).unwrap();
         for version in [0, 6, 7] {
-            assert_eq!(pool.subscribe(&seats_message(version, 2), now).unwrap(), None);
+            assert_eq!(
+                pool.subscribe(&seats_message(version, 2), &catalogue(), now).unwrap(),
+                None
+            );
         }
-        let same = pool.subscribe(&seats_message(8, 3), now).unwrap().unwrap();
+        let same = pool.subscribe(&seats_message(8, 3), &catalogue(), now).unwrap().unwrap();
         assert_eq!(
             (same.balance_change, same.entries.len()),
             (BalanceChange::Keep, 0),
@@ -384,7 +388,7 @@ mod tests {
         let now = at("2027-01-20T09:00:00Z");
         let change = pool.close(Some(9), now).unwrap();
         pool.apply(&change).unwrap();
-        assert_eq!(pool.subscribe(&seats_message(8, 5), now).unwrap(), None);
+        assert_eq!(pool.subscribe(&seats_message(8, 5), &catalogue(), now).unwrap(), None);
         assert_eq!(pool.cancel(Some(8), now).unwrap(), None);
         assert!(matches!(pool.cancel(Some(10), now), Err(Error::AccountClosed)));
     }
@@ -396,7 +400,8 @@ mod tests {
         assert!(matches!(pool.cancel(None, now), Err(Error::NotFound(_))));
         cancel(&mut pool, Some(3), day);
         let is_cancelled_after = |pool: &mut Pool, version, seats| {
-            let change = pool.subscribe(&seats_message(version, seats), now).unwrap().unwrap();
+            let change =
+                pool.subscribe(&seats_message(version, seats), &catalogue(), now).unwrap().unwrap();
             apply_with_next(pool, &change, day);
             pool.terms.subscription.as_ref().is_some_and(|current| current.cancelled)
         };
@@ -406,7 +411,8 @@ mod tests {
         let mut ended = pool.clone();
         apply_due(&mut ended, "2027-02-10T00:00:00Z");
         let after_end = at("2027-02-11T00:00:00Z");
-        let stored = ended.subscribe(&seats_message(3, 9), after_end).unwrap().unwrap();
+        let stored =
+            ended.subscribe(&seats_message(3, 9), &catalogue(), after_end).unwrap().unwrap();
         assert_eq!(
             (stored.balance_change, stored.terms.next),
             (BalanceChange::Keep, None),
@@ -437,7 +443,8 @@ mod tests {
         };
         subscribe(&mut pool, &created_in(2024), "2027-01-11T00:00:00Z");
         assert_eq!(split(&pool), (3_000, 0));
-        let other = pool.subscribe(&request(&created_in(2023)), at("2027-01-12T00:00:00Z"));
+        let other =
+            pool.subscribe(&request(&created_in(2023)), &catalogue(), at("2027-01-12T00:00:00Z"));
         assert!(matches!(other, Err(Error::Invalid(_))));
     }
 
@@ -458,7 +465,7 @@ mod tests {
         assert_eq!(pool.due_change(at("2028-01-01T00:00:00Z")), Ok(None));
         assert_eq!(pool.close(None, now), None);
         assert!(matches!(pool.cancel(None, now), Err(Error::AccountClosed)));
-        let again = pool.subscribe(&request(r#"{"plan":"email"}"#), now);
+        let again = pool.subscribe(&request(r#"{"plan":"email"}"#), &catalogue(), now);
         assert!(matches!(again, Err(Error::AccountClosed)));
     }
 
@@ -475,7 +482,7 @@ mod tests {
             r#"{"plan":"platinum","started_at":"2027-02-01T00:00:00Z"}"#,
         ];
         for body in bodies {
-            let refused = pool.subscribe(&request(body), at("2027-01-12T00:00:00Z"));
+            let refused = pool.subscribe(&request(body), &catalogue(), at("2027-01-12T00:00:00Z"));
             assert!(matches!(refused, Err(Error::Invalid(_))), "{body}");
         }
     }

@@ -9,7 +9,8 @@ pub mod terms;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::domain::catalogue::plans::{GrantTerms, Plan};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::plans::GrantTerms;
 use crate::domain::ids::TeamId;
 use crate::domain::limits::{INCLUDED_CREDITS_MAX, SEATS_MAX};
 use crate::domain::time::Time;
@@ -102,24 +103,34 @@ impl SubscriptionRequest {
         self.plan == current.plan && self.started_at.is_none_or(same_day)
     }
 
-    /// The requested subscription with the current terms of its plan.
+    /// The requested subscription with the terms that its plan has at the start.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an unknown plan, or for `included_credits` that the plan does not take.
-    pub(super) fn subscription(&self, now: Time) -> Result<Subscription, Error> {
-        let plan = Plan::find(&self.plan)
+    /// [`Error::Invalid`] for a plan that is unknown or retired, or for `included_credits` that the plan
+    /// does not take.
+    pub(super) fn subscription(
+        &self,
+        catalogue: &Catalogue,
+        now: Time,
+    ) -> Result<Subscription, Error> {
+        let start = self.started_at.unwrap_or(now);
+        let plan = catalogue
+            .plan_at(&self.plan, start.day(), now.day())
             .ok_or_else(|| Error::invalid("plan", format!("unknown plan `{}`", self.plan)))?;
-        if self.included_credits.is_some() && !plan.takes_agreed_amount {
+        if plan.retired {
+            let detail = format!("the plan {} accepts no new subscription", plan.name);
+            return Err(Error::invalid("plan", detail));
+        }
+        if self.included_credits.is_some() && !plan.agreed_amount {
             let detail = format!("the plan {} does not take `included_credits`", plan.name);
             return Err(Error::invalid("included_credits", detail));
         }
-        let credits = self.included_credits.unwrap_or(plan.grant.credits);
         Ok(Subscription {
             plan: self.plan.clone(),
-            grant: GrantTerms { credits, ..plan.grant },
+            grant: plan.terms(self.included_credits),
             seats: self.seats,
             granted_seats: self.seats,
-            started_at: self.started_at.unwrap_or(now),
+            started_at: start,
             included_credits: self.included_credits,
             cancelled: false,
             more: Map::new(),

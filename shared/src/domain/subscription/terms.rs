@@ -267,6 +267,7 @@ pub(super) fn granted(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::catalogue::fixtures::catalogue;
     use crate::domain::ledger::entry::Kind;
     use crate::domain::subscription::fixtures::{
         apply_due, at, cancel, expert, new_pool, purchase, request, spend, split, subscribe,
@@ -301,7 +302,10 @@ mod tests {
     fn a_pool_is_due_until_the_next_subscription_begins() {
         let mut pool = expert(1, "2027-01-10T00:00:00Z");
         let now = at("2027-01-20T09:00:00Z");
-        let change = pool.subscribe(&request(r#"{"plan":"enterprise"}"#), now).unwrap().unwrap();
+        let change = pool
+            .subscribe(&request(r#"{"plan":"enterprise"}"#), &catalogue(), now)
+            .unwrap()
+            .unwrap();
         assert_eq!((change.balance_change, change.entries.len()), (BalanceChange::Keep, 0));
         pool.apply(&change).unwrap();
         assert!(pool.is_due(now));

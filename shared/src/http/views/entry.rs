@@ -103,8 +103,8 @@ impl From<Details> for DetailsView {
             Details::Release { hold } | Details::Expiry(Lapsed::Hold { hold }) => {
                 Self::Hold { hold, expires_in: None, work: None }
             }
-            Details::Order(Purchased { purchase, top_up })
-            | Details::Purchase(Purchased { purchase, top_up }) => {
+            Details::Order(Purchased { purchase, top_up, .. })
+            | Details::Purchase(Purchased { purchase, top_up, .. }) => {
                 Self::Purchase { purchase, top_up }
             }
             Details::Grant(OfCycle { epoch, plan })

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::domain::Credits;
 use crate::domain::ids::Id;
-use crate::domain::purchase::{Amount, Purchase, PurchaseStatus};
+use crate::domain::money::Amount;
+use crate::domain::purchase::{Purchase, PurchaseStatus};
 use crate::domain::time::Time;
 
 /// A purchase. `reason` and `next_action` are left out without a value.
@@ -28,7 +29,7 @@ impl PurchaseView {
     #[must_use]
     pub fn new(purchase: Purchase, next_action: Option<Value>) -> Self {
         Self {
-            amount: purchase.amount(),
+            amount: purchase.amount,
             id: purchase.id,
             credits: purchase.credits,
             status: purchase.status,

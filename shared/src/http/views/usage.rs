@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::subscription::CycleView;
 use crate::domain::Credits;
+use crate::domain::catalogue::Catalogue;
 use crate::domain::credits::TooMany;
+use crate::domain::money::Amount;
 use crate::domain::pool::Pool;
 use crate::domain::pool::spend::Forecast;
 use crate::domain::pool::usage::ActionUsage;
-use crate::domain::purchase::Amount;
 use crate::domain::statement::{Spending, Statement};
 use crate::domain::time::Time;
 
@@ -42,7 +43,12 @@ impl UsageView {
     ///
     /// # Errors
     /// [`TooMany`] if a sum leaves its range.
-    pub fn current(pool: &Pool, before: Option<Statement>, now: Time) -> Result<Self, TooMany> {
+    pub fn current(
+        pool: &Pool,
+        before: Option<Statement>,
+        catalogue: &Catalogue,
+        now: Time,
+    ) -> Result<Self, TooMany> {
         let mut used = pool.used.clone();
         let mut credits = Spending::of_current_cycle(pool)?;
         if let Some(before) = before {
@@ -52,23 +58,23 @@ impl UsageView {
         Ok(Self {
             cycle: pool.terms.cycle.map(CycleView::from),
             plan: pool.terms.subscription.as_ref().map(|current| current.plan.clone()),
-            actions: used.actions().collect(),
+            actions: used.actions(catalogue).collect(),
             credits: credits.into(),
-            amount: credits.amount(),
+            amount: credits.amount(catalogue.currency()),
             forecast: Some(pool.weeks.forecast(pool.balance.credits, now)?),
         })
     }
-}
 
-impl From<Statement> for UsageView {
-    fn from(statement: Statement) -> Self {
+    /// The usage of a past cycle.
+    #[must_use]
+    pub fn past(statement: Statement, catalogue: &Catalogue) -> Self {
         let Statement { start, end, plan, used, credits, .. } = statement;
         Self {
             cycle: Some(CycleView { start, end }),
             plan,
-            actions: used.actions().collect(),
+            actions: used.actions(catalogue).collect(),
             credits: credits.into(),
-            amount: credits.amount(),
+            amount: credits.amount(catalogue.currency()),
             forecast: None,
         }
     }
@@ -76,8 +82,16 @@ impl From<Statement> for UsageView {
 
 impl From<Spending> for SpendingView {
     fn from(spending: Spending) -> Self {
-        let Spending { spent, free_spent, purchased_spent, granted, purchased, gifted, expired } =
-            spending;
+        let Spending {
+            spent,
+            free_spent,
+            purchased_spent,
+            granted,
+            purchased,
+            gifted,
+            expired,
+            ..
+        } = spending;
         Self { spent, free_spent, purchased_spent, granted, purchased, gifted, expired }
     }
 }

@@ -1,11 +1,13 @@
 //! The charges of a request, in groups of one write each.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::admission::CHARGES_PER_WRITE_MAX;
 use crate::domain::Error;
+use crate::domain::catalogue::action_code::ActionCode;
 use crate::domain::ids::Id;
 use crate::domain::ledger::entry::Entry;
+use crate::store::counters::ACTIONS_PER_WRITE_MAX;
 use crate::store::entry::EntryResult;
 
 /// Charges of one write: all to the pool, or all to one hold.
@@ -18,10 +20,24 @@ pub(super) struct ChargeGroup {
 }
 
 impl ChargeGroup {
+    fn has_room_for(&self, charge: &Entry) -> bool {
+        fit_into_a_write(self.charges.iter().chain([charge]))
+    }
+
     /// The results if nothing is attempted.
     pub(super) fn refused(&self, error: &Error) -> Vec<EntryResult> {
         vec![EntryResult::Refused(error.clone()); self.charges.len()]
     }
+}
+
+/// Whether charges fit into one write: their number, and that of their actions.
+pub(super) fn fit_into_a_write<'a>(charges: impl Iterator<Item = &'a Entry> + Clone) -> bool {
+    charges.clone().count() <= CHARGES_PER_WRITE_MAX
+        && charges.filter_map(code).collect::<BTreeSet<_>>().len() <= ACTIONS_PER_WRITE_MAX
+}
+
+fn code(charge: &Entry) -> Option<ActionCode> {
+    charge.metering.map(|metering| metering.code)
 }
 
 /// The groups of a request, and the results so far.
@@ -36,7 +52,8 @@ pub(super) struct ChargeGroups {
 }
 
 impl ChargeGroups {
-    /// Groups charges: those of one payer in their order, at most [`CHARGES_PER_WRITE_MAX`] each. A repeated key is in a
+    /// Groups charges: those of one payer in their order, at most [`CHARGES_PER_WRITE_MAX`] of at most
+    /// [`ACTIONS_PER_WRITE_MAX`] actions each. A repeated key is in a
     /// later group.
     pub(super) fn of(charges: Vec<Entry>) -> Self {
         let results = vec![None; charges.len()];
@@ -47,7 +64,7 @@ impl ChargeGroups {
             let last = last.filter(|last| {
                 let is_later = group_of_entry.get(&charge.id).is_none_or(|group| group < last);
                 let group = groups.get(*last);
-                is_later && group.is_some_and(|group| group.charges.len() < CHARGES_PER_WRITE_MAX)
+                is_later && group.is_some_and(|group| group.has_room_for(&charge))
             });
             let last = last.unwrap_or_else(|| {
                 let (charges, places) = (Vec::new(), Vec::new());

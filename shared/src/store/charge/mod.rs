@@ -33,7 +33,7 @@ use crate::domain::time::Time;
 use crate::domain::{Credits, Error, Resource};
 use admission::Funds;
 use charging::Charging;
-use groups::{ChargeGroup, ChargeGroups};
+use groups::{ChargeGroup, ChargeGroups, fit_into_a_write};
 use write::{Attempt, ChargeWrite, Payer};
 
 /// A marked pool is read at most this often before the charge is attempted.
@@ -369,10 +369,9 @@ fn is_busy(result: &EntryResult) -> bool {
     matches!(result, EntryResult::Refused(Error::Busy))
 }
 
-/// Whether queued charges fit into one write: at most [`CHARGES_PER_WRITE_MAX`], and no entry twice.
+/// Whether queued charges fit into one write, and no entry is in it twice.
 fn fits(group: &[QueuedCharges], next: &QueuedCharges) -> bool {
     let charges = || group.iter().flat_map(|queued| &queued.charges);
-    let count = charges().count().saturating_add(next.charges.len());
     let is_new = |charge: &Entry| charges().all(|other| other.id != charge.id);
-    count <= CHARGES_PER_WRITE_MAX && next.charges.iter().all(is_new)
+    fit_into_a_write(charges().chain(&next.charges)) && next.charges.iter().all(is_new)
 }

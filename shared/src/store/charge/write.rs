@@ -54,10 +54,13 @@ impl Totals {
     /// The totals of charges.
     ///
     /// # Errors
-    /// [`Error::Internal`] if they cost more than [`Credits::MAX`].
+    /// [`Error::Internal`] for a charge without a price, or if they cost more than [`Credits::MAX`].
     pub(in crate::store) fn of<'a>(
         mut charges: impl Iterator<Item = &'a Entry> + Clone,
     ) -> Result<Self, Error> {
+        if charges.clone().any(|charge| charge.metering.is_none()) {
+            return Err(Error::internal("a charge has no price"));
+        }
         Ok(Self {
             cost: Credits::sum(charges.clone().map(Entry::amount))?,
             usage: Usage::of(charges.clone())?,

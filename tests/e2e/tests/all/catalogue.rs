@@ -109,7 +109,7 @@ async fn an_own_key_makes_ai_actions_free() {
 /// Request of a plan, free credits of two seats at the start and after a month in which all but one
 /// credit were spent, and the row in `GET /plans`.
 fn plans() -> Vec<(Value, u64, u64, Value)> {
-    let plan = |plan: &str, credits: u64, per: &str, cadence: &str| json!({ "plan": plan, "credits": credits, "per": per, "cadence": cadence, "account_created_before": null });
+    let plan = |plan: &str, credits: u64, per: &str, cadence: &str| json!({ "plan": plan, "credits": credits, "per": per, "cadence": cadence, "account_created_before": null, "retired": false });
     let mut email_pro = plan("email_pro", 1_000, "seat", "monthly");
     email_pro["account_created_before"] = json!("2025-12-18");
     let existing = json!({ "plan": "email_pro", "account_created_at": "2025-12-17T23:59:59Z" });

@@ -14,7 +14,6 @@ use local::{authorize, functions, purchase_state};
 use reqwest::Method;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use shared::domain::limits::PurchaseLimits;
 use shared::http::serve;
 use shared::lambda::{App, Clock};
 use shared::store::Store;
@@ -24,8 +23,8 @@ use crate::support::api::{Api, member};
 
 /// The functions with another store.
 fn router(store: Store) -> Router {
-    let app = App::new(store, Clock::system());
-    let functions = functions(&purchase_state(app, PurchaseLimits::default()));
+    let app = App::new(store, Clock::system(), engine::catalogue());
+    let functions = functions(&purchase_state(app));
     serve::with_middleware(functions).layer(middleware::from_fn(authorize))
 }
 
@@ -79,7 +78,7 @@ async fn answers_busy_with_retry_after() {
 async fn answers_before_the_deadline_of_the_invocation() {
     let client = Client::from_conf(engine::config(&contended().await).build());
     let store = Store::new(client, TABLE).with_retry_time(Duration::from_hours(24));
-    let app = App::new(store, Clock::system());
+    let app = App::new(store, Clock::system(), engine::catalogue());
     let mut context = Context::default();
     let in_a_second = SystemTime::now() + Duration::from_secs(1);
     let deadline = in_a_second.duration_since(UNIX_EPOCH).unwrap().as_millis();

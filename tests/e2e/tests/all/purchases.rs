@@ -3,15 +3,18 @@
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::middleware;
+use engine::prices;
 use local::{authorize, purchase_state};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::Credits;
-use shared::domain::limits::PurchaseLimits;
+use shared::domain::catalogue::Catalogue;
 use shared::http::serve;
+use shared::lambda::App;
 use tower::ServiceExt;
 
 use crate::support::api::{Api, admin, billing, member};
+use crate::support::catalogue::catalogue_with;
 
 #[tokio::test]
 async fn a_purchase_is_paid_declined_or_pending() {
@@ -76,8 +79,10 @@ async fn replays_a_paid_order_after_the_limits_changed() {
     let api = Api::start().await;
     api.team_with("t", 0).await;
     let first = api.buy("t", "order", 5_000).await.ok();
-    let limits = PurchaseLimits { maximum: Credits::new(1_000), ..PurchaseLimits::default() };
-    let router = purchase::routes(purchase_state(api.stack.app().clone(), limits));
+    let mut limited = prices().clone();
+    limited.purchase.maximum = Credits::new(1_000);
+    let catalogue = Catalogue::new(limited, Vec::new());
+    let router = purchase::routes(purchase_state(App { catalogue, ..api.stack.app().clone() }));
     let buy = async |key: &str, credits: u64| {
         let request = Request::post("/teams/t/purchases")
             .header("authorization", format!("Bearer {}", admin("t")))
@@ -93,6 +98,23 @@ async fn replays_a_paid_order_after_the_limits_changed() {
     assert_eq!((status, serde_json::from_slice::<Value>(&body).unwrap()), (200, first));
     assert_eq!(buy("order", 5_001).await.0, 422);
     assert_eq!(buy("another", 5_000).await.0, 400);
+}
+
+#[tokio::test]
+async fn replays_an_order_at_its_price_after_the_price_changed() {
+    let dearer = json!({ "version": "2", "effective": "2027-02-01", "credit": { "cents": 3 } });
+    let api = Api::start_with(catalogue_with([dearer])).await;
+    api.team_with("t", 0).await;
+    let first = api.buy("t", "order", 5_000).await.ok();
+    let pending = api.buy("t", "with a step", 202).await;
+    assert_eq!(pending.json()["purchase"]["amount"]["cents"], 202);
+    api.travel("2027-02-01T00:00:00Z").await;
+    let again = api.buy("t", "order", 5_000).await;
+    assert_eq!((again.status, again.is_replayed(), again.json()), (200, true, first));
+    let paid = api.buy("t", "with a step", 202).await.ok();
+    assert_eq!(paid["purchase"]["amount"]["cents"], 202, "ordered at the earlier price");
+    assert_eq!(api.buy("t", "another", 100).await.ok()["purchase"]["amount"]["cents"], 300);
+    assert_eq!(api.usage("t", "").await["amount"]["cents"], 5_000 + 202 + 300);
 }
 
 #[tokio::test]

@@ -3,10 +3,9 @@
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::domain::ids::{CallerKey, TeamId, UserId};
-use shared::domain::ledger::entry::{Charged, Details, Entry};
 
 use crate::support::api::{Api, admin, billing, member, pipeline};
+use crate::support::catalogue::catalogue_with;
 
 fn email() -> Value {
     json!({ "action": "email_finder", "outcome": "risky" })
@@ -94,26 +93,15 @@ async fn usage_before_a_plan_change_on_the_first_day_of_a_cycle_is_included() {
 
 #[tokio::test]
 async fn replays_a_charge_of_an_action_that_left_the_catalogue() {
-    let api = Api::start().await;
+    let fax = json!({ "code": "fx", "unit": "page", "credits": 3, "charged": ["sent"] });
+    let catalogue = catalogue_with([
+        json!({ "version": "2", "effective": "2027-01-01", "actions": { "fax": fax } }),
+        json!({ "version": "3", "effective": "2027-02-01", "actions": { "fax": null } }),
+    ]);
+    let api = Api::start_with(catalogue).await;
     api.team_with("t", 100).await;
-    let team: TeamId = "t".parse().unwrap();
-    let (now, key) = (api.stack.app().clock.now(), "fax 1".parse().unwrap());
-    let max: UserId = "max".parse().unwrap();
-    let key = CallerKey::of_person(key, max.clone());
-    let charged = Charged {
-        action: "fax".to_owned(),
-        quantity: 1,
-        outcome: Some("sent".to_owned()),
-        own_key: false,
-        price_version: Some("0".to_owned()),
-        account: None,
-    };
-    let fax = Entry {
-        credits: -3,
-        user: Some(max),
-        ..Entry::new(&team, Some(key), Details::Charge(charged), now)
-    };
-    api.stack.app().store.charge(&team, vec![fax], now).await;
+    api.charge("t", "fax 1", &json!({ "action": "fax" })).await.ok();
+    api.travel("2027-02-01T00:00:00Z").await;
     let body = json!({ "action": "fax" });
     let replay = api.charge("t", "fax 1", &body).await;
     assert_eq!((replay.status, replay.is_replayed()), (200, true), "{replay:?}");

@@ -9,7 +9,6 @@ use purchase::PurchaseState;
 use purchase::payments::NotConnected;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use shared::domain::limits::PurchaseLimits;
 use shared::http::serve;
 use shared::lambda::App;
 
@@ -47,10 +46,10 @@ async fn to_charge(api: &Api, name: &str) -> Value {
 }
 
 async fn to_purchase(app: &App, name: &str) -> Value {
-    let (app, limits, payments) = (app.clone(), PurchaseLimits::default(), Arc::new(NotConnected));
+    let (app, payments) = (app.clone(), Arc::new(NotConnected));
     let payload = RawValue::from_string(event(name)).unwrap();
     let event = LambdaEvent::new(payload, Context::default());
-    let state = PurchaseState { app, limits, payments };
+    let state = PurchaseState { app, payments };
     let router = serve::with_middleware(purchase::routes(state.clone()));
     let answer = purchase::handle(&router, &state, event).await.unwrap();
     serde_json::from_str(answer.get()).unwrap()

@@ -4,6 +4,7 @@ use local::{Claims, Options, Stack, sign};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use shared::domain::catalogue::Catalogue;
 
 /// The time at which all tests begin.
 pub const NOW: &str = "2027-01-31T10:00:00Z";
@@ -94,9 +95,14 @@ pub fn token(
 
 impl Api {
     pub async fn start() -> Self {
+        Self::start_with(engine::catalogue()).await
+    }
+
+    /// A stack with another catalogue.
+    pub async fn start_with(catalogue: Catalogue) -> Self {
         let options =
             Options { now: Some(NOW.parse().unwrap()), frozen: true, ..Options::default() };
-        Self { stack: Stack::start(&options).await.unwrap(), http: Client::new() }
+        Self { stack: Stack::start(&options, catalogue).await.unwrap(), http: Client::new() }
     }
 
     /// Sends a request. An empty token is not sent.

@@ -7,7 +7,6 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use shared::domain::limits::PurchaseLimits;
 use shared::http::serve;
 
 use super::api::{Answer, Api};
@@ -92,7 +91,7 @@ impl Api {
         let answer = match function {
             "charge" => charge::handle(&router, app, &self.stack.eventbridge().bus(), event).await,
             "purchase" => {
-                let state = local::purchase_state(app.clone(), PurchaseLimits::default());
+                let state = local::purchase_state(app.clone());
                 purchase::handle(&router, &state, event).await
             }
             "team" => team::handle(&router, app, event).await,

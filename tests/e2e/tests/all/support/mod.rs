@@ -1,6 +1,7 @@
 //! Helpers of the tests.
 
 pub mod api;
+pub mod catalogue;
 pub mod gateway;
 pub mod random_json;
 pub mod random_request;

@@ -3,19 +3,17 @@
 use axum::Router;
 use local::purchase_state;
 use serde_json::Map;
-use shared::domain::limits::PurchaseLimits;
 use shared::http::serve;
 use shared::lambda::App;
 
 /// The router of a function of the API.
 pub fn router(function: &str, app: App) -> Router {
-    let limits = PurchaseLimits::default();
     serve::with_middleware(match function {
         "charge" => charge::routes(app),
-        "purchase" => purchase::routes(purchase_state(app, limits)),
-        "balance" => balance::routes(app, limits),
+        "purchase" => purchase::routes(purchase_state(app)),
+        "balance" => balance::routes(app),
         "hold" => hold::routes(app),
-        "team" => team::routes(app, PurchaseLimits::default()),
+        "team" => team::routes(app),
         other => panic!("{other} is not a function of the API"),
     })
 }

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine::Engine;
+use engine::{Engine, catalogue};
 use futures_util::future::join_all;
 use shared::domain::Credits;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Kind;
 use shared::domain::pool::Pool;
-use shared::domain::purchase::GiftRequest;
+use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
 use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::keys::SHARDS;
 
-use crate::support::teams::{charge, key_named, now, team_with};
+use crate::support::teams::{charge, key_named, now, prices, team_with};
 
 fn boundary() -> Time {
     "2027-02-10T00:00:00Z".parse().unwrap()
@@ -101,7 +101,10 @@ async fn rejects_a_change_of_an_older_version() {
     let seen = store.pool_current(&team, now()).await.unwrap();
     let seats = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
     let cancel = seen.cancel(None, now()).unwrap().unwrap();
-    store.terms_change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
+    store
+        .terms_change(&team, now(), |pool| pool.subscribe(&seats, &catalogue(), now()))
+        .await
+        .unwrap();
     assert!(!store.terms_apply_once(&seen, &cancel).await.unwrap());
     let subscription = store.pool_current(&team, now()).await.unwrap().terms.subscription.unwrap();
     assert_eq!((subscription.seats, subscription.cancelled), (2, false));
@@ -139,7 +142,11 @@ async fn concurrent_plan_changes_apply_once_each() {
             let (store, team) = (store.clone(), team.clone());
             let request = subscription(&format!(r#"{{"plan":"{plan}"}}"#));
             tokio::spawn(async move {
-                store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await
+                store
+                    .terms_change(&team, now(), |pool| {
+                        pool.subscribe(&request, &catalogue(), now())
+                    })
+                    .await
             })
         });
         for change in join_all(changes).await {
@@ -175,8 +182,9 @@ async fn a_plan_changes_during_charges() {
     let writers: Vec<_> = writers.collect();
     for plan in ["free_trial", "multichannel_expert", "enterprise", "free_trial"] {
         let request = subscription(&format!(r#"{{"plan":"{plan}"}}"#));
-        let changed =
-            store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await;
+        let changed = store
+            .terms_change(&team, now(), |pool| pool.subscribe(&request, &catalogue(), now()))
+            .await;
         assert_eq!(changed.unwrap().terms.subscription.unwrap().plan, plan);
     }
     running.store(false, Ordering::Relaxed);
@@ -191,4 +199,24 @@ async fn a_plan_changes_during_charges() {
     let left = store.pool_current(&team, now()).await.unwrap().balance;
     let total = sum(Kind::Charge) + sum(Kind::Grant) + sum(Kind::Gift) + sum(Kind::Expiry);
     assert_eq!(total, left.credits.gained());
+}
+
+/// A purchase that is paid after the end of a cycle counts in the next one.
+#[tokio::test]
+async fn a_late_payment_counts_in_the_next_cycle() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 0).await;
+    let user = "ada".parse().unwrap();
+    let order = Purchase::new(
+        &team,
+        key_named("order"),
+        user,
+        prices().offer(Credits::new(50)).unwrap(),
+        now(),
+    );
+    let (begun, _) = store.purchase_begin(&order).await.unwrap();
+    store.purchase_settle(&begun, boundary()).await.unwrap();
+    let pool = store.pool_current(&team, boundary()).await.unwrap();
+    assert_eq!(pool.totals.purchased, Credits::new(50));
 }

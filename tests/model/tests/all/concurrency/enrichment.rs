@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use engine::prices;
 use futures_util::future::{join, join_all};
-use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::Entry;
@@ -78,7 +78,7 @@ fn no_lane_opens_while_enrichment_is_paused() {
             assert!(!has_lanes);
         }
         // Lanes open again after the restart.
-        world.store().enrichment_restart(&team, world.now()).await.unwrap();
+        world.store().enrichment_restart(&team, prices(), world.now()).await.unwrap();
         let callers = (0..16)
             .map(async |n| charge_one(&world.store(), &team, &format!("{n}"), world.now()).await);
         join_all(callers).await;
@@ -148,8 +148,7 @@ fn concurrent_refusals_pause_once() {
 async fn held(store: &Store, team: &TeamId, world: &World) -> Id {
     let request: HoldRequest = serde_json::from_str(r#"{"credits":50,"expires_in":600}"#).unwrap();
     let (key, user) = (key_named("job"), "u".parse().unwrap());
-    let entry =
-        request.entry(team, key, user, world.now()).unwrap().sized(&PRICE_LISTS[0]).unwrap();
+    let entry = request.entry(team, key, user, world.now()).unwrap().sized(prices()).unwrap();
     let id = entry.hold().cloned().unwrap();
     store.hold_take(entry, world.now()).await.unwrap();
     id
@@ -211,6 +210,9 @@ fn usage_counters_equal_the_ledger() {
             let all = Selection::default();
             let ledger =
                 world.store().history_list(&team, &all, None, 10_000).await.unwrap().entries;
+            // A stored charge has no metering until it is priced again.
+            let ledger: Vec<Entry> =
+                ledger.into_iter().map(|entry| entry.priced(prices()).unwrap()).collect();
             assert_eq!(pool.used, Usage::of(&ledger).unwrap());
             let spent = pool.weeks.last_seven_days(world.now()).unwrap();
             assert_eq!(Ok(spent), pool.used.spent());

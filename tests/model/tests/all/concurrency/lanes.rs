@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use engine::catalogue;
 use futures_util::future::join_all;
 use shared::domain::ledger::entry::Entry;
 use shared::domain::pool::Account;
@@ -131,7 +132,10 @@ fn a_lane_ends_with_an_added_seat() {
         let now = world.now();
         assert!(!store.pool_current(&team, now).await.unwrap().lanes.is_zero());
         let request = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
-        store.terms_change(&team, now, |pool| pool.subscribe(&request, now)).await.unwrap();
+        store
+            .terms_change(&team, now, |pool| pool.subscribe(&request, &catalogue(), now))
+            .await
+            .unwrap();
         for n in 0..4 {
             for store in &others {
                 let key = format!("{n} {store:p}");
@@ -151,7 +155,9 @@ fn a_lane_is_open_again_after_a_change() {
         let request = serde_json::from_str(r#"{"plan":"multichannel_expert","seats":2}"#).unwrap();
         let now = world.now();
         let store = world.store();
-        let changed = store.terms_change(&team, now, |pool| pool.subscribe(&request, now)).await;
+        let changed = store
+            .terms_change(&team, now, |pool| pool.subscribe(&request, &catalogue(), now))
+            .await;
         assert_eq!(changed.unwrap().terms.subscription.unwrap().seats, 2);
         assert!(has_lanes(&world, &team).await);
     });

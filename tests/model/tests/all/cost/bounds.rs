@@ -1,14 +1,14 @@
 //! The size of a pool and the length of its expressions are bounded in the worst cases.
 
 use engine::limits::longest_expressions;
-use engine::{Engine, TABLE};
+use engine::{Engine, TABLE, catalogue, prices};
 use shared::domain::Credits;
 use shared::domain::Error;
-use shared::domain::catalogue::prices::{PRICE_LISTS, Price};
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
 use shared::domain::limits::POOL_CREDITS_MAX;
 use shared::domain::pool::epochs::{GROUPS_BEFORE_JOIN, GROUPS_MAX};
+use shared::domain::pool::usage::Usage;
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
 use shared::store::Store;
@@ -18,7 +18,8 @@ use shared::store::keys;
 
 use crate::support::operations::Size;
 use crate::support::teams::{
-    capture, charge, hold_entry, hold_id, key_named, now, team_with, with_quantity,
+    capture, charge, charges_of_40_actions, hold_entry, hold_id, key_named, now, team_with,
+    with_quantity,
 };
 
 /// Returns the size of a team's pool item in bytes.
@@ -47,7 +48,10 @@ fn size(value: &serde_json::Value) -> usize {
 async fn seats(store: &Store, team: &TeamId, seats: u32, now: Time) {
     let body = format!(r#"{{"plan":"multichannel_expert","seats":{seats}}}"#);
     let request = serde_json::from_str(&body).unwrap();
-    store.terms_change(team, now, |pool| pool.subscribe(&request, now)).await.unwrap();
+    store
+        .terms_change(team, now, |pool| pool.subscribe(&request, &catalogue(), now))
+        .await
+        .unwrap();
 }
 
 /// Spends all free credits and one purchased credit, so that the pool is below its mark.
@@ -115,20 +119,14 @@ async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {
     assert_eq!(after.balance.free(), before.balance.free());
 }
 
-/// A hold in every epoch, all open and with captures of all actions. A hold beyond the bound is
+/// A hold in every epoch, all open and with captures of 40 actions, the most that a catalogue has. A hold beyond the bound is
 /// refused as too many holds; all other operations succeed.
 #[tokio::test]
 async fn the_largest_pool_is_below_4_kb_and_its_expressions_below_3_kb() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "a-team-with-a-name-of-usual-length", 900_000).await;
-    let all_actions = |key: &str| -> Vec<Entry> {
-        let prices = PRICE_LISTS[0].prices.iter();
-        let one = |price: &Price| {
-            charge(&team, &format!("{key} {}", price.action), price.action, price.charged[0])
-        };
-        prices.map(one).collect()
-    };
+    let all_actions = |key: &str| charges_of_40_actions(&team, key);
     let mut refused = 0;
     for number in 2..(u32::try_from(GROUPS_MAX).unwrap() + 20) {
         let key = 1_000 + u16::try_from(number).unwrap();
@@ -183,7 +181,8 @@ async fn rejects_credits_beyond_the_maximum_of_a_pool() {
         let gift = GiftRequest { credits: one, reference: None };
         store.gift_add(gift.entry(&team, key_named(key), user(), now()).unwrap())
     };
-    let order = |key| Purchase::new(&team, key_named(key), user(), one, now());
+    let order =
+        |key| Purchase::new(&team, key_named(key), user(), prices().offer(one).unwrap(), now());
     let resize = async |credits: u64| {
         let client = engine.client();
         let pool = client.update_item().table_name(TABLE).set_key(Some(keys::pool(&team)));
@@ -198,4 +197,43 @@ async fn rejects_credits_beyond_the_maximum_of_a_pool() {
     let entry = charge(&team, "k", "linkedin_enrichment", "found");
     assert!(matches!(store.charge(&team, vec![entry], now()).await[..], [EntryResult::Created(_)]));
     assert!(store.purchase_begin(&order("order")).await.is_ok());
+}
+
+/// A charge without a price has no usage to count.
+#[tokio::test]
+async fn a_charge_without_a_price_is_refused() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 10).await;
+    let entry = Entry { metering: None, ..charge(&team, "k", "linkedin_enrichment", "found") };
+    let results = store.charge(&team, vec![entry], now()).await;
+    assert!(matches!(results[..], [EntryResult::Refused(Error::Internal(_))]), "{results:?}");
+}
+
+/// The first hold finds none of its counters in the pool, the second all of them.
+#[tokio::test]
+async fn a_released_hold_adds_the_usage_of_40_actions() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 900_000).await;
+    let single = charge(&team, "single", "email_finder", "not_found");
+    store.charge(&team, vec![single.clone()], now()).await;
+    let mut used = Usage::of([&single]).unwrap();
+    for number in 1..=2 {
+        let entry = hold_entry(&team, number, Size::Credits(2_000), 1, now());
+        store.hold_take(entry, now()).await.unwrap();
+        let hold = hold_id(&team, number);
+        let charges = charges_of_40_actions(&team, &number.to_string());
+        let captures: Vec<Entry> =
+            charges.into_iter().map(|charge| capture(charge, &hold)).collect();
+        let results = store.charge(&team, captures.clone(), now()).await;
+        assert!(results.iter().all(|result| matches!(result, EntryResult::Created(_))));
+        let by = Release { key: key_named(&hold.to_string()), user: "u".parse().unwrap() };
+        store.hold_release(&team, &hold, &by, now()).await.unwrap();
+        used.merge(&Usage::of(&captures).unwrap()).unwrap();
+        let pool = store.pool_current(&team, now()).await.unwrap();
+        assert_eq!(pool.used, used, "hold {number}");
+    }
+    let longest = longest_expressions();
+    assert!(longest.values().all(|bytes| *bytes < 3_072), "{longest:?}");
 }

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use engine::limits::longest_expressions;
-use engine::{Engine, Meter, Reading};
+use engine::{Engine, Meter, Reading, prices};
 use futures_util::future::join_all;
-use shared::domain::catalogue::prices::PRICE_LISTS;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::Entry;
@@ -20,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::support::operations::Size;
 use crate::support::teams::{
-    capture, charge, hold_entry, key_named, now, team_with, with_quantity,
+    capture, charge, charges_of_40_actions, hold_entry, key_named, now, team_with, with_quantity,
 };
 
 struct Setup {
@@ -199,7 +198,7 @@ async fn repeated_refusals_do_not_write() {
         matches!(outcomes[..], [EntryResult::Refused(Error::EnrichmentPaused)]),
         "{outcomes:?}"
     );
-    setup.store.enrichment_restart(&setup.team, now()).await.unwrap();
+    setup.store.enrichment_restart(&setup.team, prices(), now()).await.unwrap();
     let (outcomes, _) = setup.charge(80..81).await;
     assert!(matches!(outcomes[..], [EntryResult::Created(_)]), "the gift is visible");
 }
@@ -248,7 +247,7 @@ async fn a_cached_refusal_expires() {
     setup.charge(0..81).await;
     let elsewhere = setup.engine.store();
     elsewhere.gift_add(gift_of(&setup.team, 5)).await.unwrap();
-    elsewhere.enrichment_restart(&setup.team, now()).await.unwrap();
+    elsewhere.enrichment_restart(&setup.team, prices(), now()).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(1)).await;
     tokio::time::resume();
@@ -266,13 +265,13 @@ async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
     let settings: Settings = serde_json::from_str(settings).unwrap();
     setup.store.settings_change(&setup.team, &settings.into(), now()).await.unwrap();
     let event = Id::of("ev", &setup.team, "1");
-    let begun = setup.store.top_up_begin(&setup.team, &event, now()).await.unwrap();
+    let begun = setup.store.top_up_begin(&setup.team, &event, prices(), now()).await.unwrap();
     setup.store.purchase_fail(&begun.unwrap(), "the card was declined").await.unwrap();
     let many = |action: &str, outcome: &str| {
         with_quantity(charge(&setup.team, &format!("many {action}"), action, outcome), 12_345)
     };
-    let dozen = PRICE_LISTS[0].prices.iter().take(12);
-    let dozen = dozen.map(|price| many(price.action, price.charged[0]));
+    let dozen = prices().actions.iter().take(12);
+    let dozen = dozen.map(|price| many(&price.name, &price.charged[0]));
     setup.store.charge(&setup.team, dozen.collect(), now()).await;
     let too_much = Entry { credits: -2_000_000, ..many("sms", "sent") };
     setup.store.charge(&setup.team, vec![too_much], now()).await;
@@ -287,15 +286,15 @@ async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
 #[tokio::test]
 async fn the_longest_expression_is_below_3_kb() {
     let setup = Setup::new(10_000).await;
-    let every = PRICE_LISTS[0].prices.iter();
-    let every =
-        every.map(|price| charge(&setup.team, price.action, price.action, price.charged[0]));
+    let every = charges_of_40_actions(&setup.team, "every").into_iter();
     let too_much = charge(&setup.team, "too much", "sms", "sent");
     let too_much = Entry { credits: -2_000_000, ..too_much };
     let outcomes = setup.store.charge(&setup.team, every.chain([too_much]).collect(), now()).await;
     let refused =
         outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Refused(_))).count();
-    assert_eq!((outcomes.len(), refused), (22, 1), "{outcomes:?}");
+    assert_eq!((outcomes.len(), refused), (41, 1), "{outcomes:?}");
+    // One write adds to the counters of 21 actions. The second one is repeated without the refused charge.
+    assert_eq!(setup.meter.take().writes, 3);
     let longest = longest_expressions();
     assert!(longest.values().all(|length| *length < 3_072), "{longest:?}");
 }

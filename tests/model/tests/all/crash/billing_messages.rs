@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use engine::catalogue;
 use futures_util::future::join_all;
 use serde_json::json;
 use shared::domain::ids::TeamId;
@@ -16,7 +17,7 @@ use crate::support::teams::now;
 
 /// A process whose clock differs from the simulated time by `skew_ms`.
 fn process(world: &World, skew_ms: i64) -> App {
-    App::new(world.store(), world.clock(skew_ms))
+    App::new(world.store(), world.clock(skew_ms), catalogue())
 }
 
 fn changed(version: u64, plan: &str, seats: u32) -> Vec<u8> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use engine::{Engine, TABLE};
+use engine::{Engine, TABLE, catalogue, prices};
 use futures_util::future::{join, join_all};
 use refill::Summary;
 use shared::domain::ids::{AccountId, TeamId};
@@ -35,12 +35,12 @@ fn account(name: &str) -> AccountId {
 
 fn app(store: Store, time: &str) -> App {
     let time = at(time);
-    App::new(store, Clock::new(move || time))
+    App::new(store, Clock::new(move || time), catalogue())
 }
 
 fn app_of(world: &World) -> App {
     let (store, world) = (world.store(), world.clone());
-    App::new(store, Clock::new(move || world.now()))
+    App::new(store, Clock::new(move || world.now()), catalogue())
 }
 
 /// A team with a cycle, a hold and two accounts that are due a month later.
@@ -48,7 +48,7 @@ async fn busy_team(store: &Store, name: &str) -> TeamId {
     let team = team_with(store, name, 0).await;
     store.hold_take(hold_entry(&team, 1, Size::Credits(30), 20, now()), now()).await.unwrap();
     for id in ["acme", "umbrella"] {
-        store.monitored_account_add(&team, &account(id), now()).await.unwrap();
+        store.monitored_account_add(&team, &account(id), prices(), now()).await.unwrap();
     }
     team
 }
@@ -223,7 +223,7 @@ async fn charges_one_month_for_all_missed_months() {
         ("on-the-29th", "2027-01-29T23:59:59Z"),
         ("on-a-leap-day", "2028-02-29T00:00:00Z"),
     ] {
-        store.monitored_account_add(&team, &account(id), at(added)).await.unwrap();
+        store.monitored_account_add(&team, &account(id), prices(), at(added)).await.unwrap();
     }
     for time in [
         "2027-02-27T23:59:59Z",
@@ -254,11 +254,14 @@ async fn pauses_accounts_that_cannot_be_paid() {
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
     for id in ["a", "b", "c"] {
-        store.monitored_account_add(&team, &account(id), now()).await.unwrap();
+        store.monitored_account_add(&team, &account(id), prices(), now()).await.unwrap();
     }
     // Another plan grants nothing, so 70 credits remain for three bills of 50.
     let request = serde_json::from_str(r#"{"plan":"email"}"#).unwrap();
-    store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
+    store
+        .terms_change(&team, now(), |pool| pool.subscribe(&request, &catalogue(), now()))
+        .await
+        .unwrap();
     gift(&store, &team, "enough for one", 70).await;
     let summary = refill::run(&app(store.clone(), MONTH_LATER), None).await;
     assert_eq!((summary.billed, summary.paused, summary.failed), (1, 2, 0));
@@ -268,15 +271,16 @@ async fn pauses_accounts_that_cannot_be_paid() {
     assert_eq!(again, Summary::default(), "nothing is due for a paused account");
 
     let later = at("2027-02-20T08:00:00Z");
-    let refused = store.monitored_account_add(&team, &account("c"), later).await;
+    let refused = store.monitored_account_add(&team, &account("c"), prices(), later).await;
     assert!(matches!(refused, Err(Error::InsufficientCredits { .. })), "{refused:?}");
     assert_eq!(monitored(&store, &team, "c").await.status, MonitoringStatus::Paused);
-    let refused = store.monitored_account_add(&team, &account("d"), later).await;
+    let refused = store.monitored_account_add(&team, &account("d"), prices(), later).await;
     assert!(matches!(refused, Err(Error::InsufficientCredits { .. })), "{refused:?}");
     let accounts = store.monitored_account_list(&team).await.unwrap();
     assert_eq!(accounts.len(), 3, "a refused account leaves no item");
     gift(&store, &team, "enough again", 30).await;
-    let restarted = store.monitored_account_add(&team, &account("c"), later).await.unwrap();
+    let restarted =
+        store.monitored_account_add(&team, &account("c"), prices(), later).await.unwrap();
     assert_eq!(
         (restarted.since.to_string(), restarted.status),
         ("2027-02-20".into(), MonitoringStatus::Active)
@@ -327,8 +331,9 @@ fn an_account_is_active_exactly_if_its_month_was_charged() {
                 let store = world.store();
                 let team = team_with(&store, &format!("team-{polls}"), 0).await;
                 let acme = account("acme");
-                let start =
-                    async { _ = store.monitored_account_add(&team, &acme, world.now()).await };
+                let start = async {
+                    _ = store.monitored_account_add(&team, &acme, prices(), world.now()).await;
+                };
                 let is_complete = run_for_polls(polls, Box::pin(start)).await.is_some();
                 assert_eq!(refill::run(&app_of(&world), None).await.failed, 0);
                 let later = world.store();
@@ -338,7 +343,7 @@ fn an_account_is_active_exactly_if_its_month_was_charged() {
                     accounts.iter().any(|found| found.status == MonitoringStatus::Active);
                 assert_eq!(charges, usize::from(is_active), "after {polls} polls");
                 outcomes[charges] += 1;
-                later.monitored_account_add(&team, &acme, world.now()).await.unwrap();
+                later.monitored_account_add(&team, &acme, prices(), world.now()).await.unwrap();
                 assert_eq!(charged(&later, &team, "acme").await.len(), 1);
                 if is_complete {
                     break;
@@ -357,7 +362,8 @@ fn a_removal_during_a_bill_is_not_overwritten() {
         simulator::run(seed, Faults::NONE, at(MONTH_LATER), async |world| {
             let team = busy_team(&world.store(), "t").await;
             let (biller, remover, acme) = (world.store(), world.store(), account("acme"));
-            let bill = biller.monitored_account_bill(&team, vec![acme.clone()], world.now());
+            let bill =
+                biller.monitored_account_bill(&team, vec![acme.clone()], prices(), world.now());
             let removal = remover.monitored_account_remove(&team, &acme, world.now());
             let (bill, removal) = join(Box::pin(bill), Box::pin(removal)).await;
             bill.unwrap();
@@ -383,15 +389,17 @@ fn concurrent_callers_charge_a_month_once() {
                 let (store, acme, now) = (&app.store, account("acme"), world.now());
                 match number % 3 {
                     0 => _ = refill::run(&app, None).await,
-                    1 => _ = store.monitored_account_add(&team, &acme, now).await,
+                    1 => _ = store.monitored_account_add(&team, &acme, prices(), now).await,
                     _ => _ = store.monitored_account_remove(&team, &acme, now).await,
                 }
             });
             join_all(work.map(Box::pin)).await;
             world.set_faults(Faults::NONE);
             refill::run(&app_of(&world), None).await;
-            let acme =
-                store.monitored_account_add(&team, &account("acme"), world.now()).await.unwrap();
+            let acme = store
+                .monitored_account_add(&team, &account("acme"), prices(), world.now())
+                .await
+                .unwrap();
             assert_eq!(acme.paid_until.to_string(), "2027-03-10", "seed {seed}");
             is_done(&world.store(), &team, world.now()).await;
         })

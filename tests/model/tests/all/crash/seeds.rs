@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use engine::{catalogue, prices};
 use futures_util::future::join_all;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::TeamId;
@@ -58,7 +59,7 @@ const SKEW_MS: i64 = 500;
 
 /// A new process with its own clock.
 fn process(world: &World, random: &mut fastrand::Rng) -> App {
-    App::new(world.store(), world.clock(random.i64(-SKEW_MS..=SKEW_MS)))
+    App::new(world.store(), world.clock(random.i64(-SKEW_MS..=SKEW_MS)), catalogue())
 }
 
 /// A client in a process that is replaced by a new one when it is stopped.
@@ -119,7 +120,9 @@ impl Worker {
             Act::Gift(number) => self.gift(number).await,
             Act::Buy(number) => self.buy(number).await,
             Act::AddASeat => self.add_a_seat().await,
-            Act::Restart => self.store.enrichment_restart(&self.team, self.now()).await.map(drop),
+            Act::Restart => {
+                self.store.enrichment_restart(&self.team, prices(), self.now()).await.map(drop)
+            }
             Act::Look => self.store.projection_read(&self.team, self.now()).await.map(drop),
         };
         match result {
@@ -206,8 +209,13 @@ impl Worker {
 
     async fn buy(&mut self, number: u8) -> Result<(), Error> {
         let (user, credits) = ("u".parse().unwrap(), Credits::new(50));
-        let purchase =
-            Purchase::new(&self.team, key(160 + u16::from(number)), user, credits, self.now());
+        let purchase = Purchase::new(
+            &self.team,
+            key(160 + u16::from(number)),
+            user,
+            prices().offer(credits).unwrap(),
+            self.now(),
+        );
         let (begun, _) = self.store.purchase_begin(&purchase).await?;
         self.store.purchase_settle(&begun, self.now()).await.map(drop)
     }
@@ -217,7 +225,7 @@ impl Worker {
         let request = serde_json::from_str(request).unwrap();
         let now = self.now();
         self.store
-            .terms_change(&self.team, now, |pool| pool.subscribe(&request, now))
+            .terms_change(&self.team, now, |pool| pool.subscribe(&request, &catalogue(), now))
             .await
             .map(drop)
     }

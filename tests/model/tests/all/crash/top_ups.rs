@@ -5,14 +5,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use engine::Records;
+use engine::{Records, catalogue, prices};
 use futures_util::future::join_all;
 use purchase::PurchaseState;
 use purchase::payments::Payments;
 use serde_json::json;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::{Details, Entry};
-use shared::domain::limits::PurchaseLimits;
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::domain::settings::{AutoTopUp, Settings};
@@ -34,12 +33,8 @@ const ALL: fn(&Purchase) -> bool = |_| true;
 
 fn purchase_state(world: &World, payments: &Arc<Provider>) -> PurchaseState {
     let (store, time) = (world.store(), world.clone());
-    let app = App::new(store, Clock::new(move || time.now()));
-    PurchaseState {
-        app,
-        limits: PurchaseLimits::default(),
-        payments: Arc::clone(payments) as Arc<dyn Payments>,
-    }
+    let app = App::new(store, Clock::new(move || time.now()), catalogue());
+    PurchaseState { app, payments: Arc::clone(payments) as Arc<dyn Payments> }
 }
 
 /// Opens a team with 400 credits and an automatic top-up of 200.
@@ -225,7 +220,13 @@ fn a_top_up_waits_for_a_pending_purchase() {
             let payments = Arc::new(Provider::declining(NONE));
             let state = purchase_state(&world, &payments);
             let (key, user) = (key_named("order"), "u".parse().unwrap());
-            let order = Purchase::new(&team, key, user, Credits::new(credits), now());
+            let order = Purchase::new(
+                &team,
+                key,
+                user,
+                prices().offer(Credits::new(credits)).unwrap(),
+                now(),
+            );
             let (order, _) = store.purchase_begin(&order).await.unwrap();
             let crossing = charge(&team, "sms", "sms", "sent");
             let crossing = Entry { credits: -150, ..with_quantity(crossing, 25) };
@@ -273,7 +274,7 @@ fn a_top_up_shares_no_key_with_callers() {
         assert_eq!(answer["purchase"]["status"], "paid", "{answer}");
         let order = |key: &str| {
             let (key, user) = (key_named(key), "u".parse().unwrap());
-            Purchase::new(&team, key, user, Credits::new(200), now())
+            Purchase::new(&team, key, user, prices().offer(Credits::new(200)).unwrap(), now())
         };
         let taken = store.purchase_begin(&order(id.as_str())).await;
         assert!(matches!(taken, Err(Error::KeyReused)), "{taken:?}");

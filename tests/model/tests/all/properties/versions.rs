@@ -3,7 +3,7 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use engine::{Engine, TABLE};
+use engine::{Engine, TABLE, catalogue, prices};
 use lambda_runtime::{Context, LambdaEvent};
 use refill::Summary;
 use serde_json::json;
@@ -101,7 +101,7 @@ async fn write_newer_entry(client: &Client, team: &TeamId) {
 async fn team_of_a_newer_version(store: &Store, client: &Client) -> TeamId {
     let team = team_with(store, "t", 1_000).await;
     store.hold_take(hold_entry(&team, 1, Size::Credits(100), 40, now()), now()).await.unwrap();
-    store.monitored_account_add(&team, &"acme".parse().unwrap(), now()).await.unwrap();
+    store.monitored_account_add(&team, &"acme".parse().unwrap(), prices(), now()).await.unwrap();
     upgrade(client, &team).await;
     write_newer_entry(client, &team).await;
     team
@@ -132,23 +132,33 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let (key, user) = (key_named("gift"), "u".parse::<shared::domain::ids::UserId>().unwrap());
     let gift = GiftRequest { credits: Credits::new(5), reference: None };
     store.gift_add(gift.entry(&team, key, user.clone(), now()).unwrap()).await.unwrap();
-    let purchase = Purchase::new(&team, key_named("order"), user.clone(), Credits::new(50), now());
+    let purchase = Purchase::new(
+        &team,
+        key_named("order"),
+        user.clone(),
+        prices().offer(Credits::new(50)).unwrap(),
+        now(),
+    );
     let (begun, _) = store.purchase_begin(&purchase).await.unwrap();
     store.purchase_settle(&begun, now()).await.unwrap();
     let settings: Settings = serde_json::from_str(r#"{"low_balance_threshold":10}"#).unwrap();
     store.settings_change(&team, &settings.into(), now()).await.unwrap();
     // A seat for a plan that is unknown here is granted by the terms that the subscription stores.
     let seats = serde_json::from_str(r#"{"plan":"platinum","seats":2}"#).unwrap();
-    let pool =
-        store.terms_change(&team, now(), |pool| pool.subscribe(&seats, now())).await.unwrap();
+    let pool = store
+        .terms_change(&team, now(), |pool| pool.subscribe(&seats, &catalogue(), now()))
+        .await
+        .unwrap();
     assert_eq!(pool.balance.free().get(), 250 - 6 + 400);
     let unknown = serde_json::from_str(r#"{"plan":"palladium"}"#).unwrap();
-    let refused = store.terms_change(&team, now(), |pool| pool.subscribe(&unknown, now())).await;
+    let refused = store
+        .terms_change(&team, now(), |pool| pool.subscribe(&unknown, &catalogue(), now()))
+        .await;
     assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
 
     // The schedule ends the cycle and charges the account.
     let at: Time = NEXT_CYCLE.parse().unwrap();
-    let app = App::new(store.clone(), Clock::new(move || at));
+    let app = App::new(store.clone(), Clock::new(move || at), catalogue());
     let run = refill::run(&app, None).await;
     assert_eq!(run, Summary { changed: 1, billed: 1, ..Summary::default() });
     let pool = store.pool_current(&team, at).await.unwrap();
@@ -179,7 +189,10 @@ async fn a_scheduled_subscription_keeps_unknown_attributes() {
     let team = team_with(&store, "t", 1_000).await;
     let later = format!(r#"{{"plan":"enterprise","started_at":"{NEXT_CYCLE}"}}"#);
     let later = serde_json::from_str(&later).unwrap();
-    store.terms_change(&team, now(), |pool| pool.subscribe(&later, now())).await.unwrap();
+    store
+        .terms_change(&team, now(), |pool| pool.subscribe(&later, &catalogue(), now()))
+        .await
+        .unwrap();
     let set = "SET terms.scheduled.newer = :newer, terms.subscription.older = :newer";
     let note = map(&[("of", keys::text("a newer version")), ("number", keys::number(7))]);
     update(&client, keys::pool(&team), set, &[(":newer", note.clone())]).await;
@@ -200,11 +213,13 @@ async fn top_up_counters_keep_unknown_attributes() {
         "auto_top_up":{"below":9000,"credits":200,"monthly_limit":2000}}"#;
     let settings: Settings = serde_json::from_str(settings).unwrap();
     store.settings_change(&team, &settings.into(), now()).await.unwrap();
-    let first = store.top_up_begin(&team, &"e_1".parse().unwrap(), now()).await.unwrap().unwrap();
+    let first =
+        store.top_up_begin(&team, &"e_1".parse().unwrap(), prices(), now()).await.unwrap().unwrap();
     store.purchase_settle(&first, now()).await.unwrap();
     let set = "SET top_ups.newer = :newer";
     update(&client, keys::pool(&team), set, &[(":newer", newer())]).await;
-    let second = store.top_up_begin(&team, &"e_2".parse().unwrap(), now()).await.unwrap().unwrap();
+    let second =
+        store.top_up_begin(&team, &"e_2".parse().unwrap(), prices(), now()).await.unwrap().unwrap();
     let failed = store.purchase_fail(&second, "declined").await.unwrap();
     assert_eq!(failed.status, PurchaseStatus::Failed);
     let stored = item(&client, keys::pool(&team)).await;

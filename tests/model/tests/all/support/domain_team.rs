@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use shared::domain::catalogue::prices::PRICE_LISTS;
+use engine::{catalogue, prices};
 use shared::domain::hold::{Hold, HoldStatus};
 use shared::domain::ids::{AccountId, Id};
 use shared::domain::ledger::entry::{Details, Entry, Kind, Lapsed};
@@ -67,7 +67,7 @@ impl Team {
             Operation::Subscribe { plan, seats, restart } => {
                 self.exists = true;
                 let request = subscription(plan, *seats, *restart, now);
-                vec![self.decide(now, |pool| pool.subscribe(&request, now))]
+                vec![self.decide(now, |pool| pool.subscribe(&request, &catalogue(), now))]
             }
             Operation::Cancel => vec![self.decide(now, |pool| pool.cancel(None, now))],
             Operation::Close => vec![self.decide(now, |pool| Ok(pool.close(None, now)))],
@@ -95,7 +95,13 @@ impl Team {
 
     fn purchase(&mut self, number: u16, credits: u16, now: Time) -> Answer {
         let (user, credits) = ("u".parse().unwrap(), Credits::new(credits.into()));
-        let purchase = Purchase::new(&self.pool.team, key(number), user, credits, now);
+        let purchase = Purchase::new(
+            &self.pool.team,
+            key(number),
+            user,
+            prices().offer(credits).unwrap(),
+            now,
+        );
         let answer = self.add(&purchase.order(), credits, now);
         if matches!(answer, Answer::Done(_)) {
             self.write(purchase.entry(now));
@@ -185,7 +191,7 @@ impl Team {
     }
 
     fn bill(&mut self, account: &MonitoredAccount, bill: Bill, now: Time) -> Answer {
-        let entry = account.entry(&bill, &PRICE_LISTS[0], now).unwrap();
+        let entry = account.entry(&bill, prices(), now).unwrap();
         let answer = self.charge(&entry, entry.amount(), now);
         let after = match answer {
             Answer::Done(_) => account.paid(&bill),
@@ -203,7 +209,7 @@ impl Team {
         self.decide(now, |pool| match message {
             BillingMessage::Changed { plan, seats, restart } => {
                 let request = subscription(plan, *seats, *restart, now);
-                pool.subscribe(&SubscriptionRequest { version, ..request }, now)
+                pool.subscribe(&SubscriptionRequest { version, ..request }, &catalogue(), now)
             }
             BillingMessage::Cancelled => pool.cancel(version, now),
         })

@@ -1,5 +1,6 @@
 //! Applies operations to the store, and reads the state of a team.
 
+use engine::{catalogue, prices};
 use serde_json::json;
 use shared::domain::ids::TeamId;
 use shared::domain::monitored_account::MonitoredAccount;
@@ -76,7 +77,13 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         }
         Operation::Purchase { key: number, credits } => {
             let credits = Credits::new((*credits).into());
-            let purchase = Purchase::new(team, key(*number), "u".parse().unwrap(), credits, now);
+            let purchase = Purchase::new(
+                team,
+                key(*number),
+                "u".parse().unwrap(),
+                prices().offer(credits).unwrap(),
+                now,
+            );
             vec![buy(store, &purchase, now).await.unwrap_or_else(|error| refusal(&error))]
         }
         Operation::Gift { key: number, credits } => {
@@ -98,7 +105,9 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             vec![
                 done(async {
                     store.pool_open(team).await?;
-                    store.terms_change(team, now, |pool| pool.subscribe(&request, now)).await
+                    store
+                        .terms_change(team, now, |pool| pool.subscribe(&request, &catalogue(), now))
+                        .await
                 })
                 .await,
             ]
@@ -109,15 +118,15 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
         Operation::Close => {
             vec![done(store.terms_change(team, now, |pool| Ok(pool.close(None, now)))).await]
         }
-        Operation::Restart => vec![done(store.enrichment_restart(team, now)).await],
+        Operation::Restart => vec![done(store.enrichment_restart(team, prices(), now)).await],
         Operation::Monitor(id) => {
-            vec![done(store.monitored_account_add(team, &account_id(*id), now)).await]
+            vec![done(store.monitored_account_add(team, &account_id(*id), prices(), now)).await]
         }
         Operation::StopMonitoring(id) => {
             vec![done(store.monitored_account_remove(team, &account_id(*id), now)).await]
         }
         Operation::BillingMessage { version, message } => {
-            let app = App::new(store.clone(), Clock::new(move || now));
+            let app = App::new(store.clone(), Clock::new(move || now), catalogue());
             let event = billing_event(team, *version, message, now);
             vec![done(team::apply_message(&app, event.as_bytes())).await]
         }
@@ -141,7 +150,7 @@ pub async fn run_schedule(store: &Store, team: &TeamId, now: Time) -> Result<(),
     due.retain(|account| account.due_at().is_some_and(|due| due <= now));
     due.sort_by_key(MonitoredAccount::due_at);
     let due = due.into_iter().map(|account| account.id).collect();
-    store.monitored_account_bill(team, due, now).await.map(drop)
+    store.monitored_account_bill(team, due, prices(), now).await.map(drop)
 }
 
 pub fn billing_event(team: &TeamId, version: u64, message: &BillingMessage, now: Time) -> String {

@@ -1,7 +1,10 @@
 //! Teams and requests.
 
+use engine::{catalogue, prices};
 use shared::domain::Credits;
-use shared::domain::catalogue::prices::PRICE_LISTS;
+use shared::domain::catalogue::action_code::ActionCode;
+use shared::domain::catalogue::price_list::PriceList;
+use shared::domain::catalogue::prices::Price;
 use shared::domain::charge::ChargeRequest;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{AccountId, CallerKey, Id, TeamId};
@@ -24,7 +27,10 @@ pub async fn team_with(store: &Store, name: &str, purchased: u64) -> TeamId {
     let team: TeamId = name.parse().unwrap();
     store.pool_open(&team).await.unwrap();
     let request = serde_json::from_str(r#"{"plan":"multichannel_expert"}"#).unwrap();
-    store.terms_change(&team, now(), |pool| pool.subscribe(&request, now())).await.unwrap();
+    store
+        .terms_change(&team, now(), |pool| pool.subscribe(&request, &catalogue(), now()))
+        .await
+        .unwrap();
     if purchased > 0 {
         let gift = GiftRequest { credits: Credits::new(purchased), reference: None };
         let gift = gift.entry(&team, key_named("the gift"), "u".parse().unwrap(), now()).unwrap();
@@ -38,17 +44,49 @@ pub fn charge(team: &TeamId, key: &str, action: &str, outcome: &str) -> Entry {
 }
 
 pub fn charge_of(team: &TeamId, key: CallerKey, action: &str, outcome: &str) -> Entry {
+    charge_at(prices(), team, key, action, outcome)
+}
+
+pub fn charge_at(
+    list: &PriceList,
+    team: &TeamId,
+    key: CallerKey,
+    action: &str,
+    outcome: &str,
+) -> Entry {
     let body = format!(r#"{{"action":"{action}","outcome":"{outcome}"}}"#);
     let request: ChargeRequest = serde_json::from_str(&body).unwrap();
-    let entry = request.price(team, key, None, &PRICE_LISTS[0], now()).unwrap();
-    // The stored form.
+    let entry = request.price(team, key, None, list, now()).unwrap();
     Entry { names_no_user: false, ..entry }
+}
+
+/// A charge of each action of a catalogue with as many actions as there can be.
+pub fn charges_of_40_actions(team: &TeamId, key: &str) -> Vec<Entry> {
+    let mut list = prices().clone();
+    let first = list.actions[0].clone();
+    for letter in (b'a'..=b'z').map(char::from).take(40 - list.actions.len()) {
+        let (name, code) = (format!("action_{letter}"), ActionCode::of(&format!("z{letter}")));
+        list.actions.push(Price { name, code: code.unwrap(), ..first.clone() });
+    }
+    assert_eq!(list.actions.len(), 40);
+    let charge = |price: &Price| {
+        let key = key_named(&format!("{key} {}", price.name));
+        charge_at(&list, team, key, &price.name, &price.charged[0])
+    };
+    list.actions.iter().map(charge).collect()
+}
+
+/// An entry as it is read.
+pub fn stored(entry: &Entry) -> Entry {
+    Entry { metering: None, ..entry.clone() }
 }
 
 /// The same charge of another quantity.
 pub fn with_quantity(mut charge: Entry, quantity: u64) -> Entry {
-    charge.charged_mut().unwrap().quantity = quantity;
-    charge
+    let charged = charge.charged_mut().unwrap();
+    charged.quantity = quantity;
+    let price = prices().price(&charged.action).unwrap();
+    Entry { metering: Some(price.metering(quantity)), ..charge }
 }
 
 /// The same charge as a capture from a hold.
@@ -93,7 +131,7 @@ pub fn priced(charge: &Charge, team: &TeamId, now: Time) -> Entry {
         own_key: false,
         hold: charge.hold.map(|hold| hold_id(team, hold)),
     };
-    request.price(team, key(charge.key), None, &PRICE_LISTS[0], now).unwrap()
+    request.price(team, key(charge.key), None, prices(), now).unwrap()
 }
 
 pub fn hold_entry(team: &TeamId, number: u16, size: Size, days: u8, now: Time) -> Entry {
@@ -113,7 +151,7 @@ pub fn hold_entry(team: &TeamId, number: u16, size: Size, days: u8, now: Time) -
         reference: None,
     };
     let entry = request.entry(team, key(number), "u".parse().unwrap(), now).unwrap();
-    entry.sized(&PRICE_LISTS[0]).unwrap()
+    entry.sized(prices()).unwrap()
 }
 
 pub fn subscription(plan: &str, seats: u8, restart: bool, now: Time) -> SubscriptionRequest {

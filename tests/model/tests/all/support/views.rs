@@ -1,5 +1,6 @@
 //! The state of a team in the form that the model compares.
 
+use engine::catalogue;
 use shared::domain::ledger::entry::Entry;
 use shared::domain::monitored_account::{self, MonitoredAccount};
 use shared::domain::pool::Pool;
@@ -50,10 +51,9 @@ pub fn account(account: &MonitoredAccount) -> Option<(String, &'static str, Stri
 }
 
 pub fn cycle(used: &Usage, credits: &Spending) -> Cycle {
-    let row =
-        |row: ActionUsage| (row.action.to_owned(), [row.attempts, row.charged, row.credits.get()]);
+    let row = |row: ActionUsage| (row.action, [row.attempts, row.charged, row.credits.get()]);
     Cycle {
-        used: used.actions().map(row).collect(),
+        used: used.actions(&catalogue()).map(row).collect(),
         spent: credits.spent.get(),
         free_spent: credits.free_spent.get(),
         granted: credits.granted.get(),

@@ -7,12 +7,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use engine::Records;
+use engine::{Records, catalogue};
 use proptest::prelude::*;
 use purchase::PurchaseState;
 use serde_json::Value;
 use shared::domain::ids::{Id, TeamId};
-use shared::domain::limits::PurchaseLimits;
 use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::domain::time::Time;
 use shared::lambda::{App, Clock};
@@ -98,7 +97,7 @@ impl YearRun {
 
     fn app(&self) -> App {
         let now = self.now();
-        App::new(self.store.clone(), Clock::new(move || now))
+        App::new(self.store.clone(), Clock::new(move || now), catalogue())
     }
 
     async fn step(&mut self, operation: &Operation) -> Result<(), TestCaseError> {
@@ -175,7 +174,7 @@ impl YearRun {
         let event = serde_json::json!({ "detail-type": "top-up.due", "detail": detail });
         let event = event.to_string().into_bytes();
         let payments = Arc::clone(&self.payments) as Arc<dyn purchase::payments::Payments>;
-        let state = PurchaseState { app: self.app(), limits: PurchaseLimits::default(), payments };
+        let state = PurchaseState { app: self.app(), payments };
         run_for_polls(fastrand::u32(1..30), Box::pin(deliver(&state, &event))).await;
         Box::pin(deliver(&state, &event)).await;
         Ok(())

@@ -15,7 +15,6 @@ use axum::{Json, Router};
 use local::{Claims, Options, Stack, authorize, functions, purchase_state, sign};
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::domain::limits::PurchaseLimits;
 use shared::http::serve;
 use tokio::net::TcpListener;
 
@@ -65,10 +64,10 @@ impl Bench {
     pub async fn start(name: &str, credits: u64) -> Self {
         let options =
             Options { now: Some(NOW.parse().unwrap()), frozen: true, ..Options::default() };
-        let stack = Box::pin(Stack::start(&options)).await.unwrap();
+        let stack = Box::pin(Stack::start(&options, engine::catalogue())).await.unwrap();
         let guard = Guard { gate: Gate::Open, seen: HashMap::new(), pipeline: 0 };
         let guard = Arc::new(Mutex::new(guard));
-        let functions = functions(&purchase_state(stack.app().clone(), PurchaseLimits::default()));
+        let functions = functions(&purchase_state(stack.app().clone()));
         let router: Router = serve::with_middleware(functions)
             .layer(from_fn(authorize))
             .layer(from_fn_with_state(guard.clone(), pass));

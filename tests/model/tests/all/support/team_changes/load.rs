@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use engine::catalogue;
 use futures_util::future::join_all;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
@@ -58,7 +59,10 @@ impl Team {
     pub async fn subscribe(&self, plan: &str, seats: u8) -> Result<(), Error> {
         let (store, now) = (self.world.store(), self.world.now());
         let request = subscription(plan, seats, false, now);
-        store.terms_change(&self.id, now, |pool| pool.subscribe(&request, now)).await.map(drop)
+        store
+            .terms_change(&self.id, now, |pool| pool.subscribe(&request, &catalogue(), now))
+            .await
+            .map(drop)
     }
 
     pub async fn close(&self) -> Result<(), Error> {

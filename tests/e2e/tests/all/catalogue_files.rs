@@ -1,0 +1,140 @@
+//! The catalogue files of the repository: every version of them, and changes of a copy.
+
+use serde_json::{Value, json};
+use shared::domain::catalogue::{BUILT_IN, Catalogue};
+
+use crate::support::api::{Api, NOW, billing, member};
+use crate::support::catalogue::{IMAGES, fields, file_with, follows_schema, mistakes, versions};
+
+#[test]
+fn the_files_of_the_repository_have_no_mistakes() {
+    for text in [BUILT_IN, IMAGES, &file_with([])] {
+        assert_eq!(mistakes(text), "");
+        assert!(follows_schema(text));
+        assert_eq!(Catalogue::parse(text).unwrap().lists().count(), versions(text).len());
+    }
+}
+
+/// Starts a stack at the first day of each version, or at the time at which all tests begin. Prices and
+/// grants are those of the version, merged by the test.
+#[tokio::test]
+async fn every_version_charges_and_grants_what_its_file_says() {
+    for text in [BUILT_IN, IMAGES] {
+        for version in versions(text) {
+            let api = Api::start_with(Catalogue::parse(text).unwrap()).await;
+            let effective = version["effective"].as_str().unwrap();
+            if effective > &NOW[..10] {
+                api.travel(&format!("{effective}T10:00:00Z")).await;
+            } else if versions(text).iter().any(|later| {
+                let later = later["effective"].as_str().unwrap();
+                later > effective && later <= &NOW[..10]
+            }) {
+                // Its time is over.
+                continue;
+            }
+            assert_grants(&api, &version).await;
+            assert_prices(&api, &version).await;
+            assert_charges(&api, &version).await;
+        }
+    }
+}
+
+/// Subscribes a team of two seats to each plan.
+async fn assert_grants(api: &Api, version: &Value) {
+    for (plan, terms) in fields(&version["plans"]) {
+        let body =
+            json!({ "plan": plan, "seats": 2, "account_created_at": "2010-01-01T00:00:00Z" });
+        let answer = api.put(&billing(), &format!("/teams/{plan}/subscription"), &body).await;
+        if terms["retired"] == true {
+            answer.problem(400, "/problems/invalid-request");
+            continue;
+        }
+        answer.ok();
+        let seats = if terms["per"] == "seat" { 2 } else { 1 };
+        let granted = seats * terms["credits"].as_u64().unwrap();
+        assert_eq!(api.split(plan).await, (granted, 0), "{plan}");
+        let has_refill = api.balance(plan).await["next_refill"].is_string();
+        assert_eq!(has_refill, terms["cadence"] == "monthly" && granted > 0, "{plan}");
+    }
+}
+
+async fn assert_prices(api: &Api, version: &Value) {
+    let listed = api.get(&member("t"), "/prices").await.ok();
+    assert_eq!(listed["version"], version["version"]);
+    let listed = listed["prices"].as_array().unwrap();
+    assert_eq!(listed.len(), fields(&version["actions"]).len());
+    for price in listed {
+        let expected = &version["actions"][price["action"].as_str().unwrap()];
+        let same = ["unit", "credits", "rounding"].map(|name| (name, name));
+        for (listed, name) in same.into_iter().chain([("charged_outcomes", "charged")]) {
+            assert_eq!(price[listed], expected[name], "{price}");
+        }
+        assert_eq!(price["enrichment"], expected["enrichment"] == true, "{price}");
+    }
+}
+
+/// Charges three units of each action with each outcome.
+async fn assert_charges(api: &Api, version: &Value) {
+    let plans = fields(&version["plans"]);
+    let (team, _) = plans.into_iter().find(|(_, plan)| plan["retired"] != true).unwrap();
+    let gift = json!({ "credits": 10_000_000 });
+    api.post(&billing(), &format!("/teams/{team}/gifts"), "gift", &gift).await.ok();
+    for (action, price) in fields(&version["actions"]) {
+        // One more than two units is three started ones.
+        let quantity =
+            price["rounding"]["per_unit"].as_u64().map_or(3, |per_unit| 2 * per_unit + 1);
+        for (kind, units) in [("charged", 3), ("free", 0)] {
+            for outcome in price[kind].as_array().into_iter().flatten() {
+                let body = json!({ "action": action, "outcome": outcome, "quantity": quantity });
+                let key = format!("{action} {outcome}");
+                let charge = api.charge_by_pipeline(team, &key, &body).await.ok()["charge"].clone();
+                let expected = units * price["credits"].as_u64().unwrap();
+                assert_eq!(charge["credits"], expected, "{body}");
+                assert_eq!(charge["price_version"], version["version"]);
+            }
+        }
+    }
+}
+
+/// The edits of an operator: a price change of three lines, a new action, a new plan and a retired one.
+#[tokio::test]
+async fn a_price_an_action_and_a_plan_are_edits_of_the_file_only() {
+    const CHANGES: &str = r#",
+    { "version": "2", "effective": "2027-03-01",
+      "actions": { "phone_finder": { "credits": 25 } }
+    },
+    { "version": "3", "effective": "2027-04-01",
+      "actions": { "fax": { "code": "fx", "unit": "page", "credits": 3, "charged": ["sent"], "free": ["busy"] } },
+      "plans": { "agency": { "credits": 70, "per": "seat", "cadence": "monthly" }, "email": { "retired": true } }
+    }]}"#;
+    let copy = file_with([]);
+    let copy = copy.strip_suffix("]}").unwrap().to_owned() + CHANGES;
+    assert_eq!(mistakes(&copy), "");
+    assert!(follows_schema(&copy));
+    let api = Api::start_with(Catalogue::parse(&copy).unwrap()).await;
+    api.team_with("t", 1_000).await;
+    api.subscribe("old", &json!({ "plan": "email" })).await;
+    let phone = json!({ "action": "phone_finder", "outcome": "valid" });
+    let fax = json!({ "action": "fax", "outcome": "sent", "quantity": 2 });
+    let credits = async |key: &str, body: &Value| {
+        api.charge("t", key, body).await.ok()["charge"]["credits"].clone()
+    };
+    assert_eq!(credits("phone 1", &phone).await, 20);
+    api.charge("t", "fax 1", &fax).await.problem(400, "/problems/invalid-request");
+
+    api.travel("2027-03-01T00:00:00Z").await;
+    assert_eq!(credits("phone 2", &phone).await, 25);
+    assert_eq!(credits("phone 1", &phone).await, 20, "a replay keeps its price");
+
+    api.travel("2027-04-01T00:00:00Z").await;
+    assert_eq!(credits("fax 1", &fax).await, 6);
+    let usage = api.usage("t", "").await["actions"].clone();
+    assert!(usage.as_array().unwrap().iter().any(|row| row["action"] == "fax"), "{usage}");
+    api.subscribe("new", &json!({ "plan": "agency", "seats": 2 })).await;
+    assert_eq!(api.split("new").await, (140, 0));
+    let retired = json!({ "plan": "email" });
+    let refused = api.put(&billing(), "/teams/new/subscription", &retired).await;
+    refused.problem(400, "/problems/invalid-request");
+    let seats = api.subscribe("old", &json!({ "plan": "email", "seats": 3 })).await;
+    assert_eq!(seats["plan"], "email", "an existing subscriber keeps the plan");
+}

@@ -1,0 +1,341 @@
+//! The check of a catalogue file, and the schema next to the built-in one.
+
+use shared::domain::catalogue::Catalogue;
+
+use crate::support::catalogue::{IMAGES, follows_schema, mistakes};
+
+/// Changes of the file of images: the text to find, its replacement, the mistakes with their places, and
+/// whether the schema finds one too.
+const MISTAKES: &[(&str, &str, &str, bool)] = &[
+    // The form of a field.
+    (
+        r#""unit": "image""#,
+        r#""unit": "Image""#,
+        "11:33: `unit` must be a name: a lowercase letter, then up to 49 lowercase letters, digits or _",
+        true,
+    ),
+    (
+        r#""credits": 8"#,
+        r#""credits": -8"#,
+        "11:53: `credits` must be a whole number of credits, at most 9007199254740991",
+        true,
+    ),
+    (
+        r#""credits": 8"#,
+        r#""credits": 8.5"#,
+        "11:53: `credits` must be a whole number of credits, at most 9007199254740991",
+        true,
+    ),
+    (
+        r#""credits": 8"#,
+        r#""credits": "8""#,
+        "11:53: `credits` must be a whole number of credits, at most 9007199254740991",
+        true,
+    ),
+    (
+        r#""credits": 8"#,
+        r#""credits": 9007199254740992"#,
+        "11:53: `credits` must be a whole number of credits, at most 9007199254740991",
+        true,
+    ),
+    (
+        r#""credits": 8"#,
+        r#""credits": null"#,
+        "11:53: `credits` must be a whole number of credits, at most 9007199254740991",
+        true,
+    ),
+    (
+        r#""charged": ["answered"]"#,
+        r#""charged": "answered""#,
+        "17:36: `charged` must be an array of names of outcomes",
+        true,
+    ),
+    (
+        r#""per_unit": 1000"#,
+        r#""per_unit": 0"#,
+        "16:108: `per_unit` must be a whole number from 1 on",
+        true,
+    ),
+    (
+        r#""cadence": "monthly""#,
+        r#""cadence": "weekly""#,
+        "23:53: `cadence` must be once, monthly or none",
+        true,
+    ),
+    (r#""per": "seat""#, r#""per": "user""#, "23:34: `per` must be team or seat", true),
+    (r#""per": "day""#, r#""per": "hour""#, "24:31: `per` must be day, week or month", true),
+    (
+        r#""effective": "2027-06-01""#,
+        r#""effective": "June 2027""#,
+        "30:20: `effective` must be a date such as 2027-03-01",
+        true,
+    ),
+    (
+        r#""currency": "eur""#,
+        r#""currency": "EUR""#,
+        "7:43: `currency` must be three lowercase letters, such as eur",
+        true,
+    ),
+    (
+        r#""cents": 2"#,
+        r#""cents": 0"#,
+        "7:28: `cents` must be a whole number of cents from 1 on",
+        true,
+    ),
+    (r#""code": "im""#, r#""code": "img""#, "11:19: `code` must be two lowercase letters", true),
+    (
+        r#""version": "2027-06""#,
+        r#""version": 2027"#,
+        "29:18: `version` must be a text of 1 to 20 letters, digits or . _ -",
+        true,
+    ),
+    (r#""trial": true"#, r#""trial": "yes""#, "21:80: `trial` must be true or false", true),
+    (
+        r#""presets": [100, 500, 2500]"#,
+        r#""presets": 100"#,
+        "8:65: `presets` must be an array of whole numbers of credits",
+        true,
+    ),
+    // Fields that are unknown, missing or repeated.
+    (
+        r#""own_key": true"#,
+        r#""ownkey": true"#,
+        "17:50: unknown field `ownkey`; the fields are code, unit, rounding, credits, charged, free, enrichment, own_key, monthly_per_account",
+        true,
+    ),
+    (r#""quantity": "tokens", "#, "", "16:72: `quantity` is missing", true),
+    (r#""unit": "megapixel", "#, "", "14:20: `unit` is missing", true),
+    (r#""credit": { "cents": 2, "currency": "eur" },"#, "", "4:5: `credit` is missing", true),
+    (
+        r#""actions": { "image": { "credits": 10 } }"#,
+        r#""prices": {}"#,
+        "31:7: unknown field `prices`; the fields are version, effective, credit, purchase, actions, plans",
+        true,
+    ),
+    (r#""version": "2027-06","#, "", "28:5: `version` is missing", true),
+    (r#""minimum": 50"#, r#""minimum": 50, "minimum": 60"#, "8:36: `minimum` occurs twice", false),
+    (r#""starter": {"#, r#""studio": {"#, "22:9: `studio` occurs twice", false),
+    // The changes of a later version.
+    (
+        r#"{ "image": { "credits": 10 } }"#,
+        r#"{ "image": { "code": "ig" } }"#,
+        "31:39: the code of `image` is `im` and never changes",
+        false,
+    ),
+    (
+        r#"{ "image": { "credits": 10 } }"#,
+        r#"{ "image": { "code": null } }"#,
+        "31:31: `code` cannot be removed",
+        true,
+    ),
+    (
+        r#"{ "image": { "credits": 10 } }"#,
+        r#"{ "audio": { "credits": 10 } }"#,
+        "31:29: `charged` is missing\n31:29: `code` is missing\n31:29: `unit` is missing",
+        false,
+    ),
+    (
+        r#"{ "image": { "credits": 10 } }"#,
+        r#"{ "audio": null }"#,
+        "31:20: there is no `audio` to remove",
+        false,
+    ),
+    (
+        r#"{ "image": { "credits": 10 } }"#,
+        r#"{ "upscale": null, "film": { "code": "up", "unit": "second", "credits": 1, "charged": ["done"] } }"#,
+        "31:55: `up` is the code of `upscale` for all versions",
+        false,
+    ),
+    (
+        r#"{ "image": { "credits": 10 } }"#,
+        r#"{ "image": null, "upscale": null, "prompt_assistant": null }"#,
+        "24:68: this version has no action `image`\n31:18: a version needs actions; this one has none left",
+        false,
+    ),
+    (
+        r#""effective": "2027-06-01""#,
+        r#""effective": "2026-01-01""#,
+        "30:20: `effective` must be after that of the version before",
+        false,
+    ),
+    (
+        r#""version": "2027-06""#,
+        r#""version": "2026-01""#,
+        "29:18: another version has this name",
+        false,
+    ),
+    (
+        r#""actions": { "image": { "credits": 10 } }"#,
+        r#""credit": { "currency": "usd" }"#,
+        "31:31: a catalogue keeps its currency",
+        false,
+    ),
+    // Rules.
+    (
+        r#""code": "up""#,
+        r#""code": "im""#,
+        "14:30: `im` is the code of `image` for all versions",
+        false,
+    ),
+    (
+        r#""free": ["rejected", "failed"]"#,
+        r#""free": ["rejected", "delivered"]"#,
+        "12:58: `delivered` is both charged and free",
+        false,
+    ),
+    (
+        r#""charged": ["answered"]"#,
+        r#""charged": []"#,
+        "17:36: an action needs an outcome that is charged",
+        true,
+    ),
+    (
+        r#""charged": ["answered"]"#,
+        r#""charged": ["answered", "answered"]"#,
+        "17:49: `answered` occurs twice",
+        true,
+    ),
+    (
+        r#""own_key": true"#,
+        r#""own_key": true, "free": ["failed"], "monthly_per_account": true"#,
+        "17:36: an action that is charged for monitored accounts has one outcome",
+        false,
+    ),
+    (
+        r#""actions": { "image": { "credits": 10 } }"#,
+        r#""actions": { "image": { "monthly_per_account": true, "free": null }, "prompt_assistant": { "monthly_per_account": true } }"#,
+        "31:121: another action is charged for monitored accounts",
+        false,
+    ),
+    (r#""minimum": 50"#, r#""minimum": 30000"#, "8:32: `minimum` must be at most `maximum`", false),
+    (
+        r#""maximum": 20000"#,
+        r#""maximum": 1000000001"#,
+        "8:47: `maximum` must be at most 1000000000",
+        true,
+    ),
+    (
+        r#""cents": 2"#,
+        r#""cents": 900000000000"#,
+        "7:28: `maximum` credits must cost at most 9007199254740991 cents",
+        false,
+    ),
+    (
+        "[100, 500, 2500]",
+        "[10, 500, 25000]",
+        "8:66: a preset must be 50 to 20000 credits\n8:75: a preset must be 50 to 20000 credits",
+        false,
+    ),
+    ("[100, 500, 2500]", "[500, 100]", "8:71: a preset must be more than the one before", false),
+    (
+        r#""credits": 300"#,
+        r#""credits": 100000001"#,
+        "23:22: a plan grants at most 100000000 credits",
+        true,
+    ),
+    (
+        r#""cadence": "once""#,
+        r#""cadence": "none""#,
+        "21:33: `credits` must be 0, because `cadence` is none",
+        false,
+    ),
+    (
+        r#"{ "action": "image", "per": "week""#,
+        r#"{ "action": "audio", "per": "week""#,
+        "24:68: this version has no action `audio`",
+        false,
+    ),
+    (
+        r#""week", "credits": 400"#,
+        r#""week", "credits": 7"#,
+        "24:103: one unit of `image` costs 10 credits; only 0 blocks it\n24:103: one unit of `image` costs 8 credits; only 0 blocks it",
+        false,
+    ),
+    (
+        r#"{ "per": "day", "credits": 200 }"#,
+        r#"{ "per": "day", "credits": 200 }, { "per": "day", "credits": 300 }"#,
+        "24:56: another limit has this action and this period",
+        false,
+    ),
+    (
+        r#"{ "per": "day", "credits": 200 }"#,
+        r#"{ "per": "day", "credits": 200 }, { "per": "month", "credits": 100 }"#,
+        "24:85: the limit for a longer period is below one for a shorter period",
+        false,
+    ),
+    // The syntax.
+    (r#""credits": 8,"#, r#""credits": 8"#, "12:11: expected `,` or `}`", true),
+];
+
+#[test]
+fn a_mistake_is_reported_with_its_place() {
+    for (find, put, expected, is_in_schema) in MISTAKES {
+        assert_eq!(IMAGES.matches(find).count(), 1, "{find}");
+        let text = IMAGES.replace(find, put);
+        let found = mistakes(&text);
+        assert_eq!(found, *expected, "{find} -> {put}");
+        assert_eq!(!follows_schema(&text), *is_in_schema, "{find} -> {put}");
+    }
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_reported_in_their_order() {
+    let mut text = IMAGES.to_owned();
+    for (find, put) in [
+        (r#""cents": 2"#, r#""cents": "2""#),
+        (r#""code": "up""#, r#""code": "im""#),
+        (r#""free": ["rejected", "failed"]"#, r#""free": ["delivered", "failed"]"#),
+        (r#""trial": true"#, r#""trail": true"#),
+        (r#""effective": "2027-06-01""#, r#""effective": "2025-06-01""#),
+    ] {
+        text = text.replace(find, put);
+    }
+    let found = mistakes(&text);
+    let places: Vec<&str> = found.lines().map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(places, ["7:28", "12:46", "14:30", "21:71", "30:20"], "{found}");
+    assert!(Catalogue::parse(&text).is_err());
+}
+
+/// Adds versions to the file of images.
+fn with_versions(later: &str) -> String {
+    format!("{},{later}]}}", IMAGES.trim_end().strip_suffix("  ]\n}").unwrap().trim_end())
+}
+
+#[test]
+fn a_catalogue_has_at_most_40_actions_over_all_versions() {
+    let action = |number: u8| {
+        let code = [b'a' + number / 26, b'a' + number % 26].map(char::from);
+        format!(
+            r#""action_{number}": {{ "code": "{}{}", "unit": "unit", "credits": 1, "charged": ["done"] }}"#,
+            code[0], code[1]
+        )
+    };
+    let actions = |numbers: std::ops::Range<u8>| numbers.map(action).collect::<Vec<_>>().join(",");
+    let versions = |last| {
+        with_versions(&format!(
+            r#"{{ "version": "3", "effective": "2028-01-01", "actions": {{ {} }} }},
+               {{ "version": "4", "effective": "2029-01-01", "actions": {{ {}, "action_0": null }} }}"#,
+            actions(0..30),
+            actions(30..last)
+        ))
+    };
+    assert_eq!(mistakes(&versions(37)), "");
+    let found = mistakes(&versions(38));
+    assert!(found.ends_with("more than 40 actions over all versions"), "{found}");
+    assert_eq!(found.lines().count(), 1);
+}
+
+#[test]
+fn monitored_accounts_keep_an_action_that_is_charged_for_them() {
+    const MONTH: &str = r#"{ "code": "wa", "unit": "account_month", "credits": 5, "charged": ["watched"], "monthly_per_account": true }"#;
+    let third = format!(
+        r#"{{ "version": "3", "effective": "2028-01-01", "actions": {{ "watch": {MONTH} }} }}"#
+    );
+    assert_eq!(mistakes(&with_versions(&third)), "");
+    let removed = r#"{ "version": "4", "effective": "2029-01-01", "actions": { "watch": null } }"#;
+    let found = mistakes(&with_versions(&format!("{third},{removed}")));
+    assert!(found.contains("no action is left that is charged for monitored accounts"), "{found}");
+    let other = MONTH.replace("wa", "wb").replace("wbtched", "seen");
+    let replaced = removed.replace("null", &format!(r#"null, "watch_well": {other}"#));
+    assert_eq!(mistakes(&with_versions(&format!("{third},{replaced}"))), "");
+}
