@@ -16,7 +16,7 @@ use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::keys::SHARDS;
 
-use crate::support::teams::{charge, key_named, now, prices, team_with};
+use crate::support::teams::{charge, key_named, now, team_with};
 
 fn boundary() -> Time {
     "2027-02-10T00:00:00Z".parse().unwrap()
