@@ -9,14 +9,14 @@ use shared::domain::Credits;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Kind;
 use shared::domain::pool::Pool;
-use shared::domain::purchase::{GiftRequest, Purchase};
+use shared::domain::purchase::GiftRequest;
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
 use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::keys::SHARDS;
 
-use crate::support::teams::{charge, key_named, now, prices, team_with};
+use crate::support::teams::{charge, key_named, now, order, team_with};
 
 fn boundary() -> Time {
     "2027-02-10T00:00:00Z".parse().unwrap()
@@ -207,14 +207,7 @@ async fn a_late_payment_counts_in_the_next_cycle() {
     let engine = Engine::in_memory().await.unwrap();
     let store = engine.store();
     let team = team_with(&store, "t", 0).await;
-    let user = "ada".parse().unwrap();
-    let order = Purchase::new(
-        &team,
-        key_named("order"),
-        user,
-        prices().offer(Credits::new(50)).unwrap(),
-        now(),
-    );
+    let order = order(&team, key_named("order"), 50, now());
     let (begun, _) = store.purchase_begin(&order).await.unwrap();
     store.purchase_settle(&begun, boundary()).await.unwrap();
     let pool = store.pool_current(&team, boundary()).await.unwrap();

@@ -3,6 +3,7 @@
 use engine::{catalogue, prices};
 use serde_json::json;
 use shared::domain::ids::TeamId;
+use shared::domain::ledger::entry::Entry;
 use shared::domain::monitored_account::MonitoredAccount;
 use shared::domain::purchase::{GiftRequest, Purchase, PurchaseStatus};
 use shared::domain::time::Time;
@@ -14,7 +15,9 @@ use shared::store::history::Selection;
 use shared::store::hold::Release;
 
 use crate::support::operations::{Answer, BillingMessage, Operation, TeamState};
-use crate::support::teams::{account_id, hold_entry, hold_id, key, priced, settings, subscription};
+use crate::support::teams::{
+    account_id, hold_entry, hold_id, key, order, priced, settings, subscription,
+};
 use crate::support::views::state;
 
 pub fn refusal(error: &Error) -> Answer {
@@ -59,6 +62,14 @@ pub async fn buy(store: &Store, purchase: &Purchase, now: Time) -> Result<Answer
     Ok(Answer::Done(credits))
 }
 
+async fn hold(store: &Store, entry: Entry, now: Time) -> Answer {
+    match store.hold_take(entry, now).await {
+        Ok(EntryResult::Created(entry)) => Answer::Done(entry.held.unsigned_abs()),
+        Ok(EntryResult::Replayed(entry)) => Answer::Replayed(entry.held.unsigned_abs()),
+        Ok(EntryResult::Refused(error)) | Err(error) => refusal(&error),
+    }
+}
+
 async fn release(store: &Store, team: &TeamId, keys: (u16, u16), now: Time) -> Answer {
     let by = Release { key: key(keys.0), user: "u".parse().unwrap() };
     match store.hold_release(team, &hold_id(team, keys.1), &by, now).await {
@@ -76,14 +87,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             store.charge(team, entries, now).await.into_iter().map(answer).collect()
         }
         Operation::Purchase { key: number, credits } => {
-            let credits = Credits::new((*credits).into());
-            let purchase = Purchase::new(
-                team,
-                key(*number),
-                "u".parse().unwrap(),
-                prices().offer(credits).unwrap(),
-                now,
-            );
+            let purchase = order(team, key(*number), (*credits).into(), now);
             vec![buy(store, &purchase, now).await.unwrap_or_else(|error| refusal(&error))]
         }
         Operation::Gift { key: number, credits } => {
@@ -92,12 +96,7 @@ pub async fn apply(store: &Store, team: &TeamId, operation: &Operation, now: Tim
             vec![store.gift_add(entry).await.map_or_else(|error| refusal(&error), answer)]
         }
         Operation::Hold { key: number, size, days } => {
-            let entry = hold_entry(team, *number, *size, *days, now);
-            vec![match store.hold_take(entry, now).await {
-                Ok(EntryResult::Created(entry)) => Answer::Done(entry.held.unsigned_abs()),
-                Ok(EntryResult::Replayed(entry)) => Answer::Replayed(entry.held.unsigned_abs()),
-                Ok(EntryResult::Refused(error)) | Err(error) => refusal(&error),
-            }]
+            vec![hold(store, hold_entry(team, *number, *size, *days, now), now).await]
         }
         Operation::Release { key, hold } => vec![release(store, team, (*key, *hold), now).await],
         Operation::Subscribe { plan, seats, restart } => {

@@ -9,7 +9,7 @@ use shared::domain::charge::ChargeRequest;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{AccountId, CallerKey, Id, TeamId};
 use shared::domain::ledger::entry::{Details, Entry};
-use shared::domain::purchase::GiftRequest;
+use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::domain::time::Time;
@@ -103,6 +103,12 @@ pub async fn all_entries(store: &Store, team: &TeamId) -> Vec<Entry> {
 /// The key of a machine client.
 pub fn key_named(text: &str) -> CallerKey {
     CallerKey::of_machine(text.parse().unwrap())
+}
+
+/// An order of credits.
+pub fn order(team: &TeamId, key: CallerKey, credits: u64, now: Time) -> Purchase {
+    let offer = prices().offer(Credits::new(credits)).unwrap();
+    Purchase::new(team, key, "u".parse().unwrap(), offer, now)
 }
 
 /// The key of a machine client or of one of two persons, all with the same texts.
