@@ -6,8 +6,8 @@ mod history;
 mod usage;
 
 use axum::extract::State;
-use axum::http::{HeaderName, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::civil::Date;
@@ -18,7 +18,7 @@ use shared::domain::catalogue::price_list::Offer;
 use shared::http::permission::Read;
 use shared::http::views::balance::BalanceView;
 use shared::http::views::catalogue::{PlanView, PriceListView};
-use shared::http::{Caller, NoQuery, Permitted, Query};
+use shared::http::{Caller, NoQuery, Permitted, Query, responses};
 use shared::lambda::App;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -74,10 +74,6 @@ async fn own_credits(
     })))
 }
 
-/// The catalogue is public and may be cached for five minutes.
-const CATALOGUE_IS_PUBLIC: [(HeaderName, &str); 1] =
-    [(header::CACHE_CONTROL, "public, max-age=300")];
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CatalogueQuery {
@@ -85,15 +81,22 @@ struct CatalogueQuery {
     at: Option<Date>,
 }
 
-async fn prices(State(app): State<App>, Query(query): Query<CatalogueQuery>) -> Response {
-    let list = app.catalogue.at(query.day(&app));
-    (CATALOGUE_IS_PUBLIC, Json(PriceListView::from(list))).into_response()
+async fn prices(
+    State(app): State<App>,
+    Query(query): Query<CatalogueQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    responses::cacheable(&headers, &PriceListView::from(app.catalogue.at(query.day(&app))))
 }
 
-async fn plans(State(app): State<App>, Query(query): Query<CatalogueQuery>) -> Response {
+async fn plans(
+    State(app): State<App>,
+    Query(query): Query<CatalogueQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
     let list = app.catalogue.at(query.day(&app));
     let plans: Vec<PlanView> = list.plans.iter().map(PlanView::from).collect();
-    (CATALOGUE_IS_PUBLIC, Json(json!({ "plans": plans }))).into_response()
+    responses::cacheable(&headers, &json!({ "plans": plans }))
 }
 
 impl CatalogueQuery {

@@ -1,10 +1,12 @@
 //! The responses that several functions share.
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::problem::{Problem, log_internal};
 use crate::domain::Error;
@@ -32,6 +34,30 @@ pub fn replayed(response: impl IntoResponse) -> Response {
     let mut response = response.into_response();
     response.headers_mut().insert(REPLAYED.0, REPLAYED.1);
     response
+}
+
+/// A public answer, which caches may keep for five minutes, with an `ETag`; 304 if the request names that tag in
+/// `If-None-Match`.
+///
+/// # Errors
+/// [`Error::Internal`] for a body that cannot be serialized.
+pub fn cacheable(request: &HeaderMap, body: &impl Serialize) -> Result<Response, Error> {
+    let body = serde_json::to_vec(body).map_err(Error::internal)?;
+    let tag = format!("\"{}\"", hex::encode(Sha256::digest(&body)));
+    let named = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+    let mut named = named.flat_map(|tags| tags.split(',')).map(str::trim);
+    let is_known =
+        named.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag);
+    // The tag is weak because the answer may be compressed.
+    let headers = [
+        (header::CACHE_CONTROL, "public, max-age=300".to_owned()),
+        (header::ETAG, format!("W/{tag}")),
+    ];
+    if is_known {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    let media_type = [(header::CONTENT_TYPE, "application/json")];
+    Ok((headers, media_type, body).into_response())
 }
 
 /// A JSON object with one field.

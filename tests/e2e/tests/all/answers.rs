@@ -8,7 +8,7 @@ use flate2::read::GzDecoder;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, member, pipeline};
+use crate::support::api::{Api, answer, member, pipeline};
 use crate::support::gateway::Event;
 
 #[tokio::test]
@@ -39,6 +39,29 @@ async fn every_answer_has_the_id_of_its_request() {
 }
 
 #[tokio::test]
+async fn the_catalogue_is_not_sent_again_to_a_client_that_has_it() {
+    let api = Api::start().await;
+    for path in ["/prices", "/plans"] {
+        let tag = api.get("", path).await.headers["etag"].to_str().unwrap().to_owned();
+        let send = async |known: String| {
+            let request = api.http.get(format!("{}{path}", api.stack.url()));
+            answer(request.header("if-none-match", known)).await
+        };
+        for known in [tag.clone(), format!("\"a\", {tag}"), "*".to_owned()] {
+            let unchanged = send(known).await;
+            assert_eq!((unchanged.status, unchanged.text.as_str()), (304, ""), "{path}");
+            assert_eq!(unchanged.headers["etag"], tag);
+            assert_eq!(unchanged.headers["cache-control"], "public, max-age=300");
+        }
+        let other = send("W/\"another\"".to_owned()).await;
+        assert_eq!((other.status, &other.headers["etag"]), (200, &tag.parse().unwrap()));
+    }
+    let tags = ["/prices", "/plans"].map(|path| format!("{path}?at=2020-01-01"));
+    let [prices, plans] = [api.get("", &tags[0]).await, api.get("", &tags[1]).await];
+    assert_ne!(prices.headers["etag"], plans.headers["etag"]);
+}
+
+#[tokio::test]
 async fn large_answers_are_compressed_if_the_client_accepts_it() {
     let api = Api::start().await;
     api.team_with("t", 10_000).await;
@@ -46,7 +69,7 @@ async fn large_answers_are_compressed_if_the_client_accepts_it() {
     let charges = json!({ "charges": (0..150).map(charge).collect::<Vec<_>>() });
     let path = "/teams/t/charges/batch";
     api.send(Method::POST, path, &pipeline(), None, Some(&charges)).await.ok();
-    let answer = async |path: &str, encoding: Option<&str>, accept: &str| -> Value {
+    let asked = async |path: &str, encoding: Option<&str>, accept: &str| -> Value {
         let mut event = Event::new(&Method::GET, path, Some(&member("t")));
         event.0["headers"]["accept"] = json!(accept);
         if let Some(encoding) = encoding {
@@ -56,10 +79,10 @@ async fn large_answers_are_compressed_if_the_client_accepts_it() {
     };
     for (path, accept) in [("/teams/t/history?limit=200", "*/*"), ("/teams/t/history", "text/csv")]
     {
-        let plain = answer(path, None, accept).await;
+        let plain = asked(path, None, accept).await;
         assert_eq!(plain["isBase64Encoded"], false);
         assert_eq!(plain["headers"].get("content-encoding"), None);
-        let packed = answer(path, Some("br, gzip;q=0.5"), accept).await;
+        let packed = asked(path, Some("br, gzip;q=0.5"), accept).await;
         assert_eq!(packed["headers"]["content-encoding"], "gzip", "{path}");
         assert_eq!(packed["headers"]["vary"], "accept-encoding", "{path}");
         assert_eq!(packed["isBase64Encoded"], true);
@@ -70,6 +93,6 @@ async fn large_answers_are_compressed_if_the_client_accepts_it() {
         GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
         assert_eq!(plain["body"], text, "{path}");
     }
-    let small = answer("/teams/t/credits", Some("gzip"), "*/*").await;
+    let small = asked("/teams/t/credits", Some("gzip"), "*/*").await;
     assert_eq!(small["headers"].get("content-encoding"), None);
 }
