@@ -42,7 +42,7 @@ pub struct Price {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rounding {
-    /// What the quantity of a charge counts, such as `seconds`.
+    /// The unit of the quantity of a charge, such as `seconds`.
     pub quantity: String,
     /// The quantity of one unit.
     pub per_unit: NonZeroU64,

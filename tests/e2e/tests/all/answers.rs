@@ -1,4 +1,4 @@
-//! What all answers have in common: a request id, and the compression of large ones.
+//! The common parts of all answers: a request id, compression of large ones, and tags of the catalogue.
 
 use std::io::Read;
 

@@ -187,7 +187,7 @@ impl<'a> State<'a> {
         self.version.retain(|name, _| !matches!(name.as_str(), "version" | "effective"));
         merge(&mut self.version, version, VERSION, mistakes);
         for rule in VERSION {
-            // What the first version lacks is reported once.
+            // A field that the first version lacks is reported once.
             self.version.entry(rule.name.to_owned()).or_insert(version);
         }
         let changed: Fields =

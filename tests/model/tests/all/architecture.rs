@@ -229,7 +229,7 @@ fn named(text: &str) -> Vec<(&str, &str)> {
     functions.collect()
 }
 
-/// What the walkthroughs leave out: the caller of a function that they name, or a method of the store that charges.
+/// Calls that the walkthroughs leave out: the caller of a function that they name, or a method of the store that charges.
 fn gaps(document: &str) -> Vec<String> {
     let walkthroughs = document.split("## Walkthroughs").nth(1).unwrap();
     let mut gaps = Vec::new();
