@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 mod clock;
+mod cors;
 mod demo;
 mod dev;
 mod eventbridge;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use axum::{Router, middleware};
 use engine::Engine;
 use jiff::civil::{Date, date};
@@ -84,6 +86,9 @@ pub struct Options {
     /// Let the stack's clock stand still until it is moved
     #[arg(long)]
     pub frozen: bool,
+    /// Origin whose pages may call the API, can be repeated; without it all may
+    #[arg(long, value_name = "ORIGIN")]
+    pub cors_origin: Vec<HeaderValue>,
     /// Catalogue of prices and plans; without it the built-in one
     #[arg(long, value_name = "FILE")]
     pub catalogue: Option<PathBuf>,
@@ -226,6 +231,7 @@ impl Stack {
             router = router.layer(middleware::from_fn(request_log::log));
         }
         let router = router.layer(middleware::from_fn(authorize));
+        let router = router.layer(cors::layer(&options.cors_origin)?);
 
         let port = |source| Failure::Port { port: options.port, option: "--port", source };
         let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(port)?;

@@ -12,6 +12,7 @@ mod allowance;
 mod answers;
 mod balance;
 mod billing_messages;
+mod browsers;
 mod callers;
 mod catalogue;
 mod catalogue_files;

@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use crate::support::api::Api;
 use crate::support::routes::routes;
-use crate::support::template::{paths, router};
+use crate::support::template::{paths, router, template_routes};
 
 #[tokio::test]
 async fn every_function_serves_its_paths() {
@@ -46,6 +46,31 @@ async fn the_list_of_routes_contains_every_method_of_every_path() {
         there.insert(path, allowed.collect::<BTreeSet<String>>());
     }
     assert_eq!(there, known);
+    let mut in_template: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for route in template_routes() {
+        in_template.entry(route.path).or_default().insert(route.method);
+    }
+    assert_eq!(in_template, known);
+}
+
+/// A route with an authorizer that takes OPTIONS would answer the preflight of a browser with 401.
+#[test]
+fn no_route_with_an_authorizer_takes_options() {
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    let routes = template_routes();
+    for route in &routes {
+        let is_named = methods.contains(&route.method.as_str());
+        assert!(is_named || !route.has_authorizer, "{} {}", route.method, route.path);
+    }
+    let public: BTreeSet<&str> = routes
+        .iter()
+        .filter(|route| !route.has_authorizer)
+        .map(|route| route.path.as_str())
+        .collect();
+    assert_eq!(public, BTreeSet::from(["/plans", "/prices"]));
+    let default = &properties("Balance")["Events"]["Unknown"]["Properties"];
+    assert_eq!((&default["Path"], &default["Method"]), (&Value::Null, &Value::Null));
+    assert_eq!(default["Auth"]["Authorizer"], "NONE");
 }
 
 /// The properties of a resource.

@@ -1,5 +1,7 @@
 //! `template.yaml` as the tests read it, and the functions that it names.
 
+use std::collections::BTreeSet;
+
 use axum::Router;
 use local::purchase_state;
 use serde_json::Map;
@@ -18,23 +20,38 @@ pub fn router(function: &str, app: App) -> Router {
     })
 }
 
-/// The functions of the template with their paths, with values for the path parameters.
-pub fn paths() -> Vec<(String, String)> {
+/// A route of the template.
+pub struct TemplateRoute {
+    pub function: String,
+    pub method: String,
+    /// The path, with values for its parameters.
+    pub path: String,
+    pub has_authorizer: bool,
+}
+
+/// The routes of the template, without `$default`.
+pub fn template_routes() -> Vec<TemplateRoute> {
     let template = engine::template().unwrap();
-    let mut paths = Vec::new();
+    let mut routes = Vec::new();
     for (name, resource) in template["Resources"].as_object().unwrap() {
         for event in resource["Properties"]["Events"].as_object().into_iter().flat_map(Map::values)
         {
-            if let Some(path) = event["Properties"]["Path"].as_str() {
-                assert_eq!(
-                    event["Properties"]["Method"], "ANY",
-                    "{path}: the function answers other methods itself"
-                );
-                let path =
-                    path.replace("{team}", "t").replace("{hold}", "h_1").replace("{id}", "p_1");
-                paths.push((name.to_lowercase(), path.replace("{account}", "acme")));
+            let properties = &event["Properties"];
+            if let Some(path) = properties["Path"].as_str() {
+                let path = path.replace("{team}", "t").replace("{hold}", "h_1");
+                routes.push(TemplateRoute {
+                    function: name.to_lowercase(),
+                    method: properties["Method"].as_str().unwrap().to_owned(),
+                    path: path.replace("{id}", "p_1").replace("{account}", "acme"),
+                    has_authorizer: properties["Auth"]["Authorizer"] != "NONE",
+                });
             }
         }
     }
-    paths
+    routes
+}
+
+/// The functions of the template with their paths.
+pub fn paths() -> BTreeSet<(String, String)> {
+    template_routes().into_iter().map(|route| (route.function, route.path)).collect()
 }
