@@ -56,9 +56,13 @@ async fn own_credits(
     caller: Caller,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    let pool = app.store.projection_read(caller.team()?, app.clock.now()).await?.pool;
-    let plan = pool.terms.subscription.as_ref().map(|subscription| subscription.plan.as_str());
-    let is_trial = plan.and_then(|plan| app.catalogue.plan(plan)).is_some_and(|plan| plan.trial);
+    let now = app.clock.now();
+    let pool = app.store.projection_read(caller.team()?, now).await?.pool;
+    let is_trial = pool.terms.subscription.as_ref().is_some_and(|subscription| {
+        let (name, start) = (&subscription.plan, subscription.started_at.day());
+        let plan = app.catalogue.plan_at(name, start, now.day()).or(app.catalogue.plan(name));
+        plan.is_some_and(|plan| plan.trial)
+    });
     let free = pool.balance.free();
     Ok(Json(json!({
         "credits": pool.balance.credits,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An amount of credits, a whole number. One credit is worth exactly one cent.
+/// An amount of credits, a whole number. The catalogue states the price of one credit.
 ///
 /// There are no arithmetic operators: each method states its result where the amount leaves its
 /// range.

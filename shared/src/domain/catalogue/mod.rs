@@ -102,7 +102,8 @@ impl Catalogue {
     /// that is newer than the start of its subscription has its terms of `today`.
     #[must_use]
     pub fn plan_at(&self, name: &str, start: Date, today: Date) -> Option<&Plan> {
-        self.at(start).plan(name).or_else(|| self.at(today).plan(name))
+        let newer = || self.at(today).plan(name).filter(|_| start < today);
+        self.at(start).plan(name).or_else(newer)
     }
 }
 
@@ -150,5 +151,14 @@ mod tests {
         assert_eq!(credits("agency", before, after), Some(50), "newer than the start");
         assert!(catalogue.plan_at("studio", after, after).unwrap().retired);
         assert!(!catalogue.plan_at("studio", before, after).unwrap().retired);
+    }
+
+    #[test]
+    fn a_plan_that_was_removed_before_the_start_has_no_terms() {
+        let catalogue =
+            parsed(r#"{ "version": "2", "effective": "2027-03-01", "plans": { "studio": null } }"#);
+        let (before, after) = (date(2027, 2, 28), date(2027, 3, 1));
+        assert!(catalogue.plan_at("studio", after, before).is_none());
+        assert!(catalogue.plan_at("studio", before, after).is_some(), "it began in time");
     }
 }

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use shared::domain::catalogue::{BUILT_IN, Catalogue};
 
 use crate::support::api::{Api, NOW, billing, member};
-use crate::support::catalogue::{IMAGES, fields, file_with, follows_schema, mistakes, versions};
+use crate::support::catalogue::{
+    IMAGES, catalogue_with, fields, file_with, follows_schema, mistakes, versions,
+};
 
 #[test]
 fn the_files_of_the_repository_have_no_mistakes() {
@@ -137,4 +139,23 @@ async fn a_price_an_action_and_a_plan_are_edits_of_the_file_only() {
     refused.problem(400, "/problems/invalid-request");
     let seats = api.subscribe("old", &json!({ "plan": "email", "seats": 3 })).await;
     assert_eq!(seats["plan"], "email", "an existing subscriber keeps the plan");
+}
+
+/// A subscription keeps the mark of its plan.
+#[tokio::test]
+async fn a_later_version_does_not_change_whether_a_plan_is_a_trial() {
+    let later = json!({ "version": "2", "effective": "2027-03-01",
+        "plans": { "free_trial": { "trial": false } } });
+    let api = Api::start_with(catalogue_with([later])).await;
+    api.subscribe("t", &json!({ "plan": "free_trial" })).await;
+    let freemium = async || {
+        let credits = api.get(&member("t"), "/team/credits").await.ok();
+        credits["details"]["remaining"]["freemium"].clone()
+    };
+    assert_eq!(freemium().await, 200, "before the later version");
+    api.travel("2027-03-02T00:00:00Z").await;
+    assert_eq!(freemium().await, 200, "a subscription of the first version");
+    api.subscribe("u", &json!({ "plan": "free_trial" })).await;
+    let credits = api.get(&member("u"), "/team/credits").await.ok();
+    assert_eq!(credits["details"]["remaining"]["freemium"], 0);
 }

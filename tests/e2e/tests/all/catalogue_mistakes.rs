@@ -71,6 +71,12 @@ const MISTAKES: &[(&str, &str, &str, bool)] = &[
         true,
     ),
     (
+        r#""effective": "2027-06-01""#,
+        r#""effective": "2027-06-01T18:00:00-08:00[America/Los_Angeles]""#,
+        "30:20: `effective` must be a date such as 2027-03-01",
+        true,
+    ),
+    (
         r#""currency": "eur""#,
         r#""currency": "EUR""#,
         "7:43: `currency` must be three lowercase letters, such as eur",

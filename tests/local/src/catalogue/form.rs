@@ -43,7 +43,7 @@ const FILE: &[Rule] = &[
 
 const VERSION: &[Rule] = &[
     required("version", Form::Leaf(is::<Label>, "a text of 1 to 20 letters, digits or . _ -")),
-    required("effective", Form::Leaf(is::<Date>, "a date such as 2027-03-01")),
+    required("effective", Form::Leaf(is_date, "a date such as 2027-03-01")),
     required("credit", Form::Leaf(is_object, "an object")),
     required("purchase", Form::Leaf(is_object, "an object")),
     required("actions", Form::Leaf(is_object, "an object")),
@@ -82,7 +82,7 @@ const PLAN: &[Rule] = &[
     required("credits", Form::Leaf(is::<Credits>, CREDITS)),
     required("per", Form::Leaf(is::<Per>, "team or seat")),
     required("cadence", Form::Leaf(is::<Cadence>, "once, monthly or none")),
-    optional("account_created_before", Form::Leaf(is::<Date>, "a date such as 2027-03-01")),
+    optional("account_created_before", Form::Leaf(is_date, "a date such as 2027-03-01")),
     optional("agreed_amount", Form::Leaf(is::<bool>, BOOL)),
     optional("trial", Form::Leaf(is::<bool>, BOOL)),
     optional("retired", Form::Leaf(is::<bool>, BOOL)),
@@ -109,6 +109,12 @@ fn is<T: DeserializeOwned>(node: Node) -> bool {
 
 fn is_object(node: Node) -> bool {
     node.fields().is_some()
+}
+
+/// A date alone: the parser also accepts a time and ignores it.
+fn is_date(node: Node) -> bool {
+    let text = node.to::<String>();
+    node.to::<Date>().is_some_and(|date| text.is_some_and(|text| text == date.to_string()))
 }
 
 fn is_positive(node: Node) -> bool {
