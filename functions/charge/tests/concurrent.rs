@@ -23,9 +23,11 @@ use axum::routing::{get, post};
 use engine::Engine;
 use serde_json::{Value, json};
 use shared::domain::Credits;
+use shared::domain::catalogue::Catalogue;
 use shared::domain::ids::{CallerKey, TeamId};
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
+use shared::lambda::Clock;
 use shared::store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -130,7 +132,10 @@ async fn team_with(store: &Store, credits: u64) -> TeamId {
 #[tokio::test]
 async fn concurrent_invocations_share_writes() {
     let engine = Engine::in_memory().await.unwrap();
-    let team = team_with(&engine.store(), 20 * CHARGES as u64 - 20).await;
+    // The binary charges at the price of today.
+    let catalogue = Catalogue::built_in().unwrap();
+    let price = catalogue.at(Clock::system().now().day()).price("phone_finder").unwrap().credits;
+    let team = team_with(&engine.store(), price.get() * (CHARGES as u64 - 1)).await;
     let writes = Arc::new(AtomicUsize::new(0));
     let (endpoint, http) = (engine.endpoint().to_owned(), reqwest::Client::new());
     let wire = Wire { endpoint, http, writes: Arc::clone(&writes) };
