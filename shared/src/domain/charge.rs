@@ -75,6 +75,7 @@ impl ChargeRequest {
         let charged = Charged {
             action: self.action,
             quantity: self.quantity,
+            names_no_outcome: self.outcome.is_none(),
             outcome: self.outcome,
             own_key: self.own_key,
             price_version: None,

@@ -106,6 +106,7 @@ impl MonitoredAccount {
             action: price.name.clone(),
             quantity: 1,
             outcome: Some(outcome.to_owned()),
+            names_no_outcome: false,
             own_key: false,
             price_version: Some(list.version.clone()),
             account: Some(self.id.clone()),

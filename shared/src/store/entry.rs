@@ -47,20 +47,13 @@ impl Store {
         self.item_get(keys::entry_of(team, id)).await?.map(from_item).transpose()
     }
 
-    /// The entry of an earlier request with the same key, if that request was the same. The price is not
-    /// compared, and an outcome that `asked` leaves out is taken from the entry.
+    /// The entry of an earlier request with the same key, if that request was the same, see [`Entry::answers`].
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn entry_replay(&self, asked: &Entry) -> Result<Option<Entry>, Error> {
         let Some(found) = self.entry_read(&asked.team, &asked.id).await? else { return Ok(None) };
-        let mut asked = asked.clone();
-        if let (Some(asked), Some(charged)) = (asked.charged_mut(), found.charged())
-            && asked.outcome.is_none()
-        {
-            asked.outcome.clone_from(&charged.outcome);
-        }
-        Ok(found.answers(&asked).then_some(found))
+        Ok(found.answers(asked).then_some(found))
     }
 
     /// The result of a refused request: a replay if its key has an entry, else the refusal.

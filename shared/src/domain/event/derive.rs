@@ -224,7 +224,8 @@ mod tests {
     fn charged() -> Charged {
         let action = "email_finder".to_owned();
         let (outcome, price_version, account) = (None, None, None);
-        Charged { action, quantity: 1, outcome, own_key: false, price_version, account }
+        let (names_no_outcome, own_key) = (false, false);
+        Charged { action, quantity: 1, outcome, names_no_outcome, own_key, price_version, account }
     }
 
     fn hold() -> Id {

@@ -152,6 +152,9 @@ pub struct Charged {
     /// The outcome. `None` only before the charge is priced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// Whether the request named no outcome, so that `outcome` is the only one of the price. Not stored.
+    #[serde(skip)]
+    pub names_no_outcome: bool,
     /// Whether the team's own key for the provider was used.
     pub own_key: bool,
     /// The version of the price list. `None` only before the charge is priced.
@@ -366,7 +369,8 @@ impl Entry {
     }
 
     /// Whether this entry is of the same request as `asked`: everything is equal except for the time and the price. A
-    /// machine client that names no user repeats the request of any machine client of the team.
+    /// machine client that names no user repeats the request of any machine client of the team. A request that names no
+    /// outcome has that of the entry.
     #[must_use]
     pub fn answers(&self, asked: &Self) -> bool {
         let mut asked = asked.clone();
@@ -381,6 +385,10 @@ impl Entry {
         }
         if let (Some(asked), Some(charged)) = (asked.charged_mut(), self.charged()) {
             asked.price_version.clone_from(&charged.price_version);
+            if asked.names_no_outcome {
+                asked.outcome.clone_from(&charged.outcome);
+            }
+            asked.names_no_outcome = charged.names_no_outcome;
         }
         if let (Some(asked), Some(purchased)) = (asked.purchased_mut(), self.purchased()) {
             asked.amount = purchased.amount;

@@ -118,7 +118,7 @@ impl From<Details> for DetailsView {
 
 impl DetailsView {
     fn charge(charged: Charged, hold: Option<Id>) -> Self {
-        let Charged { action, quantity, outcome, own_key, price_version, account } = charged;
+        let Charged { action, quantity, outcome, own_key, price_version, account, .. } = charged;
         Self::Charge { action, quantity, outcome, own_key, price_version, account, hold }
     }
 }

@@ -159,3 +159,23 @@ async fn a_later_version_does_not_change_whether_a_plan_is_a_trial() {
     let credits = api.get(&member("u"), "/team/credits").await.ok();
     assert_eq!(credits["details"]["remaining"]["freemium"], 0);
 }
+
+/// An action with a single outcome gets another one. A request that named none is still the same request.
+#[tokio::test]
+async fn a_replay_without_an_outcome_survives_another_outcome() {
+    let later = json!({ "version": "2", "effective": "2027-03-01",
+        "actions": { "sms": { "charged": ["delivered"] } } });
+    let api = Api::start_with(catalogue_with([later])).await;
+    api.team_with("t", 100).await;
+    let sms = json!({ "action": "sms" });
+    let first = api.charge("t", "k", &sms).await;
+    assert_eq!(first.json()["charge"]["outcome"], "sent");
+    api.travel("2027-03-02T00:00:00Z").await;
+    let again = api.charge("t", "k", &sms).await;
+    assert_eq!((again.is_replayed(), again.json()), (true, first.json()));
+    let named = json!({ "action": "sms", "outcome": "delivered" });
+    api.charge("t", "k", &named).await.problem(422, "/problems/idempotency-key-reused");
+    let batch = json!({ "charges": [{ "key": "k", "action": "sms" }] });
+    let batch = api.post(&member("t"), "/teams/t/charges/batch", "", &batch).await.ok();
+    assert_eq!(batch["results"][0]["status"], "replayed");
+}
