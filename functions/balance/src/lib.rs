@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::catalogue::price_list::Offer;
+use shared::domain::time::Time;
 use shared::http::permission::Read;
 use shared::http::views::balance::BalanceView;
 use shared::http::views::catalogue::{PlanView, PriceListView};
@@ -25,6 +26,9 @@ use tower_http::compression::predicate::SizeAbove;
 
 /// Larger answers are compressed, in bytes.
 const COMPRESSED_ABOVE: u16 = 10_000;
+
+/// The seconds for which caches may keep prices and plans.
+const CACHE_SECONDS_MAX: u64 = 300;
 
 /// The routes of the function.
 pub fn routes(app: App) -> Router {
@@ -90,7 +94,8 @@ async fn prices(
     Query(query): Query<CatalogueQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    responses::cacheable(&headers, &PriceListView::from(app.catalogue.at(query.day(&app))))
+    let list = PriceListView::from(app.catalogue.at(query.day(&app)));
+    responses::cacheable(&headers, query.cache_seconds(&app), &list)
 }
 
 async fn plans(
@@ -100,12 +105,22 @@ async fn plans(
 ) -> Result<Response, Error> {
     let list = app.catalogue.at(query.day(&app));
     let plans: Vec<PlanView> = list.plans.iter().map(PlanView::from).collect();
-    responses::cacheable(&headers, &json!({ "plans": plans }))
+    responses::cacheable(&headers, query.cache_seconds(&app), &json!({ "plans": plans }))
 }
 
 impl CatalogueQuery {
     fn day(&self, app: &App) -> Date {
         self.at.unwrap_or_else(|| app.clock.now().day())
+    }
+
+    /// The seconds for which caches may keep the answer: at most until another version is in force.
+    fn cache_seconds(&self, app: &App) -> u64 {
+        let now = app.clock.now();
+        let mut starts = app.catalogue.lists().map(|list| Time::start_of(list.effective));
+        let next = starts.find(|start| *start > now).filter(|_| self.at.is_none());
+        let left = next.map(|next| next.timestamp().duration_since(now.timestamp()).as_secs());
+        let left = left.and_then(|seconds| u64::try_from(seconds).ok());
+        left.unwrap_or(CACHE_SECONDS_MAX).min(CACHE_SECONDS_MAX)
     }
 }
 
