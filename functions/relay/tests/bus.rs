@@ -84,17 +84,18 @@ impl Script {
         self.try_relay(records).await.unwrap()
     }
 
-    /// The keys of the charges in each call, and the sequence numbers of unreadable records.
+    /// The keys of the charges in each call, and the sequence numbers of unreadable records in brackets.
     fn calls(&self) -> Vec<Vec<String>> {
         let name = |entry: &Value| {
             assert_eq!(entry["EventBusName"], "credits");
             let detail = detail(entry);
-            let name = match entry["Source"].as_str().unwrap() {
-                "credits" => detail["key"].as_str().unwrap(),
-                "credits.relay" => detail["sequence_number"].as_str().unwrap_or("no number"),
+            match entry["Source"].as_str().unwrap() {
+                "credits" => detail["key"].as_str().unwrap().to_owned(),
+                "credits.relay" => {
+                    format!("({})", detail["sequence_number"].as_str().unwrap_or("no number"))
+                }
                 other => panic!("{other}"),
-            };
-            name.to_owned()
+            }
         };
         let calls = self.calls.lock().unwrap();
         calls.iter().map(|entries| entries.iter().map(name).collect()).collect()
@@ -131,6 +132,11 @@ fn charge(key: &str) -> Value {
                 "at": text("2027-01-31T10:00:00.000Z"),
                 "credits": { "N": "-5" },
                 "key": text(key),
+                "action": text("email_finder"),
+                "quantity": { "N": "1" },
+                "outcome": text("risky"),
+                "own_key": { "BOOL": false },
+                "price_version": text("1"),
             },
             "SequenceNumber": key,
             "SizeBytes": 100,
@@ -223,7 +229,7 @@ async fn hands_unreadable_records_over_and_reports_none() {
     ];
     let script = Script::new(&[answer(&[None; 9])]);
     assert!(script.relay(&records).await.is_empty());
-    let sent = ["1", "2", "3", "4", "5", "6", "7", "no number", "no number"];
+    let sent = ["1", "(2)", "3", "(4)", "(5)", "(6)", "7", "(no number)", "(no number)"];
     assert_eq!(script.calls(), [sent]);
 }
 

@@ -53,6 +53,7 @@ use charge::{RefusalCache, WriteQueues};
 pub use dynamo::{failure, keys};
 use lane_cache::LaneCache;
 use operation::Operation;
+pub use recall::MARK_SECONDS;
 use retry::RetryBudget;
 
 /// An operation retries contention and throttling for this time, then answers busy.

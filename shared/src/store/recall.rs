@@ -17,7 +17,7 @@ use crate::domain::ids::TeamId;
 use crate::domain::pool::Pool;
 
 /// The duration of a mark, in seconds. A change takes a fraction of that.
-const MARK_SECONDS: u32 = 2;
+pub const MARK_SECONDS: u32 = 2;
 
 /// A process marks the pool again after this time.
 const MARK_FRESH_FOR: Duration = Duration::from_secs(1);

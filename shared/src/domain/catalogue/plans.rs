@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::domain::Credits;
 use crate::domain::credits::TooMany;
@@ -61,7 +62,7 @@ pub enum Period {
 
 /// The terms of a grant of free credits. A subscription stores them at its start, so that a plan
 /// that changes or is unknown to a binary does not affect existing subscribers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantTerms {
     /// The credits of one grant, per team or per seat.
     pub credits: Credits,
@@ -72,6 +73,9 @@ pub struct GrantTerms {
     /// An account created on or after this day (UTC) receives 0 credits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_created_before: Option<Date>,
+    /// The fields of a newer version.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
 }
 
 /// The multiplier of a grant.
@@ -105,6 +109,7 @@ impl Plan {
             per: self.per,
             cadence: self.cadence,
             account_created_before: self.account_created_before,
+            more: Map::new(),
         }
     }
 }
@@ -114,7 +119,7 @@ impl GrantTerms {
     ///
     /// # Errors
     /// [`TooMany`] if they are more than [`Credits::MAX`], which no request can set.
-    pub fn grant(self, seats: u32, account_created_at: Time) -> Result<Credits, TooMany> {
+    pub fn grant(&self, seats: u32, account_created_at: Time) -> Result<Credits, TooMany> {
         if self.account_created_before.is_some_and(|day| account_created_at.day() >= day) {
             return Ok(Credits::ZERO);
         }

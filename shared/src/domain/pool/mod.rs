@@ -125,8 +125,9 @@ pub struct Terms {
     /// A subscription that begins at its `started_at`, a later time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<Subscription>,
-    /// The last versions of messages that scheduled a subscription since the current one began. Such
-    /// a message changes nothing if it is repeated.
+    /// The last versions of messages that scheduled a subscription since the current one began, in
+    /// ascending order. Such a message changes nothing if it is repeated, even after its version was
+    /// dropped from a full list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scheduled_versions: Vec<u64>,
     /// The version of the newest message that changed the subscription or closed the account.

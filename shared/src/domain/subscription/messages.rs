@@ -51,7 +51,7 @@ impl Pool {
             }
             return Ok(self.with_terms(terms, now));
         }
-        if version.is_some_and(|version| terms.scheduled_versions.contains(&version)) {
+        if self.has_scheduled(request) {
             // Its subscription is scheduled, or a newer message has replaced it.
             return Ok(self.with_terms(terms, now));
         }
@@ -82,6 +82,20 @@ impl Pool {
     /// Whether a request has a start and no newer message has one.
     fn has_newest_start(&self, request: &SubscriptionRequest) -> bool {
         request.started_at.is_some() && !is_not_newer(request.version, self.terms.start_version)
+    }
+
+    /// Whether a request scheduled a subscription since the current one began. If the list of versions
+    /// is full, a request with an older version that starts another subscription counts as dropped
+    /// from it.
+    fn has_scheduled(&self, request: &SubscriptionRequest) -> bool {
+        let Some(version) = request.version else { return false };
+        let stored = &self.terms.scheduled_versions;
+        let is_full = stored.len() >= SCHEDULED_VERSIONS_MAX;
+        let is_older = stored.first().is_some_and(|oldest| version < *oldest);
+        let is_for_current = |current| request.is_for(current);
+        let starts_another = request.started_at.is_some()
+            && !self.terms.subscription.as_ref().is_some_and(is_for_current);
+        stored.contains(&version) || is_full && is_older && starts_another
     }
 
     /// Whether a cancellation with the same or a newer version arrived before a request.
@@ -343,6 +357,42 @@ mod tests {
         assert_eq!((pool.epoch, pool.terms.scheduled), (2, None));
     }
 
+    /// Each message schedules a subscription that starts a day later than the one before.
+    #[test]
+    fn a_repeated_start_changes_nothing_after_its_version_was_dropped() {
+        let start = |version: u64| {
+            let day = 10 + version;
+            format!(
+                r#"{{"plan":"enterprise","version":{version},"started_at":"2027-01-{day}T00:00:00Z"}}"#
+            )
+        };
+        let mut pool = expert(1, "2027-01-10T00:00:00Z");
+        for version in 2..=10 {
+            subscribe(&mut pool, &start(version), "2027-01-11T00:00:00Z");
+        }
+        assert_eq!(pool.terms.scheduled_versions, (3..=10).collect::<Vec<_>>(), "2 is dropped");
+        let scheduled = pool.clone();
+        for version in 2..=10 {
+            subscribe(&mut pool, &start(version), "2027-01-19T23:59:00Z");
+            assert_eq!(pool, scheduled, "version {version}");
+        }
+        // A late message without a start, or with that of the current subscription, is for the current one.
+        subscribe(
+            &mut pool,
+            r#"{"plan":"multichannel_expert","version":1,"seats":2}"#,
+            "2027-01-19T00:00:00Z",
+        );
+        assert_eq!(split(&pool), (800, 0));
+        let named = r#"{"plan":"multichannel_expert","version":2,"seats":3,"started_at":"2027-01-10T00:00:00Z"}"#;
+        subscribe(&mut pool, named, "2027-01-19T00:00:00Z");
+        assert_eq!(split(&pool), (1_200, 0));
+        apply_due(&mut pool, "2027-01-20T00:00:00Z");
+        assert_eq!((split(&pool), pool.terms.scheduled_versions.len()), ((400, 0), 0));
+        let begun = pool.clone();
+        subscribe(&mut pool, &start(2), "2027-01-21T00:00:00Z");
+        assert_eq!(pool, begun, "repeated after the scheduled subscription began");
+    }
+
     #[test]
     fn late_seats_of_the_previous_subscription_are_not_granted() {
         let restart =
@@ -437,15 +487,22 @@ mod tests {
         let mut pool = new_pool();
         subscribe(&mut pool, r#"{"plan":"email_pro","seats":3}"#, "2027-01-10T00:00:00Z");
         assert_eq!(split(&pool), (0, 0));
-        let created_in = |year| {
-            let created = format!("{year}-02-01T00:00:00Z");
-            format!(r#"{{"plan":"email_pro","seats":3,"account_created_at":"{created}"}}"#)
+        let created_at = |created| {
+            request(&format!(
+                r#"{{"plan":"email_pro","seats":3,"account_created_at":"{created}"}}"#
+            ))
         };
-        subscribe(&mut pool, &created_in(2024), "2027-01-11T00:00:00Z");
+        let now = at("2027-01-11T00:00:00Z");
+        let first = created_at("2024-02-01T10:00:00Z");
+        let change = pool.subscribe(&first, &catalogue(), now).unwrap().unwrap();
+        pool.apply(&change).unwrap();
         assert_eq!(split(&pool), (3_000, 0));
-        let other =
-            pool.subscribe(&request(&created_in(2023)), &catalogue(), at("2027-01-12T00:00:00Z"));
-        assert!(matches!(other, Err(Error::Invalid(_))));
+        let same_day = created_at("2024-02-01T10:00:00.250Z");
+        assert_eq!(pool.subscribe(&same_day, &catalogue(), now).unwrap(), None);
+        for other in ["2024-02-02T10:00:00Z", "2023-02-01T10:00:00Z"] {
+            let other = pool.subscribe(&created_at(other), &catalogue(), now);
+            assert!(matches!(other, Err(Error::Invalid(_))));
+        }
     }
 
     #[test]

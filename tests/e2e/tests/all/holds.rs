@@ -72,6 +72,7 @@ async fn lists_open_holds_newest_first() {
             let holds = page["holds"].as_array().unwrap();
             assert!(holds.len() <= limit);
             found.extend(holds.iter().cloned());
+            assert!(found.len() <= expected.len(), "a page repeats holds: {found:?}");
             match page["cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => break,

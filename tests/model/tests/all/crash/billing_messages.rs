@@ -3,22 +3,15 @@
 
 use std::time::Duration;
 
-use engine::catalogue;
 use futures_util::future::join_all;
 use serde_json::json;
 use shared::domain::ids::TeamId;
 use shared::domain::pool::Pool;
-use shared::lambda::App;
 use simulator::{Faults, World};
 use tokio::time::sleep;
 
-use crate::support::process::{run_for_polls, seeds};
+use crate::support::process::{SKEW_MS, process_with_skew, run_for_polls, seeds};
 use crate::support::teams::now;
-
-/// A process whose clock differs from the simulated time by `skew_ms`.
-fn process(world: &World, skew_ms: i64) -> App {
-    App::new(world.store(), world.clock(skew_ms), catalogue())
-}
 
 fn changed(version: u64, plan: &str, seats: u32) -> Vec<u8> {
     let detail = json!({ "team": "t", "version": version, "plan": plan, "seats": seats });
@@ -33,7 +26,7 @@ fn cancelled(version: u64) -> Vec<u8> {
 /// Delivers a message until it is taken in. Each attempt runs in a new process; the first may be
 /// stopped.
 async fn deliver(world: &World, message: &[u8], skews: [i64; 2], polls: u32) {
-    let first = process(world, skews[0]);
+    let first = process_with_skew(world, skews[0]);
     if run_for_polls(polls, Box::pin(team::apply_message(&first, message)))
         .await
         .is_some_and(|it| it.is_ok())
@@ -41,7 +34,7 @@ async fn deliver(world: &World, message: &[u8], skews: [i64; 2], polls: u32) {
         return;
     }
     for _ in 0..20 {
-        let next = process(world, skews[1]);
+        let next = process_with_skew(world, skews[1]);
         if Box::pin(team::apply_message(&next, message)).await.is_ok() {
             return;
         }
@@ -62,15 +55,15 @@ fn a_cancellation_after_an_interrupted_plan_change_cancels_the_new_plan() {
     let mut halves = 0;
     for polls in 1.. {
         let is_complete = simulator::run(3, Faults::NONE, now(), async |world| {
-            let start = process(&world, 0);
+            let start = process_with_skew(&world, 0);
             Box::pin(team::apply_message(&start, &changed(4, "multichannel_expert", 1)))
                 .await
                 .unwrap();
-            let dying = process(&world, 0);
+            let dying = process_with_skew(&world, 0);
             let message = changed(5, "enterprise", 1);
             let change = Box::pin(team::apply_message(&dying, &message));
             let is_complete = run_for_polls(polls, change).await.is_some();
-            let late = process(&world, -200);
+            let late = process_with_skew(&world, -200);
             Box::pin(team::apply_message(&late, &cancelled(6))).await.unwrap();
             Box::pin(team::apply_message(&late, &message)).await.unwrap();
             let subscription = stored(&world).await.terms.subscription.unwrap();
@@ -99,7 +92,7 @@ fn the_newest_messages_determine_the_state() {
         let faults = if seed % 2 == 0 { Faults::NONE } else { Faults::MANY };
         simulator::run(seed, Faults::NONE, now(), async |world| {
             let mut random = fastrand::Rng::with_seed(seed);
-            let start = process(&world, 0);
+            let start = process_with_skew(&world, 0);
             Box::pin(team::apply_message(&start, &changed(1, "multichannel_expert", 1)))
                 .await
                 .unwrap();
@@ -107,7 +100,7 @@ fn the_newest_messages_determine_the_state() {
             let messages =
                 [changed(5, "enterprise", 1), cancelled(6), changed(4, "multichannel_expert", 3)];
             let deliveries = messages.iter().map(|message| {
-                let skews = [random.i64(-500..=500), random.i64(-500..=500)];
+                let skews = [random.i64(-SKEW_MS..=SKEW_MS), random.i64(-SKEW_MS..=SKEW_MS)];
                 let polls = if random.bool() { random.u32(1..30) } else { u32::MAX };
                 let wait = Duration::from_millis(random.u64(0..60));
                 let world = &world;
@@ -120,7 +113,7 @@ fn the_newest_messages_determine_the_state() {
             world.set_faults(Faults::NONE);
             // Each message is delivered once more.
             for message in &messages {
-                deliver(&world, message, [-500, 500], u32::MAX).await;
+                deliver(&world, message, [-SKEW_MS, SKEW_MS], u32::MAX).await;
             }
             let pool = stored(&world).await;
             let subscription = pool.terms.subscription.clone().unwrap();
@@ -142,7 +135,7 @@ fn the_newer_of_two_concurrent_plan_changes_wins() {
             let mut random = fastrand::Rng::with_seed(seed);
             let messages = [changed(5, "free_trial", 1), changed(6, "enterprise", 1)];
             let deliveries = messages.iter().map(|message| {
-                let skews = [random.i64(-500..=500), random.i64(-500..=500)];
+                let skews = [random.i64(-SKEW_MS..=SKEW_MS), random.i64(-SKEW_MS..=SKEW_MS)];
                 let polls = if random.bool() { random.u32(1..30) } else { u32::MAX };
                 Box::pin(deliver(&world, message, skews, polls))
             });

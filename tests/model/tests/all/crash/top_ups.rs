@@ -26,7 +26,7 @@ use simulator::{Faults, World};
 use crate::support::payments::{Provider, deliver};
 use crate::support::process::run_for_polls;
 use crate::support::relay::relay_all;
-use crate::support::teams::{charge, key_named, now, team_with, with_quantity};
+use crate::support::teams::{charge, key_named, now, order, team_with, with_quantity};
 
 const NONE: fn(&Purchase) -> bool = |_| false;
 const ALL: fn(&Purchase) -> bool = |_| true;
@@ -197,6 +197,75 @@ fn ignores_an_event_that_no_longer_applies() {
         assert!(payments.requests.lock().unwrap().is_empty());
     })
     .unwrap();
+}
+
+/// A process is stopped at any await of a top-up, and the account is closed. The event is delivered
+/// again.
+#[test]
+fn a_redriven_top_up_of_a_closed_account_requests_no_payment() {
+    let mut pending = 0;
+    for polls in 1.. {
+        let is_complete = simulator::run(polls.into(), Faults::NONE, now(), async |world| {
+            let (store, payments) = (world.store(), Arc::new(Provider::declining(NONE)));
+            let team = team_with_top_up(&store, 500, 600).await;
+            let (_, event) = due(&team, 1);
+            let first = purchase_state(&world, &payments);
+            let first = Box::pin(purchase::top_up(&first, &event));
+            let is_complete = run_for_polls(polls, first).await.is_some();
+            store.terms_change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
+            let is_pending = pool(&world, &team).await.pending_purchases > 0;
+            let requested = payments.requests.lock().unwrap().clone();
+            let again = purchase_state(&world, &payments);
+            let again = Box::pin(purchase::top_up(&again, &event)).await;
+            let is_refused = matches!(again, Err(Error::AccountClosed));
+            assert_eq!(is_refused, is_pending, "after {polls} polls: {again:?}");
+            assert_eq!(*payments.requests.lock().unwrap(), requested, "after {polls} polls");
+            pending += u32::from(is_pending);
+            is_complete
+        });
+        if is_complete.unwrap() {
+            assert!(pending > 2, "{pending}");
+            break;
+        }
+    }
+}
+
+/// The payment of a purchase is confirmed three times at once, then once more.
+#[test]
+fn a_payment_adds_its_credits_once() {
+    for seed in 0..10 {
+        simulator::run(seed, Faults::NONE, now(), async |world| {
+            let store = world.store();
+            let team = team_with(&store, "t", 0).await;
+            let (begun, _) =
+                store.purchase_begin(&order(&team, key_named("order"), 200, now())).await.unwrap();
+            let settle = async || {
+                let settled = world.store().purchase_settle(&begun, now()).await.unwrap();
+                assert_eq!(settled.status, PurchaseStatus::Paid);
+            };
+            tokio::join!(settle(), settle(), settle());
+            settle().await;
+            let pool = pool(&world, &team).await;
+            assert_eq!((pool.balance.credits.get(), pool.pending_purchases), (600, 0));
+        })
+        .unwrap();
+    }
+}
+
+/// One process turns the automatic top-up off while another one changes its amounts.
+#[test]
+fn concurrent_changes_of_the_settings_succeed() {
+    for seed in 0..20 {
+        simulator::run(seed, Faults::NONE, now(), async |world| {
+            let team = team_with_top_up(&world.store(), 500, 600).await;
+            let (one, other) = (world.store(), world.store());
+            let amounts = Some((300, 900));
+            tokio::join!(choose(&one, &team, None), choose(&other, &team, amounts));
+            let stored = pool(&world, &team).await.settings.auto_top_up;
+            assert!(stored.is_none_or(|top_up| top_up.below.get() == 300), "{stored:?}");
+        })
+        .unwrap();
+    }
 }
 
 /// Relays the stream. Returns the number of due top-ups so far.

@@ -2,9 +2,8 @@
 //! pass through every read and write and keep what is unknown here.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use engine::{Engine, TABLE, catalogue, prices};
-use lambda_runtime::{Context, LambdaEvent};
 use refill::Summary;
 use serde_json::json;
 use shared::domain::ids::TeamId;
@@ -21,8 +20,12 @@ use shared::store::hold::Release;
 use shared::store::keys::{self, Item};
 use simulator::Faults;
 
+use crate::support::lanes::{charge_one, team_with_a_lane, without_faults};
 use crate::support::operations::Size;
-use crate::support::teams::{charge, hold_entry, hold_id, key_named, now, team_with};
+use crate::support::relay::reported;
+use crate::support::teams::{
+    charge, hold_entry, hold_id, key_named, now, order, team_with, with_quantity,
+};
 
 const NEXT_CYCLE: &str = "2027-02-10T00:00:00Z";
 
@@ -32,8 +35,11 @@ const NEWER: &str = "newer";
 async fn update(client: &Client, key: Item, expression: &str, values: &[(&str, AttributeValue)]) {
     let mut update = client.update_item().table_name(TABLE).set_key(Some(key));
     update = update.update_expression(expression);
-    if expression.contains("#plan") {
-        update = update.expression_attribute_names("#plan", "plan");
+    for name in ["plan", "grant", "status"] {
+        let placeholder = format!("#{name}");
+        if expression.contains(&placeholder) {
+            update = update.expression_attribute_names(placeholder, name);
+        }
     }
     for (name, value) in values {
         update = update.expression_attribute_values(*name, value.clone());
@@ -58,7 +64,8 @@ fn newer() -> AttributeValue {
 /// attribute everywhere.
 async fn upgrade(client: &Client, team: &TeamId) {
     let pool = "SET newer = :newer, terms.newer = :newer, terms.subscription.newer = :newer, \
-                terms.subscription.#plan = :plan, settings.newer = :newer, used.zza = :two, \
+                terms.subscription.#plan = :plan, terms.subscription.#grant.newer = :newer, \
+                settings.newer = :newer, totals.newer = :newer, used.zza = :two, \
                 used.zzc = :one, used.zzs = :seven";
     let values = [
         (":newer", newer()),
@@ -78,6 +85,14 @@ async fn has_newer(client: &Client, key: Item) -> bool {
     item(client, key).await.get(NEWER) == Some(&newer())
 }
 
+/// Puts a new item.
+async fn put_new(client: &Client, item: Item) {
+    let put = Put::builder().table_name(TABLE).set_item(Some(item));
+    let put = put.condition_expression("attribute_not_exists(pk)").build().unwrap();
+    let put = TransactWriteItem::builder().put(put).build();
+    client.transact_write_items().transact_items(put).send().await.unwrap();
+}
+
 /// Writes an entry of an unknown kind to the table and the history index.
 async fn write_newer_entry(client: &Client, team: &TeamId) {
     let (at, id) = (now(), "e_00000000000000000000000000000007".parse().unwrap());
@@ -95,7 +110,22 @@ async fn write_newer_entry(client: &Client, team: &TeamId) {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     entry.insert(NEWER.to_owned(), newer());
-    client.put_item().table_name(TABLE).set_item(Some(entry)).send().await.unwrap();
+    put_new(client, entry).await;
+}
+
+/// Writes items of unknown kinds, all due: one in the partition of the team and one in its own.
+async fn write_unknown_items(client: &Client, team: &TeamId) {
+    for (pk, sk) in [(keys::team(team), "FORECAST#1"), (format!("FORECAST#{team}"), "FORECAST")] {
+        let item = [
+            ("pk", keys::text(pk)),
+            ("sk", keys::text(sk)),
+            ("due", keys::text(keys::due_shard_of(team))),
+            ("due_at", keys::text(now().to_string())),
+            (NEWER, newer()),
+        ];
+        let item: Item = item.map(|(name, value)| (name.to_owned(), value)).into();
+        put_new(client, item).await;
+    }
 }
 
 async fn team_of_a_newer_version(store: &Store, client: &Client) -> TeamId {
@@ -104,12 +134,27 @@ async fn team_of_a_newer_version(store: &Store, client: &Client) -> TeamId {
     store.monitored_account_add(&team, &"acme".parse().unwrap(), prices(), now()).await.unwrap();
     upgrade(client, &team).await;
     write_newer_entry(client, &team).await;
+    write_unknown_items(client, &team).await;
     team
 }
 
 async fn is_charged(store: &Store, team: &TeamId, key: &str, at: Time) {
     let outcome = store.charge(team, vec![charge(team, key, "sms", "sent")], at).await;
     assert!(matches!(outcome[..], [EntryResult::Created(_)]), "{outcome:?}");
+}
+
+/// A seat for a plan that is unknown here is granted by the terms that the subscription stores.
+async fn add_a_seat(store: &Store, team: &TeamId) {
+    let seats = serde_json::from_str(r#"{"plan":"platinum","seats":2}"#).unwrap();
+    let pool = store
+        .terms_change(team, now(), |pool| pool.subscribe(&seats, &catalogue(), now()))
+        .await
+        .unwrap();
+    assert_eq!(pool.balance.free().get(), 250 - 6 + 400);
+    let unknown = serde_json::from_str(r#"{"plan":"palladium"}"#).unwrap();
+    let refused =
+        store.terms_change(team, now(), |pool| pool.subscribe(&unknown, &catalogue(), now())).await;
+    assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
 }
 
 #[tokio::test]
@@ -140,21 +185,16 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
         now(),
     );
     let (begun, _) = store.purchase_begin(&purchase).await.unwrap();
+    let order = keys::purchase(&team, &begun.id);
+    update(&client, order.clone(), "SET newer = :newer", &[(":newer", newer())]).await;
     store.purchase_settle(&begun, now()).await.unwrap();
     let settings: Settings = serde_json::from_str(r#"{"low_balance_threshold":10}"#).unwrap();
     store.settings_change(&team, &settings.into(), now()).await.unwrap();
-    // A seat for a plan that is unknown here is granted by the terms that the subscription stores.
-    let seats = serde_json::from_str(r#"{"plan":"platinum","seats":2}"#).unwrap();
-    let pool = store
-        .terms_change(&team, now(), |pool| pool.subscribe(&seats, &catalogue(), now()))
-        .await
-        .unwrap();
-    assert_eq!(pool.balance.free().get(), 250 - 6 + 400);
-    let unknown = serde_json::from_str(r#"{"plan":"palladium"}"#).unwrap();
-    let refused = store
-        .terms_change(&team, now(), |pool| pool.subscribe(&unknown, &catalogue(), now()))
-        .await;
-    assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+    add_a_seat(&store, &team).await;
+
+    // Totals of a newer version are kept within the cycle.
+    let stored = item(&client, keys::pool(&team)).await;
+    assert_eq!(stored["totals"].as_m().unwrap().get(NEWER), Some(&newer()));
 
     // The schedule ends the cycle and charges the account.
     let at: Time = NEXT_CYCLE.parse().unwrap();
@@ -171,13 +211,121 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     // Every unknown attribute is kept.
     let stored = item(&client, keys::pool(&team)).await;
     let terms = stored["terms"].as_m().unwrap();
-    let inner = [terms, terms["subscription"].as_m().unwrap(), stored["settings"].as_m().unwrap()];
+    let subscription = terms["subscription"].as_m().unwrap();
+    let grant = subscription["grant"].as_m().unwrap();
+    let inner = [terms, subscription, grant, stored["settings"].as_m().unwrap()];
     assert!(
         [&stored].into_iter().chain(inner).all(|map| map.get(NEWER) == Some(&newer())),
         "{stored:?}"
     );
     assert!(has_newer(&client, keys::closed_hold(&team, &hold_id(&team, 1))).await);
     assert!(has_newer(&client, keys::account(&team, &"acme".parse().unwrap())).await);
+    assert!(has_newer(&client, order).await);
+    // The totals and the counters of an ended cycle are not those of the next one.
+    for (map, counter) in [("totals", NEWER), ("used", "zza")] {
+        assert!(!stored[map].as_m().unwrap().contains_key(counter), "{stored:?}");
+    }
+}
+
+/// A stored refusal and an automatic top-up that is turned off are replaced as a whole. The amounts of
+/// an automatic top-up are changed one by one.
+#[tokio::test]
+async fn settings_keep_unknown_attributes_and_a_refusal_is_replaced() {
+    let engine = Engine::in_memory().await.unwrap();
+    let (store, client) = (engine.store(), engine.client());
+    let team = team_with(&store, "t", 0).await;
+    let top_up = async |below: u64| {
+        let top_up = json!({ "below": below, "credits": 200, "monthly_limit": 2_000 });
+        let top_up = if below == 0 { json!(null) } else { top_up };
+        let settings: Settings =
+            serde_json::from_value(json!({ "low_balance_threshold": 10, "auto_top_up": top_up }))
+                .unwrap();
+        store.settings_change(&team, &settings.into(), now()).await.unwrap();
+        item(&client, keys::pool(&team)).await["settings"].as_m().unwrap()["auto_top_up"].clone()
+    };
+    top_up(100).await;
+    let set = "SET settings.auto_top_up.newer = :newer";
+    update(&client, keys::pool(&team), set, &[(":newer", newer())]).await;
+    let changed = top_up(300).await;
+    let changed = changed.as_m().unwrap();
+    assert_eq!((&changed["below"], changed.get(NEWER)), (&keys::number(300), Some(&newer())));
+    top_up(0).await;
+    assert_eq!(top_up(100).await.as_m().unwrap().get(NEWER), None, "it was turned off");
+
+    let refuse = async |key| {
+        let expensive = with_quantity(charge(&team, key, "sms", "sent"), 900);
+        let expensive = Entry { credits: -5_400, ..expensive };
+        let refused = store.charge(&team, vec![expensive], now()).await;
+        assert!(matches!(refused[..], [EntryResult::Refused(_)]), "{refused:?}");
+        item(&client, keys::pool(&team)).await["refused"].as_m().unwrap().clone()
+    };
+    refuse("first").await;
+    update(&client, keys::pool(&team), "SET refused.newer = :newer", &[(":newer", newer())]).await;
+    assert_eq!(refuse("again").await.get(NEWER), Some(&newer()), "the first refusal stays");
+    let gift = GiftRequest { credits: Credits::new(5), reference: None };
+    let gift = gift.entry(&team, key_named("gift"), "u".parse().unwrap(), now()).unwrap();
+    store.gift_add(gift).await.unwrap();
+    assert_eq!(refuse("another").await.get(NEWER), None);
+}
+
+/// A lane with unknown attributes pays charges, and its credits return.
+#[test]
+fn a_lane_of_a_newer_version_pays_and_returns() {
+    without_faults(async |world| {
+        let (owner, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
+        let client = world.client();
+        let markers = client.query().table_name(TABLE).key_condition_expression("pk = :lanes");
+        let markers = markers
+            .expression_attribute_values(":lanes", keys::text(keys::lanes(&team)))
+            .send()
+            .await
+            .unwrap();
+        let mut lanes = Vec::new();
+        for marker in markers.items() {
+            let id = keys::lane_of_marker(marker).unwrap();
+            for key in [keys::lane(&team, &id), keys::lane_marker_key(&team, &id)] {
+                update(&client, key, "SET newer = :newer", &[(":newer", newer())]).await;
+            }
+            lanes.push(keys::lane(&team, &id));
+        }
+        let before = item(&client, lanes[0].clone()).await;
+        for number in 0..3 {
+            charge_one(&owner, &team, &number.to_string(), world.now()).await;
+        }
+        let after = item(&client, lanes[0].clone()).await;
+        assert!(after["remaining"] != before["remaining"], "the lane pays");
+        assert_eq!(after.get(NEWER), Some(&newer()));
+        let all = hold_entry(&team, 1, Size::Credits(3_375), 1, world.now());
+        let held = world.store().hold_take(all, world.now()).await.unwrap();
+        assert!(matches!(held, EntryResult::Created(_)), "{held:?}");
+    });
+}
+
+/// A message of an unknown kind, or with an unknown attribute, is rejected and changes nothing.
+#[tokio::test]
+async fn a_message_of_a_newer_version_changes_nothing() {
+    let engine = Engine::in_memory().await.unwrap();
+    let (store, client) = (engine.store(), engine.client());
+    let team = team_with(&store, "t", 0).await;
+    let app = App::new(store.clone(), Clock::new(now), catalogue());
+    let before = item(&client, keys::pool(&team)).await;
+    let deliver = async |kind: &str, detail: serde_json::Value| {
+        let message = json!({ "detail-type": kind, "detail": detail }).to_string();
+        team::apply_message(&app, message.as_bytes()).await
+    };
+    let changed = json!({ "team": "t", "version": 2, "plan": "multichannel_expert", "seats": 2 });
+    let mut with_more = changed.clone();
+    with_more[NEWER] = json!({ "of": "a newer version" });
+    for (kind, detail) in [
+        ("subscription.paused", json!({ "team": "t", "version": 2 })),
+        ("subscription.changed", with_more),
+        ("subscription.cancelled", json!({ "team": "t", "version": 2, "newer": true })),
+    ] {
+        let rejected = deliver(kind, detail).await;
+        assert!(matches!(rejected, Err(Error::Invalid(_))), "{kind}: {rejected:?}");
+        assert_eq!(item(&client, keys::pool(&team)).await, before, "{kind}");
+    }
+    assert_eq!(deliver("subscription.changed", changed).await.unwrap()["version"], 2);
 }
 
 /// A scheduled subscription keeps all its attributes when it begins, and takes none of the previous
@@ -193,14 +341,17 @@ async fn a_scheduled_subscription_keeps_unknown_attributes() {
         .terms_change(&team, now(), |pool| pool.subscribe(&later, &catalogue(), now()))
         .await
         .unwrap();
-    let set = "SET terms.scheduled.newer = :newer, terms.subscription.older = :newer";
+    let set = "SET terms.scheduled.newer = :newer, terms.subscription.older = :newer, \
+               terms.scheduled.#grant.newer = :newer, terms.subscription.#grant.older = :newer";
     let note = map(&[("of", keys::text("a newer version")), ("number", keys::number(7))]);
     update(&client, keys::pool(&team), set, &[(":newer", note.clone())]).await;
     store.team_upkeep(&team, NEXT_CYCLE.parse().unwrap()).await.unwrap();
     let stored = item(&client, keys::pool(&team)).await;
     let subscription = stored["terms"].as_m().unwrap()["subscription"].as_m().unwrap();
     assert_eq!(subscription["plan"], keys::text("enterprise"));
-    assert_eq!((subscription.get("newer"), subscription.get("older")), (Some(&note), None));
+    for map in [subscription, subscription["grant"].as_m().unwrap()] {
+        assert_eq!((map.get("newer"), map.get("older")), (Some(&note), None), "{map:?}");
+    }
 }
 
 /// The top-up counters have an additional attribute. Top-ups proceed and fail as before.
@@ -227,24 +378,43 @@ async fn top_up_counters_keep_unknown_attributes() {
     assert_eq!((&top_ups["bought"], &top_ups[NEWER]), (&keys::number(200), &newer()));
 }
 
-/// The relay reads the items of a newer version.
+/// The relay reads items of a newer version: each item of a known kind with an unknown attribute, an
+/// entry of an unknown kind, and items of unknown kinds.
 #[test]
 fn the_relay_reads_items_of_a_newer_version() {
     simulator::run_with_stream(1, Faults::NONE, now(), async |world| {
         let (store, client) = (world.store(), world.client());
         let mut records = world.records().unwrap();
-        let team = team_with(&store, "t", 1_000).await;
-        let spoil = "SET newer = :newer, terms.subscription.#plan = :plan, settings.newer = :newer";
-        let values = [(":newer", newer()), (":plan", keys::text("platinum"))];
-        update(&client, keys::pool(&team), spoil, &values).await;
+        let team = team_of_a_newer_version(&store, &client).await;
         is_charged(&store, &team, "sms 1", now()).await;
-        let records = records.read().unwrap();
-        let event = serde_json::from_value(json!({ "Records": records })).unwrap();
-        let event = LambdaEvent::new(event, Context::default());
-        let answer = relay::handle(&store, &world.bus(), event).await.unwrap();
-        assert!(answer.batch_item_failures.is_empty(), "{answer:?}");
-        let charged = world.arrived().into_iter();
-        assert_eq!(charged.filter(|event| event["DetailType"] == "credits.charged").count(), 1);
+        let mut charged = item(&client, keys::entry(&charge(&team, "sms 1", "sms", "sent"))).await;
+        charged.extend(keys::entry(&charge(&team, "sms 2", "sms", "sent")));
+        charged.insert(NEWER.to_owned(), newer());
+        put_new(&client, charged).await;
+        let set = "SET newer = :newer";
+        let lane = keys::lane(&team, &"l_1".parse().unwrap());
+        update(&client, lane, set, &[(":newer", newer())]).await;
+        let (begun, _) =
+            store.purchase_begin(&order(&team, key_named("order"), 50, now())).await.unwrap();
+        update(&client, keys::purchase(&team, &begun.id), set, &[(":newer", newer())]).await;
+        store.purchase_fail(&begun, "declined").await.unwrap();
+        let account = keys::account(&team, &"acme".parse().unwrap());
+        let paused = [(":paused", keys::text("paused"))];
+        update(&client, account, "SET #status = :paused", &paused).await;
+        let at: Time = NEXT_CYCLE.parse().unwrap();
+        store.team_upkeep(&team, at).await.unwrap();
+
+        let numbers = reported(&world, &records.read().unwrap()).await.unwrap();
+        assert!(numbers.is_empty(), "{numbers:?}");
+        let arrived = world.arrived();
+        assert!(arrived.iter().all(|event| event["Source"] == "credits"), "{arrived:?}");
+        let times = |kind: &str| arrived.iter().filter(|it| it["DetailType"] == kind).count();
+        let kinds = ["credits.charged", "purchase.failed", "monitoring.paused", "credits.expired"];
+        assert_eq!(kinds.map(times), [3, 1, 1, 1], "{arrived:?}");
+        assert_eq!(times("credits.refilled"), 2);
+        let ended = store.statement_list(&team, None).await.unwrap();
+        let used: Vec<_> = ended.iter().map(|statement| statement.used.spent()).collect();
+        assert_eq!(used, [Ok(Credits::new(50 + 6 + 7))], "an unknown action is counted");
     })
     .unwrap();
 }

@@ -15,6 +15,9 @@ use super::load::TAIL;
 /// The minimum of accepted charges per second.
 const FEWEST: usize = 20;
 
+/// The minimum while the mark of a stopped process lasts.
+const FEWEST_AFTER_A_STOP: usize = 5;
+
 /// The maximum duration of a charge.
 const CHARGE_TIME: Duration = Duration::from_secs(5);
 
@@ -93,6 +96,7 @@ impl Run {
 
     fn faults(&self) -> Vec<&'static str> {
         let Scenario { change_time, is_stopped, .. } = self.scenario;
+        let fewest = if is_stopped { FEWEST_AFTER_A_STOP } else { FEWEST };
         let is_made = self.changes.iter().all(|change| change.error.is_none());
         let mut requirements = vec![
             ("a change failed", is_made),
@@ -102,7 +106,7 @@ impl Run {
             ("many charges are busy", self.busy() * 20 <= self.charged().count()),
             (
                 "charges stand still",
-                is_stopped || self.charged_each_second().iter().all(|charged| *charged >= FEWEST),
+                self.charged_each_second().iter().all(|charged| *charged >= fewest),
             ),
             ("a key is not charged once", self.is_charged_once()),
             ("the ledger is not the balance", self.is_balanced()),

@@ -4,14 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use engine::catalogue;
 use futures_util::future::join_all;
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::Entry;
 use shared::domain::pool::Pool;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::{Credits, Error};
-use shared::store::Store;
+use shared::lambda::App;
 use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use simulator::World;
@@ -20,6 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Scenario;
 use super::figures::{Change, Charge, Run};
 use crate::support::operations::Size;
+use crate::support::process::{SKEW_MS, process, process_with_skew};
 use crate::support::teams;
 use crate::support::teams::{hold_entry, key_named, subscription, team_with};
 
@@ -32,7 +32,7 @@ pub const TAIL: Duration = Duration::from_secs(1);
 /// Every lane expires within this time after the last charge.
 const LANES_ARE_OVER: Duration = Duration::from_secs(10);
 
-/// A team. Each operation on it comes from a new process.
+/// A team. Each operation on it comes from a new process with its own clock.
 #[derive(Clone)]
 pub struct Team {
     world: World,
@@ -51,51 +51,60 @@ impl Team {
         team
     }
 
+    fn process(&self) -> App {
+        process(&self.world, &mut fastrand::Rng::new())
+    }
+
     /// Sets the number of seats to `more` above the initial number.
     pub async fn add_seats(&self, more: u8) -> Result<(), Error> {
         self.subscribe("multichannel_expert", self.seats + more).await
     }
 
     pub async fn subscribe(&self, plan: &str, seats: u8) -> Result<(), Error> {
-        let (store, now) = (self.world.store(), self.world.now());
+        let App { store, clock, catalogue, .. } = self.process();
+        let now = clock.now();
         let request = subscription(plan, seats, false, now);
         store
-            .terms_change(&self.id, now, |pool| pool.subscribe(&request, &catalogue(), now))
+            .terms_change(&self.id, now, |pool| pool.subscribe(&request, &catalogue, now))
             .await
             .map(drop)
     }
 
     pub async fn close(&self) -> Result<(), Error> {
-        let (store, now) = (self.world.store(), self.world.now());
+        let App { store, clock, .. } = self.process();
+        let now = clock.now();
         store.terms_change(&self.id, now, |pool| Ok(pool.close(None, now))).await.map(drop)
     }
 
     pub async fn give(&self, credits: u64) -> Result<(), Error> {
+        let App { store, clock, .. } = self.process();
         let gift = GiftRequest { credits: Credits::new(credits), reference: None };
         let (key, user) = (key_named("more"), "u".parse().unwrap());
-        let entry = gift.entry(&self.id, key, user, self.world.now())?;
-        self.world.store().gift_add(entry).await.and_then(result)
+        let entry = gift.entry(&self.id, key, user, clock.now())?;
+        store.gift_add(entry).await.and_then(result)
     }
 
     pub async fn hold(&self, credits: u64) -> Result<(), Error> {
-        let now = self.world.now();
+        let App { store, clock, .. } = self.process();
+        let now = clock.now();
         let held = Credits::new(credits).gained();
         let entry = Entry { held, ..hold_entry(&self.id, 1, Size::Credits(1), 1, now) };
-        self.world.store().hold_take(entry, now).await.and_then(result)
+        store.hold_take(entry, now).await.and_then(result)
     }
 
     pub async fn balance(&self) -> Result<Pool, Error> {
-        let view = self.world.store().projection_read(&self.id, self.world.now()).await?;
-        Ok(view.pool)
+        let App { store, clock, .. } = self.process();
+        Ok(store.projection_read(&self.id, clock.now()).await?.pool)
     }
 
-    pub async fn charge_once(&self) -> Result<(), Error> {
-        self.charge(&self.world.store(), "once".to_owned()).await
+    /// Charges from a process whose clock is ahead of all others.
+    pub async fn charge_ahead(&self) -> Result<(), Error> {
+        self.charge(&process_with_skew(&self.world, SKEW_MS), "ahead".to_owned()).await
     }
 
     /// Charges 1 to 5 credits.
-    async fn charge(&self, store: &Store, key: String) -> Result<(), Error> {
-        let (sent, now, credits) = (Instant::now(), self.world.now(), fastrand::u64(1..=5));
+    async fn charge(&self, App { store, clock, .. }: &App, key: String) -> Result<(), Error> {
+        let (sent, now, credits) = (Instant::now(), clock.now(), fastrand::u64(1..=5));
         let entry = teams::charge(&self.id, &key, "linkedin_enrichment", "found");
         let entry = Entry { at: now, credits: Credits::new(credits).lost(), ..entry };
         let result = store.charge(&self.id, vec![entry], now).await.pop().map_or(Ok(()), result);
@@ -107,13 +116,13 @@ impl Team {
 
     /// Charges until the load ends or the account is closed.
     async fn write(self, writer: u32, pause: u64, is_over: Arc<AtomicBool>) {
-        let store = self.world.store();
+        let process = self.process();
         for number in 0.. {
             sleep(Duration::from_millis(fastrand::u64(0..=2 * pause))).await;
             if is_over.load(Ordering::Relaxed) {
                 break;
             }
-            let charged = self.charge(&store, format!("{writer}/{number}")).await;
+            let charged = self.charge(&process, format!("{writer}/{number}")).await;
             if matches!(charged, Err(Error::AccountClosed)) {
                 break;
             }
@@ -152,10 +161,10 @@ fn warm_up(writers: u32) -> Duration {
 }
 
 /// The mean pause of a writer between two charges, in milliseconds. All writers together charge up
-/// to 1,000 times per second, ten times the rate of a pool without lanes. A higher rate takes too
+/// to 500 times per second, five times the rate of a pool without lanes. A higher rate takes too
 /// long to simulate.
 fn pause(writers: u32) -> u64 {
-    if std::env::var("PAUSE").is_ok_and(|pause| pause == "0") { 0 } else { u64::from(writers) }
+    if std::env::var("PAUSE").is_ok_and(|pause| pause == "0") { 0 } else { 2 * u64::from(writers) }
 }
 
 /// The maximum of credits that the writers spend in a second.

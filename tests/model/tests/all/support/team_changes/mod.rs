@@ -18,8 +18,6 @@ pub struct Scenario {
     pub lapses: bool,
     /// Whether the account is closed.
     pub closes: bool,
-    /// The maximum number of writers.
-    pub writers_max: u32,
     /// The maximum duration of a change.
     pub change_time: Duration,
     /// Whether the process that makes the change is stopped and another one repeats the change.
