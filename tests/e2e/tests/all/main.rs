@@ -18,6 +18,7 @@ mod catalogue;
 mod catalogue_files;
 mod catalogue_mistakes;
 mod charges;
+mod contract;
 mod enrichment;
 mod estimates;
 mod faults;
