@@ -1,6 +1,6 @@
 //! The OpenAPI document, built from the table of operations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -44,7 +44,7 @@ pub fn document() -> Value {
         .map(|(name, schema)| (name.clone(), schema.clone()))
         .collect();
     components.extend(types.iter().map(|kind| (kind.schema.clone(), kind.schema())));
-    let used = used_schemas(&components, &paths);
+    let used = used_schemas(&components, &paths, &types);
     components.retain(|name, _| used.contains(name));
     let responses = types.iter().map(|kind| (kind.schema.clone(), refusal(&[kind])));
     let problems = types.iter().map(|kind| (kind.schema.clone(), json!({ "value": kind.example })));
@@ -73,18 +73,17 @@ pub fn document() -> Value {
     })
 }
 
-/// The schemas that the paths refer to.
+/// The names of the schemas that the paths and the problem types refer to.
 fn used_schemas(
     components: &Map<String, Value>,
     paths: &BTreeMap<&str, Map<String, Value>>,
-) -> std::collections::BTreeSet<String> {
-    let mut all: BTreeMap<String, Value> =
-        components.iter().map(|(name, schema)| (name.clone(), schema.clone())).collect();
+    types: &[ProblemType],
+) -> BTreeSet<String> {
+    let mut all: BTreeMap<String, Value> = components.clone().into_iter().collect();
     all.insert("paths".to_owned(), json!(paths));
-    // The paths also refer to headers.
-    all.extend(headers().keys().map(|name| (name.clone(), Value::Null)));
-    // A reference to an answer or an example has the name of the schema of its problem type.
-    reachable(&all, ["paths"])
+    // The paths also refer to headers. An answer and an example have the name of their problem type.
+    all.extend(headers().into_iter().map(|(name, _)| (name, Value::Null)));
+    reachable(&all, types.iter().map(|kind| kind.schema.as_str()).chain(["paths"]))
 }
 
 fn tags() -> Value {

@@ -211,7 +211,7 @@ fn teams() -> Vec<Operation> {
             .stored(),
         Operation::new("delete", "/teams/{team}/monitored-accounts/{account}", "removeMonitoredAccount", Callers::AdminOrManage, "Stop monitoring an account")
             .answer(200, "The account.", account())
-            .problems(&["not-found"])
+            .problems(&["not-found", "account-closed"])
             .stored(),
         Operation::new("delete", "/teams/{team}", "closeAccount", Callers::Manage, "Close the account")
             .remark("The account is closed for good.")

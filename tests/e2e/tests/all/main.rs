@@ -33,6 +33,7 @@ mod outgoing_events;
 mod purchases;
 mod random_requests;
 mod refills;
+mod refusals;
 mod regressions;
 mod samples;
 mod settings;

@@ -1,7 +1,7 @@
 //! API Gateway events and the invocation of a function with one.
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use lambda_http::{Context, LambdaEvent};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -68,8 +68,10 @@ impl Event {
         if routes.iter().any(is_sent) {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (query, body) = (text(&self.0["rawQueryString"]), text(&self.0["body"]));
+            let decoded = STANDARD.decode(&body).ok().filter(|_| self.0["isBase64Encoded"] == true);
+            let body = decoded.unwrap_or_else(|| body.into_bytes());
             let has_key = self.0["headers"].get("idempotency-key").is_some();
-            let sent = Sent { method, path, query: &query, has_key, body: body.as_bytes() };
+            let sent = Sent { method, path, query: &query, has_key, body: &body };
             contract::check(&sent, answer);
         }
     }
