@@ -7,6 +7,7 @@
     reason = "a test stops at what it did not expect"
 )]
 
+mod breaking;
 mod document;
 mod examples;
 mod operation;
@@ -19,27 +20,33 @@ use std::path::Path;
 
 use serde_json::Value;
 
+const DOCUMENT: &str = "../../shared/openapi.json";
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
 /// Compares a generated file with the stored one. With `UPDATE_OPENAPI=1` it is written.
 fn assert_current(path: &str, generated: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("UPDATE_OPENAPI").is_some() {
-        std::fs::write(&path, generated).unwrap();
+        let place = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::write(place, generated).unwrap();
     }
-    let stored = std::fs::read_to_string(&path).unwrap();
-    let path = path.file_name().unwrap().display();
-    assert!(
-        stored == generated,
-        "{path} is stale: UPDATE_OPENAPI=1 cargo test --workspace contract"
-    );
+    let update = "UPDATE_OPENAPI=1 cargo test --workspace --test all -- the_stored";
+    assert!(read(path) == generated, "{path} is stale: {update}");
 }
 
 fn text_of(document: &Value) -> String {
     serde_json::to_string_pretty(document).unwrap() + "\n"
 }
 
+/// A breaking change needs a higher major version before it is stored.
 #[test]
 fn the_stored_contract_is_current() {
-    assert_current("../../shared/openapi.json", &text_of(&document::document()));
+    let (stored, generated) = (read(DOCUMENT), document::document());
+    let breaking = breaking::breaking_changes(&serde_json::from_str(&stored).unwrap(), &generated);
+    assert!(breaking.is_empty(), "clients break, so raise the major version: {breaking:#?}");
+    assert_current(DOCUMENT, &text_of(&generated));
 }
 
 #[test]
