@@ -32,7 +32,7 @@ fn declared() -> BTreeSet<Declared> {
 }
 
 #[test]
-fn the_tests_meet_every_answer_of_the_contract() {
+fn no_declared_status_or_problem_is_untested() {
     let observed = std::fs::read_to_string(observations());
     let observed = observed.expect("run `cargo test --workspace` first: it records the answers");
     let observed: BTreeSet<&str> = observed.lines().collect();

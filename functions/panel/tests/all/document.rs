@@ -46,7 +46,13 @@ pub fn document() -> Value {
     components.extend(types.iter().map(|kind| (kind.schema.clone(), kind.schema())));
     let used = used_schemas(&components, &paths, &types);
     components.retain(|name, _| used.contains(name));
-    let responses = types.iter().map(|kind| (kind.schema.clone(), refusal(&[kind])));
+    let text = json!(paths).to_string();
+    // A status with several types refers to none of these.
+    let is_used = |kind: &&ProblemType| {
+        kind.example.status == 405 || text.contains(&format!("responses/{}\"", kind.schema))
+    };
+    let responses =
+        types.iter().filter(is_used).map(|kind| (kind.schema.clone(), refusal(&[kind])));
     let problems = types.iter().map(|kind| (kind.schema.clone(), json!({ "value": kind.example })));
     json!({
         "openapi": "3.1.0",
