@@ -12,7 +12,20 @@ use std::collections::BTreeSet;
 #[path = "all/support/document.rs"]
 mod document;
 
-use document::{Declared, document, observations, operations, problem_types};
+use document::{Declared, document, observations, operations, resolved};
+use serde_json::Value;
+
+/// The problem types of a response. One without a problem has an empty type.
+fn problem_types(document: &Value, response: &Value) -> Vec<String> {
+    let response = resolved(document, response);
+    let Some(problem) = response["content"].get("application/problem+json") else {
+        return vec![String::new()];
+    };
+    let either = problem["schema"]["oneOf"].as_array();
+    let schemas = either.map_or_else(|| vec![&problem["schema"]], |either| either.iter().collect());
+    let kind = |schema| resolved(document, schema)["properties"]["type"]["const"].as_str().unwrap();
+    schemas.into_iter().map(|schema| kind(schema).to_owned()).collect()
+}
 
 fn declared() -> BTreeSet<Declared> {
     let document = document();

@@ -84,7 +84,7 @@ impl Comparison<'_> {
             let place = format!("{place} {}", text(&parameter["name"]));
             match find(new, parameter) {
                 Some(new) => {
-                    self.schema(&place, Way::Request, &parameter["schema"], &new["schema"])
+                    self.schema(&place, Way::Request, &parameter["schema"], &new["schema"]);
                 }
                 None => self.report(&place, "the parameter is removed"),
             }
@@ -236,7 +236,9 @@ impl Comparison<'_> {
             Way::Answer => (from.difference(&to), "the field becomes optional"),
         };
         let missing: Vec<String> = missing.map(|name| format!("{place} {name}")).collect();
-        missing.iter().for_each(|place| self.report(place, change));
+        for place in missing {
+            self.report(&place, change);
+        }
     }
 }
 
@@ -260,10 +262,8 @@ fn text(value: &Value) -> &str {
 
 /// The texts of a list, or the one text.
 fn texts(value: &Value) -> BTreeSet<&str> {
-    match value {
-        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
-        other => other.as_str().into_iter().collect(),
-    }
+    let items = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    items.chain(value.as_str()).collect()
 }
 
 /// The document after a change at a place.

@@ -88,5 +88,5 @@ fn check_examples(document: &Value, media: &Value) -> usize {
         let mistake = validator.validate(&resolved(document, example)["value"]).err();
         assert!(mistake.is_none(), "{name}: {mistake:?}");
     }
-    examples.map_or(0, |examples| examples.len())
+    examples.map_or(0, serde_json::Map::len)
 }

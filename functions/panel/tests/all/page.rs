@@ -83,20 +83,19 @@ impl Page<'_> {
     }
 
     fn operations(&self) -> String {
-        let mut html = String::new();
+        let mut html = Vec::new();
         for tag in self.document["tags"].as_array().unwrap() {
-            html +=
-                &format!("<h2>{}</h2>\n{}", text(&tag["name"]), paragraphs(&tag["description"]));
-            for (method, path, operation) in self.tagged(&tag["name"]) {
-                html += &self.operation(method, path, operation);
-            }
+            let (name, description) = (text(&tag["name"]), paragraphs(&tag["description"]));
+            html.push(format!("<h2>{name}</h2>\n{description}"));
+            let operations = self.tagged(&tag["name"]).into_iter();
+            html.extend(operations.map(|(method, path, it)| self.operation(method, path, it)));
         }
-        html
+        html.concat()
     }
 
     fn operation(&self, method: &str, path: &str, operation: &Value) -> String {
         let id = plain(&operation["operationId"]);
-        let mut html = format!(
+        let head = format!(
             "<section id=op-{id}>\n<h3><b class={method}>{}</b> {path}</h3>\n<p><strong>{}</strong>\n{}",
             method.to_uppercase(),
             text(&operation["summary"]),
@@ -109,11 +108,12 @@ impl Page<'_> {
             let kind = self.kind(&parameter["schema"]) + optional(parameter["required"] == true);
             [text(&parameter["name"]), kind, text(&parameter["description"])]
         });
-        html += &table(["Parameter", "Type", "Description"], rows);
-        if let Some(body) = operation.get("requestBody") {
-            html += &format!("<p>Request: {}\n{}", self.media(body), example(body));
-        }
-        html + &self.responses(&operation["responses"]) + "</section>\n"
+        let parameters = table(["Parameter", "Type", "Description"], rows);
+        let request = operation.get("requestBody").map_or_else(String::new, |body| {
+            format!("<p>Request: {}\n{}", self.media(body), example(body))
+        });
+        let responses = self.responses(&operation["responses"]);
+        format!("{head}{parameters}{request}{responses}</section>\n")
     }
 
     /// The answers as a table with an example, and the refusals as a list of links.
@@ -133,7 +133,7 @@ impl Page<'_> {
             .into_iter()
             .map(|(status, it)| format!("{status} {}", self.media(it)))
             .collect();
-        let common = self.common_problems();
+        let common = Self::common_problems();
         if common.iter().all(|problem| refusals.contains(problem)) {
             refusals.retain(|problem| !common.contains(problem));
             refusals.push(link("problems", "common problems"));
@@ -144,7 +144,7 @@ impl Page<'_> {
     }
 
     /// The problems of nearly all operations, as they are listed.
-    fn common_problems(&self) -> [String; 5] {
+    fn common_problems() -> [String; 5] {
         let problems = [
             (400, "problem-invalid-request"),
             (401, "problem-unauthenticated"),
@@ -212,21 +212,22 @@ impl Page<'_> {
     }
 
     fn problem_sections(&self) -> String {
-        let common = self.common_problems().join(", ");
-        let mut html = format!("<p>Common problems: {common}\n");
+        let common = Self::common_problems().join(", ");
+        let mut html = vec![format!("<p>Common problems: {common}\n")];
         for (anchor, schemas) in &self.problems {
-            html += &format!("<section id={anchor}>\n<h3>{}</h3>\n", problem_name(anchor));
-            for name in schemas {
+            let name = problem_name(anchor);
+            html.push(format!("<section id={anchor}>\n<h3>{name}</h3>\n"));
+            html.extend(schemas.iter().map(|name| {
                 let schema = self.schema(name);
                 let status = &schema["properties"]["status"]["const"];
-                html +=
-                    &format!("<p><strong>{status}</strong> {}</p>\n", text(&schema["description"]));
+                let when = text(&schema["description"]);
                 let example = &self.document["components"]["examples"][name]["value"];
-                html += &format!("<pre>{}</pre>\n", escaped(&example.to_string()));
-            }
-            html += "</section>\n";
+                let example = escaped(&example.to_string());
+                format!("<p><strong>{status}</strong> {when}\n<pre>{example}</pre>\n")
+            }));
+            html.push("</section>\n".to_owned());
         }
-        html
+        html.concat()
     }
 
     /// The types with a section: not the problems, and not the enumerations.
@@ -239,19 +240,16 @@ impl Page<'_> {
     }
 
     fn types(&self) -> String {
-        self.type_names()
-            .map(|name| {
-                let schema = self.schema(name);
-                let body = match schema["properties"].as_object() {
-                    Some(properties) => self.fields(schema, properties),
-                    None => format!("<p>{}\n", self.kind(schema)),
-                };
-                let description = paragraphs(&schema["description"]);
-                format!(
-                    "<section id=type-{name}>\n<h3>{name}</h3>\n{description}{body}</section>\n"
-                )
-            })
-            .collect()
+        let sections = self.type_names().map(|name| {
+            let schema = self.schema(name);
+            let body = match schema["properties"].as_object() {
+                Some(properties) => self.fields(schema, properties),
+                None => format!("<p>{}\n", self.kind(schema)),
+            };
+            let description = paragraphs(&schema["description"]);
+            format!("<section id=type-{name}>\n<h3>{name}</h3>\n{description}{body}</section>\n")
+        });
+        sections.collect::<Vec<_>>().concat()
     }
 
     fn fields(&self, schema: &Value, properties: &Map<String, Value>) -> String {
@@ -314,7 +312,7 @@ fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N
 }
 
 fn list(title: &str, items: impl Iterator<Item = String>) -> String {
-    let items: String = items.map(|item| format!("<li>{item}\n")).collect();
+    let items = items.map(|item| format!("<li>{item}\n")).collect::<Vec<_>>().concat();
     format!("<h2>{title}</h2>\n<ul>\n{items}</ul>\n")
 }
 
@@ -345,5 +343,6 @@ fn text(value: &Value) -> String {
 
 fn paragraphs(value: &Value) -> String {
     let texts = plain(value).split("\n\n").filter(|text| !text.is_empty());
-    texts.map(|paragraph| format!("<p>{}\n", text(&paragraph.into()))).collect()
+    let paragraphs = texts.map(|paragraph| format!("<p>{}\n", text(&paragraph.into())));
+    paragraphs.collect::<Vec<_>>().concat()
 }

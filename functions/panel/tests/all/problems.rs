@@ -107,9 +107,10 @@ pub fn problem_types() -> Vec<ProblemType> {
     let mut types: Vec<ProblemType> = errors()
         .iter()
         .map(|error| {
-            let example = match error {
-                Error::Internal(_) => Problem::internal(Some("JKJaXmPLvHcESHA=")),
-                other => Problem::from(other),
+            let example = if matches!(error, Error::Internal(_)) {
+                Problem::internal(Some("JKJaXmPLvHcESHA="))
+            } else {
+                Problem::from(error)
             };
             let name = match (example.kind.rsplit_once('/'), example.status) {
                 (Some((_, name)), 429) => format!("{name} 429"),

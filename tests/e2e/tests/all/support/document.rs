@@ -31,15 +31,3 @@ pub fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let place = value["$ref"].as_str().map(|place| place.trim_start_matches('#'));
     place.map_or(value, |place| document.pointer(place).unwrap())
 }
-
-/// The problem types of a response. One without a problem has an empty type.
-pub fn problem_types(document: &Value, response: &Value) -> Vec<String> {
-    let response = resolved(document, response);
-    let Some(problem) = response["content"].get("application/problem+json") else {
-        return vec![String::new()];
-    };
-    let either = problem["schema"]["oneOf"].as_array();
-    let schemas = either.map_or_else(|| vec![&problem["schema"]], |either| either.iter().collect());
-    let kind = |schema| resolved(document, schema)["properties"]["type"]["const"].as_str().unwrap();
-    schemas.into_iter().map(|schema| kind(schema).to_owned()).collect()
-}
