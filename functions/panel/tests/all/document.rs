@@ -105,7 +105,11 @@ fn tags() -> Value {
 }
 
 fn headers() -> Map<String, Value> {
-    let header = |description: &str, schema: Value, example: Value| json!({ "description": description, "required": true, "schema": schema, "example": example });
+    let header = |description: &str, schema: Value, example: Value| {
+        json!({
+            "description": description, "required": true, "schema": schema, "example": example,
+        })
+    };
     let text = || json!({ "type": "string" });
     [
         (

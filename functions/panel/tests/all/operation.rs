@@ -96,6 +96,7 @@ pub enum Body {
     Object,
 }
 
+#[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     pub words: &'static str,
@@ -103,6 +104,7 @@ pub struct Answer {
     pub body: Body,
 }
 
+#[derive(Clone)]
 pub struct Operation {
     pub method: &'static str,
     pub path: &'static str,
@@ -120,13 +122,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    pub fn new(
-        method: &'static str,
-        path: &'static str,
-        id: &'static str,
-        callers: Callers,
-        summary: &'static str,
-    ) -> Self {
+    fn new(method: &'static str, path: &'static str, id: &'static str, callers: Callers) -> Self {
         let mut problems = vec!["invalid-request"];
         if callers != Callers::Anyone {
             problems.extend(["unauthenticated", "forbidden"]);
@@ -135,7 +131,7 @@ impl Operation {
             method,
             path,
             id,
-            summary,
+            summary: "",
             callers,
             remarks: Vec::new(),
             has_key: false,
@@ -144,6 +140,30 @@ impl Operation {
             answers: Vec::new(),
             problems,
         }
+    }
+
+    pub fn get(path: &'static str, id: &'static str, callers: Callers) -> Self {
+        Self::new("get", path, id, callers)
+    }
+
+    pub fn post(path: &'static str, id: &'static str, callers: Callers) -> Self {
+        Self::new("post", path, id, callers)
+    }
+
+    pub fn put(path: &'static str, id: &'static str, callers: Callers) -> Self {
+        Self::new("put", path, id, callers)
+    }
+
+    pub fn patch(path: &'static str, id: &'static str, callers: Callers) -> Self {
+        Self::new("patch", path, id, callers)
+    }
+
+    pub fn delete(path: &'static str, id: &'static str, callers: Callers) -> Self {
+        Self::new("delete", path, id, callers)
+    }
+
+    pub fn summary(self, summary: &'static str) -> Self {
+        Self { summary, ..self }
     }
 
     pub fn remark(mut self, text: impl Into<String>) -> Self {
