@@ -84,7 +84,7 @@ async fn charge(
 #[serde(deny_unknown_fields)]
 pub struct ChargeBatch {
     /// The charges, 1 to [`BATCH_CHARGES_MAX`].
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<ChargeRequest>, min_items = 1, max_items = 500))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<ChargeRequest>))]
     charges: Vec<Box<RawValue>>,
 }
 

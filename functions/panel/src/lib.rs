@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use shared::domain::{Error, Resource};
 use shared::http::views::health::{HealthStatus, HealthView};
 use shared::http::{NoQuery, Path, responses};
@@ -50,15 +50,16 @@ async fn docs(_: NoQuery, headers: HeaderMap) -> Response {
 
 #[derive(Deserialize)]
 struct Segments {
-    r#type: String,
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 /// Redirects to the section of a type. The location is relative, because the API may have a base path.
-async fn problem(Path(Segments { r#type }): Path<Segments>, _: NoQuery) -> Result<Response, Error> {
-    if !page::has_problem(&r#type) {
+async fn problem(Path(Segments { kind }): Path<Segments>, _: NoQuery) -> Result<Response, Error> {
+    if !page::has_problem(&kind) {
         return Err(Error::NotFound(Resource::Problem));
     }
-    let location = format!("../docs#problem-{type}", r#type = r#type);
+    let location = format!("../docs#problem-{kind}");
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
 }
 
@@ -70,7 +71,7 @@ async fn health(_: NoQuery) -> Json<HealthView> {
 /// The part of the document that has the methods of each path.
 #[derive(Deserialize)]
 struct Document {
-    paths: BTreeMap<String, BTreeMap<String, Value>>,
+    paths: BTreeMap<String, BTreeMap<String, IgnoredAny>>,
 }
 
 /// Every path of the document. A request of API Gateway's route `$default` to one of them has a method that

@@ -128,8 +128,10 @@ fn add_batch_charge(schemas: &mut Components) {
     batched["properties"]["key"] = reference("Key");
     schemas.insert("BatchCharge".to_owned(), batched);
     remove(schemas, "ChargeRequest", "key");
-    schemas.get_mut("ChargeBatch").unwrap()["properties"]["charges"]["items"] =
-        reference("BatchCharge");
+    let charges = &mut schemas.get_mut("ChargeBatch").unwrap()["properties"]["charges"];
+    charges["items"] = reference("BatchCharge");
+    charges["minItems"] = json!(1);
+    charges["maxItems"] = json!(BATCH_CHARGES_MAX);
     schemas.get_mut("ChargeRequest").unwrap()["description"] = json!("A charge.");
 }
 
