@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use shared::domain::{Error, Resource};
 use shared::http::views::health::{HealthStatus, HealthView};
 use shared::http::{NoQuery, Path, responses};
@@ -71,7 +71,7 @@ async fn health(_: NoQuery) -> Json<HealthView> {
 /// The part of the document that has the methods of each path.
 #[derive(Deserialize)]
 struct Document {
-    paths: BTreeMap<String, BTreeMap<String, IgnoredAny>>,
+    paths: BTreeMap<String, BTreeMap<String, Box<RawValue>>>,
 }
 
 /// Every path of the document. A request of API Gateway's route `$default` to one of them has a method that
