@@ -79,7 +79,7 @@ pub(super) async fn history(
     let mut selection = query.selection(&app.catalogue)?;
     pages::check_limit(query.limit)?;
     let after = query.cursor.as_deref().map(pages::decode).transpose()?;
-    selection.unwritten = app.store.projection_read(&team, app.clock.now()).await?.entries;
+    app.store.unwritten_entries_read(&team, &mut selection, app.clock.now()).await?;
     if wants_csv(&headers) {
         return csv_file::answer(&app.store, &team, &selection).await;
     }

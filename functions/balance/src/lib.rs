@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use jiff::civil::Date;
 use serde::Deserialize;
 use shared::domain::Error;
+use shared::domain::time::Time;
 use shared::http::permission::Read;
 use shared::http::views::balance::{BalanceView, TeamCreditsView};
 use shared::http::views::catalogue::{PlanListView, PriceListView, PurchaseOptionsView};
@@ -24,6 +25,9 @@ use tower_http::compression::predicate::SizeAbove;
 pub use estimate::EstimateRequest;
 pub use history::{HistoryPage, HistoryQuery};
 pub use usage::UsageQuery;
+
+/// The seconds for which caches may keep prices and plans.
+const CACHE_SECONDS_MAX: u64 = 300;
 
 /// The routes of the function.
 pub fn routes(app: App) -> Router {
@@ -78,7 +82,8 @@ async fn prices(
     Query(query): Query<CatalogueQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    responses::cacheable(&headers, &PriceListView::from(app.catalogue.at(query.day(&app))))
+    let list = PriceListView::from(app.catalogue.at(query.day(&app)));
+    responses::cacheable(&headers, query.cache_seconds(&app), &list)
 }
 
 async fn plans(
@@ -86,12 +91,23 @@ async fn plans(
     Query(query): Query<CatalogueQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    responses::cacheable(&headers, &PlanListView::from(app.catalogue.at(query.day(&app))))
+    let list = PlanListView::from(app.catalogue.at(query.day(&app)));
+    responses::cacheable(&headers, query.cache_seconds(&app), &list)
 }
 
 impl CatalogueQuery {
     fn day(&self, app: &App) -> Date {
         self.at.unwrap_or_else(|| app.clock.now().day())
+    }
+
+    /// The seconds for which caches may keep the answer: at most until another version is in force.
+    fn cache_seconds(&self, app: &App) -> u64 {
+        let now = app.clock.now();
+        let mut starts = app.catalogue.lists().map(|list| Time::start_of(list.effective));
+        let next = starts.find(|start| *start > now).filter(|_| self.at.is_none());
+        let left = next.map(|next| next.timestamp().duration_since(now.timestamp()).as_secs());
+        let left = left.and_then(|seconds| u64::try_from(seconds).ok());
+        left.unwrap_or(CACHE_SECONDS_MAX).min(CACHE_SECONDS_MAX)
     }
 }
 

@@ -18,7 +18,7 @@ use shared::http::views::hold::HoldView;
 use shared::http::{Body, NoQuery, Path, Permitted, idempotency_key, responses};
 use shared::lambda::App;
 use shared::store::entry::EntryResult;
-use shared::store::hold::Release;
+use shared::store::hold::{Release, Released};
 
 pub use list::{HoldPage, ListQuery};
 
@@ -63,8 +63,8 @@ async fn read(
     Path(Segments { hold: id }): Path<Segments>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    let hold = app.store.hold_read(&team, &id).await?;
-    Ok(Json(responses::named("hold", HoldView::at(hold, app.clock.now()))))
+    let (hold, reference) = app.store.hold_read(&team, &id).await?;
+    Ok(Json(responses::named("hold", HoldView::at(hold, reference, app.clock.now()))))
 }
 
 async fn release(
@@ -81,7 +81,8 @@ async fn release(
     let by = Release { key: caller.own(idempotency_key(&headers)?), user: caller.sub };
     access?;
     let now = app.clock.now();
-    let (hold, is_replay) = app.store.hold_release(&team, &id, &by, now).await?;
-    let body = Json(responses::named("hold", HoldView::at(hold, now)));
+    let Released { hold, reference, is_replay } =
+        app.store.hold_release(&team, &id, &by, now).await?;
+    let body = Json(responses::named("hold", HoldView::at(hold, reference, now)));
     Ok(if is_replay { responses::replayed(body) } else { body.into_response() })
 }

@@ -53,7 +53,13 @@ pub(super) async fn list(
     let page: Vec<Hold> = rest.by_ref().take(limit).collect();
     let last = page.last().filter(|_| rest.next().is_some());
     let cursor = last.map(|hold| pages::encode(Position::of(hold)));
-    let holds = page.into_iter().map(|hold| HoldView::at(hold, now)).collect();
+    let ids: Vec<Id> = page.iter().map(|hold| hold.id.clone()).collect();
+    let mut references = app.store.hold_references_read(&team, &ids).await?;
+    let view = |hold: Hold| {
+        let reference = references.remove(&hold.id);
+        HoldView::at(hold, reference, now)
+    };
+    let holds = page.into_iter().map(view).collect();
     Ok(Json(HoldPage { holds, cursor }))
 }
 

@@ -20,6 +20,9 @@ use tower_http::compression::predicate::SizeAbove;
 /// The OpenAPI document. The tests of this package generate it from the types of the functions.
 pub const DOCUMENT: &str = include_str!("../../../shared/openapi.json");
 
+/// The seconds for which caches may keep the document and its page.
+const CACHE_SECONDS: u64 = 300;
+
 /// The methods of the API.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -34,12 +37,13 @@ pub fn routes() -> Router {
 }
 
 async fn document(_: NoQuery, headers: HeaderMap) -> Response {
-    responses::cacheable_text(&headers, "application/json", DOCUMENT)
+    responses::cacheable_text(&headers, CACHE_SECONDS, "application/json", DOCUMENT)
 }
 
 /// The policy permits the style of the page and nothing else.
 async fn docs(_: NoQuery, headers: HeaderMap) -> Response {
-    let page = responses::cacheable_text(&headers, "text/html; charset=utf-8", page::PAGE);
+    let page =
+        responses::cacheable_text(&headers, CACHE_SECONDS, "text/html; charset=utf-8", page::PAGE);
     let policy = [
         (header::CONTENT_SECURITY_POLICY, page::POLICY.as_str()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

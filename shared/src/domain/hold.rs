@@ -40,7 +40,7 @@ impl HoldStatus {
     }
 }
 
-/// Credits that are reserved.
+/// Credits that are reserved. The entry of its taking contains the owner and the reference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// A hash of the team and the caller's key. The id of its entry differs in the prefix.
@@ -51,7 +51,8 @@ pub struct Hold {
     pub credits: Credits,
     /// The credits that can still be captured.
     pub remaining: Credits,
-    /// The credits that were captured.
+    /// The credits that were captured. A lane stores none.
+    #[serde(default)]
     pub captured: Credits,
     /// Stored status; may still be `open` after `expires_at`.
     pub status: HoldStatus,
@@ -64,15 +65,12 @@ pub struct Hold {
     pub taken_at: Time,
     /// The instant from which it accepts no captures.
     pub expires_at: Time,
-    /// The usage of its captures.
+    /// The usage of its captures that the pool does not contain.
     #[serde(default)]
     pub used: Usage,
     /// The number of the pause of enrichment during which it was taken. It accepts no enrichment before the restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<u64>,
-    /// The caller's own name for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reference: Option<Reference>,
 }
 
 /// The body of `POST /teams/{team}/holds`: either an amount of credits, or work.
@@ -195,7 +193,6 @@ impl Hold {
             expires_at: entry.at.plus_seconds(*expires_in),
             used: Usage::default(),
             pause: origin.pause,
-            reference: entry.reference.clone(),
         })
     }
 

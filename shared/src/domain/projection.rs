@@ -5,6 +5,7 @@
 
 use crate::domain::credits::TooMany;
 use crate::domain::hold::{Hold, HoldStatus};
+use crate::domain::ids::Reference;
 use crate::domain::ledger::entry::{Details, Entry, Lapsed};
 use crate::domain::pool::Pool;
 use crate::domain::statement::Statement;
@@ -18,7 +19,7 @@ pub struct Projection {
     pub pool: Pool,
     /// The holds that are open at the instant.
     pub holds: Vec<Hold>,
-    /// The ledger entries that are not written yet.
+    /// The ledger entries that are not written yet, without the references of their holds.
     pub entries: Vec<Entry>,
     /// The statements of the cycles that ended without being written.
     pub statements: Vec<Statement>,
@@ -70,7 +71,7 @@ impl Projection {
         let mut pool = self.pool.clone();
         for hold in &self.holds {
             pool.used.merge(&hold.used)?;
-            pool.weeks.add(hold.captured, now)?;
+            pool.weeks.add(hold.used.spent()?, now)?;
         }
         Ok(pool)
     }
@@ -79,7 +80,7 @@ impl Projection {
         let count = self.holds.partition_point(|hold| hold.expires_at <= by);
         for hold in self.holds.drain(..count) {
             let lapsed = self.pool.receive_hold(&hold, now)?;
-            self.entries.extend(hold.expiry(lapsed));
+            self.entries.extend(hold.expiry(lapsed, None));
         }
         Ok(())
     }
@@ -87,10 +88,14 @@ impl Projection {
 
 impl Hold {
     /// The ledger entries of its expiry: of what it returns, and of what lapses.
-    pub fn expiry(&self, lapsed: Credits) -> impl Iterator<Item = Entry> + use<> {
+    pub fn expiry(
+        &self,
+        lapsed: Credits,
+        reference: Option<Reference>,
+    ) -> impl Iterator<Item = Entry> + use<> {
         let release = Entry {
             held: self.remaining.lost(),
-            reference: self.reference.clone(),
+            reference,
             ..Entry::new(
                 &self.team,
                 None,

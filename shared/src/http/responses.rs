@@ -44,16 +44,21 @@ pub fn replayed(response: impl IntoResponse) -> Response {
 ///
 /// # Errors
 /// [`Error::Internal`] for a body that cannot be serialized.
-pub fn cacheable(request: &HeaderMap, body: &impl Serialize) -> Result<Response, Error> {
+pub fn cacheable(
+    request: &HeaderMap,
+    seconds: u64,
+    body: &impl Serialize,
+) -> Result<Response, Error> {
     let body = serde_json::to_vec(body).map_err(Error::internal)?;
-    Ok(cacheable_text(request, "application/json", body))
+    Ok(cacheable_text(request, seconds, "application/json", body))
 }
 
-/// A public answer, which caches may keep for five minutes, with an `ETag`; 304 if the request names that tag in
+/// A public answer, which caches may keep for `seconds`, with an `ETag`; 304 if the request names that tag in
 /// `If-None-Match`.
 #[must_use]
 pub fn cacheable_text(
     request: &HeaderMap,
+    seconds: u64,
     media_type: &'static str,
     body: impl Into<Bytes>,
 ) -> Response {
@@ -65,7 +70,7 @@ pub fn cacheable_text(
         named.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag);
     // The tag is weak because the answer may be compressed.
     let headers = [
-        (header::CACHE_CONTROL, "public, max-age=300".to_owned()),
+        (header::CACHE_CONTROL, format!("public, max-age={seconds}")),
         (header::ETAG, format!("W/{tag}")),
     ];
     if is_known {

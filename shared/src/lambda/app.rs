@@ -36,8 +36,9 @@ impl App {
     /// # Errors
     /// A variable that is not set or invalid.
     pub fn from_env() -> Result<Self, lambda_http::Error> {
-        let catalogue = with_purchase_limits(Catalogue::built_in()?)?;
-        let app = Self::new(Store::from_env()?, Clock::system(), catalogue);
+        let clock = Clock::system();
+        let catalogue = with_purchase_limits(Catalogue::built_in()?, clock.now().day())?;
+        let app = Self::new(Store::from_env()?, clock, catalogue);
         Ok(Self { claims: ClaimNames::from_env(), ..app })
     }
 

@@ -2,6 +2,8 @@
 
 use std::env::var;
 
+use jiff::civil::Date;
+
 use crate::domain::Credits;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::catalogue::price_list::PriceList;
@@ -43,18 +45,31 @@ impl ClaimNames {
 }
 
 /// The catalogue with `PURCHASE_MINIMUM` and `PURCHASE_MAXIMUM` (credits of one purchase) in place of the
-/// limits of every version, and without the presets outside of them. A variable that is 0 or not set
-/// replaces nothing.
+/// limits of the versions that are in force on `today` or later, and without the presets outside of them. A variable
+/// that is 0 or not set replaces nothing.
 ///
 /// # Errors
 /// [`InvalidLimits`].
-pub fn with_purchase_limits(catalogue: Catalogue) -> Result<Catalogue, InvalidLimits> {
+pub fn with_purchase_limits(catalogue: Catalogue, today: Date) -> Result<Catalogue, InvalidLimits> {
     let [minimum, maximum] = ["PURCHASE_MINIMUM", "PURCHASE_MAXIMUM"].map(credits);
     let (minimum, maximum) = (minimum?, maximum?);
     if minimum.is_none() && maximum.is_none() {
         return Ok(catalogue);
     }
-    let limited = |list: &PriceList| limited(list, minimum, maximum);
+    limited_from(today, catalogue, minimum, maximum)
+}
+
+/// A catalogue with other limits of one purchase in the versions that are in force on `today` or later.
+fn limited_from(
+    today: Date,
+    catalogue: Catalogue,
+    minimum: Option<Credits>,
+    maximum: Option<Credits>,
+) -> Result<Catalogue, InvalidLimits> {
+    let first = catalogue.at(today).effective;
+    let limited = |list: &PriceList| {
+        if list.effective < first { Ok(list.clone()) } else { limited(list, minimum, maximum) }
+    };
     let mut lists = catalogue.lists().map(limited).collect::<Result<Vec<_>, _>>()?.into_iter();
     Ok(lists.next().map_or(catalogue, |first| Catalogue::new(first, lists.collect())))
 }
@@ -103,4 +118,27 @@ fn credits(name: &'static str) -> Result<Option<Credits>, InvalidLimits> {
     let credits = number.and_then(|number| Credits::try_from(number).ok());
     let credits = credits.ok_or(InvalidLimits::Number(name))?;
     Ok(Some(credits).filter(|credits| !credits.is_zero()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use jiff::civil::date;
+
+    /// A limit that does not fit a version of the past is no error.
+    #[test]
+    fn the_limits_of_past_versions_stay() {
+        let older = Catalogue::built_in().unwrap().at(date(2020, 1, 1)).clone();
+        let newer = PriceList { effective: date(2027, 1, 1), ..older.clone() };
+        let mut small = older;
+        small.purchase.maximum = Credits::new(150);
+        let both = || Catalogue::new(small.clone(), vec![newer.clone()]);
+        let minimum = Some(Credits::new(200));
+        let limited = limited_from(date(2027, 1, 1), both(), minimum, None).unwrap();
+        let limits = |day| limited.at(day).purchase.clone();
+        assert_eq!(limits(date(2026, 12, 31)), small.purchase);
+        assert_eq!(limits(date(2027, 1, 1)).minimum, Credits::new(200));
+        assert!(limited_from(date(2026, 12, 31), both(), minimum, None).is_err());
+    }
 }

@@ -20,6 +20,13 @@ use crate::domain::time::Time;
 /// counter.
 pub(super) const ACTIONS_PER_WRITE_MAX: usize = 21;
 
+/// The most counters of an open hold, in its item: those of four actions. A capture that needs another one first moves
+/// the counters to the pool.
+pub(super) const HOLD_COUNTERS_MAX: usize = 12;
+
+/// The most actions of one write of captures.
+pub(super) const ACTIONS_PER_CAPTURE_MAX: usize = 4;
+
 /// The last letter of each counter of an action.
 const ATTEMPTS: &str = "a";
 const CHARGED: &str = "c";
@@ -59,6 +66,13 @@ impl<'de> Deserialize<'de> for Usage {
         }
         Ok(used)
     }
+}
+
+/// Whether a hold with the usage `seen` has room for the counters of more usage.
+pub(super) fn has_hold_room(seen: &Usage, more: &Usage) -> bool {
+    let names = |used| counters(used).map(|(name, _)| name).collect::<BTreeSet<_>>();
+    let (seen, more) = (names(seen), names(more));
+    seen.len().saturating_add(more.len()) <= HOLD_COUNTERS_MAX || more.is_subset(&seen)
 }
 
 /// Whether the absence of another counter implies that of this one: an action without attempts has no other counter,
@@ -101,6 +115,20 @@ impl Expression {
                 .value(&format!(":{counter}"), more)
         };
         counters(used).fold(self.name("#u", "used").value(":o", 0), add)
+    }
+
+    /// Adds usage to the counters of an open hold, on condition that it has room for them, see [`has_hold_room`].
+    #[must_use]
+    pub(super) fn add_usage_to_hold(self, used: &Usage) -> Self {
+        if used.is_empty() {
+            return self;
+        }
+        let exist = counters(used).map(|(name, _)| format!("attribute_exists(#u.{name})"));
+        let exist = exist.collect::<Vec<_>>();
+        let room = HOLD_COUNTERS_MAX.saturating_sub(exist.len());
+        self.when(format!("(size(#u) <= :room OR ({}))", exist.join(" AND ")))
+            .value(":room", room)
+            .add_usage(used)
     }
 
     /// Adds usage to the counters of a pool as it was read. Without many actions this is [`Expression::add_usage`].

@@ -139,6 +139,13 @@ impl Selection {
             && self.to.is_none_or(|to| entry.at < to)
     }
 
+    /// Whether an entry is an unwritten release whose reference was not read.
+    fn lacks_reference(&self, entry: &Entry) -> bool {
+        entry.kind() == Kind::Release
+            && entry.reference.is_none()
+            && self.unwritten.iter().any(|unwritten| unwritten.id == entry.id)
+    }
+
     /// The selected unwritten entries after a position, in order, as a shard read to its end.
     fn unwritten(&self, after: Option<&Position>) -> Shard {
         let positioned =
@@ -209,6 +216,36 @@ impl ReadTo {
 }
 
 impl Store {
+    /// Adds the entries of due changes that are not written yet to a selection. The references of their holds are read
+    /// if the selection is by reference; otherwise a page reads those of its entries.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown team; [`Error::Busy`], [`Error::Internal`].
+    pub async fn unwritten_entries_read(
+        &self,
+        team: &TeamId,
+        selection: &mut Selection,
+        now: Time,
+    ) -> Result<(), Error> {
+        selection.unwritten = self.projection_read(team, now).await?.entries;
+        if selection.reference.is_some() {
+            let is_release = |entry: &&mut Entry| entry.kind() == Kind::Release;
+            let releases = selection.unwritten.iter_mut().filter(is_release);
+            self.references_add(team, releases.collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds the references of their holds to releases.
+    async fn references_add(&self, team: &TeamId, releases: Vec<&mut Entry>) -> Result<(), Error> {
+        let holds: Vec<Id> = releases.iter().filter_map(|entry| entry.hold().cloned()).collect();
+        let references = self.hold_references_read(team, &holds).await?;
+        for release in releases {
+            release.reference = release.hold().and_then(|hold| references.get(hold)).cloned();
+        }
+        Ok(())
+    }
+
     /// A page of the selection after a position: at most `limit` entries. It may have fewer although
     /// another page follows.
     ///
@@ -262,7 +299,10 @@ impl Store {
                 ReadTo::Start | ReadTo::End => None,
             }
         };
-        Ok(Page { entries: entries.into_iter().map(|(_, entry)| entry).collect(), next })
+        let mut entries: Vec<Entry> = entries.into_iter().map(|(_, entry)| entry).collect();
+        let lacking = entries.iter_mut().filter(|entry| selection.lacks_reference(entry));
+        self.references_add(team, lacking.collect()).await?;
+        Ok(Page { entries, next })
     }
 
     /// Reads the next `chunk` entries of a shard.

@@ -1,5 +1,7 @@
 //! Holds: taken from the pool, read and released.
 
+use futures_util::future::try_join;
+
 use super::Store;
 use super::dynamo::expression::Expression;
 use super::dynamo::from_item;
@@ -8,12 +10,14 @@ use super::dynamo::transaction::{Leg, Transaction};
 use super::entry::EntryResult;
 use super::open_hold::{Closing, StoredHold};
 use super::operation::Operation;
+use super::pool::received;
 use crate::domain::hold::{Hold, HoldStatus};
-use crate::domain::ids::{CallerKey, Id, TeamId, UserId};
+use crate::domain::ids::{CallerKey, Id, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Details, Entry, Kind};
 use crate::domain::limits::OPEN_HOLDS_MAX;
 use crate::domain::pool::Pool;
 use crate::domain::pool::epochs::GROUPS_MAX;
+use crate::domain::pool::usage::Usage;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error, Resource};
 
@@ -24,6 +28,17 @@ pub struct Release {
     pub key: CallerKey,
     /// The caller.
     pub user: UserId,
+}
+
+/// A released hold.
+#[derive(Clone, Debug)]
+pub struct Released {
+    /// The hold after its release.
+    pub hold: Hold,
+    /// Its reference.
+    pub reference: Option<Reference>,
+    /// Whether the same request released it before.
+    pub is_replay: bool,
 }
 
 /// The write that takes a hold.
@@ -137,11 +152,50 @@ impl Store {
         Ok(HoldWrite { transaction, entry })
     }
 
+    /// Moves the counters of an open hold to its pool, so that the hold has room for those of other actions. They count
+    /// in the pool's current cycle.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(super) async fn hold_counters_move(
+        &self,
+        hold: &Hold,
+        operation: &mut Operation,
+    ) -> Result<(), Error> {
+        let pool = self.due_changes_make(operation).await?;
+        let emptied = Expression::on(keys::open_hold(&hold.team, &hold.id))
+            .set("used = :unused")
+            .value(":unused", Usage::default())
+            .when("used = :used")
+            .value(":used", &hold.used);
+        let mut transaction = self.transaction();
+        transaction.update(emptied)?;
+        transaction.update(received(&pool, &pool, &hold.used, operation.now)?)?;
+        if self.transact(&transaction, &mut operation.budget).await?.is_some() {
+            operation.budget.back_off().await?;
+        }
+        Ok(())
+    }
+
+    /// A hold, open or closed, and its reference.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
+    pub async fn hold_read(
+        &self,
+        team: &TeamId,
+        id: &Id,
+    ) -> Result<(Hold, Option<Reference>), Error> {
+        let read = try_join(self.hold_item_read(team, id), self.hold_entry_read(team, id));
+        let (hold, taking) = read.await?;
+        Ok((hold, taking.reference))
+    }
+
     /// A hold, open or closed.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
-    pub async fn hold_read(&self, team: &TeamId, id: &Id) -> Result<Hold, Error> {
+    pub(super) async fn hold_item_read(&self, team: &TeamId, id: &Id) -> Result<Hold, Error> {
         match self.open_hold_read(team, id).await? {
             Some(open) => Ok(open.hold),
             None => self.closed_hold_read(team, id).await,
@@ -154,7 +208,7 @@ impl Store {
         from_item(closed.ok_or(Error::NotFound(Resource::Hold))?)
     }
 
-    /// The entry of the taking of a hold, which contains its owner.
+    /// The entry of the taking of a hold, which contains its owner and its reference.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
@@ -164,8 +218,7 @@ impl Store {
         entry.filter(is_taking).ok_or(Error::NotFound(Resource::Hold))
     }
 
-    /// Returns what remains of a hold, for its owner. Returns the hold after it, and whether the same request
-    /// released it before.
+    /// Returns what remains of a hold, for its owner.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::HoldClosed`], [`Error::KeyReused`]; [`Error::Busy`], [`Error::Internal`].
@@ -175,15 +228,18 @@ impl Store {
         id: &Id,
         release: &Release,
         now: Time,
-    ) -> Result<(Hold, bool), Error> {
+    ) -> Result<Released, Error> {
         let mut budget = self.retry_budget();
         loop {
-            let Some(stored) = self.open_hold_read(team, id).await? else {
+            let (stored, taking) =
+                try_join(self.open_hold_read(team, id), self.hold_entry_read(team, id)).await?;
+            let reference = taking.reference.as_ref();
+            let Some(stored) = stored else {
                 let hold = self.closed_hold_read(team, id).await?;
-                let entry = release_entry(&hold, release, now);
+                let entry = release_entry(&hold, reference, release, now);
                 return self.hold_replay_release(hold, &entry).await;
             };
-            let entry = release_entry(&stored.hold, release, now);
+            let entry = release_entry(&stored.hold, reference, release, now);
             if stored.hold.status_at(now) != HoldStatus::Open {
                 return self.hold_replay_release(stored.hold, &entry).await;
             }
@@ -198,7 +254,8 @@ impl Store {
             let entry_leg = transaction.close_holds(&pool, vec![closing], now)?;
             let Some(cancelled) = self.transact(&transaction, &mut budget).await? else {
                 self.refusals.remove(team);
-                return Ok((stored.hold.closed(HoldStatus::Released), false));
+                let hold = stored.hold.closed(HoldStatus::Released);
+                return Ok(Released { hold, reference: entry.reference, is_replay: false });
             };
             match entry_leg.and_then(|leg| cancelled.image(leg)) {
                 // It was released meanwhile by this request or by expiry, unless the key is of another request.
@@ -212,12 +269,12 @@ impl Store {
         }
     }
 
-    /// Whether the same request closed a hold that is closed.
-    async fn hold_replay_release(&self, hold: Hold, asked: &Entry) -> Result<(Hold, bool), Error> {
+    /// A closed hold, if the same request released it.
+    async fn hold_replay_release(&self, hold: Hold, asked: &Entry) -> Result<Released, Error> {
         let closed = Error::HoldClosed(hold.status_at(asked.at).as_str());
         let entry = self.entry_read(&asked.team, &asked.id).await?.ok_or(closed)?;
         check_answers_release(&entry, asked)?;
-        Ok((hold, true))
+        Ok(Released { hold, reference: entry.reference, is_replay: true })
     }
 }
 
@@ -227,12 +284,17 @@ fn check_answers_release(entry: &Entry, asked: &Entry) -> Result<(), Error> {
     if entry.answers(&asked) { Ok(()) } else { Err(Error::KeyReused) }
 }
 
-fn release_entry(hold: &Hold, Release { key, user }: &Release, now: Time) -> Entry {
+fn release_entry(
+    hold: &Hold,
+    reference: Option<&Reference>,
+    Release { key, user }: &Release,
+    now: Time,
+) -> Entry {
     let details = Details::Release { hold: hold.id.clone() };
     Entry {
         held: hold.remaining.lost(),
         user: Some(user.clone()),
-        reference: hold.reference.clone(),
+        reference: reference.cloned(),
         names_no_user: true,
         ..Entry::new(&hold.team, Some(key.clone()), details, now)
     }

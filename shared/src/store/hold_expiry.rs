@@ -4,6 +4,7 @@ use super::Store;
 use super::open_hold::{Closing, StoredHold};
 use super::operation::Operation;
 use crate::domain::hold::HoldStatus;
+use crate::domain::ids::Id;
 use crate::domain::pool::Pool;
 use crate::domain::{Credits, Error};
 
@@ -31,20 +32,12 @@ impl Store {
         });
         let Some(last) = enough else { return Ok(false) };
         expired.truncate(last.saturating_add(1));
-        let mut pool = pool.clone();
-        for part in expired.chunks(HOLDS_PER_WRITE_MAX) {
-            if !self.holds_expire(&pool, part, operation).await? {
-                break;
-            }
-            for stored in part {
-                pool.receive_hold(&stored.hold, operation.now)?;
-            }
-        }
+        self.holds_expire(pool, &expired, operation).await?;
         Ok(true)
     }
 
-    /// Returns the first of these expired holds, as many as fit into one write. Returns `false`
-    /// if another process was first.
+    /// Returns expired holds, many in each write. It ends early if another process was first. After it the pool must be
+    /// read again.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -53,13 +46,38 @@ impl Store {
         pool: &Pool,
         expired: &[StoredHold],
         operation: &mut Operation,
+    ) -> Result<(), Error> {
+        let mut pool = pool.clone();
+        for part in expired.chunks(HOLDS_PER_WRITE_MAX) {
+            if !self.holds_expire_once(&pool, part, operation).await? {
+                break;
+            }
+            for stored in part {
+                pool.receive_hold(&stored.hold, operation.now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns expired holds in one write. Returns `false` if another process was first.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    async fn holds_expire_once(
+        &self,
+        pool: &Pool,
+        expired: &[StoredHold],
+        operation: &mut Operation,
     ) -> Result<bool, Error> {
+        let ids: Vec<Id> = expired.iter().map(|stored| stored.hold.id.clone()).collect();
+        let references = self.hold_references_read(&pool.team, &ids).await?;
+        let reference = |stored: &StoredHold| references.get(&stored.hold.id).cloned();
         let closing = |stored| Closing {
             stored,
             status: HoldStatus::Expired,
-            entries: stored.hold.expiry(Credits::ZERO).collect(),
+            entries: stored.hold.expiry(Credits::ZERO, reference(stored)).collect(),
         };
-        let closings: Vec<_> = expired.iter().take(HOLDS_PER_WRITE_MAX).map(closing).collect();
+        let closings: Vec<_> = expired.iter().map(closing).collect();
         let count = u64::try_from(closings.len()).unwrap_or(u64::MAX);
         let mut transaction = self.transaction();
         transaction.close_holds(pool, closings, operation.now)?;

@@ -47,7 +47,6 @@ impl Transaction {
             .set("credits = if_not_exists(credits, :none) + :block")
             .set("remaining = if_not_exists(remaining, :none) + :block")
             .value(":block", block.credits)
-            .set("captured = if_not_exists(captured, :none)")
             .value(":none", 0)
             .set("used = if_not_exists(used, :unused)")
             .value(":unused", Usage::default())

@@ -1,5 +1,13 @@
 //! The open holds of a team, as items. They share a few partitions, so that they are read together. A closed hold
 //! moves to a partition of its own.
+//!
+//! The item of an open hold has at most 370 bytes, so that a balance with [`OPEN_HOLDS_MAX`] holds costs at most 100
+//! read units: the reference is in the entry of the hold's taking only, and the counters are bounded by
+//! [`HOLD_COUNTERS_MAX`](super::counters::HOLD_COUNTERS_MAX).
+//!
+//! [`OPEN_HOLDS_MAX`]: crate::domain::limits::OPEN_HOLDS_MAX
+
+use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -18,6 +26,9 @@ use crate::domain::pool::usage::Usage;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
+/// The most entries of holds that are read concurrently.
+const CONCURRENT_READS_MAX: usize = 32;
+
 /// An open hold as the table stores it. The key contains the team; the other attributes of [`Hold`] follow.
 #[derive(Serialize, Deserialize)]
 struct OpenHold {
@@ -32,8 +43,6 @@ struct OpenHold {
     used: Usage,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pause: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reference: Option<Reference>,
 }
 
 /// An open hold and its item.
@@ -59,7 +68,6 @@ impl StoredHold {
             expires_at: stored.due_at,
             used: stored.used,
             pause: stored.pause,
-            reference: stored.reference,
         };
         Ok(Self { hold, item })
     }
@@ -76,7 +84,6 @@ impl StoredHold {
             due_at: hold.expires_at,
             used: hold.used.clone(),
             pause: hold.pause,
-            reference: hold.reference.clone(),
         };
         let mut item = to_item(&stored)?;
         item.extend(keys::open_hold(&hold.team, &hold.id));
@@ -126,6 +133,27 @@ impl Store {
             .map(|shard| self.items_range(keys::holds(&pool.team, shard), "-", "~"));
         let items = try_join_all(shards).await?.into_iter().flatten();
         items.map(|item| StoredHold::read(&pool.team, item)).collect()
+    }
+
+    /// The references of holds, by hold. Holds without a reference are absent.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn hold_references_read(
+        &self,
+        team: &TeamId,
+        holds: &[Id],
+    ) -> Result<HashMap<Id, Reference>, Error> {
+        let mut references = HashMap::new();
+        for part in holds.chunks(CONCURRENT_READS_MAX) {
+            let ids: Vec<Id> = part.iter().map(|hold| hold.with_prefix("e")).collect();
+            let reads = ids.iter().map(|id| self.entry_read(team, id));
+            let entries = try_join_all(reads).await?;
+            let found = part.iter().zip(entries);
+            references
+                .extend(found.filter_map(|(hold, entry)| Some((hold.clone(), entry?.reference?))));
+        }
+        Ok(references)
     }
 
     /// The open holds of a team that expired by a time, the first to expire first.

@@ -29,8 +29,8 @@ use shared::domain::Error;
 use shared::domain::catalogue::Catalogue;
 use shared::domain::time::Time;
 use shared::http::serve;
-use shared::lambda::App;
 use shared::lambda::configuration::{InvalidLimits, with_purchase_limits};
+use shared::lambda::{App, Clock};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -210,8 +210,9 @@ impl Stack {
             }
         })?;
         let clock = StackClock::new(options.now, options.frozen);
-        let catalogue = with_purchase_limits(catalogue)?;
-        let app = App::new(engine.store(), clock.clone().into(), catalogue);
+        let app_clock: Clock = clock.clone().into();
+        let catalogue = with_purchase_limits(catalogue, app_clock.now().day())?;
+        let app = App::new(engine.store(), app_clock, catalogue);
         demo::open(&app).await?;
         let eventbridge = EventBridge::start(options.eventbridge_port).await?;
         let state = purchase_state(app.clone());

@@ -107,9 +107,12 @@ impl Named<Fields> {
                 self.0.retain(|(other, _)| *other != name);
                 continue;
             };
-            match self.0.iter_mut().find(|(other, _)| *other == name) {
-                Some((_, fields)) => merge_fields(fields, changes),
-                None => self.0.push((name, changes)),
+            if let Some((_, fields)) = self.0.iter_mut().find(|(other, _)| *other == name) {
+                merge_fields(fields, changes);
+            } else {
+                let mut fields = Fields::new();
+                merge_fields(&mut fields, changes);
+                self.0.push((name, fields));
             }
         }
     }

@@ -326,7 +326,7 @@ impl Pool {
     /// that lapse.
     fn receive(&mut self, hold: &Hold, now: Time) -> Result<Credits, TooMany> {
         self.used.merge(&hold.used)?;
-        self.weeks.add(hold.captured, now)?;
+        self.weeks.add(hold.used.spent()?, now)?;
         let group = Group { reset_epoch: hold.reset_epoch, epoch: hold.epoch };
         let purchased = self.owed.take(group, hold.remaining);
         self.balance.mark = self.balance.mark.try_add(purchased)?;

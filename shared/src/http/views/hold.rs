@@ -32,12 +32,12 @@ impl HoldView {
     #[must_use]
     pub fn of_entry(entry: &Entry) -> Option<Self> {
         let hold = Hold::of(entry, Origin::default())?;
-        Some(Self::at(hold, entry.at))
+        Some(Self::at(hold, entry.reference.clone(), entry.at))
     }
 
     /// A hold at `now`. Nothing remains of a closed hold.
     #[must_use]
-    pub fn at(hold: Hold, now: Time) -> Self {
+    pub fn at(hold: Hold, reference: Option<Reference>, now: Time) -> Self {
         let status = hold.status_at(now);
         let remaining = match status {
             HoldStatus::Open => hold.remaining,
@@ -52,7 +52,7 @@ impl HoldView {
             status,
             taken_at: hold.taken_at,
             expires_at: hold.expires_at,
-            reference: hold.reference,
+            reference,
         }
     }
 }

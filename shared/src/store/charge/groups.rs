@@ -7,7 +7,7 @@ use crate::domain::Error;
 use crate::domain::catalogue::action_code::ActionCode;
 use crate::domain::ids::Id;
 use crate::domain::ledger::entry::Entry;
-use crate::store::counters::ACTIONS_PER_WRITE_MAX;
+use crate::store::counters::{ACTIONS_PER_CAPTURE_MAX, ACTIONS_PER_WRITE_MAX};
 use crate::store::entry::EntryResult;
 
 /// Charges of one write: all to the pool, or all to one hold.
@@ -30,10 +30,12 @@ impl ChargeGroup {
     }
 }
 
-/// Whether charges fit into one write: their number, and that of their actions.
+/// Whether charges of one payer fit into one write: their number, and that of their actions.
 pub(super) fn fit_into_a_write<'a>(charges: impl Iterator<Item = &'a Entry> + Clone) -> bool {
+    let has_hold = charges.clone().any(|charge| charge.hold().is_some());
+    let actions_max = if has_hold { ACTIONS_PER_CAPTURE_MAX } else { ACTIONS_PER_WRITE_MAX };
     charges.clone().count() <= CHARGES_PER_WRITE_MAX
-        && charges.filter_map(code).collect::<BTreeSet<_>>().len() <= ACTIONS_PER_WRITE_MAX
+        && charges.filter_map(code).collect::<BTreeSet<_>>().len() <= actions_max
 }
 
 fn code(charge: &Entry) -> Option<ActionCode> {
@@ -53,7 +55,7 @@ pub(super) struct ChargeGroups {
 
 impl ChargeGroups {
     /// Groups charges: those of one payer in their order, at most [`CHARGES_PER_WRITE_MAX`] of at most
-    /// [`ACTIONS_PER_WRITE_MAX`] actions each. A repeated key is in a
+    /// [`ACTIONS_PER_WRITE_MAX`] actions each, captures of at most [`ACTIONS_PER_CAPTURE_MAX`]. A repeated key is in a
     /// later group.
     pub(super) fn of(charges: Vec<Entry>) -> Self {
         let results = vec![None; charges.len()];

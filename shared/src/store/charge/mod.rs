@@ -17,6 +17,7 @@ pub(super) use refusal_cache::RefusalCache;
 pub(super) use write::{Totals, pool_charged};
 
 use super::Store;
+use super::counters::has_hold_room;
 use super::dynamo::failure::LegResult;
 use super::dynamo::from_item;
 use super::dynamo::keys::Item;
@@ -287,7 +288,8 @@ impl Store {
         Ok(())
     }
 
-    /// Admits the captures that the hold covers, in their order.
+    /// Admits the captures that the hold covers, in their order. If the hold has no room for their counters, its counters
+    /// are moved to the pool.
     async fn charge_admit_by_hold(
         &self,
         id: &Id,
@@ -297,7 +299,7 @@ impl Store {
         let Operation { team, now, .. } = &charging.operation;
         let hold = match image {
             Some(image) => StoredHold::read(team, image)?.hold,
-            None => self.hold_read(team, id).await?,
+            None => self.hold_item_read(team, id).await?,
         };
         hold.check_open(*now)?;
         let has_enrichment = charging.admission.has_open_enrichment();
@@ -306,7 +308,12 @@ impl Store {
             Some(_) | None => false,
         };
         charging.ended_pause = hold.pause.filter(|_| has_enrichment && !is_paused);
-        charging.admission.admit(Funds::of_hold(hold.remaining, is_paused))
+        let Charging { admission, operation, .. } = charging;
+        admission.admit(Funds::of_hold(hold.remaining, is_paused))?;
+        if has_hold_room(&hold.used, &Totals::of(admission.admitted())?.usage) {
+            return Ok(());
+        }
+        self.hold_counters_move(&hold, operation).await
     }
 
     /// The pool, if it is read before the attempt: after a conflict on it, or to open another lane.

@@ -46,7 +46,7 @@ pub(super) enum Attempt {
 /// The totals of charges.
 pub(in crate::store) struct Totals {
     pub(in crate::store) cost: Credits,
-    usage: Usage,
+    pub(in crate::store) usage: Usage,
     has_enrichment: bool,
 }
 
@@ -138,13 +138,13 @@ fn hold_charged(team: &TeamId, hold: &Id, totals: &Totals, now: Time) -> Express
         .when("remaining >= :cost AND due_at > :now")
         .value(":cost", totals.cost)
         .value(":now", now)
-        .add_usage(&totals.usage)
+        .add_usage_to_hold(&totals.usage)
 }
 
 /// The update of a lane that pays charges.
 fn lane_charged(team: &TeamId, lane: &Id, totals: &Totals, now: Time) -> Expression {
     Expression::on(keys::lane(team, lane))
-        .set("remaining = remaining - :cost, captured = captured + :cost")
+        .set("remaining = remaining - :cost")
         .when("remaining >= :cost AND #status = :open AND expires_at > :now")
         .value(":cost", totals.cost)
         .value(":now", now)

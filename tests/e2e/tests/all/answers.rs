@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::api::{Api, answer, member, pipeline};
+use crate::support::catalogue::catalogue_with;
 use crate::support::gateway::Event;
 
 #[tokio::test]
@@ -59,6 +60,28 @@ async fn the_catalogue_and_the_contract_are_not_sent_again_to_a_client_that_has_
     let tags = ["/prices", "/plans"].map(|path| format!("{path}?at=2020-01-01"));
     let [prices, plans] = [api.get("", &tags[0]).await, api.get("", &tags[1]).await];
     assert_ne!(prices.headers["etag"], plans.headers["etag"]);
+}
+
+/// A cache keeps no price beyond the day on which another one is in force.
+#[tokio::test]
+async fn the_catalogue_is_cached_until_the_next_version() {
+    let later = json!({ "version": "2", "effective": "2027-03-01", "actions": { "sms": { "credits": 7 } } });
+    let api = Api::start_with(catalogue_with([later])).await;
+    let age = async |path: &str| {
+        let headers = api.get("", path).await.headers;
+        headers["cache-control"]
+            .to_str()
+            .unwrap()
+            .strip_prefix("public, max-age=")
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(age("/prices").await, "300");
+    api.travel("2027-02-28T23:58:30Z").await;
+    assert_eq!([age("/prices").await, age("/plans").await], ["90", "90"]);
+    assert_eq!(age("/prices?at=2027-02-28").await, "300");
+    api.travel("2027-03-01T00:00:00Z").await;
+    assert_eq!(age("/prices").await, "300");
 }
 
 #[tokio::test]

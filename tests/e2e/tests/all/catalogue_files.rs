@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::domain::catalogue::{BUILT_IN, Catalogue};
 
-use crate::support::api::{Api, NOW, billing, member};
+use crate::support::api::{Api, billing, member};
 use crate::support::catalogue::{
     IMAGES, catalogue_with, fields, file_with, follows_schema, mistakes, versions,
 };
@@ -17,23 +17,14 @@ fn the_files_of_the_repository_have_no_mistakes() {
     }
 }
 
-/// Starts a stack at the first day of each version, or at the time at which all tests begin. Prices and
-/// grants are those of the version, merged by the test.
+/// Starts a stack at the first day of each version. Prices and grants are those of the version, merged by the
+/// test.
 #[tokio::test]
 async fn every_version_charges_and_grants_what_its_file_says() {
     for text in [BUILT_IN, IMAGES] {
         for version in versions(text) {
-            let api = Api::start_with(Catalogue::parse(text).unwrap()).await;
-            let effective = version["effective"].as_str().unwrap();
-            if effective > &NOW[..10] {
-                api.travel(&format!("{effective}T10:00:00Z")).await;
-            } else if versions(text).iter().any(|later| {
-                let later = later["effective"].as_str().unwrap();
-                later > effective && later <= &NOW[..10]
-            }) {
-                // Its time is over.
-                continue;
-            }
+            let first_day = format!("{}T10:00:00Z", version["effective"].as_str().unwrap());
+            let api = Api::start_at(&first_day, Catalogue::parse(text).unwrap()).await;
             assert_grants(&api, &version).await;
             assert_prices(&api, &version).await;
             assert_charges(&api, &version).await;
@@ -71,7 +62,23 @@ async fn assert_prices(api: &Api, version: &Value) {
         for (listed, name) in same.into_iter().chain([("charged_outcomes", "charged")]) {
             assert_eq!(price[listed], expected[name], "{price}");
         }
-        assert_eq!(price["enrichment"], expected["enrichment"] == true, "{price}");
+        let free = expected["free"].as_array().cloned().unwrap_or_default();
+        assert_eq!(price["free_outcomes"], Value::Array(free), "{price}");
+        for (listed, name) in [
+            ("enrichment", "enrichment"),
+            ("free_with_own_key", "own_key"),
+            ("monthly_per_account", "monthly_per_account"),
+        ] {
+            assert_eq!(price[listed], expected[name] == true, "{price}");
+        }
+    }
+    let listed = api.get(&member("t"), "/plans").await.ok();
+    for plan in listed["plans"].as_array().unwrap() {
+        let expected = &version["plans"][plan["plan"].as_str().unwrap()];
+        for name in ["credits", "per", "cadence", "account_created_before"] {
+            assert_eq!(plan[name], expected[name], "{plan}");
+        }
+        assert_eq!(plan["retired"], expected["retired"] == true, "{plan}");
     }
 }
 

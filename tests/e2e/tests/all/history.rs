@@ -119,6 +119,37 @@ async fn lists_the_entries_of_a_hold() {
 }
 
 #[tokio::test]
+async fn every_entry_of_a_hold_but_captures_has_its_reference() {
+    let api = Api::start().await;
+    api.team_with("t", 1_000).await;
+    let job = json!({ "credits": 100, "expires_in": 60, "reference": "job_9" });
+    let hold = api.hold("t", "released", &job).await.json()["hold"]["id"].clone();
+    let hold = hold.as_str().unwrap();
+    api.hold("t", "expires", &job).await.json();
+    api.capture("t", hold, "lead").await.ok();
+    let released = api.release("t", hold, "done").await.ok();
+    assert_eq!(released["hold"]["reference"], "job_9");
+    assert_eq!(api.look("t", hold).await["reference"], "job_9");
+    let listed = api.get(&member("t"), "/teams/t/holds").await.ok();
+    assert_eq!(listed["holds"][0]["reference"], "job_9");
+    api.travel("2027-01-31T10:01:00Z").await;
+    // The expiry is listed before it is written and after it.
+    for _ in 0..2 {
+        let found = pages(&api, "order=asc&reference=job_9", 10).await;
+        let mut kinds: Vec<_> = found.iter().filter_map(|entry| entry["kind"].as_str()).collect();
+        kinds.sort_unstable();
+        assert_eq!(kinds, ["hold", "hold", "release", "release"]);
+        let found = pages(&api, "kind=release", 10).await;
+        assert!(found.iter().all(|release| release["reference"] == "job_9"), "{found:?}");
+        api.run_schedule().await.ok();
+    }
+    let events = api.get("", "/dev/events?after=0").await.ok();
+    let events = events["events"].as_array().unwrap();
+    let expired = events.iter().find(|event| event["detail-type"] == "hold.expired").unwrap();
+    assert_eq!(expired["detail"]["reference"], "job_9");
+}
+
+#[tokio::test]
 async fn exports_the_history_as_csv() {
     let api = Api::start().await;
     let entries = nine_days_of_charges(&api).await;

@@ -1,7 +1,6 @@
 //! The form of the file: the fields of each object, and the values that they may have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU64;
 
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -9,6 +8,7 @@ use serde::de::DeserializeOwned;
 use shared::domain::Credits;
 use shared::domain::catalogue::action_code::ActionCode;
 use shared::domain::catalogue::plans::{Cadence, Per, Period};
+use shared::domain::limits::QUANTITY_MAX;
 use shared::domain::money::Currency;
 
 use super::Mistakes;
@@ -75,7 +75,7 @@ const ACTION: &[Rule] = &[
 
 const ROUNDING: &[Rule] = &[
     required("quantity", Form::Leaf(is::<Name>, NAME)),
-    required("per_unit", Form::Leaf(is::<NonZeroU64>, "a whole number from 1 on")),
+    required("per_unit", Form::Leaf(is_quantity, "a whole number from 1 to 1000000")),
 ];
 
 const PLAN: &[Rule] = &[
@@ -115,6 +115,10 @@ fn is_object(node: Node) -> bool {
 fn is_date(node: Node) -> bool {
     let text = node.to::<String>();
     node.to::<Date>().is_some_and(|date| text.is_some_and(|text| text == date.to_string()))
+}
+
+fn is_quantity(node: Node) -> bool {
+    node.to::<u64>().is_some_and(|quantity| (1..=QUANTITY_MAX).contains(&quantity))
 }
 
 fn is_positive(node: Node) -> bool {
@@ -268,7 +272,7 @@ fn merge<'a>(
             mistakes.add(change.at, format!("unknown field `{name}`; the fields are {known}"));
             continue;
         };
-        if change.value.is_null() && !is_first {
+        if change.value.is_null() && !(is_first && rule.is_required) {
             if rule.is_required {
                 mistakes.add(change.at, format!("`{name}` cannot be removed"));
             }

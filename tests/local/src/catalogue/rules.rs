@@ -26,6 +26,7 @@ pub(super) fn check(states: &[State], mistakes: &mut Mistakes) {
         }
         had_month = check_month(state, had_month, mistakes);
         check_sale(state, states, mistakes);
+        check_use(state, mistakes);
         for plan in state.plans.values() {
             check_plan(plan, mistakes);
             check_limits(plan, state, mistakes);
@@ -68,6 +69,26 @@ fn check_versions(states: &[State], mistakes: &mut Mistakes) {
                 mistakes.add(at, format!("a version needs {kind}; this one has none left"));
             }
         }
+    }
+}
+
+/// A new team can start a plan, and callers can spend credits.
+fn check_use(state: &State, mistakes: &mut Mistakes) {
+    let State { version, actions, plans, .. } = state;
+    let is_closed = |plan: &Fields| {
+        value(plan, "retired") == Some(true) || plan.contains_key("account_created_before")
+    };
+    if !plans.is_empty() && plans.values().all(is_closed) {
+        let detail = "no plan is left that a new team can start";
+        mistakes.add(place(version, "plans"), detail);
+    }
+    let is_unpaid = |action: &Fields| {
+        value::<Credits>(action, "credits").is_some_and(Credits::is_zero)
+            || value(action, "monthly_per_account") == Some(true)
+    };
+    if !actions.is_empty() && actions.values().all(is_unpaid) {
+        let detail = "no action is left whose charges cost credits";
+        mistakes.add(place(version, "actions"), detail);
     }
 }
 
@@ -188,41 +209,22 @@ fn check_plan(plan: &Fields, mistakes: &mut Mistakes) {
     }
 }
 
-/// Default limits are distinct, name actions of the version, admit one unit, and a limit for a longer period
-/// is not below one for a shorter period.
+/// Default limits are distinct and name actions of the version.
 fn check_limits(plan: &Fields, state: &State, mistakes: &mut Mistakes) {
     let limits = plan.get("limits").and_then(|limits| limits.elements()).unwrap_or_default();
-    let mut before: Vec<(Option<String>, Period, Credits)> = Vec::new();
+    let mut before: Vec<(Option<String>, Period)> = Vec::new();
     for limit in limits {
         let fields: Fields =
             limit.fields().into_iter().flatten().map(|it| (it.name, it.value)).collect();
         let action = value::<String>(&fields, "action");
-        let (per, credits) =
-            (value::<Period>(&fields, "per"), value::<Credits>(&fields, "credits"));
-        let (Some(per), Some(credits)) = (per, credits) else { continue };
-        if let Some(name) = &action {
-            let Some(price) = state.actions.get(name) else {
-                let detail = format!("this version has no action `{name}`");
-                mistakes.add(place(&fields, "action"), detail);
-                continue;
-            };
-            let unit = value::<Credits>(price, "credits").unwrap_or_default();
-            if !credits.is_zero() && credits < unit {
-                let detail = format!("one unit of `{name}` costs {unit} credits; only 0 blocks it");
-                mistakes.add(place(&fields, "credits"), detail);
-            }
+        if let Some(name) = action.as_ref().filter(|name| !state.actions.contains_key(*name)) {
+            let detail = format!("this version has no action `{name}`");
+            mistakes.add(place(&fields, "action"), detail);
         }
-        for (other, period, amount) in &before {
-            if *other != action {
-                continue;
-            }
-            if *period == per {
-                mistakes.add(limit.at, "another limit has this action and this period");
-            } else if (*period < per) == (credits < *amount) && credits != *amount {
-                let detail = "the limit for a longer period is below one for a shorter period";
-                mistakes.add(place(&fields, "credits"), detail);
-            }
+        let Some(per) = value::<Period>(&fields, "per") else { continue };
+        if before.contains(&(action.clone(), per)) {
+            mistakes.add(limit.at, "another limit has this action and this period");
         }
-        before.push((action, per, credits));
+        before.push((action, per));
     }
 }

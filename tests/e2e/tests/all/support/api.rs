@@ -103,8 +103,13 @@ impl Api {
 
     /// A stack with another catalogue.
     pub async fn start_with(catalogue: Catalogue) -> Self {
+        Self::start_at(NOW, catalogue).await
+    }
+
+    /// A stack with another catalogue and another time.
+    pub async fn start_at(now: &str, catalogue: Catalogue) -> Self {
         let options =
-            Options { now: Some(NOW.parse().unwrap()), frozen: true, ..Options::default() };
+            Options { now: Some(now.parse().unwrap()), frozen: true, ..Options::default() };
         let http = Client::builder().redirect(Policy::none()).build().unwrap();
         Self { stack: Stack::start(&options, catalogue).await.unwrap(), http }
     }

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::pool::usage::Usage;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error};
@@ -16,8 +17,13 @@ use shared::store::Store;
 use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use shared::store::hold::Release;
+use simulator::Faults;
 
-use crate::support::teams::{all_entries, charge, key_named, now, team_with};
+use crate::support::operations::Size;
+use crate::support::teams::{
+    all_entries, capture, charge, charges_of_40_actions, hold_entry, hold_id, key_named, now,
+    team_with,
+};
 
 /// 64 clients, three teams, single charges and batches. Two clients send each key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -248,12 +254,54 @@ async fn concurrent_releases_return_a_hold_once() {
         let mut released = 0;
         for answer in join_all(callers).await {
             match answer.unwrap() {
-                Ok((_, is_replay)) => released += u32::from(!is_replay),
+                Ok(answer) => released += u32::from(!answer.is_replay),
                 Err(error) => assert!(matches!(error, Error::HoldClosed(_)), "{error:?}"),
             }
         }
         let pool = store.pool_current(&team, now()).await.unwrap();
         assert_eq!((released, pool.balance.credits.get()), (1, 400), "round {round}");
+    }
+}
+
+/// Captures of more actions than a hold counts, by several processes. Each is counted once.
+#[test]
+fn a_hold_captures_any_number_of_actions_concurrently() {
+    for seed in 0..4 {
+        simulator::run(seed, Faults::MANY, now(), async |world| {
+            let store = world.store();
+            let team = team_with(&store, "t", 100_000).await;
+            let entry = hold_entry(&team, 1, Size::Credits(50_000), 1, now());
+            store.hold_take(entry, now()).await.unwrap();
+            let hold = hold_id(&team, 1);
+            let captures: Vec<Entry> = (0..3)
+                .flat_map(|number| charges_of_40_actions(&team, &number.to_string()))
+                .map(|charge| capture(charge, &hold))
+                .collect();
+            let processes = captures.chunks(15).map(async |captures| {
+                let store = world.store();
+                for entry in captures {
+                    while !is_charged(&store.charge(&team, vec![entry.clone()], now()).await) {}
+                }
+            });
+            join_all(processes.map(Box::pin)).await;
+            let view = store.projection_read(&team, now()).await.unwrap();
+            let counted = view.with_open_holds_counted(now()).unwrap();
+            assert_eq!(counted.used, Usage::of(&captures).unwrap(), "seed {seed}");
+            assert_eq!(Ok(view.holds[0].captured), counted.used.spent(), "seed {seed}");
+            assert_eq!(counted.weeks.last_seven_days(now()), counted.used.spent());
+            let counters = serde_json::to_value(&view.holds[0].used).unwrap();
+            assert!(counters.as_object().unwrap().len() <= 12, "{counters}");
+        })
+        .unwrap();
+    }
+}
+
+/// Whether a charge was made, now or before. Otherwise it is attempted again.
+fn is_charged(results: &[EntryResult]) -> bool {
+    match results {
+        [EntryResult::Created(_) | EntryResult::Replayed(_)] => true,
+        [EntryResult::Refused(Error::Busy)] => false,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -334,7 +334,7 @@ async fn check_captures(store: &Store, entries: &[Entry], seed: u64) {
         let is_capture =
             |other: &&Entry| other.kind() == Kind::Capture && other.hold() == entry.hold();
         let captured: i64 = entries.iter().filter(is_capture).map(|capture| -capture.credits).sum();
-        let hold = store.hold_read(&entry.team, &id).await.unwrap();
+        let (hold, _) = store.hold_read(&entry.team, &id).await.unwrap();
         assert_eq!(captured, hold.captured.gained(), "seed {seed}: {hold:?}");
         assert!(hold.captured <= hold.credits, "seed {seed}: {hold:?}");
     }

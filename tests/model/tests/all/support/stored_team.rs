@@ -12,7 +12,7 @@ use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
-use shared::store::hold::Release;
+use shared::store::hold::{Release, Released};
 
 use crate::support::operations::{Answer, BillingMessage, Operation, TeamState};
 use crate::support::teams::{
@@ -73,8 +73,8 @@ async fn hold(store: &Store, entry: Entry, now: Time) -> Answer {
 async fn release(store: &Store, team: &TeamId, keys: (u16, u16), now: Time) -> Answer {
     let by = Release { key: key(keys.0), user: "u".parse().unwrap() };
     match store.hold_release(team, &hold_id(team, keys.1), &by, now).await {
-        Ok((hold, false)) => Answer::Done(hold.captured.get()),
-        Ok((hold, true)) => Answer::Replayed(hold.captured.get()),
+        Ok(Released { hold, is_replay: false, .. }) => Answer::Done(hold.captured.get()),
+        Ok(Released { hold, .. }) => Answer::Replayed(hold.captured.get()),
         Err(error) => refusal(&error),
     }
 }
