@@ -1,21 +1,28 @@
 //! `POST /teams/{team}/estimates`: the cost of a run before it starts.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use serde_json::{Map, Number, Value, json};
+use serde_json::Number;
 use shared::domain::Error;
 use shared::domain::catalogue::price_list::PriceList;
 use shared::domain::ledger::work::Work;
 use shared::domain::pool::usage::Usage;
 use shared::http::permission::Read;
+use shared::http::views::estimate::EstimateView;
 use shared::http::{Body, NoQuery, Permitted};
 use shared::lambda::App;
 
-#[derive(Deserialize)]
+/// The body of `POST /teams/{team}/estimates`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-struct EstimateRequest {
+pub struct EstimateRequest {
+    /// The number of leads.
     leads: u64,
+    /// The actions on each lead.
     actions: Vec<String>,
 }
 
@@ -26,7 +33,7 @@ pub(super) async fn estimate(
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
     body: Body,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<EstimateView>, Error> {
     let EstimateRequest { leads, actions } = body.parse()?;
     let work = Work { leads, actions };
     let now = app.clock.now();
@@ -40,22 +47,22 @@ pub(super) async fn estimate(
     }
     let balance = view.pool.balance.credits;
     let shortfall = maximum.excess_over(balance);
-    Ok(Json(json!({
-        "maximum": maximum,
-        "expected": work.expected(prices, &used)?,
-        "hit_rates": hit_rates(&work, prices, &used),
-        "balance": balance,
-        "affordable": shortfall.is_zero(),
-        "shortfall": shortfall,
-    })))
+    Ok(Json(EstimateView {
+        maximum,
+        expected: work.expected(prices, &used)?,
+        hit_rates: hit_rates(&work, prices, &used),
+        balance,
+        affordable: shortfall.is_zero(),
+        shortfall,
+    }))
 }
 
 /// The hit rate of each action with two decimals; null without attempts.
-fn hit_rates(work: &Work, list: &PriceList, used: &Usage) -> Map<String, Value> {
+fn hit_rates(work: &Work, list: &PriceList, used: &Usage) -> BTreeMap<String, Option<Number>> {
     let rate = |action: &String| {
         let rate = list.action(action).and_then(|price| used.hit_rate(price.code));
         let rate = rate.and_then(|rate| rate.to_string().parse::<Number>().ok());
-        (action.clone(), json!(rate))
+        (action.clone(), rate)
     };
     work.actions.iter().map(rate).collect()
 }

@@ -20,25 +20,40 @@ use shared::store::history::{Order, Selection};
 
 use crate::csv_file;
 
+/// The query of `GET /teams/{team}/history`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub(super) struct HistoryQuery {
+pub struct HistoryQuery {
+    /// The entries of a page, at most [`pages::LIMIT_MAX`].
     #[serde(default = "pages::default_limit")]
     limit: usize,
+    /// The `cursor` of the page before.
     cursor: Option<String>,
+    /// Entries of this kind only.
     kind: Option<Kind>,
+    /// Charges and captures of this action only.
     action: Option<String>,
+    /// Entries that were made for this user only.
     user: Option<UserId>,
+    /// Entries with this reference only.
     reference: Option<Reference>,
+    /// Entries with this idempotency key, of any caller, only.
     key: Option<Key>,
+    /// Entries of this hold only.
     hold: Option<Id>,
+    /// `desc`: the newest entry is first. `asc`: the oldest one is.
     #[serde(default)]
     order: OrderParameter,
+    /// Entries from this day or time on.
     from: Option<String>,
+    /// Entries until the end of this day, or before this time.
     to: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = HistoryOrder))]
 #[serde(rename_all = "lowercase")]
 enum OrderParameter {
     #[default]
@@ -46,9 +61,12 @@ enum OrderParameter {
     Asc,
 }
 
-#[derive(Serialize)]
-struct HistoryPage {
+/// A page of the history.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HistoryPage {
     entries: Vec<EntryView>,
+    /// The `cursor` of the next page. Null on the last page.
     cursor: Option<String>,
 }
 

@@ -12,20 +12,19 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::civil::Date;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use shared::domain::Error;
-use shared::domain::catalogue::price_list::Offer;
 use shared::domain::time::Time;
 use shared::http::permission::Read;
-use shared::http::views::balance::BalanceView;
-use shared::http::views::catalogue::{PlanView, PriceListView};
+use shared::http::views::balance::{BalanceView, TeamCreditsView};
+use shared::http::views::catalogue::{PlanListView, PriceListView, PurchaseOptionsView};
 use shared::http::{Caller, NoQuery, Permitted, Query, responses};
 use shared::lambda::App;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
-/// Larger answers are compressed, in bytes.
-const COMPRESSED_ABOVE: u16 = 10_000;
+pub use estimate::EstimateRequest;
+pub use history::{HistoryPage, HistoryQuery};
+pub use usage::UsageQuery;
 
 /// The seconds for which caches may keep prices and plans.
 const CACHE_SECONDS_MAX: u64 = 300;
@@ -41,7 +40,7 @@ pub fn routes(app: App) -> Router {
         .route("/prices", get(prices))
         .route("/plans", get(plans))
         .route("/purchase-options", get(purchase_options))
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED_ABOVE)))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(responses::COMPRESSED_ABOVE)))
         .with_state(app)
 }
 
@@ -54,12 +53,11 @@ async fn balance(
     Ok(Json(BalanceView::new(&view.pool, view.held()?)))
 }
 
-/// The credits of the caller's team in the shape of lemlist's public API. Gifted credits are in `paid`.
 async fn own_credits(
     State(app): State<App>,
     caller: Caller,
     _: NoQuery,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<TeamCreditsView>, Error> {
     let now = app.clock.now();
     let pool = app.store.projection_read(caller.team()?, now).await?.pool;
     let is_trial = pool.terms.subscription.as_ref().is_some_and(|subscription| {
@@ -67,24 +65,14 @@ async fn own_credits(
         let plan = app.catalogue.plan_at(name, start, now.day()).or(app.catalogue.plan(name));
         plan.is_some_and(|plan| plan.trial)
     });
-    let free = pool.balance.free();
-    Ok(Json(json!({
-        "credits": pool.balance.credits,
-        "details": {
-            "remaining": {
-                "total": pool.balance.credits,
-                "freemium": if is_trial { free.get() } else { 0 },
-                "subscription": if is_trial { 0 } else { free.get() },
-                "gifted": 0,
-                "paid": pool.balance.purchased(),
-            },
-        },
-    })))
+    Ok(Json(TeamCreditsView::new(&pool, is_trial)))
 }
 
+/// The query of `GET /prices` and `GET /plans`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-struct CatalogueQuery {
+pub struct CatalogueQuery {
     /// The day (UTC) of the catalogue; today if it is left out.
     at: Option<Date>,
 }
@@ -103,9 +91,8 @@ async fn plans(
     Query(query): Query<CatalogueQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let list = app.catalogue.at(query.day(&app));
-    let plans: Vec<PlanView> = list.plans.iter().map(PlanView::from).collect();
-    responses::cacheable(&headers, query.cache_seconds(&app), &json!({ "plans": plans }))
+    let list = PlanListView::from(app.catalogue.at(query.day(&app)));
+    responses::cacheable(&headers, query.cache_seconds(&app), &list)
 }
 
 impl CatalogueQuery {
@@ -128,16 +115,6 @@ async fn purchase_options(
     State(app): State<App>,
     _: Caller,
     _: NoQuery,
-) -> Result<Json<Value>, Error> {
-    let list = app.prices(app.clock.now());
-    let limits = &list.purchase;
-    let presets = limits.presets.iter().map(|credits| list.offer(*credits));
-    let presets: Vec<Offer> = presets.collect::<Result<_, _>>()?;
-    Ok(Json(json!({
-        "cents_per_credit": list.credit.cents,
-        "currency": list.credit.currency,
-        "minimum": limits.minimum,
-        "maximum": limits.maximum,
-        "presets": presets,
-    })))
+) -> Result<Json<PurchaseOptionsView>, Error> {
+    Ok(Json(PurchaseOptionsView::new(app.prices(app.clock.now()))?))
 }

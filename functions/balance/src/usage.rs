@@ -13,10 +13,14 @@ use shared::http::views::usage::{CycleListView, UsageView};
 use shared::http::{Permitted, Query};
 use shared::lambda::App;
 
+/// The query of `GET /teams/{team}/usage`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub(super) struct UsageQuery {
+pub struct UsageQuery {
+    /// The first day of a cycle.
     cycle: Option<Date>,
+    /// Whether the answer is the list of cycles.
     #[serde(default)]
     list: bool,
 }

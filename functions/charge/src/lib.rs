@@ -78,19 +78,28 @@ async fn charge(
     responses::created(result, |entry| responses::named("charge", ChargeView::from(entry)))
 }
 
-#[derive(Deserialize)]
+/// The body of `POST /teams/{team}/charges/batch`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-struct ChargeBatch {
+pub struct ChargeBatch {
+    /// The charges, 1 to [`BATCH_CHARGES_MAX`].
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<ChargeRequest>))]
     charges: Vec<Box<RawValue>>,
 }
 
-#[derive(Serialize)]
-struct ChargeBatchResults {
+/// The results of a batch.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChargeBatchResults {
+    /// The result of each charge, in their order.
     results: Vec<Answer>,
 }
 
 /// The result of one charge of a batch, or of a direct invocation.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ChargeResult))]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum Answer {
     /// This request made the charge.

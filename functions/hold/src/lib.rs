@@ -20,6 +20,8 @@ use shared::lambda::App;
 use shared::store::entry::EntryResult;
 use shared::store::hold::{Release, Released};
 
+pub use list::{HoldPage, ListQuery};
+
 /// The routes of the function.
 pub fn routes(app: App) -> Router {
     Router::new()

@@ -16,17 +16,24 @@ use shared::http::views::hold::HoldView;
 use shared::http::{Permitted, Query, pages};
 use shared::lambda::App;
 
+/// The query of `GET /teams/{team}/holds`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
+pub struct ListQuery {
+    /// The holds of a page, at most [`pages::LIMIT_MAX`].
     #[serde(default = "pages::default_limit")]
     limit: usize,
+    /// The `cursor` of the page before.
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-pub(super) struct HoldPage {
+/// A page of open holds.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HoldPage {
     holds: Vec<HoldView>,
+    /// The `cursor` of the next page. Null on the last page.
     cursor: Option<String>,
 }
 

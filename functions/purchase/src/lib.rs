@@ -57,9 +57,12 @@ struct Segments {
     id: Id,
 }
 
-#[derive(Deserialize)]
+/// The body of `POST /teams/{team}/purchases`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-struct PurchaseRequest {
+pub struct PurchaseRequest {
+    /// The credits to buy.
     credits: Credits,
 }
 

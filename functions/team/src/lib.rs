@@ -14,7 +14,6 @@ use axum::{Json, Router};
 use lambda_http::LambdaEvent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use shared::domain::ids::TeamId;
 use shared::domain::pool::Pool;
 use shared::domain::purchase::GiftRequest;
@@ -23,6 +22,7 @@ use shared::domain::subscription::terms::Change;
 use shared::domain::time::Time;
 use shared::domain::{Error, Resource};
 use shared::http::permission::{Manage, Read};
+use shared::http::views::balance::ClosedView;
 use shared::http::views::entry::EntryView;
 use shared::http::views::subscription::SubscriptionView;
 use shared::http::{Body, NoQuery, Permitted, Query, idempotency_key, responses, serve};
@@ -96,9 +96,12 @@ async fn change_or_open(
     }
 }
 
+/// The query of `DELETE /teams/{team}/subscription`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-struct CancelQuery {
+pub struct CancelQuery {
+    /// The version of the change. An older one than the newest changes nothing.
     version: Option<u64>,
 }
 
@@ -119,9 +122,12 @@ async fn cancel(
     view(&app.store.terms_change(&team, now, cancel).await?)
 }
 
+/// The query of `DELETE /teams/{team}`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-struct CloseQuery {
+pub struct CloseQuery {
+    /// The id of the team, because closing is final.
     confirm: String,
 }
 
@@ -129,13 +135,13 @@ async fn close(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Manage>,
     Query(query): Query<CloseQuery>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<ClosedView>, Error> {
     if query.confirm != team.as_str() {
         return Err(Error::invalid("confirm", "must be the team's id: closing is final"));
     }
     let now = app.clock.now();
     let pool = app.store.terms_change(&team, now, |pool| Ok(pool.close(None, now))).await?;
-    Ok(Json(json!({ "team": pool.team, "account": pool.terms.account })))
+    Ok(Json(pool.into()))
 }
 
 async fn gift(

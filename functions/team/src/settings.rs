@@ -2,12 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
 use shared::domain::settings::{SettingsChange, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
-use shared::http::views::balance::Enrichment;
+use shared::http::views::enrichment::RestartView;
 use shared::http::views::settings::SettingsView;
 use shared::http::{Body, NoQuery, Permitted};
 use shared::lambda::App;
@@ -56,14 +55,9 @@ pub(super) async fn restart_enrichment(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Restart>,
     _: NoQuery,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<RestartView>, Error> {
     let now = app.clock.now();
     let Restarted { projection, resumed, still_paused } =
         app.store.enrichment_restart(&team, app.prices(now), now).await?;
-    Ok(Json(json!({
-        "team": projection.pool.team,
-        "enrichment": Enrichment::of(&projection.pool),
-        "credits": { "total": projection.pool.balance.credits },
-        "monitored_accounts": { "resumed": resumed, "paused": still_paused },
-    })))
+    Ok(Json(RestartView::new(&projection.pool, resumed, still_paused)))
 }

@@ -11,6 +11,7 @@ use crate::domain::time::Time;
 /// A charge request. On its own route a charge has neither `team` nor `key`, in a batch it has a `key`, and in a
 /// direct invocation both.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChargeRequest {
     /// The team, in a direct invocation.

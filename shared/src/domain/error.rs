@@ -10,6 +10,7 @@ use crate::domain::credits::TooMany;
 
 /// An invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// The field's path in the request, such as `charges[3].quantity`.
     pub field: String,
@@ -34,6 +35,8 @@ pub enum Resource {
     Purchase,
     /// A monitored account.
     MonitoredAccount,
+    /// A problem type.
+    Problem,
 }
 
 impl fmt::Display for Resource {
@@ -46,6 +49,7 @@ impl fmt::Display for Resource {
             Self::Hold => "hold",
             Self::Purchase => "purchase",
             Self::MonitoredAccount => "monitored account",
+            Self::Problem => "problem type",
         })
     }
 }

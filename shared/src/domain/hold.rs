@@ -17,6 +17,7 @@ use crate::domain::{Credits, Error};
 
 /// The status of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HoldStatus {
     /// Charges can be captured from it.
@@ -74,6 +75,7 @@ pub struct Hold {
 
 /// The body of `POST /teams/{team}/holds`: either an amount of credits, or work.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HoldRequest {
     /// The credits to reserve, 1 to [`HOLD_CREDITS_MAX`].

@@ -8,6 +8,7 @@ use crate::domain::Credits;
 
 /// An amount of money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Amount {
     /// Whole cents, or another smallest unit of the currency.

@@ -16,6 +16,7 @@ use crate::domain::time::Time;
 
 /// The status of a monitored account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MonitoringStatus {
     /// It is watched, and each month is charged.

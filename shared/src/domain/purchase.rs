@@ -12,6 +12,7 @@ use crate::domain::{Credits, Error};
 
 /// The status of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PurchaseStatus {
     /// The payment has not succeeded yet. It may need a step of the customer.
@@ -113,6 +114,7 @@ impl Purchase {
 
 /// The body of `POST /teams/{team}/gifts`.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GiftRequest {
     /// The credits given, 1 to [`GIFT_CREDITS_MAX`].

@@ -52,20 +52,29 @@ pub struct SettingsChange {
 /// The body of `PUT` and `PATCH /teams/{team}/settings`. `null` turns a setting off. It rejects unknown fields, which
 /// stored settings accept.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[allow(clippy::option_option, reason = "a field that is absent and one that is null differ")]
 pub struct SettingsRequest {
+    /// The event `credits.low` is sent when the credits fall below this.
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Credits>))]
     low_balance_threshold: Option<Option<Credits>>,
+    /// The automatic top-up.
     #[serde(default, deserialize_with = "present_object")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<AutoTopUpRequest>))]
     auto_top_up: Option<Option<AutoTopUpRequest>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct AutoTopUpRequest {
+    /// A top-up is due when the credits fall below this.
     below: Credits,
+    /// The credits of one top-up.
     credits: Credits,
+    /// The most credits of all top-ups in a calendar month (UTC).
     monthly_limit: Credits,
 }
 

@@ -14,6 +14,7 @@ use crate::domain::time::Time;
 
 /// The state of a team's automatic top-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum TopUpState {
     /// It is not set, or the account is closed.

@@ -8,6 +8,8 @@ pub mod pages;
 pub mod permission;
 pub mod problem;
 pub mod responses;
+#[cfg(feature = "openapi")]
+mod schemas;
 pub mod serve;
 pub mod views;
 

@@ -16,6 +16,7 @@ const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
 /// A problem document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// The type, a relative URI.
     #[serde(rename = "type")]

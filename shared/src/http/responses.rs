@@ -1,6 +1,7 @@
 //! The responses that several functions share.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -12,6 +13,9 @@ use super::problem::{Problem, log_internal};
 use crate::domain::Error;
 use crate::domain::ledger::entry::Entry;
 use crate::store::entry::EntryResult;
+
+/// Larger answers of the functions that compress are compressed, in bytes.
+pub const COMPRESSED_ABOVE: u16 = 10_000;
 
 /// The header of a replay.
 const REPLAYED: (HeaderName, HeaderValue) =
@@ -36,8 +40,7 @@ pub fn replayed(response: impl IntoResponse) -> Response {
     response
 }
 
-/// A public answer, which caches may keep for `seconds`, with an `ETag`; 304 if the request names that tag in
-/// `If-None-Match`.
+/// A public answer in JSON, see [`cacheable_text`].
 ///
 /// # Errors
 /// [`Error::Internal`] for a body that cannot be serialized.
@@ -47,6 +50,19 @@ pub fn cacheable(
     body: &impl Serialize,
 ) -> Result<Response, Error> {
     let body = serde_json::to_vec(body).map_err(Error::internal)?;
+    Ok(cacheable_text(request, seconds, "application/json", body))
+}
+
+/// A public answer, which caches may keep for `seconds`, with an `ETag`; 304 if the request names that tag in
+/// `If-None-Match`.
+#[must_use]
+pub fn cacheable_text(
+    request: &HeaderMap,
+    seconds: u64,
+    media_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response {
+    let body = body.into();
     let tag = format!("\"{}\"", hex::encode(Sha256::digest(&body)));
     let named = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
     let mut named = named.flat_map(|tags| tags.split(',')).map(str::trim);
@@ -58,10 +74,9 @@ pub fn cacheable(
         (header::ETAG, format!("W/{tag}")),
     ];
     if is_known {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    let media_type = [(header::CONTENT_TYPE, "application/json")];
-    Ok((headers, media_type, body).into_response())
+    (headers, [(header::CONTENT_TYPE, media_type)], body).into_response()
 }
 
 /// A JSON object with one field.

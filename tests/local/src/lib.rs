@@ -293,6 +293,7 @@ pub fn functions(state: &PurchaseState) -> Router {
         .merge(balance::routes(app.clone()))
         .merge(hold::routes(app.clone()))
         .merge(team::routes(app.clone()))
+        .merge(panel::routes())
 }
 
 async fn run_schedule(app: App) {

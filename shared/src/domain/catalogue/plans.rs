@@ -80,6 +80,7 @@ pub struct GrantTerms {
 
 /// The multiplier of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Per {
     /// 1: one grant for the whole team.
@@ -90,6 +91,7 @@ pub enum Per {
 
 /// How often a plan grants its free credits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cadence {
     /// Once per subscription, at its start.

@@ -28,6 +28,7 @@ pub struct PriceList {
 
 /// Credits to buy and their price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Offer {
     /// The credits.
     pub credits: Credits,

@@ -181,6 +181,8 @@ pub enum OwedChange {
 
 /// The status of a team's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = AccountStatus))]
 #[serde(rename_all = "lowercase")]
 pub enum Account {
     /// The account can be used.

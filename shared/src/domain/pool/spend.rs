@@ -27,11 +27,12 @@ pub struct WeeklySpend(pub(crate) BTreeMap<Week, Credits>);
 
 /// The forecast of a balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Forecast {
     /// The credits spent in the last seven days.
     pub spent_in_a_week: Credits,
     /// The day (UTC) on which the balance reaches 0 at that rate, without a refill or a purchase;
-    /// `None` if nothing was spent, or if the day is more than ten years away.
+    /// null if nothing was spent, or if the day is more than ten years away.
     pub lasts_until: Option<Date>,
 }
 

@@ -34,14 +34,15 @@ pub struct Counts {
 
 /// The usage of one action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ActionUsage {
     /// The action.
     pub action: String,
-    /// See [`Counts::attempts`].
+    /// All units, also those that were not charged.
     pub attempts: u64,
-    /// See [`Counts::charged`].
+    /// The units that were charged.
     pub charged: u64,
-    /// See [`Counts::credits`].
+    /// The credits of these units.
     pub credits: Credits,
 }
 

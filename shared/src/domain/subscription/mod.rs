@@ -45,6 +45,7 @@ pub struct Subscription {
 /// The body of `PUT /teams/{team}/subscription`, and the detail of a message from the billing system,
 /// which has a `team` and a `version`.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SubscriptionRequest {
     /// The team of a message.

@@ -12,30 +12,101 @@ use crate::domain::top_up::TopUpState;
 
 /// A team's balance and the state of its account.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BalanceView {
     team: TeamId,
+    /// The plan. Null without a subscription.
     plan: Option<String>,
+    /// The seats. Null without a subscription.
     seats: Option<u32>,
+    /// Whether the subscription ends with the cycle.
     cancelled: bool,
     credits: CreditsView,
+    /// The current cycle. Null without a subscription.
     cycle: Option<CycleView>,
+    /// The day of the next grant. Null if the plan grants nothing again.
     next_refill: Option<Date>,
     enrichment: Enrichment,
+    /// The time at which enrichment was paused. Null while it runs.
     paused_at: Option<Time>,
     auto_top_up: TopUpState,
     account: Account,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = BalanceCredits))]
 struct CreditsView {
+    /// The credits that can be spent: free and purchased ones.
     total: Credits,
+    /// Credits that the plan granted. They are spent first.
     free: Credits,
+    /// Credits that were bought or given. They do not lapse.
     purchased: Credits,
+    /// The credits in open holds, which are not part of the total.
     held: Credits,
+}
+
+/// The credits of the caller's team in the shape of lemlist's public API. Gifted credits are in `paid`.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TeamCreditsView {
+    credits: Credits,
+    details: DetailsView,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = TeamCreditsDetails))]
+struct DetailsView {
+    remaining: RemainingView,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = RemainingCredits))]
+struct RemainingView {
+    total: Credits,
+    /// The free credits of a trial plan.
+    freemium: Credits,
+    /// The free credits of any other plan.
+    subscription: Credits,
+    /// Always 0.
+    gifted: Credits,
+    /// Credits that were bought or given.
+    paid: Credits,
+}
+
+impl TeamCreditsView {
+    /// The credits of a pool whose plan may be a trial.
+    #[must_use]
+    pub fn new(pool: &Pool, is_trial: bool) -> Self {
+        let (total, free) = (pool.balance.credits, pool.balance.free());
+        let (freemium, subscription) =
+            if is_trial { (free, Credits::ZERO) } else { (Credits::ZERO, free) };
+        let (gifted, paid) = (Credits::ZERO, pool.balance.purchased());
+        let remaining = RemainingView { total, freemium, subscription, gifted, paid };
+        Self { credits: total, details: DetailsView { remaining } }
+    }
+}
+
+/// A team whose account was closed.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ClosedView {
+    team: TeamId,
+    account: Account,
+}
+
+impl From<Pool> for ClosedView {
+    fn from(pool: Pool) -> Self {
+        Self { team: pool.team, account: pool.terms.account }
+    }
 }
 
 /// Whether a team's enrichment is paused.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Enrichment {
     /// Enrichment is charged.

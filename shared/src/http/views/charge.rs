@@ -9,18 +9,26 @@ use crate::domain::time::Time;
 
 /// A charge or a capture. `credits` is the cost.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChargeView {
     id: Id,
     key: Option<Key>,
     team: TeamId,
     action: Option<String>,
+    /// The quantity in the unit of the action; for a call, in seconds.
     quantity: Option<u64>,
     outcome: Option<String>,
+    /// Whether the team's own key for the provider was used.
     own_key: Option<bool>,
+    /// The cost. 0 for an outcome that is not charged.
     credits: Credits,
+    /// The version of the catalogue with the price.
     price_version: Option<String>,
+    /// The user that the charge is for.
     user: Option<UserId>,
+    /// The caller's own name for it.
     reference: Option<Reference>,
+    /// The hold that paid. Null if the pool paid.
     hold: Option<Id>,
     at: Time,
 }

@@ -9,23 +9,35 @@ use crate::domain::time::Time;
 
 /// An entry of the ledger. A field without a value is left out.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EntryView {
     id: Id,
     team: TeamId,
     kind: Kind,
     at: Time,
+    /// The credits that the team gained, or lost if negative.
     credits: i64,
+    /// The credits that moved into holds, or out of them if negative. Left out if it is 0.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     held: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     key: Option<Key>,
+    /// The person in whose key space the key is. Left out for the key space of the machine clients.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     person: Option<UserId>,
+    /// The user that the operation was done for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     user: Option<UserId>,
+    /// The caller's own name for it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     reference: Option<Reference>,
     #[serde(flatten)]
+    #[cfg_attr(feature = "openapi", schema(value_type = EntryDetails))]
     details: DetailsView,
 }
 
@@ -66,7 +78,55 @@ enum DetailsView {
     None {},
 }
 
+/// The fields of all kinds. Each entry has those of its kind.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "the schema of the flattened details")]
+struct EntryDetails {
+    /// The action of a charge or a capture.
+    #[schema(nullable = false)]
+    action: Option<String>,
+    /// The quantity of a charge or a capture in the unit of the action; for a call, in seconds.
+    #[schema(nullable = false)]
+    quantity: Option<u64>,
+    /// The outcome of a charge or a capture.
+    #[schema(nullable = false)]
+    outcome: Option<String>,
+    /// Whether the team's own key for the provider was used for a charge or a capture.
+    #[schema(nullable = false)]
+    own_key: Option<bool>,
+    /// The version of the catalogue with the price of a charge or a capture.
+    #[schema(nullable = false)]
+    price_version: Option<String>,
+    /// The monitored account whose month was charged.
+    #[schema(nullable = false)]
+    account: Option<AccountId>,
+    /// The hold of a hold, a capture, a release or an expiry.
+    #[schema(nullable = false)]
+    hold: Option<Id>,
+    /// The seconds after which a hold expires.
+    #[schema(nullable = false)]
+    expires_in: Option<u32>,
+    /// The work that a hold was sized for.
+    #[schema(nullable = false)]
+    work: Option<WorkView>,
+    /// The purchase of an entry of this kind.
+    #[schema(nullable = false)]
+    purchase: Option<Id>,
+    /// Whether a purchase was an automatic top-up. Left out if it was not.
+    #[schema(nullable = false)]
+    top_up: Option<bool>,
+    /// The number of the epoch that a grant began, or that lapsed.
+    #[schema(nullable = false)]
+    epoch: Option<u64>,
+    /// The plan of a grant or of an expiry.
+    #[schema(nullable = false)]
+    plan: Option<String>,
+}
+
+/// The work that a hold was sized for.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct WorkView {
     leads: u64,
     actions: Vec<String>,

@@ -10,15 +10,20 @@ use crate::domain::time::Time;
 
 /// A hold at an instant.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HoldView {
     id: Id,
     team: TeamId,
+    /// The credits that were reserved.
     credits: Credits,
+    /// The credits that were captured.
     captured: Credits,
+    /// The credits that can still be captured. 0 for a closed hold.
     remaining: Credits,
     status: HoldStatus,
     taken_at: Time,
     expires_at: Time,
+    /// The caller's own name for it.
     reference: Option<Reference>,
 }
 

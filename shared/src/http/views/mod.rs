@@ -4,7 +4,10 @@
 pub mod balance;
 pub mod catalogue;
 pub mod charge;
+pub mod enrichment;
 pub mod entry;
+pub mod estimate;
+pub mod health;
 pub mod hold;
 pub mod monitored_account;
 pub mod purchase;

@@ -11,16 +11,22 @@ use crate::domain::time::Time;
 
 /// A purchase. `reason` and `next_action` are left out without a value.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PurchaseView {
     id: Id,
     credits: Credits,
     amount: Amount,
     status: PurchaseStatus,
+    /// Whether this was an automatic top-up.
     top_up: bool,
     at: Time,
+    /// The reason of a failed payment.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     reason: Option<String>,
+    /// The step that a pending payment needs from the customer, in the form of the payment provider.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, nullable = false))]
     next_action: Option<Value>,
 }
 

@@ -7,16 +7,22 @@ use crate::domain::settings::{AutoTopUp, Settings};
 
 /// A team's settings.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SettingsView {
-    /// Null if it is off.
+    /// The event `credits.low` is sent when the credits fall below this. Null if it is off.
     low_balance_threshold: Option<Credits>,
+    /// The automatic top-up. Null if it is off.
     auto_top_up: Option<AutoTopUpView>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct AutoTopUpView {
+    /// A top-up is due when the credits fall below this.
     below: Credits,
+    /// The credits of one top-up.
     credits: Credits,
+    /// The most credits of all top-ups in a calendar month (UTC).
     monthly_limit: Credits,
 }
 

@@ -12,20 +12,29 @@ use crate::domain::time::Time;
 /// A team's current subscription and the scheduled one. The fields of the current subscription are null
 /// while only a scheduled one exists.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubscriptionView {
     plan: Option<String>,
     seats: Option<u32>,
     started_at: Option<Time>,
     account_created_at: Option<Time>,
+    /// The agreed credits of a grant, for a plan with an agreed amount.
     included_credits: Option<Credits>,
+    /// Whether the subscription ends with the cycle.
     cancelled: bool,
     cycle: Option<CycleView>,
+    /// The day of the next grant. Null if the plan grants nothing again.
     next_refill: Option<Date>,
+    /// The subscription that begins later. Null if there is none.
     scheduled: Option<ScheduledView>,
+    /// The newest version of the billing system's changes.
     version: Option<u64>,
 }
 
+/// A subscription that begins later.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ScheduledSubscription))]
 struct ScheduledView {
     plan: String,
     seats: u32,
@@ -70,6 +79,7 @@ impl From<&Subscription> for ScheduledView {
 
 /// The days of a cycle; `end` is the day after the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CycleView {
     /// The first day.
     pub start: Date,

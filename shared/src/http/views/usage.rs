@@ -16,17 +16,23 @@ use crate::domain::time::Time;
 /// The usage of a cycle. `amount` is the price of the purchased credits. Only the current cycle has a
 /// forecast.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UsageView {
+    /// The cycle. Null for a team without a subscription.
     cycle: Option<CycleView>,
     plan: Option<String>,
     actions: Vec<ActionUsage>,
     credits: SpendingView,
+    /// The price of the purchased credits.
     amount: Amount,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     forecast: Option<Forecast>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Spending))]
 struct SpendingView {
     spent: Credits,
     free_spent: Credits,
@@ -34,6 +40,7 @@ struct SpendingView {
     granted: Credits,
     purchased: Credits,
     gifted: Credits,
+    /// The free credits that lapsed. Null for the current cycle.
     expired: Option<Credits>,
 }
 
@@ -98,6 +105,7 @@ impl From<Spending> for SpendingView {
 
 /// The cycles of a team, the newest first.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CycleListView {
     cycles: Vec<CycleView>,
 }

@@ -40,9 +40,9 @@ async fn every_answer_has_the_id_of_its_request() {
 }
 
 #[tokio::test]
-async fn the_catalogue_is_not_sent_again_to_a_client_that_has_it() {
+async fn the_catalogue_and_the_contract_are_not_sent_again_to_a_client_that_has_them() {
     let api = Api::start().await;
-    for path in ["/prices", "/plans"] {
+    for path in ["/prices", "/plans", "/openapi.json", "/docs"] {
         let tag = api.get("", path).await.headers["etag"].to_str().unwrap().to_owned();
         let send = async |known: String| {
             let request = api.http.get(format!("{}{path}", api.stack.url()));

@@ -95,7 +95,7 @@ async fn answers_malformed_events() {
     for odd in [json!({}), json!({ "http": 1 }), json!([])] {
         let mut event = event();
         event.0["requestContext"] = odd;
-        for function in ["charge", "balance", "hold", "purchase", "team"] {
+        for function in ["charge", "balance", "hold", "purchase", "team", "panel"] {
             let refused = api.request(function, &event).await;
             refused.problem(400, "/problems/invalid-request");
         }

@@ -165,3 +165,16 @@ async fn a_refused_account_leaves_no_item() {
     assert_eq!(api.get(&member("t"), ALL).await.ok(), json!({ "accounts": [] }));
     api.delete(&admin("t"), ACME).await.problem(404, "/problems/not-found");
 }
+
+/// A month of an account is enrichment.
+#[tokio::test]
+async fn no_account_is_added_while_enrichment_is_paused() {
+    let api = Api::start().await;
+    api.team_with("t", 5).await;
+    let phone = json!({ "action": "phone_finder", "outcome": "valid" });
+    api.charge("t", "k", &phone).await.problem(402, "/problems/insufficient-credits");
+    api.post(&billing(), "/teams/t/gifts", "g", &json!({ "credits": 500 })).await.ok();
+    let refused = add_account(&api, ACME).await;
+    refused.problem(409, "/problems/enrichment-paused");
+    assert_eq!(bills(&api).await.len(), 0);
+}

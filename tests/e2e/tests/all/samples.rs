@@ -30,6 +30,7 @@ async fn http(app: &App, name: &str) -> (u64, Value) {
     let function = match name {
         "hold" | "hold-release" => "hold",
         "balance" | "estimate" | "history" | "prices" => "balance",
+        "health" | "docs" | "unmatched" => "panel",
         _ => "team",
     };
     let answer = serve::answer(&router(function, app.clone()), event).await;
@@ -103,6 +104,17 @@ async fn reads_and_purchases_are_answered(app: &App) {
     );
 }
 
+/// Sends the samples of the function `panel`.
+async fn the_contract_is_answered(app: &App) {
+    assert_eq!(http(app, "health").await, (200, json!({ "status": "ok" })));
+    let (status, body) = http(app, "unmatched").await;
+    assert_eq!((status, &body["type"]), (405, &json!("/problems/method-not-allowed")));
+    let payload = RawValue::from_string(event("docs")).unwrap();
+    let docs = LambdaEvent::new(payload, Context::default());
+    let answer = serve::answer_http_only(&router("panel", app.clone()), docs).await.unwrap();
+    assert!(answer.get().contains("<!doctype html>"));
+}
+
 /// Sends the samples of the function `team`, except for the one that closes the account.
 async fn team_changes_are_answered(app: &App) {
     let (status, body) = unpacked(&to_team(app, "subscription").await);
@@ -125,6 +137,7 @@ async fn every_sample_event_is_answered() {
     let app = api.stack.app();
     charges_and_holds_are_answered(&api).await;
     reads_and_purchases_are_answered(app).await;
+    the_contract_is_answered(app).await;
     team_changes_are_answered(app).await;
 
     let batch = serde_json::from_str(&event("relay")).unwrap();

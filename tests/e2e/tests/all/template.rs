@@ -67,8 +67,9 @@ fn no_route_with_an_authorizer_takes_options() {
         .filter(|route| !route.has_authorizer)
         .map(|route| route.path.as_str())
         .collect();
-    assert_eq!(public, BTreeSet::from(["/plans", "/prices"]));
-    let default = &properties("Balance")["Events"]["Unknown"]["Properties"];
+    let anyone = ["/plans", "/prices", "/openapi.json", "/docs", "/problems/busy", "/health"];
+    assert_eq!(public, BTreeSet::from(anyone));
+    let default = &properties("Panel")["Events"]["Unmatched"]["Properties"];
     assert_eq!((&default["Path"], &default["Method"]), (&Value::Null, &Value::Null));
     assert_eq!(default["Auth"]["Authorizer"], "NONE");
 }
@@ -92,7 +93,8 @@ fn parameters_limit_the_load() {
     let queued = &properties("Charge")["Events"]["Queued"]["Properties"];
     assert_eq!(queued["ScalingConfig"]["MaximumConcurrency"], parameter("QueueConcurrency"));
     let background = ["Refill", "Relay"].map(|name| (name, "BackgroundConcurrency"));
-    let of_api = ["Purchase", "Balance", "Hold", "Team"].map(|name| (name, "ReservedConcurrency"));
+    let of_api =
+        ["Purchase", "Balance", "Hold", "Team", "Panel"].map(|name| (name, "ReservedConcurrency"));
     let charge = ("Charge", "ChargeConcurrency");
     for (function, name) in background.into_iter().chain(of_api).chain([charge]) {
         let none = parameter("AWS::NoValue");

@@ -2,9 +2,12 @@
 
 use local::{Claims, Options, Stack, sign};
 use reqwest::header::HeaderMap;
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use shared::domain::catalogue::Catalogue;
+
+use super::contract::{self, Sent};
 
 /// The time at which all tests begin.
 pub const NOW: &str = "2027-01-31T10:00:00Z";
@@ -107,7 +110,8 @@ impl Api {
     pub async fn start_at(now: &str, catalogue: Catalogue) -> Self {
         let options =
             Options { now: Some(now.parse().unwrap()), frozen: true, ..Options::default() };
-        Self { stack: Stack::start(&options, catalogue).await.unwrap(), http: Client::new() }
+        let http = Client::builder().redirect(Policy::none()).build().unwrap();
+        Self { stack: Stack::start(&options, catalogue).await.unwrap(), http }
     }
 
     /// Sends a request. An empty token is not sent.
@@ -218,11 +222,20 @@ impl Api {
     }
 }
 
-/// Sends a request.
+/// Sends a request. Checks it and its answer against the contract.
 pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, url) = (request.method().clone(), request.url().clone());
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
+    let has_key = request.headers().contains_key("idempotency-key");
+    let response = client.execute(request).await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, text: response.text().await.unwrap() }
+    let answer = Answer { status, headers, text: response.text().await.unwrap() };
+    let (method, query) = (method.as_str(), url.query().unwrap_or_default());
+    let sent = Sent { method, path: url.path(), query, has_key, body: &body };
+    contract::check(&sent, &answer);
+    answer
 }
 
 impl Api {

@@ -1,7 +1,7 @@
 //! API Gateway events and the invocation of a function with one.
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use lambda_http::{Context, LambdaEvent};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use shared::http::serve;
 
 use super::api::{Answer, Api};
-use super::template::{paths, router};
+use super::contract::{self, Sent, path_item};
+use super::template::{TemplateRoute, paths, router, template_routes};
 
 /// An event of an HTTP API, payload version 2.0. API Gateway has decoded the path and verified the
 /// token of the claims.
@@ -51,6 +52,28 @@ impl Event {
                 json!({ "jwt": { "claims": claims(token), "scopes": null } });
         }
         Self(event)
+    }
+
+    /// Checks the event and its answer against the contract, if API Gateway sends it to this function.
+    fn check(&self, function: &str, answer: &Answer) {
+        let http = &self.0["requestContext"]["http"];
+        let (method, path) = (http["method"].as_str(), self.0["rawPath"].as_str());
+        let (Some(method), Some(path)) = (method, path) else { return };
+        let Some((template, _)) = path_item(path) else { return };
+        let routes = template_routes();
+        let is_sent = |route: &TemplateRoute| {
+            path_item(&route.path).is_some_and(|(known, _)| known == template)
+                && route.function == function
+        };
+        if routes.iter().any(is_sent) {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let (query, body) = (text(&self.0["rawQueryString"]), text(&self.0["body"]));
+            let decoded = STANDARD.decode(&body).ok().filter(|_| self.0["isBase64Encoded"] == true);
+            let body = decoded.unwrap_or_else(|| body.into_bytes());
+            let has_key = self.0["headers"].get("idempotency-key").is_some();
+            let sent = Sent { method, path, query: &query, has_key, body: &body };
+            contract::check(&sent, answer);
+        }
     }
 
     pub fn with_key(mut self, key: &str) -> Self {
@@ -108,10 +131,12 @@ impl Api {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.as_str().unwrap().parse().unwrap()));
-        Answer {
+        let answer = Answer {
             status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
             headers: headers.collect::<HeaderMap>(),
             text: answer["body"].as_str().unwrap_or_default().to_owned(),
-        }
+        };
+        event.check(function, &answer);
+        answer
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod catalogue;
+pub mod contract;
+pub mod document;
 pub mod gateway;
 pub mod random_json;
 pub mod random_request;

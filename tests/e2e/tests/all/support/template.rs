@@ -16,6 +16,7 @@ pub fn router(function: &str, app: App) -> Router {
         "balance" => balance::routes(app),
         "hold" => hold::routes(app),
         "team" => team::routes(app),
+        "panel" => panel::routes().merge(panel::known_paths().unwrap()),
         other => panic!("{other} is not a function of the API"),
     })
 }
@@ -42,7 +43,10 @@ pub fn template_routes() -> Vec<TemplateRoute> {
                 routes.push(TemplateRoute {
                     function: name.to_lowercase(),
                     method: properties["Method"].as_str().unwrap().to_owned(),
-                    path: path.replace("{id}", "p_1").replace("{account}", "acme"),
+                    path: path
+                        .replace("{id}", "p_1")
+                        .replace("{account}", "acme")
+                        .replace("{type}", "busy"),
                     has_authorizer: properties["Auth"]["Authorizer"] != "NONE",
                 });
             }

@@ -1,0 +1,41 @@
+//! Purchases.
+
+use purchase::PurchaseRequest;
+use shared::domain::limits::PURCHASE_CREDITS_MAX;
+use shared::http::views::purchase::PurchaseView;
+
+use crate::operation::{Body, Callers, Operation, shape};
+
+pub fn purchases() -> Vec<Operation> {
+    let purchase = Body::Named("purchase", shape::<PurchaseView>());
+    vec![
+        Operation::post("/teams/{team}/purchases", "buyCredits", Callers::Admin)
+            .summary("Buy credits")
+            .remark(
+                "Purchased credits do not lapse. A replay of a pending purchase continues it and \
+                 answers its present state. A failed payment keeps its key.",
+            )
+            .remark(format!(
+                "The minimum and the maximum of `GET /purchase-options`, at most \
+                 {PURCHASE_CREDITS_MAX} credits."
+            ))
+            .keyed()
+            .body::<PurchaseRequest>()
+            .created(&purchase)
+            .answer(
+                202,
+                "Pending: the payment needs the step of the customer in `next_action`.",
+                purchase.clone(),
+            )
+            .problems(&["payment-failed", "not-found", "account-closed"])
+            .stored(),
+        Operation::get("/teams/{team}/purchases/{id}", "readPurchase", Callers::Read)
+            .summary("Read a purchase")
+            .answer(200, "The purchase.", purchase)
+            .problems(&["not-found"])
+            .stored(),
+        Operation::post("/teams/{team}/purchases/{id}/refund", "refundPurchase", Callers::Team)
+            .summary("Ask for a refund")
+            .remark("Always 403 with the rule: purchased credits are not refunded."),
+    ]
+}
