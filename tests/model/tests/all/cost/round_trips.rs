@@ -161,7 +161,7 @@ async fn hold_capture_and_release_have_fixed_costs() {
     setup.store.hold_release(&setup.team, &hold, &by, now()).await.unwrap();
     assert_eq!(
         setup.meter.take(),
-        Reading { round_trips: 3, writes: 1, write_tenths: 100, read_tenths: 20 }
+        Reading { round_trips: 4, writes: 1, write_tenths: 100, read_tenths: 30 }
     );
 }
 
