@@ -41,8 +41,8 @@ pub(super) async fn estimate(
     let maximum = work.maximum(prices)?;
     let view = app.store.projection_read(&team, now).await?;
     let mut used = view.with_open_holds_counted(now)?.used;
-    let statements = app.store.statement_list(&team, None).await?;
-    if let Some(last) = view.statements.last().or(statements.last()) {
+    let written = app.store.statement_newest(&team).await?;
+    if let Some(last) = view.statements.last().or(written.as_ref()) {
         used.merge(&last.used)?;
     }
     let balance = view.pool.balance.credits;

@@ -71,6 +71,9 @@ pub struct Hold {
     /// The number of the pause of enrichment during which it was taken. It accepts no enrichment before the restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<u64>,
+    /// The number of times that its counters were moved to the pool.
+    #[serde(default)]
+    pub moves: u64,
 }
 
 /// The body of `POST /teams/{team}/holds`: either an amount of credits, or work.
@@ -193,7 +196,17 @@ impl Hold {
             expires_at: entry.at.plus_seconds(*expires_in),
             used: Usage::default(),
             pause: origin.pause,
+            moves: 0,
         })
+    }
+
+    /// Its part of [`Pool::hold_sum`](crate::domain::pool::Pool::hold_sum): the last 32 bits of its id and its moves.
+    #[must_use]
+    pub fn checksum(&self) -> i64 {
+        let digits = self.id.as_str().rsplit('_').next().unwrap_or_default();
+        let last = digits.get(digits.len().saturating_sub(8)..).unwrap_or_default();
+        let moves = i64::try_from(self.moves).unwrap_or(i64::MAX);
+        i64::from_str_radix(last, 16).unwrap_or_default().saturating_add(moves)
     }
 
     /// Its status now, whether or not its expiry is written back.

@@ -55,6 +55,12 @@ impl Projection {
         Ok(projection)
     }
 
+    /// The next expiry of an open hold.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Time> {
+        self.holds.iter().map(|hold| hold.expires_at).min()
+    }
+
     /// The credits that can still be captured from open holds.
     ///
     /// # Errors

@@ -133,7 +133,7 @@ impl Expression {
 
     /// Adds usage to the counters of a pool as it was read. Without many actions this is [`Expression::add_usage`].
     /// For many actions the expression is shorter: it adds to counters that exist, and sets others on condition that
-    /// they do not exist. Within an epoch no counter is removed.
+    /// they do not exist. Only a change of the terms removes counters.
     #[must_use]
     pub(super) fn add_usage_to(self, seen: &Usage, used: &Usage) -> Self {
         if used.counts.len() <= ACTIONS_PER_WRITE_MAX {

@@ -116,6 +116,11 @@ impl Store {
             return if has_returned { Ok(false) } else { Err(Error::TooManyHolds) };
         }
         if pool.owed.groups() >= GROUPS_MAX && pool.hold_epoch != pool.epoch {
+            let expired = self.expired_holds_read(pool, operation.now).await?;
+            if !expired.is_empty() {
+                self.holds_expire(pool, &expired, operation).await?;
+                return Ok(false);
+            }
             let joined = self.owed_join(pool, operation).await?;
             let is_full = joined.is_some_and(|owed| owed.groups() >= GROUPS_MAX);
             return if is_full { Err(Error::TooManyHolds) } else { Ok(false) };
@@ -138,6 +143,8 @@ impl Store {
             .set("credits = credits - :hold, held = held + :hold")
             .set("open_holds = open_holds + :one, hold_epoch = :epoch")
             .value(":one", 1)
+            .set("hold_sum = hold_sum + :sum")
+            .value(":sum", hold.checksum())
             .when("credits >= :hold AND epoch = :epoch")
             .value(":hold", hold.credits)
             .value(":epoch", hold.epoch)
@@ -164,13 +171,17 @@ impl Store {
     ) -> Result<(), Error> {
         let pool = self.due_changes_make(operation).await?;
         let emptied = Expression::on(keys::open_hold(&hold.team, &hold.id))
+            .set("moves = if_not_exists(moves, :none) + :one")
+            .value(":none", 0)
+            .value(":one", 1)
             .set("used = :unused")
             .value(":unused", Usage::default())
             .when("used = :used")
             .value(":used", &hold.used);
         let mut transaction = self.transaction();
         transaction.update(emptied)?;
-        transaction.update(received(&pool, &pool, &hold.used, operation.now)?)?;
+        let after = Pool { hold_sum: pool.hold_sum.saturating_add(1), ..pool.clone() };
+        transaction.update(received(&pool, &after, &hold.used, operation.now)?)?;
         if self.transact(&transaction, &mut operation.budget).await?.is_some() {
             operation.budget.back_off().await?;
         }

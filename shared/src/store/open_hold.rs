@@ -43,6 +43,12 @@ struct OpenHold {
     used: Usage,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pause: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_none")]
+    moves: u64,
+}
+
+const fn is_none(moves: &u64) -> bool {
+    *moves == 0
 }
 
 /// An open hold and its item.
@@ -68,6 +74,7 @@ impl StoredHold {
             expires_at: stored.due_at,
             used: stored.used,
             pause: stored.pause,
+            moves: stored.moves,
         };
         Ok(Self { hold, item })
     }
@@ -84,6 +91,7 @@ impl StoredHold {
             due_at: hold.expires_at,
             used: hold.used.clone(),
             pause: hold.pause,
+            moves: hold.moves,
         };
         let mut item = to_item(&stored)?;
         item.extend(keys::open_hold(&hold.team, &hold.id));

@@ -1,6 +1,7 @@
 //! The pool item: read, opened, and updated by what holds and lanes return.
 
 use super::Store;
+use super::counters::ACTIONS_PER_WRITE_MAX;
 use super::dynamo::expression::Expression;
 use super::dynamo::{from_item, keys};
 use super::operation::Operation;
@@ -79,7 +80,7 @@ impl Expression {
 }
 
 /// The update of a pool by the holds and lanes that `after` has received, and by their usage. It depends on the epoch
-/// and on what is owed; with the usage of many actions, also on the counters that exist.
+/// and on what is owed; with the usage of many actions, also on the terms and the counters that exist.
 ///
 /// # Errors
 /// [`TooMany`] if the usage cost more than [`Credits::MAX`](crate::domain::Credits::MAX).
@@ -97,6 +98,8 @@ pub(super) fn received(
         .set("held = held - :held, open_holds = open_holds - :holds")
         .value(":held", pool.held.excess_over(after.held))
         .value(":holds", pool.open_holds.saturating_sub(after.open_holds))
+        .set("hold_sum = hold_sum + :sum")
+        .value(":sum", after.hold_sum.saturating_sub(pool.hold_sum))
         .set("lanes = lanes - :lanes, lane_moves = lane_moves + :moves")
         .value(":lanes", lanes)
         .value(":moves", u64::from(!lanes.is_zero()))
@@ -106,6 +109,10 @@ pub(super) fn received(
         .add_weekly_spend(used.spent()?, now)
         .when("epoch = :epoch")
         .value(":epoch", pool.epoch);
+    if used.counts.len() > ACTIONS_PER_WRITE_MAX {
+        // The counters that exist are those of the pool as it was read.
+        update = update.when("version = :version").value(":version", pool.version);
+    }
     if after.owed != pool.owed {
         update = update
             .set("owed = :owed")

@@ -94,7 +94,7 @@ impl Store {
             .set("totals.cents = if_not_exists(totals.cents, :none) + :cents")
             .value(":none", 0)
             .value(":cents", amount.cents)
-            .set("pending_purchases = pending_purchases - :one")
+            .set("pending = pending - :one")
             .value(":one", 1)
             .remove("refused")
             .when("attribute_exists(pk)")
@@ -132,9 +132,8 @@ impl Store {
         let Purchase { team, id, .. } = purchase;
         let mut budget = self.retry_budget().with_short_pauses();
         loop {
-            let mut failed = Expression::on(keys::pool(team))
-                .set("pending_purchases = pending_purchases - :one")
-                .value(":one", 1);
+            let mut failed =
+                Expression::on(keys::pool(team)).set("pending = pending - :one").value(":one", 1);
             if purchase.top_up {
                 let seen = self.pool_read(team).await?.top_ups;
                 let counted = seen.ok_or_else(|| Error::internal("no top-up was counted"))?;
@@ -173,7 +172,7 @@ fn concluded(purchase: &Purchase, status: PurchaseStatus, reason: Option<&str>) 
 impl Expression {
     /// Counts a purchase that is begun.
     pub(super) fn add_pending_purchase(self) -> Self {
-        self.set("pending_purchases = if_not_exists(pending_purchases, :none) + :one")
+        self.set("pending = if_not_exists(pending, :none) + :one")
             .value(":none", 0)
             .value(":one", 1)
     }

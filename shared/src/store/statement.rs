@@ -19,6 +19,17 @@ impl Store {
         self.transact(&transaction, &mut self.retry_budget()).await.map(drop)
     }
 
+    /// The newest statement of a team.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn statement_newest(&self, team: &TeamId) -> Result<Option<Statement>, Error> {
+        let (first, last) = keys::statements(None);
+        let newest = self.range_query(&keys::team(team), &first, &last);
+        let found = self.items_query(newest.scan_index_forward(false).limit(1)).await?;
+        found.items.into_iter().flatten().next().map(from_item).transpose()
+    }
+
     /// The statements of a team, the oldest first: those of the cycles that started on a day, or all. Several cycles
     /// start on one day if plans were changed on it.
     ///

@@ -43,10 +43,10 @@ impl Store {
             let Some((wanted, after)) = pool.top_up(now) else { return Ok(None) };
             if pool.pending_purchases > 0 {
                 let wait = Expression::on(keys::pool(team))
-                    .set("top_up_waits = :yes, waited_top_up = :event")
+                    .set("top_up_waits = :yes, waited = :event")
                     .value(":yes", true)
                     .value(":event", event)
-                    .when("pending_purchases > :none")
+                    .when("pending > :none")
                     .value(":none", 0);
                 if self.item_update(wait, &mut budget).await?.is_written() {
                     return Ok(None);
@@ -71,7 +71,7 @@ fn top_up_counted(seen: &Pool, wanted: AutoTopUp, after: TopUps) -> Expression {
         .put_top_ups(seen.top_ups, after)
         .add_pending_purchase()
         .remove("top_up_waits")
-        .when("(attribute_not_exists(pending_purchases) OR pending_purchases = :none)")
+        .when("(attribute_not_exists(pending) OR pending = :none)")
         .when("settings.auto_top_up.below = :below AND credits < :below")
         .value(":below", wanted.below)
         .when("settings.auto_top_up.credits = :credits")

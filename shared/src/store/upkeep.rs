@@ -203,8 +203,8 @@ impl Store {
     }
 }
 
-/// Whether these are all open holds of the pool.
+/// Whether these are the open holds of the pool, with the counters that the pool lacks.
 fn has_counted(pool: &Pool, holds: &[Hold]) -> bool {
-    let credits = holds.iter().try_fold(0_u64, |sum, hold| sum.checked_add(hold.credits.get()));
-    u64::try_from(holds.len()) == Ok(pool.open_holds) && credits == Some(pool.held.get())
+    let sum = holds.iter().fold(0_i64, |sum, hold| sum.saturating_add(hold.checksum()));
+    u64::try_from(holds.len()) == Ok(pool.open_holds) && sum == pool.hold_sum
 }

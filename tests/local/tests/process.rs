@@ -280,7 +280,7 @@ fn every_mistake_in_a_catalogue_file_is_reported() {
     assert_eq!(invalid.status.code(), Some(1), "{invalid:?}");
     let lines = format!(
         "{path}:7:28: `cents` must be a whole number of cents from 1 on\n\
-         {path}:11:19: `code` must be two lowercase letters\n"
+         {path}:11:19: `code` must be two lowercase letters, but neither as nor de\n"
     );
     assert_eq!(String::from_utf8(invalid.stdout).unwrap(), lines);
     let error = String::from_utf8(invalid.stderr).unwrap();

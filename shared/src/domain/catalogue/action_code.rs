@@ -4,18 +4,19 @@ use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// The permanent code of an action: two lowercase ASCII letters. It names the counters of the action
-/// in items and keeps them small.
+/// The permanent code of an action: two lowercase ASCII letters, but neither `as` nor `de`. It names the counters of the
+/// action in items and keeps them small; `asc` and `dec` are reserved words of DynamoDB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ActionCode([u8; 2]);
 
 impl ActionCode {
-    /// The code with these letters; `None` if the text is not two lowercase ASCII letters.
+    /// The code with these letters; `None` if the text is no code.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
-        letters.iter().all(u8::is_ascii_lowercase).then_some(Self(letters))
+        let is_code = letters.iter().all(u8::is_ascii_lowercase) && !matches!(text, "as" | "de");
+        is_code.then_some(Self(letters))
     }
 }
 
@@ -23,7 +24,7 @@ impl TryFrom<String> for ActionCode {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, &'static str> {
-        Self::of(&text).ok_or("must be two lowercase letters")
+        Self::of(&text).ok_or("must be two lowercase letters, but neither as nor de")
     }
 }
 

@@ -40,6 +40,10 @@ pub struct Pool {
     /// The number of open holds.
     #[serde(default)]
     pub open_holds: u64,
+    /// The sum of the checksums of the open holds. A reader compares it to detect holds that have changed since it read
+    /// the pool.
+    #[serde(default)]
+    pub hold_sum: i64,
     /// The epoch of the newest hold.
     #[serde(default)]
     pub hold_epoch: u64,
@@ -90,13 +94,13 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_top_up: Option<Id>,
     /// The number of purchases that are neither paid nor failed.
-    #[serde(default)]
+    #[serde(default, rename = "pending")]
     pub pending_purchases: u64,
     /// Whether an automatic top-up waits for pending purchases.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub top_up_waits: bool,
     /// The newest `top-up.due` event whose top-up had to wait. Another event follows it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "waited", skip_serializing_if = "Option::is_none")]
     pub waited_top_up: Option<Id>,
 }
 
@@ -211,6 +215,7 @@ impl Pool {
             balance: Balance::default(),
             held: Credits::ZERO,
             open_holds: 0,
+            hold_sum: 0,
             hold_epoch: 0,
             lanes: Credits::ZERO,
             lane_moves: 0,
@@ -308,6 +313,7 @@ impl Pool {
     pub fn receive_hold(&mut self, hold: &Hold, now: Time) -> Result<Credits, TooMany> {
         self.held = self.held.excess_over(hold.credits);
         self.open_holds = self.open_holds.saturating_sub(1);
+        self.hold_sum = self.hold_sum.saturating_sub(hold.checksum());
         let lapsed = self.receive(hold, now)?;
         self.totals.expired = self.totals.expired.try_add(lapsed)?;
         Ok(lapsed)

@@ -74,6 +74,8 @@ pub(super) struct NewRefusal {
     pub(super) enough: Credits,
     /// The credits in lanes and expired holds.
     more: Credits,
+    /// The next expiry of a hold.
+    pub(super) next_expiry: Option<Time>,
 }
 
 impl NewRefusal {
@@ -173,7 +175,12 @@ impl Admission {
     }
 
     /// Selects the refusal that the pool stores, unless it has stored an equal one.
-    pub(super) fn select_refusal(&mut self, pool: &Pool, now: Time) -> Result<(), Error> {
+    pub(super) fn select_refusal(
+        &mut self,
+        pool: &Pool,
+        next_expiry: Option<Time>,
+        now: Time,
+    ) -> Result<(), Error> {
         let more = self.funds.more;
         let mut selected: Option<(&Entry, bool, Credits)> = None;
         for Uncovered { index, required, left } in &self.refused {
@@ -197,6 +204,7 @@ impl Admission {
             pauses,
             enough: pool.balance.credits.try_add(missing)?.excess_over(more),
             more,
+            next_expiry,
             pool: pool.clone(),
         });
         Ok(())

@@ -30,6 +30,7 @@ use crate::domain::hold::{Hold, HoldStatus};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::pool::Pool;
+use crate::domain::projection::Projection;
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error, Resource};
 use admission::Funds;
@@ -204,10 +205,10 @@ impl Store {
         }
         charging.admission.charge_admitted();
         let Some(new_refusal) = charging.admission.new_refusal.take() else { return Ok(()) };
-        let pauses = new_refusal.pauses;
+        let (pauses, next_expiry) = (new_refusal.pauses, new_refusal.next_expiry);
         let pool = new_refusal.pool_after(cost)?;
         if pool.lanes.is_zero() {
-            self.refusals.insert(&pool, *now);
+            self.refusals.insert(&pool, next_expiry, *now);
         } else if pauses {
             // No lane is opened while enrichment is paused. An open lane must not go on paying for it.
             Box::pin(self.lanes_return(team, None, *now, &self.retry_budget())).await?;
@@ -272,8 +273,8 @@ impl Store {
         admission.admit(funds)?;
         let mut projected = None;
         if admission.has_refused() && (!pool.lanes.is_zero() || pool.open_holds > 0) {
-            let all = self.projection_read(&pool.team, operation.now).await?.pool;
-            funds.more = all.balance.credits.excess_over(pool.balance.credits);
+            let all = self.projection_read(&pool.team, operation.now).await?;
+            funds.more = all.pool.balance.credits.excess_over(pool.balance.credits);
             projected = Some(all);
             admission.admit(funds)?;
             if let Some(missing) = admission.missing_within_more() {
@@ -281,9 +282,11 @@ impl Store {
                 return self.credits_gather(&pool, missing, operation).await;
             }
         }
-        admission.select_refusal(&pool, operation.now)?;
+        let next_expiry = projected.as_ref().and_then(Projection::next_expiry);
+        admission.select_refusal(&pool, next_expiry, operation.now)?;
         if !admission.is_open() {
-            self.refusals.insert(projected.as_ref().unwrap_or(&pool), operation.now);
+            let pool = projected.as_ref().map_or(&pool, |all| &all.pool);
+            self.refusals.insert(pool, next_expiry, operation.now);
         }
         Ok(())
     }
@@ -353,7 +356,7 @@ impl Store {
         }
         if admission.is_uncovered_by(pool) {
             // A refusal without a write leaves more room for other writes.
-            self.refusals.insert(pool, operation.now);
+            self.refusals.insert(pool, None, operation.now);
             let admitted: Vec<Entry> = admission.admitted().cloned().collect();
             let refused = Box::pin(self.refusals_cached(&pool.team, &admitted, operation.now));
             if let Ok(Some(refused)) = refused.await {

@@ -15,8 +15,7 @@ use crate::store::Store;
 use crate::store::entry::EntryResult;
 use crate::store::team_cache::TeamCache;
 
-/// The cached balance is used for this time. Credits that another process adds, or that an expired hold
-/// returns, are seen after it at the latest.
+/// The cached balance is used for this time. Credits that another process adds are seen after it at the latest.
 const BALANCE_FRESH_FOR: Duration = Duration::from_millis(500);
 
 /// For this time the pool is read before a write is attempted.
@@ -34,7 +33,8 @@ struct CachedPool {
     balance: Credits,
     is_paused: bool,
     is_stored: bool,
-    due_at: Option<Time>,
+    /// The time of the next due change, or of the next expiry of a hold.
+    valid_until: Option<Time>,
     seen: Instant,
     seen_at: Time,
 }
@@ -62,13 +62,14 @@ impl CachedPool {
 }
 
 impl RefusalCache {
-    /// Caches a pool that did not pay. All credits in lanes and expired holds are in its balance.
-    pub(in crate::store) fn insert(&self, pool: &Pool, now: Time) {
+    /// Caches a pool that did not pay, until the next expiry of a hold. All credits in lanes and expired holds are in its
+    /// balance.
+    pub(in crate::store) fn insert(&self, pool: &Pool, next_expiry: Option<Time>, now: Time) {
         let cached = CachedPool {
             balance: pool.balance.credits,
             is_paused: pool.is_paused(),
             is_stored: pool.refused.is_some(),
-            due_at: pool.due_at(),
+            valid_until: next_expiry.into_iter().chain(pool.due_at()).min(),
             seen: Instant::now(),
             seen_at: now,
         };
@@ -83,7 +84,8 @@ impl RefusalCache {
     /// The cached pool of a team, if it refuses all of these charges.
     fn refusing(&self, team: &TeamId, charges: &[Entry], now: Time) -> Option<CachedPool> {
         let cached = self.0.get(team)?;
-        let is_valid = cached.age(now) < CACHED_FOR && cached.due_at.is_none_or(|due| due > now);
+        let is_valid =
+            cached.age(now) < CACHED_FOR && cached.valid_until.is_none_or(|until| until > now);
         let refuses = charges.iter().all(|charge| cached.refusal(charge).is_some());
         (is_valid && refuses).then_some(cached)
     }
@@ -103,12 +105,12 @@ impl Store {
     ) -> Result<Option<Vec<EntryResult>>, Error> {
         let Some(cached) = self.refusals.refusing(team, charges, now) else { return Ok(None) };
         if cached.age(now) >= BALANCE_FRESH_FOR {
-            let pool = self.projection_read(team, now).await?.pool;
-            if pool.check_open().is_err() {
+            let all = self.projection_read(team, now).await?;
+            if all.pool.check_open().is_err() {
                 self.refusals.remove(team);
                 return Ok(None);
             }
-            self.refusals.insert(&pool, now);
+            self.refusals.insert(&all.pool, all.next_expiry(), now);
         }
         let Some(cached) = self.refusals.refusing(team, charges, now) else { return Ok(None) };
         let results = stream::iter(charges.to_vec()).map(async |asked| {

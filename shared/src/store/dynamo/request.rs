@@ -75,16 +75,7 @@ impl Store {
         let mut items = Vec::new();
         let mut start: Option<Item> = None;
         loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&*self.table)
-                .consistent_read(true)
-                .key_condition_expression("pk = :partition AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":partition", text(&partition))
-                .expression_attribute_values(":first", text(first))
-                .expression_attribute_values(":last", text(last))
-                .set_exclusive_start_key(start);
+            let query = self.range_query(&partition, first, last).set_exclusive_start_key(start);
             let found = self.items_query(query).await?;
             items.extend(found.items.unwrap_or_default());
             start = found.last_evaluated_key;
@@ -92,6 +83,21 @@ impl Store {
                 return Ok(items);
             }
         }
+    }
+
+    /// A query for the items of a range of sort keys in a partition.
+    pub(in crate::store) fn range_query(
+        &self,
+        partition: &str,
+        first: &str,
+        last: &str,
+    ) -> QueryFluentBuilder {
+        let query = self.client.query().table_name(&*self.table).consistent_read(true);
+        query
+            .key_condition_expression("pk = :partition AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":partition", text(partition))
+            .expression_attribute_values(":first", text(first))
+            .expression_attribute_values(":last", text(last))
     }
 
     /// Updates one item.

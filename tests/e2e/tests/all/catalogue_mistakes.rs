@@ -88,7 +88,18 @@ const MISTAKES: &[(&str, &str, &str, bool)] = &[
         "7:28: `cents` must be a whole number of cents from 1 on",
         true,
     ),
-    (r#""code": "im""#, r#""code": "img""#, "11:19: `code` must be two lowercase letters", true),
+    (
+        r#""code": "im""#,
+        r#""code": "img""#,
+        "11:19: `code` must be two lowercase letters, but neither as nor de",
+        true,
+    ),
+    (
+        r#""code": "im""#,
+        r#""code": "as""#,
+        "11:19: `code` must be two lowercase letters, but neither as nor de",
+        true,
+    ),
     (
         r#""version": "2027-06""#,
         r#""version": 2027"#,
@@ -327,7 +338,7 @@ fn with_versions(later: &str) -> String {
 #[test]
 fn a_catalogue_has_at_most_40_actions_over_all_versions() {
     let action = |number: u8| {
-        let code = [b'a' + number / 26, b'a' + number % 26].map(char::from);
+        let code = [b'b' + number / 26, b'a' + number % 26].map(char::from);
         format!(
             r#""action_{number}": {{ "code": "{}{}", "unit": "unit", "credits": 1, "charged": ["done"] }}"#,
             code[0], code[1]

@@ -62,7 +62,7 @@ const PURCHASE: &[Rule] = &[
 ];
 
 const ACTION: &[Rule] = &[
-    required("code", Form::Leaf(is::<ActionCode>, "two lowercase letters")),
+    required("code", Form::Leaf(is::<ActionCode>, "two lowercase letters, but neither as nor de")),
     required("unit", Form::Leaf(is::<Name>, NAME)),
     optional("rounding", Form::Object(ROUNDING)),
     required("credits", Form::Leaf(is::<Credits>, CREDITS)),

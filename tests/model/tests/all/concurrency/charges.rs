@@ -1,5 +1,6 @@
 //! Many clients on the same pools at once, each with its own connection.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -236,6 +237,32 @@ async fn credits_of_an_expired_hold_cover_concurrent_charges() {
     }
 }
 
+/// A refusal is cached, but not beyond the expiry of a hold whose credits cover the charge.
+#[tokio::test]
+async fn a_cached_refusal_ends_with_the_next_expiry_of_a_hold() {
+    let engine = Engine::in_memory().await.unwrap();
+    let store = engine.store();
+    let team = team_with(&store, "t", 0).await;
+    take_hold(&store, &team).await;
+    let results = async |key: &str, at: Time| {
+        let entry = Entry { at, ..charge(&team, key, "phone_finder", "valid") };
+        store.charge(&team, vec![entry], at).await.pop().unwrap()
+    };
+    let before = now().plus_milliseconds(59_900);
+    for key in ["1", "2", "3"] {
+        let refused = results(key, before).await;
+        assert!(matches!(refused, EntryResult::Refused(_)), "{refused:?}");
+    }
+    let sms = Entry { at: before, ..charge(&team, "4", "sms", "sent") };
+    for _ in 0..2 {
+        let refused = store.charge(&team, vec![sms.clone()], before).await;
+        assert!(matches!(refused[..], [EntryResult::Refused(_)]), "{refused:?}");
+    }
+    let later = now().plus_seconds(60);
+    let charged = store.charge(&team, vec![Entry { at: later, ..sms }], later).await;
+    assert!(matches!(charged[..], [EntryResult::Created(_)]), "{charged:?}");
+}
+
 /// Concurrent releases with different keys return the credits of a hold once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_releases_return_a_hold_once() {
@@ -277,13 +304,25 @@ fn a_hold_captures_any_number_of_actions_concurrently() {
                 .flat_map(|number| charges_of_40_actions(&team, &number.to_string()))
                 .map(|charge| capture(charge, &hold))
                 .collect();
+            let running = Cell::new(8);
             let processes = captures.chunks(15).map(async |captures| {
                 let store = world.store();
                 for entry in captures {
                     while !is_charged(&store.charge(&team, vec![entry.clone()], now()).await) {}
                 }
+                running.set(running.get() - 1);
             });
-            join_all(processes.map(Box::pin)).await;
+            // Every answer contains each capture once, as a used credit and not as a held one.
+            let reader = async {
+                let store = world.store();
+                while running.get() > 0 {
+                    let Ok(view) = store.projection_read(&team, now()).await else { continue };
+                    let used = view.with_open_holds_counted(now()).unwrap().used.spent().unwrap();
+                    let left = view.pool.balance.credits.get() + view.held().unwrap().get();
+                    assert_eq!(left + used.get(), 100_400, "seed {seed}");
+                }
+            };
+            tokio::join!(join_all(processes.map(Box::pin)), reader);
             let view = store.projection_read(&team, now()).await.unwrap();
             let counted = view.with_open_holds_counted(now()).unwrap();
             assert_eq!(counted.used, Usage::of(&captures).unwrap(), "seed {seed}");
