@@ -125,7 +125,7 @@ impl Selection {
         .collect()
     }
 
-    /// Whether an unwritten entry is selected. It has no caller's key, reference or action.
+    /// Whether an unwritten entry is selected. It has no caller's key and no action.
     fn selects(&self, entry: &Entry) -> bool {
         let equals = |(name, wanted): (&str, String)| match name {
             "kind" => entry.kind().as_str() == wanted,

@@ -43,12 +43,9 @@ struct OpenHold {
     used: Usage,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pause: Option<u64>,
-    #[serde(default, skip_serializing_if = "is_none")]
-    moves: u64,
-}
-
-const fn is_none(moves: &u64) -> bool {
-    *moves == 0
+    /// Absent until the first move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moves: Option<u64>,
 }
 
 /// An open hold and its item.
@@ -74,7 +71,7 @@ impl StoredHold {
             expires_at: stored.due_at,
             used: stored.used,
             pause: stored.pause,
-            moves: stored.moves,
+            moves: stored.moves.unwrap_or_default(),
         };
         Ok(Self { hold, item })
     }
@@ -91,7 +88,7 @@ impl StoredHold {
             due_at: hold.expires_at,
             used: hold.used.clone(),
             pause: hold.pause,
-            moves: hold.moves,
+            moves: Some(hold.moves).filter(|moves| *moves > 0),
         };
         let mut item = to_item(&stored)?;
         item.extend(keys::open_hold(&hold.team, &hold.id));

@@ -1,4 +1,4 @@
-//! Automatic top-ups: begun once for each event that asks for one, within the month's limit, and ended by the first
+//! Automatic top-ups: begun once for each `top-up.due` event, within the month's limit, and ended by the first
 //! payment that fails.
 
 use super::Store;

@@ -418,7 +418,7 @@ mod tests {
         let events = of(&written(charge.clone()));
         let id = Id::of("ev", &team(), &format!("credits.charged#{}", charge.id));
         assert_eq!((&events[0].id, events[0].at), (&id, at()));
-        // An expiry and the release that it came with tell of the same hold.
+        // An expiry and the release that it came with name the same hold.
         let [lapsed, released] =
             [Details::Expiry(Lapsed::Hold { hold: hold() }), Details::Release { hold: hold() }]
                 .map(|details| of(&written(entry(details, None))).remove(0));

@@ -78,13 +78,13 @@ impl Pool {
         }
         if let Some(NextSubscription { subscription, since }) = &self.terms.next {
             let at = now.max(*since);
-            return self.begin(subscription, at, at, now).map(Some);
+            return self.subscription_start(subscription, at, at, now).map(Some);
         }
         let scheduled = self.terms.scheduled.as_ref();
         if let Some(subscription) = scheduled.filter(|scheduled| scheduled.started_at <= now) {
             let start = subscription.started_at;
             let lapsed_at = self.free_credits_end().map_or(start, |end| end.min(start));
-            return self.begin(subscription, lapsed_at, start, now).map(Some);
+            return self.subscription_start(subscription, lapsed_at, start, now).map(Some);
         }
         let current = self.terms.cycle.zip(self.terms.subscription.as_ref());
         let Some((cycle, subscription)) = current else { return Ok(None) };
@@ -102,7 +102,7 @@ impl Pool {
     }
 
     /// Begins a subscription at `at`. The free credits of the previous one lapse at `lapsed_at`.
-    fn begin(
+    fn subscription_start(
         &self,
         subscription: &Subscription,
         lapsed_at: Time,

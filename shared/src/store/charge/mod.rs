@@ -2,7 +2,7 @@
 //!
 //! The payer is the pool, a hold, or the lane of this process. An entry is the line in the ledger and the guard for
 //! exactly once. A cancelled transaction returns the images of the items whose conditions failed: an existing entry is
-//! a replay, and the image of the payer tells why it did not pay.
+//! a replay, and the image of the payer shows the reason of a refusal.
 
 mod admission;
 mod charging;
@@ -247,7 +247,7 @@ impl Store {
                 charging.admission.admit_all();
             }
             (Payer::Hold(id), LegResult::Failed(image)) => {
-                self.charge_admit_by_hold(id, image.clone(), charging).await?;
+                Box::pin(self.charge_admit_by_hold(id, image.clone(), charging)).await?;
             }
         }
         if charging.admission.admitted.is_empty() {

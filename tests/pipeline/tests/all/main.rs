@@ -15,7 +15,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use serde_json::Value;
 
-use support::bench::{Bench, Gate, LEADS, When, failure, summary};
+use support::setup::{Gate, LEADS, Setup, When, failure, summary};
 
 /// More than the worst case, 25 credits for each lead.
 const ENOUGH: u64 = 2_000;
@@ -26,9 +26,9 @@ const RELEASE: &str = "/release";
 
 /// Returns the ledger and the summary of a run without faults.
 async fn undisturbed(name: &str) -> (Vec<Value>, String) {
-    let bench = Bench::start(name, ENOUGH).await;
-    let summary = bench.finish().await;
-    (bench.settled().await, summary)
+    let setup = Setup::start(name, ENOUGH).await;
+    let summary = setup.finish().await;
+    (setup.settled().await, summary)
 }
 
 fn count(ledger: &[Value], kind: &str) -> usize {
@@ -42,9 +42,9 @@ fn spent(ledger: &[Value]) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_charges_each_result_and_releases_the_rest() {
-    let bench = Bench::start("settles", ENOUGH).await;
-    let summary = bench.finish().await;
-    let ledger = bench.settled().await;
+    let setup = Setup::start("settles", ENOUGH).await;
+    let summary = setup.finish().await;
+    let ledger = setup.settled().await;
     assert_eq!(count(&ledger, "capture"), 2 * LEADS, "the hold paid for all");
     let spent = spent(&ledger);
     assert!(0 < spent && spent < 1_500, "{spent}");
@@ -62,8 +62,8 @@ async fn a_run_charges_each_result_and_releases_the_rest() {
     assert_eq!(rows[4], ["released", &(1_500 - spent).to_string()]);
     assert_eq!(rows[5], ["balance", &(2_000 - spent).to_string()]);
 
-    assert_eq!(bench.finish().await, summary, "a further run of a finished job changes nothing");
-    assert_eq!(bench.settled().await, ledger);
+    assert_eq!(setup.finish().await, summary, "a further run of a finished job changes nothing");
+    assert_eq!(setup.settled().await, ledger);
 }
 
 /// After a kill at any request, the next run has the same ledger and summary as a run without faults.
@@ -83,19 +83,19 @@ async fn a_killed_run_continues_to_the_same_ledger() {
     .into_iter()
     .enumerate()
     {
-        let bench = Bench::start(&format!("killed {number}"), ENOUGH).await;
-        let killed = bench.run(Gate::Kills(path, nth, when)).await;
+        let setup = Setup::start(&format!("killed {number}"), ENOUGH).await;
+        let killed = setup.run(Gate::Kills(path, nth, when)).await;
         assert_eq!(killed.status.signal(), Some(9), "{path} {nth} {when:?}: {killed:?}");
-        let found = bench.read("results.csv").lines().count().saturating_sub(1);
-        let charged = count(&bench.ledger().await, "capture");
+        let found = setup.read("results.csv").lines().count().saturating_sub(1);
+        let charged = count(&setup.ledger().await, "capture");
         match (path, when) {
             (HOLD, _) => assert_eq!((found, charged), (0, 0)),
             (BATCH, When::Before) => assert!(charged < found, "{charged} of {found}"),
             (RELEASE, _) => assert_eq!((found, charged), (2 * LEADS, 2 * LEADS)),
             _ => assert!(0 < charged && charged <= found, "{charged} of {found}"),
         }
-        let summary = bench.finish().await;
-        assert_eq!((bench.settled().await, summary), expected, "{path} {nth} {when:?}");
+        let summary = setup.finish().await;
+        assert_eq!((setup.settled().await, summary), expected, "{path} {nth} {when:?}");
     }
 }
 
@@ -103,7 +103,7 @@ async fn a_killed_run_continues_to_the_same_ledger() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_killed_repeatedly_with_incomplete_lines_continues_to_the_same_ledger() {
     let expected = undisturbed("undisturbed too").await;
-    let bench = Bench::start("in turn", ENOUGH).await;
+    let setup = Setup::start("in turn", ENOUGH).await;
     for (path, nth, when) in [
         (HOLD, 1, When::After),
         (BATCH, 1, When::Before),
@@ -113,46 +113,46 @@ async fn a_job_killed_repeatedly_with_incomplete_lines_continues_to_the_same_led
         (RELEASE, 1, When::Before),
         (RELEASE, 1, When::After),
     ] {
-        let killed = bench.run(Gate::Kills(path, nth, when)).await;
+        let killed = setup.run(Gate::Kills(path, nth, when)).await;
         assert_eq!(killed.status.signal(), Some(9), "{path} {nth} {when:?}: {killed:?}");
-        let whole = bench.read("results.csv");
-        bench.write("results.csv", &format!("{whole}job,7,email_fin"));
+        let whole = setup.read("results.csv");
+        setup.write("results.csv", &format!("{whole}job,7,email_fin"));
     }
-    let summary = bench.finish().await;
-    assert_eq!((bench.settled().await, summary), expected);
+    let summary = setup.finish().await;
+    assert_eq!((setup.settled().await, summary), expected);
 }
 
 /// A provider that is asked again may answer differently, so the first answer counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn charges_the_outcome_in_the_journal() {
-    let bench = Bench::start("found", ENOUGH).await;
-    bench.run(Gate::Kills(BATCH, 1, When::Before)).await;
+    let setup = Setup::start("found", ENOUGH).await;
+    setup.run(Gate::Kills(BATCH, 1, When::Before)).await;
     let nothing = ",phone_finder,not_found,,";
-    let found = bench.read("results.csv");
+    let found = setup.read("results.csv");
     assert!(found.contains(nothing), "{found}");
     let found = found.replace(nothing, ",phone_finder,valid,another,+12025550100");
-    bench.write("results.csv", &found);
-    bench.finish().await;
-    assert!(bench.read("results.csv").starts_with(&found));
-    bench.settled().await;
+    setup.write("results.csv", &found);
+    setup.finish().await;
+    assert!(setup.read("results.csv").starts_with(&found));
+    setup.settled().await;
 }
 
 /// Requests are dropped, answers are lost, batches are refused as busy.
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_lead_to_the_same_ledger_on_an_unreliable_service() {
     let expected = undisturbed("reliable").await;
-    let bench = Bench::start("unreliable", ENOUGH).await;
-    let summary = summary(&bench.run(Gate::Unreliable).await);
-    assert_eq!((bench.settled().await, summary), expected);
+    let setup = Setup::start("unreliable", ENOUGH).await;
+    let summary = summary(&setup.run(Gate::Unreliable).await);
+    assert_eq!((setup.settled().await, summary), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prints_the_path_of_the_results() {
-    let bench = Bench::start("results path", ENOUGH).await;
-    let output = bench.run(Gate::Open).await;
+    let setup = Setup::start("results path", ENOUGH).await;
+    let output = setup.run(Gate::Open).await;
     let lines = String::from_utf8(output.stdout).unwrap();
     assert!(lines.lines().any(|line| line == "results: results.csv"), "{lines}");
-    assert_eq!(bench.read("results.csv").lines().count(), 2 * LEADS + 1);
+    assert_eq!(setup.read("results.csv").lines().count(), 2 * LEADS + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,48 +162,48 @@ async fn an_unaffordable_job_starts_nothing_and_suggests_cheaper_actions() {
         (1_199, &["email_finder, at most 300 credits"]),
         (299, &[]),
     ] {
-        let bench = Bench::start(&format!("not affordable {credits}"), credits).await;
-        let before = bench.ledger().await;
-        let error = failure(&bench.run(Gate::Open).await);
+        let setup = Setup::start(&format!("not affordable {credits}"), credits).await;
+        let before = setup.ledger().await;
+        let error = failure(&setup.run(Gate::Open).await);
         let missing = format!("{} are missing", 1_500 - credits);
         assert!(error.starts_with("not affordable") && error.contains(&missing), "{error}");
         let suggested: Vec<&str> = error.lines().skip(1).collect();
         let expected = suggestions.iter().map(|it| format!("affordable: --actions {it}"));
         assert_eq!(suggested, expected.collect::<Vec<_>>());
-        assert_eq!(bench.credits().await, (i64::try_from(credits).unwrap(), 0));
-        assert_eq!(bench.ledger().await, before);
-        assert_eq!(bench.read("results.csv"), "", "no provider was asked");
+        assert_eq!(setup.credits().await, (i64::try_from(credits).unwrap(), 0));
+        assert_eq!(setup.ledger().await, before);
+        assert_eq!(setup.read("results.csv"), "", "no provider was asked");
     }
 }
 
 /// Captures stay; a later run charges the other results to the pool.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_the_hold_expires_the_rest_is_charged_to_the_pool() {
-    let bench = Bench::start("expires", ENOUGH).await;
-    bench.run(Gate::Kills(BATCH, 3, When::Before)).await;
-    let captured = count(&bench.ledger().await, "capture");
-    bench.travel("2027-02-01T10:00:00Z").await;
-    let killed = bench.run(Gate::Kills(BATCH, 6, When::After)).await;
+    let setup = Setup::start("expires", ENOUGH).await;
+    setup.run(Gate::Kills(BATCH, 3, When::Before)).await;
+    let captured = count(&setup.ledger().await, "capture");
+    setup.travel("2027-02-01T10:00:00Z").await;
+    let killed = setup.run(Gate::Kills(BATCH, 6, When::After)).await;
     assert_eq!(killed.status.signal(), Some(9), "{killed:?}");
-    let by_pool = count(&bench.ledger().await, "charge");
+    let by_pool = count(&setup.ledger().await, "charge");
     assert!(0 < by_pool && by_pool < 2 * LEADS - captured, "{by_pool}");
 
-    let summary = bench.finish().await;
-    let ledger = bench.settled().await;
+    let summary = setup.finish().await;
+    let ledger = setup.settled().await;
     assert_eq!(count(&ledger, "capture"), captured);
     assert_eq!(count(&ledger, "charge"), 2 * LEADS - captured);
     assert!(summary.contains("of that to the pool") && summary.contains("expired"), "{summary}");
     let (without_expiry, _) = undisturbed("not expired").await;
     assert_eq!(spent(&ledger), spent(&without_expiry));
 
-    assert_eq!(bench.finish().await, summary, "a further run changes nothing");
-    assert_eq!(bench.settled().await, ledger);
+    assert_eq!(setup.finish().await, summary, "a further run changes nothing");
+    assert_eq!(setup.settled().await, ledger);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_leads_are_refused_before_the_hold() {
-    let bench = Bench::start("bad leads", ENOUGH).await;
-    let before = bench.ledger().await;
+    let setup = Setup::start("bad leads", ENOUGH).await;
+    let before = setup.ledger().await;
     let long = "x".repeat(101);
     for (leads, reason) in [
         ("", "has no leads"),
@@ -216,20 +216,20 @@ async fn bad_leads_are_refused_before_the_hold() {
         ("id,name,domain\n\"1\n2\",Alma,a.example\n", "an id must be"),
         (&format!("id,name,domain\n{long},Alma,a.example\n"), "an id must be"),
     ] {
-        bench.write("bad.csv", leads);
-        let error = failure(&bench.run_job("job", "bad.csv", Gate::Open).await);
+        setup.write("bad.csv", leads);
+        let error = failure(&setup.run_job("job", "bad.csv", Gate::Open).await);
         assert!(error.starts_with("bad.csv: ") && error.contains(reason), "{leads:?}: {error}");
     }
-    failure(&bench.run_job("job", "none.csv", Gate::Open).await);
-    assert_eq!(bench.ledger().await, before);
+    failure(&setup.run_job("job", "none.csv", Gate::Open).await);
+    assert_eq!(setup.ledger().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_differs_from_the_charges_stops_the_run() {
-    let bench = Bench::start("journals", ENOUGH).await;
-    bench.finish().await;
-    let ledger = bench.settled().await;
-    let journal = bench.read("results.csv");
+    let setup = Setup::start("journals", ENOUGH).await;
+    setup.finish().await;
+    let ledger = setup.settled().await;
+    let journal = setup.read("results.csv");
     let (header, records) = journal.split_once('\n').unwrap();
     let reversed = |outcome: &str| if outcome == "not_found" { "risky" } else { "not_found" };
     let first: Vec<&str> = records.lines().next().unwrap().split(',').collect();
@@ -242,24 +242,24 @@ async fn a_journal_that_differs_from_the_charges_stops_the_run() {
         (format!("{journal}{}\n", records.lines().next().unwrap()), "job", "other leads"),
         (journal.clone(), "another", "the job `job`"),
     ] {
-        bench.write("results.csv", &text);
-        let error = failure(&bench.run_job(job, "leads.csv", Gate::Open).await);
+        setup.write("results.csv", &text);
+        let error = failure(&setup.run_job(job, "leads.csv", Gate::Open).await);
         assert!(error.contains(reason), "{error}");
-        assert_eq!(bench.read("results.csv"), text, "the file is unchanged");
+        assert_eq!(setup.read("results.csv"), text, "the file is unchanged");
     }
-    assert_eq!(bench.ledger().await, ledger);
+    assert_eq!(setup.ledger().await, ledger);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_runs_once_at_a_time() {
-    let bench = Bench::start("one at a time", ENOUGH).await;
-    let before = bench.ledger().await;
-    let journal = File::create(bench.path("results.csv")).unwrap();
+    let setup = Setup::start("one at a time", ENOUGH).await;
+    let before = setup.ledger().await;
+    let journal = File::create(setup.path("results.csv")).unwrap();
     journal.lock().unwrap();
-    let error = failure(&bench.run(Gate::Open).await);
+    let error = failure(&setup.run(Gate::Open).await);
     assert!(error.contains("another run uses it"), "{error}");
-    assert_eq!(bench.ledger().await, before);
+    assert_eq!(setup.ledger().await, before);
     drop(journal);
-    bench.finish().await;
-    bench.settled().await;
+    setup.finish().await;
+    setup.settled().await;
 }

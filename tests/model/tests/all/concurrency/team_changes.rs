@@ -77,8 +77,8 @@ async fn timed(name: &'static str, change: impl Future<Output = Result<(), Error
 /// change.
 async fn after_a_stop(change: impl AsyncFn() -> Result<(), Error>) -> Vec<Change> {
     let polls = fastrand::u32(1..=1 << fastrand::u32(0..10));
-    let is_dead = run_for_polls(polls, Box::pin(change())).await.is_none();
-    vec![timed(if is_dead { "after a death" } else { "once more" }, change()).await]
+    let is_stopped = run_for_polls(polls, Box::pin(change())).await.is_none();
+    vec![timed(if is_stopped { "after a stop" } else { "once more" }, change()).await]
 }
 
 #[test]

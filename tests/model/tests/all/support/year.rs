@@ -72,7 +72,7 @@ pub async fn live(world: World, year: &Year) -> Result<YearResult, TestCaseError
     };
     for (step, operation) in operations.iter().enumerate() {
         run.world.set_faults(FAULTS);
-        run.step(operation).await?;
+        run.check_operation(operation).await?;
         if step % 10 == 0 || step + 1 == operations.len() {
             run.compare(operation).await?;
         }
@@ -100,7 +100,7 @@ impl YearRun {
         App::new(self.store.clone(), Clock::new(move || now), catalogue())
     }
 
-    async fn step(&mut self, operation: &Operation) -> Result<(), TestCaseError> {
+    async fn check_operation(&mut self, operation: &Operation) -> Result<(), TestCaseError> {
         let expected = self.reference.apply(operation);
         let answer = self.until_answered(operation).await;
         // The store itself repeats a write whose answer was lost, which returns a replay.

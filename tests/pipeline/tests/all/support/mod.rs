@@ -1,3 +1,3 @@
 //! The pipeline as a process before the local stack.
 
-pub mod bench;
+pub mod setup;

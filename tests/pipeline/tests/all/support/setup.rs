@@ -51,7 +51,7 @@ struct Guard {
 }
 
 /// A stack with a team `t`, and a directory for the pipeline.
-pub struct Bench {
+pub struct Setup {
     pub stack: Stack,
     directory: PathBuf,
     url: String,
@@ -59,7 +59,7 @@ pub struct Bench {
     http: reqwest::Client,
 }
 
-impl Bench {
+impl Setup {
     /// The name must be unique among the tests.
     pub async fn start(name: &str, credits: u64) -> Self {
         let options =
@@ -78,12 +78,12 @@ impl Bench {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
-        let bench = Self { stack, directory, url, guard, http: reqwest::Client::new() };
+        let setup = Self { stack, directory, url, guard, http: reqwest::Client::new() };
         let rows: Vec<String> = (0..LEADS).map(|n| format!("{n},Lead {n},{n}.example")).collect();
-        bench.write("leads.csv", &format!("id,name,domain\n{}\n", rows.join("\n")));
+        setup.write("leads.csv", &format!("id,name,domain\n{}\n", rows.join("\n")));
         let plan = json!({ "plan": "enterprise", "included_credits": credits });
-        bench.send(Method::PUT, "/teams/t/subscription", "credits:manage", Some(&plan)).await;
-        bench
+        setup.send(Method::PUT, "/teams/t/subscription", "credits:manage", Some(&plan)).await;
+        setup
     }
 
     pub fn write(&self, file: &str, text: &str) {
