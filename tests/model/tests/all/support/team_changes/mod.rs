@@ -3,8 +3,6 @@
 pub mod figures;
 pub mod load;
 
-use std::time::Duration;
-
 /// The parameters of a run and the requirements on it.
 #[derive(Clone, Copy)]
 pub struct Scenario {
@@ -18,8 +16,6 @@ pub struct Scenario {
     pub lapses: bool,
     /// Whether the account is closed.
     pub closes: bool,
-    /// The maximum duration of a change.
-    pub change_time: Duration,
     /// Whether the process that makes the change is stopped and another one repeats the change.
     /// Lanes that the first process returned stay closed, so hundreds of writers need seconds until
     /// each has a lane again. Some charges are answered as busy and may have been made.
