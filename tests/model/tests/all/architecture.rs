@@ -275,7 +275,7 @@ fn walkthroughs_follow_the_calls() {
 
     for (left_out, gap) in [
         ("contended_pool_handle", "contended_pool_handle()"),
-        ("holds_expire_covering", "a caller of holds_expire() in shared/src/store/hold_expiry.rs"),
+        ("holds_expire", "a caller of holds_expire_once() in shared/src/store/hold_expiry.rs"),
         ("upkeep_run", "a caller of due_changes_make() in shared/src/store/upkeep.rs"),
         ("process", "a caller of read() in functions/relay/src/lib.rs"),
     ] {
