@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::ids::TeamId;
-use shared::domain::subscription::SubscriptionRequest;
+use shared::domain::subscription::{SubscriptionRequest, check_version};
 use shared::http::views::subscription::SubscriptionView;
 use shared::lambda::{App, EventBridgeEvent};
 
@@ -40,6 +40,7 @@ pub async fn apply_message(app: &App, event: &[u8]) -> Result<Value, Error> {
         }
         "account.closed" => {
             let Ended { team, version } = event.detail()?;
+            check_version(Some(version))?;
             change_or_open(app, &team, now, |pool| Ok(pool.close(Some(version), now))).await?
         }
         _ => return Err(event.unknown_kind()),

@@ -35,6 +35,9 @@ pub const INCLUDED_CREDITS_MAX: Credits = Credits::new(100_000_000);
 /// The largest quantity of one charge: a million units, or a million seconds of a call.
 pub const QUANTITY_MAX: u64 = 1_000_000;
 
+/// The largest version of a change by the billing system: a signed 64-bit integer, which every client has.
+pub const VERSION_MAX: u64 = i64::MAX.cast_unsigned();
+
 /// The most charges of one request.
 pub const BATCH_CHARGES_MAX: usize = 500;
 

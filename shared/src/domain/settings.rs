@@ -15,7 +15,7 @@ use crate::domain::{Credits, Error};
 const LOW_BALANCE_DEFAULT: Credits = Credits::new(100);
 
 /// The most credits of each setting but `auto_top_up.credits`, which the purchase limits bound.
-const SETTING_CREDITS_MAX: Credits = HOLD_CREDITS_MAX;
+pub const SETTING_CREDITS_MAX: Credits = HOLD_CREDITS_MAX;
 
 /// A team's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::examples::Examples;
-use crate::operation::{Answer, Body, Callers, Operation};
+use crate::operation::{Answer, Body, Callers, Link, Operation};
 use crate::operations::operations;
 use crate::problems::{ProblemType, phrase, problem_types};
 use crate::schemas::{name_of, named, parameters, reachable, reference, schemas};
@@ -19,8 +19,9 @@ Credits of teams: charges, holds, purchases, subscriptions and their history.
 A request has a bearer JWT. A token with the claims `team` and `role` (`admin` or `member`) is a person's. A \
 token with neither is a machine client's; its `scope` has `credits:charge`, `credits:manage` or `credits:read`.
 
-Times are RFC 3339 in UTC. Dates are `YYYY-MM-DD`. Credits and cents are integers. An unknown query parameter \
-or field of a body is refused. Answers may get further fields: clients ignore those that they do not use.
+Times are RFC 3339 in UTC. Dates are `YYYY-MM-DD`. Credits and cents are integers, written without a \
+fraction: `5`, not `5.0`. An unknown query parameter or field of a body is refused. Answers may get further \
+fields: clients ignore those that they do not use.
 
 A request with an `Idempotency-Key` can be sent again: the same key with the same request gets the first \
 answer. A refusal leaves the key free. A refusal is a problem document (RFC 9457), and changes nothing. After \
@@ -250,6 +251,9 @@ impl Builder<'_> {
     fn answer(&self, operation: &Operation, answer: &Answer) -> Value {
         let headers = header_references(answer.headers);
         let mut response = json!({ "description": answer.words, "headers": headers });
+        if !operation.links.is_empty() {
+            response["links"] = links(operation);
+        }
         let json_body = |schema: Value, examples: Value| json!({ "application/json": { "schema": schema, "examples": examples } });
         let content = match &answer.body {
             Body::None => return response,
@@ -289,6 +293,19 @@ impl Builder<'_> {
         response["content"] = content;
         response
     }
+}
+
+/// The links of an answer.
+fn links(operation: &Operation) -> Value {
+    let link = |link: &Link| {
+        let team = [("team", "$request.path.team")];
+        let parameters = team.iter().chain(link.parameters);
+        let parameters: Map<String, Value> =
+            parameters.map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let target = json!({ "operationId": link.operation, "parameters": parameters });
+        (link.operation.to_owned(), target)
+    };
+    operation.links.iter().map(link).collect::<Map<_, _>>().into()
 }
 
 fn path_parameter(name: &str) -> Value {

@@ -104,6 +104,14 @@ pub struct Answer {
     pub body: Body,
 }
 
+/// An operation on the same team that uses values of the request or of the answer.
+#[derive(Clone)]
+pub struct Link {
+    pub operation: &'static str,
+    /// Parameters, each with the runtime expression of its value.
+    pub parameters: &'static [(&'static str, &'static str)],
+}
+
 #[derive(Clone)]
 pub struct Operation {
     pub method: &'static str,
@@ -117,6 +125,8 @@ pub struct Operation {
     pub query: Option<Shape>,
     pub body: Option<Shape>,
     pub answers: Vec<Answer>,
+    /// The operations that use values of this one.
+    pub links: Vec<Link>,
     /// The names of problem types, with the status where a type has several.
     pub problems: Vec<&'static str>,
 }
@@ -138,6 +148,7 @@ impl Operation {
             query: None,
             body: None,
             answers: Vec::new(),
+            links: Vec::new(),
             problems,
         }
     }
@@ -187,6 +198,13 @@ impl Operation {
         self.problems(&["too-large", "unsupported-media-type"])
     }
 
+    /// A body with a type whose schema has another name.
+    pub fn body_named<T: ToSchema>(self, name: &str) -> Self {
+        let operation = self.body::<T>();
+        let body = operation.body.map(|body| Shape { name: name.to_owned(), ..body });
+        Self { body, ..operation }
+    }
+
     pub fn answer(self, status: u16, words: &'static str, body: Body) -> Self {
         self.answer_with(status, words, &[], body)
     }
@@ -220,6 +238,15 @@ impl Operation {
     pub fn replayed(self, body: &Body) -> Self {
         let words = "A replay: an earlier request with the same key has done it.";
         self.answer_with(200, words, &["Idempotent-Replayed"], body.clone())
+    }
+
+    pub fn link(
+        mut self,
+        operation: &'static str,
+        parameters: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        self.links.push(Link { operation, parameters });
+        self
     }
 
     pub fn problems(mut self, names: &[&'static str]) -> Self {

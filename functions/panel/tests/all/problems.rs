@@ -144,7 +144,6 @@ impl ProblemType {
         let required: Vec<String> = fields.keys().cloned().collect();
         json!({
             "type": "object",
-            "title": title,
             "description": self.when,
             "required": required,
             "properties": properties,

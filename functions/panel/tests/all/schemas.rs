@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use shared::domain::FieldError;
 use shared::domain::limits::{
     BATCH_CHARGES_MAX, GIFT_CREDITS_MAX, HOLD_CREDITS_MAX, HOLD_SECONDS_MAX, INCLUDED_CREDITS_MAX,
-    LEADS_MAX, PURCHASE_CREDITS_MAX, QUANTITY_MAX, SEATS_MAX,
+    LEADS_MAX, PURCHASE_CREDITS_MAX, QUANTITY_MAX, SEATS_MAX, VERSION_MAX,
 };
+use shared::domain::settings::SETTING_CREDITS_MAX;
 use shared::http::pages::LIMIT_MAX;
 
 use crate::operation::{Body, Operation, Schemas, Shape, shape};
@@ -27,6 +28,7 @@ pub fn name_of(shape: &Shape) -> &str {
 pub fn schemas(operations: &[Operation]) -> Components {
     let mut schemas = derived(operations);
     add_batch_charge(&mut schemas);
+    add_settings_replacement(&mut schemas);
     remove(&mut schemas, "SubscriptionRequest", "team");
     let requests = operations.iter().filter_map(|operation| operation.body.as_ref().map(name_of));
     let requests = reachable(&schemas, requests);
@@ -41,6 +43,8 @@ pub fn schemas(operations: &[Operation]) -> Components {
         }
     }
     add_bounds(&mut schemas);
+    add_rules(&mut schemas);
+    split_hold_request(&mut schemas);
     merge_entry(&mut schemas);
     schemas
 }
@@ -135,6 +139,42 @@ fn add_batch_charge(schemas: &mut Components) {
     schemas.get_mut("ChargeRequest").unwrap()["description"] = json!("A charge.");
 }
 
+/// PUT requires every setting.
+fn add_settings_replacement(schemas: &mut Components) {
+    let mut replacement = schemas["SettingsRequest"].clone();
+    replacement["description"] = json!("All settings. `null` turns one off.");
+    let names = replacement["properties"].as_object().unwrap().keys().cloned();
+    replacement["required"] = names.collect();
+    schemas.insert("SettingsReplacement".to_owned(), replacement);
+    schemas.get_mut("SettingsRequest").unwrap()["description"] =
+        json!("The settings to change. `null` turns one off.");
+}
+
+/// A hold has an amount or work.
+fn split_hold_request(schemas: &mut Components) {
+    let mut credits = schemas["HoldRequest"].clone();
+    credits["description"] = json!("A hold of an amount of credits.");
+    credits["required"] = json!(["credits"]);
+    schemas.insert("HoldOfCredits".to_owned(), credits);
+    for field in ["leads", "actions"] {
+        remove(schemas, "HoldOfCredits", field);
+    }
+    let credits = &mut schemas.get_mut("HoldOfCredits").unwrap()["properties"]["credits"];
+    credits.as_object_mut().unwrap().remove("oneOf");
+    credits["$ref"] = reference("Credits")["$ref"].take();
+    let mut work = schemas["HoldRequest"].clone();
+    work["description"] = json!("A hold of the maximum cost of actions on leads.");
+    work["required"] = json!(["actions"]);
+    work["properties"]["actions"]["type"] = json!("array");
+    schemas.insert("HoldForWork".to_owned(), work);
+    remove(schemas, "HoldForWork", "credits");
+    let either = json!({
+        "description": "An amount of credits, or work.",
+        "oneOf": [reference("HoldOfCredits"), reference("HoldForWork")],
+    });
+    schemas.insert("HoldRequest".to_owned(), either);
+}
+
 /// Removes a field that a request over HTTP does not have.
 fn remove(schemas: &mut Components, name: &str, field: &str) {
     let properties = &mut schemas.get_mut(name).unwrap()["properties"];
@@ -218,6 +258,9 @@ fn add_bounds(schemas: &mut Components) {
         ("PurchaseRequest", "credits", PURCHASE_CREDITS_MAX.get(), None),
         ("GiftRequest", "credits", GIFT_CREDITS_MAX.get(), None),
         ("SubscriptionRequest", "seats", SEATS_MAX.into(), Some(1)),
+        ("AutoTopUpRequest", "below", SETTING_CREDITS_MAX.get(), None),
+        ("AutoTopUpRequest", "credits", SETTING_CREDITS_MAX.get(), None),
+        ("AutoTopUpRequest", "monthly_limit", SETTING_CREDITS_MAX.get(), None),
         ("HistoryQuery", "limit", LIMIT_MAX as u64, Some(50)),
         ("ListQuery", "limit", LIMIT_MAX as u64, Some(50)),
     ] {
@@ -227,6 +270,38 @@ fn add_bounds(schemas: &mut Components) {
         if let Some(default) = default {
             field["default"] = json!(default);
         }
+    }
+}
+
+/// The rules of further fields of requests.
+fn add_rules(schemas: &mut Components) {
+    let kinds =
+        json!(["charge", "capture", "hold", "release", "purchase", "gift", "grant", "expiry"]);
+    schemas.get_mut("HistoryQuery").unwrap()["properties"]["kind"] =
+        json!({ "type": "string", "enum": kinds, "description": "Entries of this kind only." });
+    let mut rule = |name: &str, field: &str, rules: Value| {
+        let field = &mut schemas.get_mut(name).unwrap()["properties"][field];
+        field.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
+    };
+    for name in ["HoldRequest", "EstimateRequest"] {
+        rule(name, "actions", json!({ "minItems": 1, "uniqueItems": true }));
+    }
+    rule(
+        "SubscriptionRequest",
+        "included_credits",
+        json!({ "maximum": INCLUDED_CREDITS_MAX.get() }),
+    );
+    for name in ["SubscriptionRequest", "CancelQuery"] {
+        rule(name, "version", json!({ "maximum": VERSION_MAX }));
+    }
+    rule("CloseQuery", "confirm", json!({ "examples": ["t_1"] }));
+    for name in ["SettingsRequest", "SettingsReplacement"] {
+        let maximum = json!({ "maximum": SETTING_CREDITS_MAX.get() });
+        rule(name, "low_balance_threshold", maximum);
+    }
+    let day_or_time = json!([{ "format": "date" }, { "format": "date-time" }]);
+    for field in ["from", "to"] {
+        rule("HistoryQuery", field, json!({ "anyOf": day_or_time }));
     }
 }
 

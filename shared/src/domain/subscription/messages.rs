@@ -8,7 +8,7 @@ use crate::domain::credits::TooMany;
 use crate::domain::pool::balance::BalanceChange;
 use crate::domain::pool::{Account, NextSubscription, Pool, Terms};
 use crate::domain::subscription::terms::{Change, granted};
-use crate::domain::subscription::{Subscription, SubscriptionRequest};
+use crate::domain::subscription::{Subscription, SubscriptionRequest, check_version};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
 
@@ -219,8 +219,10 @@ impl Pool {
     /// message arrived before. A cancellation that arrives before its subscription is stored.
     ///
     /// # Errors
-    /// [`Error::NotFound`] without a subscription and a version; [`Error::AccountClosed`].
+    /// [`Error::Invalid`] for a version out of range; [`Error::NotFound`] without a subscription and a version;
+    /// [`Error::AccountClosed`].
     pub fn cancel(&self, version: Option<u64>, now: Time) -> Result<Option<Change>, Error> {
+        check_version(version)?;
         let is_older = is_not_newer(version, self.terms.billing_version);
         let is_closed = self.terms.account == Account::Closed;
         if is_not_newer(version, self.terms.cancelled_version) || is_older && is_closed {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::catalogue::plans::GrantTerms;
 use crate::domain::ids::TeamId;
-use crate::domain::limits::{INCLUDED_CREDITS_MAX, SEATS_MAX};
+use crate::domain::limits::{INCLUDED_CREDITS_MAX, SEATS_MAX, VERSION_MAX};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -68,6 +68,17 @@ pub struct SubscriptionRequest {
     pub included_credits: Option<Credits>,
 }
 
+/// Checks the version of a change.
+///
+/// # Errors
+/// [`Error::Invalid`] for a version above [`VERSION_MAX`].
+pub fn check_version(version: Option<u64>) -> Result<(), Error> {
+    if version.is_some_and(|version| version > VERSION_MAX) {
+        return Err(Error::invalid("version", format!("must be at most {VERSION_MAX}")));
+    }
+    Ok(())
+}
+
 const fn one_seat() -> u32 {
     1
 }
@@ -81,6 +92,7 @@ impl SubscriptionRequest {
         if !(1..=SEATS_MAX).contains(&self.seats) {
             return Err(Error::invalid("seats", format!("must be 1 to {SEATS_MAX}")));
         }
+        check_version(self.version)?;
         if self.account_created_at.is_some_and(|time| is_ahead(time, now)) {
             return Err(Error::invalid("account_created_at", "must not be in the future"));
         }

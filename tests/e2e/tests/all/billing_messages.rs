@@ -238,10 +238,18 @@ async fn fails_on_an_invalid_message_with_its_problem() {
     let api = Api::start().await;
     let app = api.stack.app();
     let invalid = "/problems/invalid-request";
+    let too_large = 1_u64 << 63;
     for (kind, detail, problem, field) in [
         ("subscription.changed", json!({ "team": "t", "plan": "email" }), invalid, "version"),
         ("subscription.changed", json!({ "version": 1, "plan": "email" }), invalid, "team"),
         ("subscription.changed", json!({ "team": "t", "version": 1 }), invalid, "plan"),
+        (
+            "subscription.cancelled",
+            json!({ "team": "t", "version": too_large }),
+            invalid,
+            "version",
+        ),
+        ("account.closed", json!({ "team": "t", "version": too_large }), invalid, "version"),
         (
             "subscription.changed",
             json!({ "team": "t", "version": 1, "plan": "gold" }),

@@ -34,6 +34,7 @@ pub fn balance() -> Vec<Operation> {
                  never truncated."
             ))
             .query::<HistoryQuery>()
+            .link("listHistory", &[("cursor", "$response.body#/cursor")])
             .answer(200, "A page of entries, or a file.", Body::JsonOrCsv(shape::<HistoryPage>()))
             .problems(&["not-found", "too-large"])
             .stored(),

@@ -30,6 +30,7 @@ pub fn charges() -> Vec<Operation> {
             .keyed()
             .body::<ChargeRequest>()
             .created(&charge)
+            .link("listHistory", &[("key", "$request.header.Idempotency-Key")])
             .problems(&[
                 "insufficient-credits",
                 "not-found",

@@ -27,6 +27,8 @@ pub fn holds() -> Vec<Operation> {
             .keyed()
             .body::<HoldRequest>()
             .created(&hold)
+            .link("readHold", &[("hold", "$response.body#/hold/id")])
+            .link("releaseHold", &[("hold", "$response.body#/hold/id")])
             .problems(&[
                 "insufficient-credits",
                 "not-found",
@@ -39,6 +41,7 @@ pub fn holds() -> Vec<Operation> {
             .summary("List open holds")
             .remark(format!("Newest first, in pages of at most {LIMIT_MAX}."))
             .query::<ListQuery>()
+            .link("listHolds", &[("cursor", "$response.body#/cursor")])
             .answer(200, "A page of open holds.", Body::Json(shape::<HoldPage>()))
             .problems(&["not-found"])
             .stored(),

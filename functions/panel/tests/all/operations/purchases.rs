@@ -22,6 +22,8 @@ pub fn purchases() -> Vec<Operation> {
             .keyed()
             .body::<PurchaseRequest>()
             .created(&purchase)
+            .link("readPurchase", &[("id", "$response.body#/purchase/id")])
+            .link("refundPurchase", &[("id", "$response.body#/purchase/id")])
             .answer(
                 202,
                 "Pending: the payment needs the step of the customer in `next_action`.",

@@ -33,6 +33,7 @@ pub fn subscriptions() -> Vec<Operation> {
                 "1 to {SEATS_MAX} seats, at most {INCLUDED_CREDITS_MAX} included credits."
             ))
             .body::<SubscriptionRequest>()
+            .link("readSubscription", &[])
             .answer(200, "The subscription.", subscription())
             .problems(&["account-closed"])
             .stored(),
@@ -57,6 +58,7 @@ pub fn accounts() -> Vec<Operation> {
             .keyed()
             .body::<GiftRequest>()
             .created(&gift)
+            .link("listHistory", &[("key", "$request.header.Idempotency-Key")])
             .problems(&["not-found", "account-closed"])
             .stored(),
         Operation::delete("/teams/{team}", "closeAccount", Callers::Manage)
@@ -93,6 +95,7 @@ pub fn monitored_accounts() -> Vec<Operation> {
                  charged when it is due.",
         )
         .answer(200, "The account.", account())
+        .link("removeMonitoredAccount", &[("account", "$request.path.account")])
         .problems(&["insufficient-credits", "not-found", "account-closed", "enrichment-paused"])
         .stored(),
         Operation::delete(
@@ -121,7 +124,7 @@ pub fn settings() -> Vec<Operation> {
                 "Requires both fields. Null turns one off. It also permits automatic top-ups \
                  again after a failed payment.",
             )
-            .body::<SettingsRequest>()
+            .body_named::<SettingsRequest>("SettingsReplacement")
             .answer(200, "The settings.", settings())
             .problems(&["not-found", "account-closed"])
             .stored(),
