@@ -178,7 +178,7 @@ impl Run {
         }
     }
 
-    /// Whether lanes may stay closed for so long that the pool does not answer all writers.
+    /// Whether lanes may stay closed until writers have used up their retry time.
     fn may_lack_lanes(&self) -> bool {
         self.scenario.is_stopped || self.writers > WRITERS_WITHOUT_LANES
     }
