@@ -119,8 +119,8 @@ async fn measure(design: Design, clients: usize, charges: usize) -> Figures {
                 let is_charged = match design {
                     Design::Ours => {
                         let store = Store::new(client.clone(), engine::TABLE);
-                        let outcome = store.charge(&team, vec![entry], now()).await.pop();
-                        matches!(outcome, Some(EntryResult::Created(_)))
+                        let result = store.charge(&team, vec![entry], now()).await.pop();
+                        matches!(result, Some(EntryResult::Created(_)))
                     }
                     Design::Versioned => naive::versioned(&client, &entry).await,
                     Design::Plain => naive::plain(&client, &entry).await,

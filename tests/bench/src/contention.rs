@@ -149,8 +149,8 @@ async fn write(world: &World, team: &TeamId, load: Load, number: usize, start: I
         let asked = Instant::now();
         match load.design {
             Design::Lanes => {
-                for outcome in store.charge(team, entries, world.now()).await {
-                    match outcome {
+                for result in store.charge(team, entries, world.now()).await {
+                    match result {
                         EntryResult::Created(_) | EntryResult::Replayed(_) => answers.charged += 1,
                         EntryResult::Refused(Error::InsufficientCredits { balance, .. }) => {
                             answers.refused += 1;

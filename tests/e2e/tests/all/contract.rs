@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::api::Api;
-use crate::support::contract::path_item;
-use crate::support::document::{document, operations};
+use crate::support::contract::{path_item, validate};
+use crate::support::document::{document, operations, resolved};
 use crate::support::gateway::Event;
 use crate::support::routes::{Caller, routes};
 
@@ -151,6 +151,29 @@ fn the_contract_has_every_route_with_its_callers() {
         ((path.clone(), method.clone()), callers)
     });
     assert_eq!(declared.collect::<BTreeMap<_, _>>(), served);
+}
+
+/// Every example follows its schema.
+#[test]
+fn the_examples_of_the_contract_follow_their_schemas() {
+    let document = document();
+    let mut checked = 0;
+    for (method, path, operation) in operations(&document) {
+        let responses = operation["responses"].as_object().unwrap().iter();
+        let responses = responses.map(|(status, response)| (status.as_str(), response));
+        let request = operation.get("requestBody").map(|body| ("request", body));
+        for (name, body) in responses.chain(request) {
+            let content = resolved(&document, body)["content"].as_object();
+            for (media_type, media) in content.into_iter().flatten() {
+                let place = format!("example of {method} {path} {name} {media_type}");
+                for example in media["examples"].as_object().into_iter().flat_map(Map::values) {
+                    validate(&place, &media["schema"], &resolved(&document, example)["value"]);
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 100, "{checked} examples");
 }
 
 /// Ids of operations are names in generated clients.

@@ -147,7 +147,7 @@ fn check_request(path: &str, sent: &Sent<'_>, operation: &Value, answer: &Answer
 
 /// Validates a value. The validator of a place is built once.
 #[track_caller]
-fn validate(place: &str, schema: &Value, value: &Value) {
+pub fn validate(place: &str, schema: &Value, value: &Value) {
     let mut validators = VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner);
     let validator = validators.entry(place.to_owned()).or_insert_with(|| {
         let mut schema = schema.clone();

@@ -74,8 +74,8 @@ async fn charge_as_client(
                 charge(team, &format!("{}-{round}-{n}", client / 2), action, outcome)
             });
             let charges: Vec<Entry> = charges.collect();
-            let outcomes = store.charge(team, charges.clone(), now()).await;
-            answers.extend(charges.into_iter().zip(outcomes));
+            let results = store.charge(team, charges.clone(), now()).await;
+            answers.extend(charges.into_iter().zip(results));
         }
     }
     answers
@@ -89,8 +89,8 @@ async fn check_answers(
 ) {
     let mut charged: HashMap<String, u64> = HashMap::new();
     let mut cheapest_refused = u64::MAX;
-    for (request, outcome) in answers {
-        match outcome {
+    for (request, result) in answers {
+        match result {
             EntryResult::Created(entry) => {
                 let twice = charged.insert(entry.source(), entry.credits.unsigned_abs());
                 assert_eq!(twice, None, "{} was charged twice", entry.source());
@@ -154,13 +154,13 @@ async fn gifts_and_resets_during_charges_add_up() {
                     assert!(matches!(store.gift_add(gift).await.unwrap(), EntryResult::Created(_)));
                 } else {
                     let entry = Entry { at, ..charge(&team, &key, "linkedin_enrichment", "found") };
-                    let outcomes = store.charge(&team, vec![entry], at).await;
+                    let results = store.charge(&team, vec![entry], at).await;
                     let is_answered = matches!(
-                        outcomes[..],
+                        results[..],
                         [EntryResult::Created(_)
                             | EntryResult::Refused(Error::InsufficientCredits { .. })]
                     );
-                    assert!(is_answered, "{outcomes:?}");
+                    assert!(is_answered, "{results:?}");
                 }
             }
         })
@@ -197,8 +197,8 @@ async fn accepts_fifty_of_a_thousand_charges_on_a_balance_for_fifty() {
         })
     });
     let mut accepted = 0;
-    for outcome in join_all(charges).await {
-        match outcome.unwrap() {
+    for result in join_all(charges).await {
+        match result.unwrap() {
             // A replay occurs if an answer was lost and the charge was sent again.
             EntryResult::Created(_) | EntryResult::Replayed(_) => accepted += 1,
             EntryResult::Refused(Error::InsufficientCredits { .. } | Error::EnrichmentPaused) => {}
@@ -227,11 +227,11 @@ async fn credits_of_an_expired_hold_cover_concurrent_charges() {
                 store.charge(&team, vec![Entry { at: later, ..entry }], later).await
             })
         });
-        for outcomes in join_all(callers).await {
-            let outcomes = outcomes.unwrap();
+        for results in join_all(callers).await {
+            let results = results.unwrap();
             assert!(
-                matches!(outcomes[..], [EntryResult::Created(_)]),
-                "round {round}: {outcomes:?}"
+                matches!(results[..], [EntryResult::Created(_)]),
+                "round {round}: {results:?}"
             );
         }
     }

@@ -34,9 +34,9 @@ async fn concurrent_charges_share_writes() {
         async move { (entry.clone(), store.charge(&entry.team.clone(), vec![entry], now()).await) }
     });
     let mut spent = 0;
-    for (request, outcomes) in join_all(callers).await {
+    for (request, results) in join_all(callers).await {
         // 16 charges of each kind: 80 + 0 + 16 + 320 credits against a balance of 400.
-        match &outcomes[..] {
+        match &results[..] {
             [EntryResult::Created(entry)] => {
                 assert_eq!(*entry, request, "the answer belongs to the caller");
                 spent += entry.amount().get();
@@ -61,11 +61,11 @@ async fn charges_a_key_of_concurrent_callers_once() {
     let team = team_with(&store, "t", 0).await;
     let entry = charge(&team, "same", "phone_finder", "valid");
     let callers = (0..20).map(|_| store.charge(&team, vec![entry.clone()], now()));
-    let outcomes: Vec<EntryResult> = join_all(callers).await.into_iter().flatten().collect();
+    let results: Vec<EntryResult> = join_all(callers).await.into_iter().flatten().collect();
     let charged =
-        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Created(_))).count();
+        results.iter().filter(|result| matches!(result, EntryResult::Created(_))).count();
     let replayed =
-        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Replayed(_))).count();
+        results.iter().filter(|result| matches!(result, EntryResult::Replayed(_))).count();
     assert_eq!((charged, replayed), (1, 19));
     assert_eq!(store.pool_current(&team, now()).await.unwrap().balance.credits.get(), 380);
 }
@@ -93,10 +93,10 @@ async fn answers_all_callers_if_the_writing_caller_is_cancelled() {
         }
         drop(first);
         for other in others {
-            let outcomes = other.await.unwrap();
+            let results = other.await.unwrap();
             let is_charged =
-                matches!(outcomes[..], [EntryResult::Created(_) | EntryResult::Replayed(_)]);
-            assert!(is_charged, "{outcomes:?}");
+                matches!(results[..], [EntryResult::Created(_) | EntryResult::Replayed(_)]);
+            assert!(is_charged, "{results:?}");
         }
     }
     let charges = Selection { kind: Some(Kind::Charge), ..Selection::default() };
@@ -117,9 +117,9 @@ fn each_caller_keeps_its_own_deadline() {
             let call = async |key: &str, time| {
                 let entry = charge(&team, key, "linkedin_enrichment", "found");
                 let began = Instant::now();
-                let outcome =
+                let result =
                     with_deadline(Some(time), store.charge(&team, vec![entry], now())).await.pop();
-                (outcome.unwrap(), began.elapsed())
+                (result.unwrap(), began.elapsed())
             };
             let times = [Duration::from_millis(300), Duration::from_secs(4)];
             let (first, second) =

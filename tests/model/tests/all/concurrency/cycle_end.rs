@@ -51,8 +51,8 @@ async fn concurrent_callers_end_a_cycle_once() {
                 store.pool_current(&team, boundary()).await.unwrap();
             } else {
                 let entry = charge(&team, &n.to_string(), "linkedin_enrichment", "found");
-                let outcomes = store.charge(&team, vec![entry], boundary()).await;
-                assert!(matches!(outcomes[..], [EntryResult::Created(_)]), "{outcomes:?}");
+                let results = store.charge(&team, vec![entry], boundary()).await;
+                assert!(matches!(results[..], [EntryResult::Created(_)]), "{results:?}");
             }
         })
     });
@@ -172,8 +172,8 @@ async fn a_plan_changes_during_charges() {
             while running.load(Ordering::Relaxed) {
                 let key = format!("{writer} {charged}");
                 let entry = charge(&team, &key, "linkedin_enrichment", "found");
-                let outcome = store.charge(&team, vec![entry], now()).await.pop();
-                assert!(matches!(outcome, Some(EntryResult::Created(_))), "{outcome:?}");
+                let result = store.charge(&team, vec![entry], now()).await.pop();
+                assert!(matches!(result, Some(EntryResult::Created(_))), "{result:?}");
                 charged += 1;
             }
             charged

@@ -27,12 +27,12 @@ async fn one(store: &Store, charge: Entry, world: &World) -> EntryResult {
     store.charge(&team, vec![charge], world.now()).await.pop().unwrap()
 }
 
-fn is_short(outcome: &EntryResult) -> bool {
-    matches!(outcome, EntryResult::Refused(Error::InsufficientCredits { .. }))
+fn is_short(result: &EntryResult) -> bool {
+    matches!(result, EntryResult::Refused(Error::InsufficientCredits { .. }))
 }
 
-fn is_paused(outcome: &EntryResult) -> bool {
-    matches!(outcome, EntryResult::Refused(Error::EnrichmentPaused))
+fn is_paused(result: &EntryResult) -> bool {
+    matches!(result, EntryResult::Refused(Error::EnrichmentPaused))
 }
 
 async fn pool(world: &World, team: &TeamId) -> Pool {
@@ -70,11 +70,11 @@ fn no_lane_opens_while_enrichment_is_paused() {
         let callers = (0..16).map(async |n| {
             let store = world.store();
             let sms = charge(&team, &format!("sms {n}"), "sms", "sent");
-            let outcome = one(&store, sms, &world).await;
-            (outcome, has_lanes(&world, &team).await)
+            let result = one(&store, sms, &world).await;
+            (result, has_lanes(&world, &team).await)
         });
-        for (outcome, has_lanes) in join_all(callers).await {
-            assert!(matches!(outcome, EntryResult::Created(_)), "{outcome:?}");
+        for (result, has_lanes) in join_all(callers).await {
+            assert!(matches!(result, EntryResult::Created(_)), "{result:?}");
             assert!(!has_lanes);
         }
         // Lanes open again after the restart.
@@ -98,21 +98,21 @@ fn a_gift_before_a_refusal_keeps_enrichment_running() {
             one(&world.store(), Entry { credits: -400, ..all }, &world).await;
             let (teller, giver) = (world.store(), world.store());
             let phone = one(&teller, charge(&team, "phone", "phone_finder", "valid"), &world);
-            let (outcome, ()) = join(phone, async {
+            let (result, ()) = join(phone, async {
                 sleep(Duration::from_millis(delay)).await;
                 giver.gift_add(gift(&team, 20)).await.unwrap();
             })
             .await;
             let pool = pool(&world, &team).await;
-            assert_eq!(is_short(&outcome), pool.is_paused(), "{delay}: {outcome:?}");
-            let is_charged = matches!(outcome, EntryResult::Created(_));
-            assert!(is_charged || is_short(&outcome), "{delay}: {outcome:?}");
+            assert_eq!(is_short(&result), pool.is_paused(), "{delay}: {result:?}");
+            let is_charged = matches!(result, EntryResult::Created(_));
+            assert!(is_charged || is_short(&result), "{delay}: {result:?}");
             let refused_credits = pool.refused.as_ref().map(|refused| refused.required);
             assert!(
                 refused_credits.is_none_or(|required| required > pool.balance.credits),
                 "{delay}"
             );
-            *(if is_short(&outcome) { &mut refused } else { &mut charged }) += 1;
+            *(if is_short(&result) { &mut refused } else { &mut charged }) += 1;
         })
         .unwrap();
     }
@@ -127,19 +127,19 @@ fn concurrent_refusals_pause_once() {
         let team = Box::pin(team_with(&world.store(), "t", 0)).await;
         let clients = (0..24).map(async |n| {
             let store = world.store();
-            let mut outcomes = Vec::new();
+            let mut results = Vec::new();
             for m in 0..10 {
                 let phone = charge(&team, &format!("{n}/{m}"), "phone_finder", "valid");
-                outcomes.push((one(&store, phone, &world).await, pool(&world, &team).await));
+                results.push((one(&store, phone, &world).await, pool(&world, &team).await));
             }
-            outcomes
+            results
         });
-        let result: Vec<_> = join_all(clients).await.into_iter().flatten().collect();
+        let results: Vec<_> = join_all(clients).await.into_iter().flatten().collect();
         let charged =
-            result.iter().filter(|(outcome, _)| matches!(outcome, EntryResult::Created(_)));
+            results.iter().filter(|(result, _)| matches!(result, EntryResult::Created(_)));
         assert_eq!(charged.count(), 20);
-        assert_eq!(result.iter().filter(|(outcome, _)| is_short(outcome)).count(), 1);
-        let mut paused: Vec<_> = result.iter().filter_map(|(_, pool)| pool.paused_at).collect();
+        assert_eq!(results.iter().filter(|(result, _)| is_short(result)).count(), 1);
+        let mut paused: Vec<_> = results.iter().filter_map(|(_, pool)| pool.paused_at).collect();
         paused.dedup();
         assert_eq!(paused.len(), 1, "{paused:?}");
     });
@@ -165,14 +165,14 @@ fn counts_captures_of_0_credits_before_a_release() {
             let id = Box::pin(held(&store, &team, &world)).await;
             let miss = charge(&team, "miss", "email_finder", "not_found");
             let miss = capture(miss, &id);
-            let (outcome, ()) = join(one(&store, miss, &world), async {
+            let (result, ()) = join(one(&store, miss, &world), async {
                 sleep(Duration::from_millis(delay)).await;
                 let by = Release { key: key_named("end"), user: "u".parse().unwrap() };
                 world.store().hold_release(&team, &id, &by, world.now()).await.unwrap();
             })
             .await;
             let counted = !pool(&world, &team).await.used.is_empty();
-            assert_eq!(matches!(outcome, EntryResult::Created(_)), counted, "{delay}: {outcome:?}");
+            assert_eq!(matches!(result, EntryResult::Created(_)), counted, "{delay}: {result:?}");
         })
         .unwrap();
     }

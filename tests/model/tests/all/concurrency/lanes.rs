@@ -56,9 +56,9 @@ fn charges_use_the_credits_of_all_lanes() {
         let (_, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
         let other = world.store();
         let entries = (0..169).map(|n| charge(&team, &format!("{n}"), "phone_finder", "valid"));
-        let outcomes = other.charge(&team, entries.collect(), world.now()).await;
-        let is_charged = |outcome: &EntryResult| matches!(outcome, EntryResult::Created(_));
-        assert!(outcomes.iter().all(is_charged), "169 times 20 is 3,380 of 3,390");
+        let results = other.charge(&team, entries.collect(), world.now()).await;
+        let is_charged = |result: &EntryResult| matches!(result, EntryResult::Created(_));
+        assert!(results.iter().all(is_charged), "169 times 20 is 3,380 of 3,390");
         let last = charge_one(&other, &team, "last", world.now()).await;
         assert!(is_charged(&last), "{last:?}");
     });
@@ -178,9 +178,9 @@ fn lanes_stay_open_after_a_refusal_beyond_all_credits() {
         let many = charge(&team, "many", "sms", "sent");
         let many = Entry { credits: -60_000, ..many };
         let charged = world.store().charge(&team, vec![many], now).await.pop().unwrap();
-        for outcome in [held, charged] {
-            let EntryResult::Refused(Error::InsufficientCredits { balance, .. }) = outcome else {
-                panic!("{outcome:?}")
+        for result in [held, charged] {
+            let EntryResult::Refused(Error::InsufficientCredits { balance, .. }) = result else {
+                panic!("{result:?}")
             };
             assert_eq!(balance.get(), 3_390, "including the credits in lanes");
         }
@@ -205,8 +205,8 @@ fn reads_a_consistent_balance_during_charges() {
                     for n in 0..150 {
                         begun.fetch_add(5, Ordering::Relaxed);
                         let key = format!("{writer} {n}");
-                        let outcome = charge_one(&store, &team, &key, world.now()).await;
-                        assert!(matches!(outcome, EntryResult::Created(_)), "{outcome:?}");
+                        let result = charge_one(&store, &team, &key, world.now()).await;
+                        assert!(matches!(result, EntryResult::Created(_)), "{result:?}");
                         come_back.fetch_add(5, Ordering::Relaxed);
                     }
                 })

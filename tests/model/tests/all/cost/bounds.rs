@@ -61,8 +61,8 @@ async fn fall_below(store: &Store, team: &TeamId, key: &str, now: Time) {
     let cost = i64::try_from(free + 1).unwrap();
     let entry = charge(team, key, "linkedin_enrichment", "found");
     let entry = Entry { credits: -cost, ..with_quantity(entry, free + 1) };
-    let outcome = store.charge(team, vec![entry], now).await;
-    assert!(matches!(outcome[..], [EntryResult::Created(_)]), "{outcome:?}");
+    let result = store.charge(team, vec![entry], now).await;
+    assert!(matches!(result[..], [EntryResult::Created(_)]), "{result:?}");
 }
 
 #[tokio::test]
@@ -131,11 +131,11 @@ async fn the_largest_pool_is_below_4_kb_and_its_expressions_below_3_kb() {
     let mut refused = 0;
     for number in 2..(u32::try_from(GROUPS_MAX).unwrap() + 20) {
         let key = 1_000 + u16::try_from(number).unwrap();
-        let outcome = store
+        let result = store
             .hold_take(hold_entry(&team, key, Size::Credits(2_000), 40, now()), now())
             .await
             .unwrap();
-        match outcome {
+        match result {
             EntryResult::Created(hold) => {
                 let of_hold = |entry: Entry| capture(entry, hold.hold().unwrap());
                 let captures = all_actions(&number.to_string()).into_iter().map(of_hold).collect();
@@ -154,8 +154,8 @@ async fn the_largest_pool_is_below_4_kb_and_its_expressions_below_3_kb() {
     assert!(full.pool.owed.groups() <= GROUPS_MAX + 1);
     let size = pool_size(&engine, &team).await;
     assert!(size < 4_096, "{size} bytes");
-    for outcome in store.charge(&team, all_actions("all"), now()).await {
-        assert!(matches!(outcome, EntryResult::Created(_)), "{outcome:?}");
+    for result in store.charge(&team, all_actions("all"), now()).await {
+        assert!(matches!(result, EntryResult::Created(_)), "{result:?}");
     }
     // All holds expire. The team gets back the credits owed, and new holds are accepted.
     let later = now().plus_seconds(41 * 24 * 60 * 60);

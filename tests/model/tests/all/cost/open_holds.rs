@@ -137,8 +137,8 @@ fn a_thousand_expired_holds_do_not_delay_a_reset() {
         let _ = world.tally();
         let began = tokio::time::Instant::now();
         let entry = Entry { at: later, ..charge(&team, "next cycle", "sms", "sent") };
-        let outcome = store.charge(&team, vec![entry], later).await.pop();
-        assert!(matches!(outcome, Some(EntryResult::Created(_))), "{outcome:?}");
+        let result = store.charge(&team, vec![entry], later).await.pop();
+        assert!(matches!(result, Some(EntryResult::Created(_))), "{result:?}");
         let took = began.elapsed();
         assert!(took < Duration::from_secs(2), "the charge took {took:?}");
         // One read of all holds, one of each reference, and 42 writes.
@@ -171,8 +171,8 @@ fn a_thousand_holds_that_expire_together_delay_no_request() {
             let found = charge(&team, "late", "linkedin_enrichment", "found");
             let entry = Entry { at: later, credits: -500, ..with_quantity(found, 500) };
             let began = tokio::time::Instant::now();
-            let outcome = store.charge(&team, vec![entry], later).await.pop();
-            assert!(matches!(outcome, Some(EntryResult::Created(_))), "{outcome:?}");
+            let result = store.charge(&team, vec![entry], later).await.pop();
+            assert!(matches!(result, Some(EntryResult::Created(_))), "{result:?}");
             began.elapsed()
         };
         let (read, charged) = tokio::join!(join_all(readers.map(Box::pin)), Box::pin(charging));
@@ -192,8 +192,8 @@ fn a_thousand_holds_that_expire_together_delay_no_request() {
         let much = charge(&team, "much", "linkedin_enrichment", "found");
         let credits = -i64::try_from(needed).unwrap();
         let much = Entry { at: later, credits, ..with_quantity(much, needed) };
-        let outcome = store.charge(&team, vec![much], later).await.pop();
-        assert!(matches!(outcome, Some(EntryResult::Created(_))), "{outcome:?}");
+        let result = store.charge(&team, vec![much], later).await.pop();
+        assert!(matches!(result, Some(EntryResult::Created(_))), "{result:?}");
         let took = began.elapsed();
         assert!(took < Duration::from_secs(2), "the charge took {took:?}");
         let stored = store.projection_read(&team, now()).await.unwrap();

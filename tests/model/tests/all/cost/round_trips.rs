@@ -44,16 +44,16 @@ impl Setup {
         let entries = keys.map(|n| {
             charge(&self.team, &format!("campaign-77/lead-{n:06}"), "email_finder", "deliverable")
         });
-        let outcomes = self.store.charge(&self.team, entries.collect(), now()).await;
-        (outcomes, self.meter.take())
+        let results = self.store.charge(&self.team, entries.collect(), now()).await;
+        (results, self.meter.take())
     }
 }
 
 #[tokio::test]
 async fn a_charge_is_one_round_trip_and_five_write_units() {
     let setup = Setup::new(0).await;
-    let (outcomes, reading) = setup.charge(0..1).await;
-    assert!(matches!(outcomes[..], [EntryResult::Created(_)]));
+    let (results, reading) = setup.charge(0..1).await;
+    assert!(matches!(results[..], [EntryResult::Created(_)]));
     assert_eq!(reading.round_trips, 1);
     assert!((1..=50).contains(&reading.write_tenths), "{reading:?}");
 }
@@ -62,8 +62,8 @@ async fn a_charge_is_one_round_trip_and_five_write_units() {
 async fn a_replay_is_one_round_trip() {
     let setup = Setup::new(0).await;
     setup.charge(0..1).await;
-    let (outcomes, reading) = setup.charge(0..1).await;
-    assert!(matches!(outcomes[..], [EntryResult::Replayed(_)]));
+    let (results, reading) = setup.charge(0..1).await;
+    assert!(matches!(results[..], [EntryResult::Replayed(_)]));
     assert_eq!(reading.round_trips, 1);
 }
 
@@ -72,15 +72,15 @@ async fn a_replay_is_one_round_trip() {
 async fn a_refusal_is_one_round_trip() {
     let setup = Setup::new(0).await;
     setup.charge(0..80).await;
-    let (outcomes, reading) = setup.charge(80..81).await;
-    assert!(matches!(outcomes[..], [EntryResult::Refused(Error::InsufficientCredits { .. })]));
+    let (results, reading) = setup.charge(80..81).await;
+    assert!(matches!(results[..], [EntryResult::Refused(Error::InsufficientCredits { .. })]));
     assert_eq!(reading.round_trips, 2);
     let (store, meter) = (setup.engine.store_with(&setup.meter), &setup.meter);
     for (action, outcome) in [("email_finder", "risky"), ("sms", "sent")] {
         let refused = charge(&setup.team, action, action, outcome);
         let store = store.clone();
-        let outcomes = store.charge(&setup.team, vec![refused], now()).await;
-        assert!(matches!(outcomes[..], [EntryResult::Refused(_)]), "{outcomes:?}");
+        let results = store.charge(&setup.team, vec![refused], now()).await;
+        assert!(matches!(results[..], [EntryResult::Refused(_)]), "{results:?}");
         assert_eq!(meter.take().round_trips, 1);
     }
 }
@@ -95,15 +95,15 @@ async fn a_key_repeated_in_a_request_needs_no_further_write() {
         let credits = -i64::try_from(quantity).unwrap();
         Entry { credits, ..with_quantity(one, quantity) }
     };
-    let outcomes = setup.store.charge(&setup.team, vec![of(1); 500], now()).await;
-    assert!(matches!(outcomes[0], EntryResult::Created(_)));
-    assert!(outcomes[1..].iter().all(|outcome| matches!(outcome, EntryResult::Replayed(_))));
+    let results = setup.store.charge(&setup.team, vec![of(1); 500], now()).await;
+    assert!(matches!(results[0], EntryResult::Created(_)));
+    assert!(results[1..].iter().all(|result| matches!(result, EntryResult::Replayed(_))));
     assert_eq!(setup.meter.take().writes, 1);
     let others = (0..500).map(|number| of(2 + number)).collect();
-    let outcomes = setup.store.charge(&setup.team, others, now()).await;
+    let results = setup.store.charge(&setup.team, others, now()).await;
     let is_reused =
-        |outcome: &EntryResult| matches!(outcome, EntryResult::Refused(Error::KeyReused));
-    assert!(outcomes.iter().all(is_reused), "{outcomes:?}");
+        |result: &EntryResult| matches!(result, EntryResult::Refused(Error::KeyReused));
+    assert!(results.iter().all(is_reused), "{results:?}");
     let reading = setup.meter.take();
     assert_eq!((reading.writes, reading.round_trips), (1, 2), "{reading:?}");
     // A key whose first charge was refused is tried again, in the order of the request.
@@ -111,18 +111,18 @@ async fn a_key_repeated_in_a_request_needs_no_further_write() {
         let one = charge(&setup.team, "l", "linkedin_enrichment", "found");
         Entry { credits: -quantity, ..with_quantity(one, quantity.unsigned_abs()) }
     });
-    let outcomes = setup.store.charge(&setup.team, first_too_much.into(), now()).await;
+    let results = setup.store.charge(&setup.team, first_too_much.into(), now()).await;
     assert!(
-        matches!(outcomes[..], [EntryResult::Refused(_), EntryResult::Created(_)]),
-        "{outcomes:?}"
+        matches!(results[..], [EntryResult::Refused(_), EntryResult::Created(_)]),
+        "{results:?}"
     );
 }
 
 #[tokio::test]
 async fn a_batch_shares_the_pool_write() {
     let setup = Setup::new(1_000).await;
-    let (outcomes, reading) = setup.charge(0..99).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, EntryResult::Created(_))));
+    let (results, reading) = setup.charge(0..99).await;
+    assert!(results.iter().all(|result| matches!(result, EntryResult::Created(_))));
     assert_eq!(reading.round_trips, 1);
     assert!((99..=99 * 31).contains(&reading.write_tenths), "{reading:?}");
 }
@@ -130,9 +130,9 @@ async fn a_batch_shares_the_pool_write() {
 #[tokio::test]
 async fn a_batch_with_refusals_is_two_round_trips() {
     let setup = Setup::new(0).await;
-    let (outcomes, reading) = setup.charge(0..99).await;
+    let (results, reading) = setup.charge(0..99).await;
     let charged =
-        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Created(_))).count();
+        results.iter().filter(|result| matches!(result, EntryResult::Created(_))).count();
     assert_eq!((charged, reading.round_trips), (80, 2));
 }
 
@@ -181,26 +181,26 @@ async fn repeated_refusals_do_not_write() {
     let (_, second) = setup.charge(80..81).await;
     assert_eq!((second.round_trips, second.writes), (1, 0));
     let storm: Vec<_> = (81..1_081).map(|key| setup.charge(key..key + 1)).collect();
-    for (outcomes, reading) in join_all(storm).await {
-        let refused = matches!(outcomes[..], [EntryResult::Refused(Error::EnrichmentPaused)]);
-        assert!(refused, "{outcomes:?}");
+    for (results, reading) in join_all(storm).await {
+        let refused = matches!(results[..], [EntryResult::Refused(Error::EnrichmentPaused)]);
+        assert!(refused, "{results:?}");
         assert_eq!(reading.writes, 0);
     }
-    let (outcomes, again) = setup.charge(0..1).await;
+    let (results, again) = setup.charge(0..1).await;
     assert!(
-        matches!(outcomes[..], [EntryResult::Replayed(_)]),
+        matches!(results[..], [EntryResult::Replayed(_)]),
         "a replay is answered during the pause"
     );
     assert_eq!((again.round_trips, again.writes), (1, 0));
     setup.store.gift_add(gift_of(&setup.team, 5)).await.unwrap();
-    let (outcomes, _) = setup.charge(80..81).await;
+    let (results, _) = setup.charge(80..81).await;
     assert!(
-        matches!(outcomes[..], [EntryResult::Refused(Error::EnrichmentPaused)]),
-        "{outcomes:?}"
+        matches!(results[..], [EntryResult::Refused(Error::EnrichmentPaused)]),
+        "{results:?}"
     );
     setup.store.enrichment_restart(&setup.team, prices(), now()).await.unwrap();
-    let (outcomes, _) = setup.charge(80..81).await;
-    assert!(matches!(outcomes[..], [EntryResult::Created(_)]), "the gift is visible");
+    let (results, _) = setup.charge(80..81).await;
+    assert!(matches!(results[..], [EntryResult::Created(_)]), "the gift is visible");
 }
 
 /// A thousand refusals per second on a table that counts failed writes, as DynamoDB does.
@@ -226,13 +226,13 @@ fn a_thousand_refusals_per_second_cost_two_write_units() {
             let entry = charge(&team, &format!("late {n}"), action, result);
             store.charge(&team, vec![entry], world.now()).await.pop()
         });
-        for outcome in join_all(calls.map(Box::pin)).await {
+        for result in join_all(calls.map(Box::pin)).await {
             use Error::{EnrichmentPaused, InsufficientCredits};
             let refused = matches!(
-                outcome,
+                result,
                 Some(EntryResult::Refused(InsufficientCredits { .. } | EnrichmentPaused))
             );
-            assert!(refused, "{outcome:?}");
+            assert!(refused, "{result:?}");
         }
         let tally = world.tally();
         assert!(tally.write_units <= u64::from(2 * SECONDS), "{tally:?}");
@@ -251,8 +251,8 @@ async fn a_cached_refusal_expires() {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(1)).await;
     tokio::time::resume();
-    let (outcomes, _) = setup.charge(80..81).await;
-    assert!(matches!(outcomes[..], [EntryResult::Created(_)]), "{outcomes:?}");
+    let (results, _) = setup.charge(80..81).await;
+    assert!(matches!(results[..], [EntryResult::Created(_)]), "{results:?}");
 }
 
 /// The pool is smaller than 1 KB with all settings, after a top-up and with counters of twelve
@@ -276,8 +276,8 @@ async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
     let too_much = Entry { credits: -2_000_000, ..many("sms", "sent") };
     setup.store.charge(&setup.team, vec![too_much], now()).await;
     let _ = setup.meter.take();
-    let (outcomes, reading) = setup.charge(0..1).await;
-    assert!(matches!(outcomes[..], [EntryResult::Created(_)]));
+    let (results, reading) = setup.charge(0..1).await;
+    assert!(matches!(results[..], [EntryResult::Created(_)]));
     assert_eq!(reading.write_tenths, 50, "{reading:?}");
 }
 
@@ -289,10 +289,10 @@ async fn the_longest_expression_is_below_3_kb() {
     let every = charges_of_40_actions(&setup.team, "every").into_iter();
     let too_much = charge(&setup.team, "too much", "sms", "sent");
     let too_much = Entry { credits: -2_000_000, ..too_much };
-    let outcomes = setup.store.charge(&setup.team, every.chain([too_much]).collect(), now()).await;
+    let results = setup.store.charge(&setup.team, every.chain([too_much]).collect(), now()).await;
     let refused =
-        outcomes.iter().filter(|outcome| matches!(outcome, EntryResult::Refused(_))).count();
-    assert_eq!((outcomes.len(), refused), (41, 1), "{outcomes:?}");
+        results.iter().filter(|result| matches!(result, EntryResult::Refused(_))).count();
+    assert_eq!((results.len(), refused), (41, 1), "{results:?}");
     // One write adds to the counters of 21 actions. The second one is repeated without the refused charge.
     assert_eq!(setup.meter.take().writes, 3);
     let longest = longest_expressions();

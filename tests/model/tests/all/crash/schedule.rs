@@ -326,7 +326,7 @@ async fn a_bill_shares_no_key_with_callers() {
 fn an_account_is_active_exactly_if_its_month_was_charged() {
     for seed in [1, 2] {
         simulator::run(seed, Faults::NONE, now(), async |world| {
-            let mut outcomes = [0, 0];
+            let mut results = [0, 0];
             for polls in 1.. {
                 let store = world.store();
                 let team = team_with(&store, &format!("team-{polls}"), 0).await;
@@ -342,14 +342,14 @@ fn an_account_is_active_exactly_if_its_month_was_charged() {
                 let is_active =
                     accounts.iter().any(|found| found.status == MonitoringStatus::Active);
                 assert_eq!(charges, usize::from(is_active), "after {polls} polls");
-                outcomes[charges] += 1;
+                results[charges] += 1;
                 later.monitored_account_add(&team, &acme, prices(), world.now()).await.unwrap();
                 assert_eq!(charged(&later, &team, "acme").await.len(), 1);
                 if is_complete {
                     break;
                 }
             }
-            assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
+            assert!(results.iter().all(|count| *count > 0), "{results:?}");
         })
         .unwrap();
     }

@@ -213,8 +213,8 @@ impl Worker {
         }
     }
 
-    fn take(&mut self, outcome: EntryResult) -> Result<(), Error> {
-        match outcome {
+    fn take(&mut self, result: EntryResult) -> Result<(), Error> {
+        match result {
             EntryResult::Created(entry) => self.done.push(entry.source()),
             EntryResult::Replayed(_) => {}
             EntryResult::Refused(error) => {
@@ -252,12 +252,9 @@ impl Worker {
     }
 
     async fn charge_all(&mut self, entries: Vec<Entry>) -> Result<(), Error> {
-        let outcomes = self.process.store.charge(&self.team, entries, self.now()).await;
-        let mut result = Ok(());
-        for outcome in outcomes {
-            result = self.take(outcome).and(result);
-        }
-        result
+        let results = self.process.store.charge(&self.team, entries, self.now()).await;
+        // Each is taken, also after a failed one.
+        results.into_iter().map(|result| self.take(result)).fold(Ok(()), Result::and)
     }
 
     /// Takes holds, a third of them sized by actions.
@@ -280,8 +277,8 @@ impl Worker {
         let request: HoldRequest = serde_json::from_value(body).unwrap();
         let user = "u".parse().unwrap();
         let entry = request.entry(&self.team, key(HOLDS + number), user, self.now())?;
-        let outcome = self.process.store.hold_take(entry.sized(prices())?, self.now()).await?;
-        self.take(outcome)
+        let result = self.process.store.hold_take(entry.sized(prices())?, self.now()).await?;
+        self.take(result)
     }
 
     async fn look(&self) -> Result<(), Error> {
@@ -299,8 +296,8 @@ impl Worker {
     async fn gift(&mut self, number: u16) -> Result<(), Error> {
         let gift = GiftRequest { credits: Credits::new(7 + u64::from(number)), reference: None };
         let gift = gift.entry(&self.team, key(GIFTS + number), "u".parse().unwrap(), self.now())?;
-        let outcome = self.process.store.gift_add(gift).await?;
-        self.take(outcome)
+        let result = self.process.store.gift_add(gift).await?;
+        self.take(result)
     }
 
     async fn buy(&mut self, number: u16) -> Result<(), Error> {

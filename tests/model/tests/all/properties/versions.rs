@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use engine::{Engine, TABLE, catalogue, prices};
 use refill::Summary;
 use serde_json::json;
-use shared::domain::ids::TeamId;
+use shared::domain::ids::{TeamId, UserId};
 use shared::domain::ledger::entry::{Entry, Kind};
 use shared::domain::purchase::{GiftRequest, Purchase, PurchaseStatus};
 use shared::domain::settings::Settings;
@@ -157,6 +157,25 @@ async fn add_a_seat(store: &Store, team: &TeamId) {
     assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
 }
 
+fn user() -> UserId {
+    "u".parse().unwrap()
+}
+
+/// A gift of 5 credits and a purchase of 50, whose record has an attribute of a newer version. Returns the key of the
+/// record.
+async fn add_credits(store: &Store, client: &Client, team: &TeamId) -> Item {
+    let gift = GiftRequest { credits: Credits::new(5), reference: None };
+    let gift = gift.entry(team, key_named("gift"), user(), now()).unwrap();
+    store.gift_add(gift).await.unwrap();
+    let offer = prices().offer(Credits::new(50)).unwrap();
+    let purchase = Purchase::new(team, key_named("order"), user(), offer, now());
+    let (begun, _) = store.purchase_begin(&purchase).await.unwrap();
+    let order = keys::purchase(team, &begun.id);
+    update(client, order.clone(), "SET newer = :newer", &[(":newer", newer())]).await;
+    store.purchase_settle(&begun, now()).await.unwrap();
+    order
+}
+
 #[tokio::test]
 async fn items_of_a_newer_version_pass_through_every_operation() {
     let engine = Engine::in_memory().await.unwrap();
@@ -174,20 +193,7 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     assert_eq!(store.history_list(&team, &imports, None, 10).await.unwrap().entries.len(), 1);
 
     is_charged(&store, &team, "sms 1", now()).await;
-    let (key, user) = (key_named("gift"), "u".parse::<shared::domain::ids::UserId>().unwrap());
-    let gift = GiftRequest { credits: Credits::new(5), reference: None };
-    store.gift_add(gift.entry(&team, key, user.clone(), now()).unwrap()).await.unwrap();
-    let purchase = Purchase::new(
-        &team,
-        key_named("order"),
-        user.clone(),
-        prices().offer(Credits::new(50)).unwrap(),
-        now(),
-    );
-    let (begun, _) = store.purchase_begin(&purchase).await.unwrap();
-    let order = keys::purchase(&team, &begun.id);
-    update(&client, order.clone(), "SET newer = :newer", &[(":newer", newer())]).await;
-    store.purchase_settle(&begun, now()).await.unwrap();
+    let order = add_credits(&store, &client, &team).await;
     let settings: Settings = serde_json::from_str(r#"{"low_balance_threshold":10}"#).unwrap();
     store.settings_change(&team, &settings.into(), now()).await.unwrap();
     add_a_seat(&store, &team).await;
@@ -204,7 +210,7 @@ async fn items_of_a_newer_version_pass_through_every_operation() {
     let pool = store.pool_current(&team, at).await.unwrap();
     assert_eq!(pool.balance.free().get(), 750, "two seats at the stored terms, less 50");
     is_charged(&store, &team, "sms 2", at).await;
-    let by = Release { key: key_named("end"), user };
+    let by = Release { key: key_named("end"), user: user() };
     store.hold_release(&team, &hold_id(&team, 1), &by, at).await.unwrap();
     store.monitored_account_remove(&team, &"acme".parse().unwrap(), at).await.unwrap();
 

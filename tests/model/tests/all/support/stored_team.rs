@@ -42,8 +42,8 @@ pub fn refusal(error: &Error) -> Answer {
     }
 }
 
-pub fn answer(outcome: EntryResult) -> Answer {
-    match outcome {
+pub fn answer(result: EntryResult) -> Answer {
+    match result {
         EntryResult::Created(entry) => Answer::Done(entry.credits.unsigned_abs()),
         EntryResult::Replayed(entry) => Answer::Replayed(entry.credits.unsigned_abs()),
         EntryResult::Refused(error) => refusal(&error),

@@ -147,8 +147,8 @@ impl Team {
     }
 }
 
-fn result(outcome: EntryResult) -> Result<(), Error> {
-    match outcome {
+fn result(result: EntryResult) -> Result<(), Error> {
+    match result {
         EntryResult::Created(_) | EntryResult::Replayed(_) => Ok(()),
         EntryResult::Refused(error) => Err(error),
     }
