@@ -194,14 +194,12 @@ impl Store {
         match payer {
             Payer::Hold(_) => {}
             Payer::Lane(_) => self.lanes.record_payment(team, cost),
-            Payer::Pool(block) => {
-                if let Some(block) = block {
-                    self.lanes.record_block(team, block);
-                }
-                if !cost.is_zero() {
-                    self.refusals.remove(team);
-                }
-            }
+            Payer::Pool(Some(block)) => self.lanes.record_block(team, block),
+            Payer::Pool(None) => {}
+        }
+        // The cached balance of a pool includes the credits in lanes.
+        if !cost.is_zero() && !matches!(payer, Payer::Hold(_)) {
+            self.refusals.remove(team);
         }
         charging.admission.charge_admitted();
         let Some(new_refusal) = charging.admission.new_refusal.take() else { return Ok(()) };

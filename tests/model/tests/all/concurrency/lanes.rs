@@ -189,6 +189,26 @@ fn lanes_stay_open_after_a_refusal_beyond_all_credits() {
     });
 }
 
+/// The balance of a repeated refusal does not include what the lane of this process has paid since the one before.
+#[test]
+fn a_refusal_after_a_charge_from_a_lane_states_the_balance_after_it() {
+    without_faults(async |world| {
+        let (store, team) = Box::pin(team_with_a_lane(&world, 3_000)).await;
+        let mut balances = Vec::new();
+        for n in 0..4 {
+            let much = Entry { credits: -60_000, ..charge(&team, &format!("{n}"), "sms", "sent") };
+            let refused = store.charge(&team, vec![much], world.now()).await.pop();
+            let Some(EntryResult::Refused(Error::InsufficientCredits { balance, .. })) = refused
+            else {
+                panic!("{refused:?}")
+            };
+            balances.push(balance.get());
+            charge_one(&store, &team, &format!("paid {n}"), world.now()).await;
+        }
+        assert_eq!(balances, [3_390, 3_385, 3_380, 3_375]);
+    });
+}
+
 /// A balance that is read during charges includes all charges that were answered before the read
 /// and none that began after it.
 #[test]
