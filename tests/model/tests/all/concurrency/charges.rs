@@ -229,10 +229,7 @@ async fn credits_of_an_expired_hold_cover_concurrent_charges() {
         });
         for results in join_all(callers).await {
             let results = results.unwrap();
-            assert!(
-                matches!(results[..], [EntryResult::Created(_)]),
-                "round {round}: {results:?}"
-            );
+            assert!(matches!(results[..], [EntryResult::Created(_)]), "round {round}: {results:?}");
         }
     }
 }

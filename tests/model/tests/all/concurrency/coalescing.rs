@@ -62,8 +62,7 @@ async fn charges_a_key_of_concurrent_callers_once() {
     let entry = charge(&team, "same", "phone_finder", "valid");
     let callers = (0..20).map(|_| store.charge(&team, vec![entry.clone()], now()));
     let results: Vec<EntryResult> = join_all(callers).await.into_iter().flatten().collect();
-    let charged =
-        results.iter().filter(|result| matches!(result, EntryResult::Created(_))).count();
+    let charged = results.iter().filter(|result| matches!(result, EntryResult::Created(_))).count();
     let replayed =
         results.iter().filter(|result| matches!(result, EntryResult::Replayed(_))).count();
     assert_eq!((charged, replayed), (1, 19));

@@ -189,13 +189,13 @@ fn usage_counters_equal_the_ledger() {
                 let store = world.store();
                 let hold = Box::pin(held(&store, &team, &world)).await;
                 for m in 0..12 {
-                    let (action, result) = [
+                    let (action, outcome) = [
                         ("email_finder", "risky"),
                         ("email_finder", "not_found"),
                         ("sms", "sent"),
                         ("call", "answered"),
                     ][m % 4];
-                    let entry = charge(&team, &format!("{n}/{m}"), action, result);
+                    let entry = charge(&team, &format!("{n}/{m}"), action, outcome);
                     let captured = capture(entry.clone(), &hold);
                     one(&store, if m % 5 == 0 { captured } else { entry }, &world).await;
                 }

@@ -101,8 +101,7 @@ async fn a_key_repeated_in_a_request_needs_no_further_write() {
     assert_eq!(setup.meter.take().writes, 1);
     let others = (0..500).map(|number| of(2 + number)).collect();
     let results = setup.store.charge(&setup.team, others, now()).await;
-    let is_reused =
-        |result: &EntryResult| matches!(result, EntryResult::Refused(Error::KeyReused));
+    let is_reused = |result: &EntryResult| matches!(result, EntryResult::Refused(Error::KeyReused));
     assert!(results.iter().all(is_reused), "{results:?}");
     let reading = setup.meter.take();
     assert_eq!((reading.writes, reading.round_trips), (1, 2), "{reading:?}");
@@ -131,8 +130,7 @@ async fn a_batch_shares_the_pool_write() {
 async fn a_batch_with_refusals_is_two_round_trips() {
     let setup = Setup::new(0).await;
     let (results, reading) = setup.charge(0..99).await;
-    let charged =
-        results.iter().filter(|result| matches!(result, EntryResult::Created(_))).count();
+    let charged = results.iter().filter(|result| matches!(result, EntryResult::Created(_))).count();
     assert_eq!((charged, reading.round_trips), (80, 2));
 }
 
@@ -194,10 +192,7 @@ async fn repeated_refusals_do_not_write() {
     assert_eq!((again.round_trips, again.writes), (1, 0));
     setup.store.gift_add(gift_of(&setup.team, 5)).await.unwrap();
     let (results, _) = setup.charge(80..81).await;
-    assert!(
-        matches!(results[..], [EntryResult::Refused(Error::EnrichmentPaused)]),
-        "{results:?}"
-    );
+    assert!(matches!(results[..], [EntryResult::Refused(Error::EnrichmentPaused)]), "{results:?}");
     setup.store.enrichment_restart(&setup.team, prices(), now()).await.unwrap();
     let (results, _) = setup.charge(80..81).await;
     assert!(matches!(results[..], [EntryResult::Created(_)]), "the gift is visible");
@@ -221,9 +216,9 @@ fn a_thousand_refusals_per_second_cost_two_write_units() {
         let _ = world.tally();
         let calls = (0..SECONDS * 1_000).map(async |n| {
             sleep(Duration::from_millis(n.into())).await;
-            let (action, result) =
+            let (action, outcome) =
                 if n % 2 == 0 { ("email_finder", "risky") } else { ("sms", "sent") };
-            let entry = charge(&team, &format!("late {n}"), action, result);
+            let entry = charge(&team, &format!("late {n}"), action, outcome);
             store.charge(&team, vec![entry], world.now()).await.pop()
         });
         for result in join_all(calls.map(Box::pin)).await {
@@ -290,8 +285,7 @@ async fn the_longest_expression_is_below_3_kb() {
     let too_much = charge(&setup.team, "too much", "sms", "sent");
     let too_much = Entry { credits: -2_000_000, ..too_much };
     let results = setup.store.charge(&setup.team, every.chain([too_much]).collect(), now()).await;
-    let refused =
-        results.iter().filter(|result| matches!(result, EntryResult::Refused(_))).count();
+    let refused = results.iter().filter(|result| matches!(result, EntryResult::Refused(_))).count();
     assert_eq!((results.len(), refused), (41, 1), "{results:?}");
     // One write adds to the counters of 21 actions. The second one is repeated without the refused charge.
     assert_eq!(setup.meter.take().writes, 3);

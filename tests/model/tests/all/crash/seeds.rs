@@ -4,12 +4,14 @@
 //! clocks differ between processes; messages of the billing system race. No request takes effect twice,
 //! and the ledger adds up.
 //!
+//! Accounts are monitored, and the schedule runs.
+//!
 //! In a long life, hundreds of holds are open, and a long series of seats is added, each after the free
 //! credits of the one before were spent.
 //!
 //! `SEEDS=10000 cargo test -p model seeds` runs more seeds; `SEEDS=17..18` repeats one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -19,9 +21,10 @@ use engine::prices;
 use futures_util::future::join_all;
 use serde_json::json;
 use shared::domain::hold::HoldRequest;
-use shared::domain::ids::TeamId;
+use shared::domain::ids::{AccountId, TeamId};
 use shared::domain::ledger::entry::{Details, Entry, Kind, OfCycle};
 use shared::domain::pool::Pool;
+use shared::domain::pool::usage::Usage;
 use shared::domain::purchase::{GiftRequest, Purchase};
 use shared::domain::time::Time;
 use shared::domain::{Credits, Error, Resource};
@@ -34,6 +37,7 @@ use simulator::{Faults, World};
 use tokio::time::sleep;
 
 use crate::support::process::{process, run_for_polls, seeds};
+use crate::support::relay::reported;
 use crate::support::teams::{capture, charge_of, hold_id, key, team_with, with_quantity};
 
 /// The first cycle of a team that began on 10 January ends a few seconds after this.
@@ -78,6 +82,10 @@ enum Act {
     /// Delivers the next message after the credits of a seat were spent.
     Seat,
     Restart,
+    /// Starts the monitoring of an account.
+    Monitor(u16),
+    StopMonitoring(u16),
+    RunSchedule,
     Look,
 }
 
@@ -106,7 +114,7 @@ impl Life {
         let hold = random.u16(0..self.holds);
         let newest = if self.is_long { self.seat.load(Ordering::Relaxed) } else { self.messages };
         let message = random.u16(0..self.messages.min(newest).max(1)) + 1;
-        match random.u8(0..20) {
+        match random.u8(0..24) {
             0..=1 if self.is_long => Act::Holds { first: hold, size: 100 },
             2..=10 if self.is_long => Act::Seat,
             0..=10 => Act::Charge { first: random.u16(0..90), size: random.u16(1..4) },
@@ -116,6 +124,9 @@ impl Life {
             16 => Act::Buy(random.u16(0..4)),
             17 => Act::Message(message),
             18 => Act::Restart,
+            19..=20 => Act::Monitor(random.u16(0..ACCOUNTS)),
+            21 => Act::StopMonitoring(random.u16(0..ACCOUNTS)),
+            22 => Act::RunSchedule,
             _ => Act::Look,
         }
     }
@@ -195,6 +206,15 @@ impl Worker {
                     self.process.store.enrichment_restart(&self.team, prices(), self.now());
                 restarted.await.map(drop)
             }
+            Act::Monitor(number) => self.monitor(number).await,
+            Act::StopMonitoring(number) => {
+                let (store, now) = (&self.process.store, self.now());
+                store.monitored_account_remove(&self.team, &account(number), now).await.map(drop)
+            }
+            Act::RunSchedule => {
+                refill::run(&self.process, None).await;
+                Ok(())
+            }
             Act::Look => self.look().await,
         };
         match result {
@@ -205,7 +225,7 @@ impl Worker {
                 | Error::HoldClosed(_)
                 | Error::EnrichmentPaused
                 | Error::NothingToRestart
-                | Error::NotFound(Resource::Hold)
+                | Error::NotFound(Resource::Hold | Resource::MonitoredAccount)
                 // The caller may retry.
                 | Error::Busy,
             ) => {}
@@ -281,6 +301,12 @@ impl Worker {
         self.take(result)
     }
 
+    async fn monitor(&self, number: u16) -> Result<(), Error> {
+        let (store, now) = (&self.process.store, self.now());
+        let id = account(number);
+        Box::pin(store.monitored_account_add(&self.team, &id, prices(), now)).await.map(drop)
+    }
+
     async fn look(&self) -> Result<(), Error> {
         let view = self.process.store.projection_read(&self.team, self.now()).await?;
         OPEN_HOLDS.fetch_max(u64::try_from(view.holds.len()).unwrap(), Ordering::Relaxed);
@@ -334,6 +360,13 @@ const SPENT: u16 = 200;
 const HOLDS: u16 = 1_000;
 const RELEASES: u16 = 2_000;
 
+/// The number of accounts that may be monitored.
+const ACCOUNTS: u16 = 3;
+
+fn account(number: u16) -> AccountId {
+    format!("account-{number}").parse().unwrap()
+}
+
 async fn live(world: World, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let (life, store) = (Life::of(seed), world.store());
@@ -377,22 +410,21 @@ async fn live(world: World, seed: u64) {
     for version in 1..=life.messages {
         late.act(Act::Message(version)).await;
     }
+    for number in 0..ACCOUNTS {
+        late.act(Act::Monitor(number)).await;
+    }
+    late.act(Act::RunSchedule).await;
     assert!(
         late.done.iter().all(|source| !done.contains_key(source)),
         "seed {seed}: applied again"
     );
     sleep(Duration::from_secs(30)).await;
-    Box::pin(check(&store, &team, world.now(), seed, done.keys().chain(&late.done))).await;
+    Box::pin(check(&world, &team, seed, done.keys().chain(&late.done))).await;
 }
 
 /// Checks the state after a run.
-async fn check(
-    store: &Store,
-    team: &TeamId,
-    now: Time,
-    seed: u64,
-    mut done: impl Iterator<Item = &String>,
-) {
+async fn check(world: &World, team: &TeamId, seed: u64, mut done: impl Iterator<Item = &String>) {
+    let (store, now) = (&world.store(), world.now());
     let computed = store.projection_read(team, now).await.unwrap();
     store.team_upkeep(team, now).await.unwrap();
     let pool = store.projection_read(team, now).await.unwrap().pool;
@@ -437,6 +469,8 @@ async fn check(
         "seed {seed}: purchased credits decrease by spending only"
     );
     check_captures(store, &entries, seed).await;
+    check_accounts(store, team, &entries, seed).await;
+    check_usage(world, &pool, &entries, seed).await;
 }
 
 /// Checks that the newest message determines the subscription, and that each seat was granted once in
@@ -468,6 +502,37 @@ async fn check_captures(store: &Store, entries: &[Entry], seed: u64) {
     }
 }
 
+/// Checks that the one month of each monitored account was charged once. A life ends before the second month begins.
+async fn check_accounts(store: &Store, team: &TeamId, entries: &[Entry], seed: u64) {
+    let mut charged: BTreeMap<&AccountId, u32> = BTreeMap::new();
+    for account in entries.iter().filter_map(|entry| entry.charged()?.account.as_ref()) {
+        *charged.entry(account).or_default() += 1;
+    }
+    let accounts = store.monitored_account_list(team).await.unwrap();
+    let monitored = accounts.iter().map(|account| (&account.id, 1)).collect();
+    assert_eq!(charged, monitored, "seed {seed}");
+}
+
+/// Checks that the counters of all cycles are the sums of the charges and captures. The relay stores those of the ended
+/// cycles as statements.
+async fn check_usage(world: &World, pool: &Pool, entries: &[Entry], seed: u64) {
+    let mut records = world.records().unwrap();
+    loop {
+        let batch = records.read().unwrap();
+        if batch.is_empty() {
+            break;
+        }
+        assert_eq!(reported(world, &batch).await.unwrap(), [""; 0], "seed {seed}");
+    }
+    let mut counted = pool.used.clone();
+    for statement in world.store().statement_list(&pool.team, None).await.unwrap() {
+        counted.merge(&statement.used).unwrap();
+    }
+    let ledger: Vec<Entry> =
+        entries.iter().map(|entry| entry.clone().priced(prices()).unwrap()).collect();
+    assert_eq!(counted, Usage::of(&ledger).unwrap(), "seed {seed}");
+}
+
 #[test]
 fn each_request_applies_once_and_the_ledger_adds_up() {
     const THREADS: usize = 2;
@@ -478,7 +543,8 @@ fn each_request_applies_once_and_the_ledger_adds_up() {
                     let is_within = Life::of(seed).is_long && seed % 2 == 1;
                     let begin = if is_within { WITHIN_CYCLE } else { BEGIN };
                     let run = async |world| Box::pin(live(world, seed)).await;
-                    simulator::run(seed, Faults::NONE, begin.parse().unwrap(), run).unwrap();
+                    simulator::run_with_stream(seed, Faults::NONE, begin.parse().unwrap(), run)
+                        .unwrap();
                 }
             });
         }
