@@ -1,12 +1,12 @@
 //! The Lambda function `hold`.
 
-use lambda_http::{Error, lambda_runtime, service_fn, tracing};
+use lambda_http::{Error, lambda_runtime, service_fn};
 use shared::http::serve;
-use shared::lambda::App;
+use shared::lambda::{App, log};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    log::init();
     let router = serve::with_middleware(hold::routes(App::from_env()?));
     let handle = service_fn(|event| serve::answer_http_only(&router, event));
     Box::pin(lambda_runtime::run(handle)).await

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use lambda_http::{Error, lambda_runtime, service_fn, tracing};
+use lambda_http::{Error, lambda_runtime, service_fn};
 use purchase::PurchaseState;
 use purchase::payments::NotConnected;
 use shared::http::serve;
-use shared::lambda::App;
+use shared::lambda::{App, log};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    log::init();
     let state = PurchaseState { app: App::from_env()?, payments: Arc::new(NotConnected) };
     let router = serve::with_middleware(purchase::routes(state.clone()));
     let handle = service_fn(|event| purchase::handle(&router, &state, event));

@@ -1,11 +1,11 @@
 //! The Lambda function `refill`.
 
-use lambda_runtime::{Error, service_fn, tracing};
-use shared::lambda::App;
+use lambda_runtime::{Error, service_fn};
+use shared::lambda::{App, log};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    log::init();
     let app = App::from_env()?;
     Box::pin(lambda_runtime::run(service_fn(|event| refill::handle(&app, event)))).await
 }

@@ -9,6 +9,7 @@ pub mod deadline;
 pub mod event_bridge;
 pub mod invocation;
 pub mod json;
+pub mod log;
 
 pub use allowance::Allowance;
 pub use app::App;
