@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
+use mime::Mime;
 use serde::{Deserialize, Serialize};
 use shared::domain::Error;
 use shared::domain::catalogue::Catalogue;
@@ -96,9 +97,9 @@ impl HistoryQuery {
                 .action(action)
                 .ok_or_else(|| Error::invalid("action", unknown_action(action)))?;
         }
-        let from = self.from.as_deref().map(|text| instant("from", text, false)).transpose()?;
-        let to = self.to.as_deref().map(|text| instant("to", text, true)).transpose()?;
-        if from.zip(to).is_some_and(|(from, to)| from > to) {
+        let from = self.from.as_deref().map(|text| Instant::parse("from", text)).transpose()?;
+        let to = self.to.as_deref().map(|text| Instant::parse("to", text)).transpose()?;
+        if from.zip(to).is_some_and(|(from, to)| from.start() > to.start()) {
             return Err(Error::invalid("to", "must not be before `from`"));
         }
         if let Some(kind @ (Kind::Order | Kind::Other(_))) = &self.kind {
@@ -116,33 +117,62 @@ impl HistoryQuery {
             reference: self.reference.clone(),
             key: self.key.clone(),
             hold: self.hold.clone(),
-            from,
-            to,
+            from: from.map(Instant::start),
+            to: to.map(Instant::end),
             unwritten: Vec::new(),
         })
     }
 }
 
-/// The instant of a time; of a date, its first instant, or the first instant of the next day if `is_end`.
-fn instant(field: &str, text: &str, is_end: bool) -> Result<Time, Error> {
-    let invalid = || {
-        Error::invalid(field, "must be a date like 2026-11-03 or a time like 2026-11-03T00:00:00Z")
-    };
-    if let Ok(time) = text.parse::<Time>() {
-        return Ok(time);
-    }
-    // The length excludes a time of day without a zone.
-    let day = Some(text).filter(|text| text.len() == "2026-11-03".len());
-    let day: Date = day.and_then(|day| day.parse().ok()).ok_or_else(invalid)?;
-    let day = if is_end { day.tomorrow().map_err(|_| invalid())? } else { day };
-    Ok(Time::start_of(day))
+/// A day or a time.
+#[derive(Clone, Copy)]
+enum Instant {
+    Day(Date),
+    Time(Time),
 }
 
+impl Instant {
+    fn parse(field: &str, text: &str) -> Result<Self, Error> {
+        if let Ok(time) = text.parse() {
+            return Ok(Self::Time(time));
+        }
+        // The length excludes a time of day without a zone.
+        let day = Some(text).filter(|text| text.len() == "2026-11-03".len());
+        day.and_then(|day| day.parse().ok()).map(Self::Day).ok_or_else(|| {
+            let detail = "must be a date like 2026-11-03 or a time like 2026-11-03T00:00:00Z";
+            Error::invalid(field, detail)
+        })
+    }
+
+    fn start(self) -> Time {
+        match self {
+            Self::Day(day) => Time::start_of(day),
+            Self::Time(time) => time,
+        }
+    }
+
+    /// The first instant after it; of the last day of the calendar, its start.
+    fn end(self) -> Time {
+        match self {
+            Self::Day(day) => Time::start_of(day.tomorrow().unwrap_or(day)),
+            Self::Time(time) => time,
+        }
+    }
+}
+
+/// Whether the client accepts CSV and prefers no JSON.
 fn wants_csv(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| {
-        accept
-            .split(',')
-            .any(|range| range.split(';').next().is_some_and(|range| range.trim() == "text/csv"))
-    })
+    let ranges: Vec<Mime> = accept
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(|range| range.trim().parse().ok())
+        .collect();
+    let quality = |media_type: &str| {
+        let range = ranges.iter().find(|range| range.essence_str() == media_type)?;
+        let quality = range.get_param("q").map_or(Some(1.0), |q| q.as_str().parse::<f32>().ok());
+        quality.filter(|quality| *quality > 0.0)
+    };
+    quality("text/csv")
+        .is_some_and(|csv| quality("application/json").is_none_or(|json| csv >= json))
 }

@@ -17,7 +17,7 @@ use shared::domain::time::Time;
 use shared::http::permission::Read;
 use shared::http::views::balance::{BalanceView, TeamCreditsView};
 use shared::http::views::catalogue::{PlanListView, PriceListView, PurchaseOptionsView};
-use shared::http::{Caller, NoQuery, Permitted, Query, responses};
+use shared::http::{Caller, NoQuery, Permitted, Query, day, responses};
 use shared::lambda::App;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -74,6 +74,7 @@ async fn own_credits(
 #[serde(deny_unknown_fields)]
 pub struct CatalogueQuery {
     /// The day (UTC) of the catalogue; today if it is left out.
+    #[serde(default, deserialize_with = "day")]
     at: Option<Date>,
 }
 

@@ -10,7 +10,7 @@ use shared::domain::time::Time;
 use shared::domain::{Error, Resource};
 use shared::http::permission::Read;
 use shared::http::views::usage::{CycleListView, UsageView};
-use shared::http::{Permitted, Query};
+use shared::http::{Permitted, Query, day};
 use shared::lambda::App;
 
 /// The query of `GET /teams/{team}/usage`.
@@ -19,6 +19,7 @@ use shared::lambda::App;
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
     /// The first day of a cycle.
+    #[serde(default, deserialize_with = "day")]
     cycle: Option<Date>,
     /// Whether the answer is the list of cycles.
     #[serde(default)]

@@ -15,7 +15,7 @@ use shared::domain::hold::HoldRequest;
 use shared::domain::ids::Id;
 use shared::http::permission::{Charge, Read, check_hold, take_allowance};
 use shared::http::views::hold::HoldView;
-use shared::http::{Body, NoQuery, Path, Permitted, idempotency_key, responses};
+use shared::http::{Body, NoBody, NoQuery, Path, Permitted, idempotency_key, responses};
 use shared::lambda::App;
 use shared::store::entry::EntryResult;
 use shared::store::hold::{Release, Released};
@@ -73,6 +73,7 @@ async fn release(
     Path(Segments { hold: id }): Path<Segments>,
     _: NoQuery,
     headers: HeaderMap,
+    _: NoBody,
 ) -> Result<Response, Error> {
     let access = check_hold(&app, &caller, &team, &id).await;
     if let Err(error @ Error::Forbidden(_)) = access {

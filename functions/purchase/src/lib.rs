@@ -21,7 +21,7 @@ use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::domain::{Credits, Error};
 use shared::http::permission::{Administer, Belong, Read};
 use shared::http::views::purchase::PurchaseView;
-use shared::http::{Body, NoQuery, Path, Permitted, idempotency_key, responses, serve};
+use shared::http::{Body, NoBody, NoQuery, Path, Permitted, idempotency_key, responses, serve};
 use shared::lambda::deadline::within_deadline;
 use shared::lambda::{App, Invocation};
 
@@ -130,7 +130,12 @@ async fn read(
     Ok(Json(responses::named("purchase", PurchaseView::new(purchase, None))))
 }
 
-async fn refund(_: Permitted<Belong>, _: Path<Segments>, _: NoQuery) -> Result<(), Error> {
+async fn refund(
+    _: Permitted<Belong>,
+    _: Path<Segments>,
+    _: NoQuery,
+    _: NoBody,
+) -> Result<(), Error> {
     Err(Error::Forbidden(
         "Purchased credits are not refunded; they stay usable as long as the account exists.",
     ))

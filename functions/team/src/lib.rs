@@ -25,7 +25,7 @@ use shared::http::permission::{Manage, Read};
 use shared::http::views::balance::ClosedView;
 use shared::http::views::entry::EntryView;
 use shared::http::views::subscription::SubscriptionView;
-use shared::http::{Body, NoQuery, Permitted, Query, idempotency_key, responses, serve};
+use shared::http::{Body, NoBody, NoQuery, Permitted, Query, idempotency_key, responses, serve};
 use shared::lambda::deadline::within_deadline;
 use shared::lambda::{App, Invocation};
 
@@ -109,6 +109,7 @@ async fn cancel(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Manage>,
     Query(query): Query<CancelQuery>,
+    _: NoBody,
 ) -> Result<Json<SubscriptionView>, Error> {
     let now = app.clock.now();
     let cancel = |pool: &Pool| match pool.cancel(query.version, now)? {
@@ -135,6 +136,7 @@ async fn close(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Manage>,
     Query(query): Query<CloseQuery>,
+    _: NoBody,
 ) -> Result<Json<ClosedView>, Error> {
     if query.confirm != team.as_str() {
         return Err(Error::invalid("confirm", "must be the team's id: closing is final"));

@@ -9,7 +9,7 @@ use shared::domain::ids::AccountId;
 use shared::domain::monitored_account::MonitoringStatus;
 use shared::http::permission::{Monitor, Read};
 use shared::http::views::monitored_account::MonitoredAccountView;
-use shared::http::{NoQuery, Path, Permitted, responses};
+use shared::http::{NoBody, NoQuery, Path, Permitted, responses};
 use shared::lambda::App;
 
 #[derive(Deserialize)]
@@ -22,6 +22,7 @@ pub(super) async fn add(
     Permitted { team, .. }: Permitted<Monitor>,
     Path(Segments { account: id }): Path<Segments>,
     _: NoQuery,
+    _: NoBody,
 ) -> Result<Json<Value>, Error> {
     let now = app.clock.now();
     let account = app.store.monitored_account_add(&team, &id, app.prices(now), now).await?;
@@ -33,6 +34,7 @@ pub(super) async fn remove(
     Permitted { team, .. }: Permitted<Monitor>,
     Path(Segments { account: id }): Path<Segments>,
     _: NoQuery,
+    _: NoBody,
 ) -> Result<Json<Value>, Error> {
     let account = app.store.monitored_account_remove(&team, &id, app.clock.now()).await?;
     Ok(Json(responses::named("account", MonitoredAccountView::from(account))))

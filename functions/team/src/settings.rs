@@ -8,7 +8,7 @@ use shared::domain::settings::{SettingsChange, SettingsRequest};
 use shared::http::permission::{Administer, Read, Restart};
 use shared::http::views::enrichment::RestartView;
 use shared::http::views::settings::SettingsView;
-use shared::http::{Body, NoQuery, Permitted};
+use shared::http::{Body, NoBody, NoQuery, Permitted};
 use shared::lambda::App;
 use shared::store::enrichment::Restarted;
 
@@ -55,6 +55,7 @@ pub(super) async fn restart_enrichment(
     State(app): State<App>,
     Permitted { team, .. }: Permitted<Restart>,
     _: NoQuery,
+    _: NoBody,
 ) -> Result<Json<RestartView>, Error> {
     let now = app.clock.now();
     let Restarted { projection, resumed, still_paused } =

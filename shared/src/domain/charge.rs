@@ -20,7 +20,7 @@ pub struct ChargeRequest {
     pub key: Option<Key>,
     /// The action of the catalogue.
     pub action: String,
-    /// The quantity in the unit of the action; for a call, in seconds. 1 by default.
+    /// The quantity in the unit of the action; in seconds if started minutes are charged. 1 by default.
     #[serde(default = "one")]
     pub quantity: u64,
     /// The outcome. Optional for an action with one outcome.

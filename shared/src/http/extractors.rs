@@ -1,17 +1,20 @@
 //! Extractors for the parts of a request. They reject unknown and invalid fields.
 
+use std::fmt::Display;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
+use jiff::civil::Date;
 use mime::Mime;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use crate::domain::Error;
 use crate::domain::ids::{InvalidText, Key};
-use crate::lambda::json::{field, parse};
+use crate::lambda::json::{field, parse, plain};
 
 /// The largest body in bytes. The largest batch with texts of maximal length fits.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -32,6 +35,10 @@ pub type NoQuery = Query<NoParameters>;
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
+/// A body without content, or with an empty JSON object, for routes that take no body.
+#[derive(Clone, Copy, Debug)]
+pub struct NoBody;
+
 /// A JSON body that is not parsed yet. A handler checks the caller's permissions first.
 #[derive(Clone, Debug)]
 pub struct Body(Bytes);
@@ -48,10 +55,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Path<T> {
             Error::invalid(segment, "must be UTF-8")
         })?;
         let input = MapDeserializer::<_, serde::de::value::Error>::new(segments.iter());
-        let parsed = serde_path_to_error::deserialize(input).map_err(|error| {
-            Error::invalid(field(error.path(), error.inner(), "path"), error.inner().to_string())
-        })?;
-        Ok(Self(parsed))
+        parsed(input, "path").map(Self)
     }
 }
 
@@ -62,11 +66,31 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let query = parts.uri.query().unwrap_or_default();
         let pairs = form_urlencoded::parse(query.as_bytes());
         let input = serde_urlencoded::Deserializer::new(pairs);
-        let parsed = serde_path_to_error::deserialize(input).map_err(|error| {
-            Error::invalid(field(error.path(), error.inner(), "query"), error.inner().to_string())
-        })?;
-        Ok(Self(parsed))
+        parsed(input, "query").map(Self)
     }
+}
+
+/// Parses parameters; `place` is the field of a mistake that is in none of them.
+fn parsed<'de, T: DeserializeOwned, D: Deserializer<'de>>(input: D, place: &str) -> Result<T, Error>
+where
+    D::Error: Display,
+{
+    serde_path_to_error::deserialize(input).map_err(|error| {
+        let text = error.inner().to_string();
+        Error::invalid(field(error.path(), error.inner(), place), plain(&text))
+    })
+}
+
+/// A day in a parameter.
+///
+/// # Errors
+/// That of the deserializer for anything but a date.
+pub fn day<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Date>, D::Error> {
+    let text = String::deserialize(input)?;
+    // The length excludes a date with a time.
+    let day = Some(text).filter(|text| text.len() == "2026-11-03".len());
+    let day = day.and_then(|day| day.parse().ok());
+    day.map(Some).ok_or_else(|| D::Error::custom("must be a date like 2026-11-03"))
 }
 
 impl Body {
@@ -86,14 +110,30 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         if !is_plain_json(request.headers()) {
             return Err(Error::UnsupportedMediaType);
         }
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
-            if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-                Error::TooLarge
-            } else {
-                Error::invalid("body", rejection.body_text())
-            }
-        })
+        bytes(request, state).await.map(Self)
     }
+}
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let body = bytes(request, state).await?;
+        if !body.trim_ascii().is_empty() {
+            parse::<NoParameters>(&body)?;
+        }
+        Ok(Self)
+    }
+}
+
+async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+            Error::TooLarge
+        } else {
+            Error::invalid("body", rejection.body_text())
+        }
+    })
 }
 
 /// Whether the headers declare JSON in UTF-8 without a content encoding.

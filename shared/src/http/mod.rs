@@ -14,6 +14,6 @@ pub mod serve;
 pub mod views;
 
 pub use caller::Caller;
-pub use extractors::{Body, NoQuery, Path, Query, idempotency_key};
+pub use extractors::{Body, NoBody, NoQuery, Path, Query, day, idempotency_key};
 pub use permission::Permitted;
 pub use problem::Problem;

@@ -72,6 +72,7 @@ pub fn cacheable_text(
     let headers = [
         (header::CACHE_CONTROL, format!("public, max-age={seconds}")),
         (header::ETAG, format!("W/{tag}")),
+        (header::VARY, "Accept-Encoding, Origin".to_owned()),
     ];
     if is_known {
         return (StatusCode::NOT_MODIFIED, headers).into_response();

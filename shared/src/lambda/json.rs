@@ -17,7 +17,11 @@ pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
     }
     let mut input = serde_json::Deserializer::from_slice(json);
     let parsed = serde_path_to_error::deserialize(&mut input).map_err(|error| {
-        Error::invalid(field(error.path(), error.inner(), "body"), error.inner().to_string())
+        let text = error.inner().to_string();
+        // Beside the name of the field, the place of its value is of no use.
+        let text =
+            text.split(" at line ").next().filter(|_| error.inner().is_data()).unwrap_or(&text);
+        Error::invalid(field(error.path(), error.inner(), "body"), plain(text))
     })?;
     input.end().map_err(|error| Error::invalid("body", error.to_string()))?;
     Ok(parsed)
@@ -32,14 +36,30 @@ pub(crate) fn field(
     let path = path.to_string();
     let path = path.trim_end_matches(['?', '.']);
     let error = error.to_string();
-    // The path is that of the object that lacks the field; the message names the field.
-    let missing = error.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
-    match (path, missing) {
-        ("", Some((missing, _))) => missing.to_owned(),
+    // The path is that of the object that lacks or repeats the field; the message names the field.
+    let named = ["missing field `", "duplicate field `"];
+    let named = named.iter().find_map(|prefix| error.strip_prefix(prefix)?.split('`').next());
+    match (path, named) {
+        ("", Some(named)) => named.to_owned(),
         ("", None) => parent.to_owned(),
-        (path, Some((missing, _))) => format!("{path}.{missing}"),
+        (path, Some(named)) => format!("{path}.{named}"),
         (path, None) => path.to_owned(),
     }
+}
+
+/// The text of an error of serde without names of Rust types.
+pub(crate) fn plain(text: &str) -> String {
+    if text.ends_with("digit found in string") || text == "cannot parse integer from empty string" {
+        return "must be a whole number".to_owned();
+    }
+    let Some((found, expected)) = text.split_once("expected ") else { return text.to_owned() };
+    let kind = match expected.split(' ').next().unwrap_or_default() {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0 on",
+        "struct" | "map" => "an object",
+        _ if expected == "a sequence" => "an array",
+        _ => expected,
+    };
+    format!("{found}expected {kind}")
 }
 
 #[cfg(test)]
@@ -73,6 +93,20 @@ mod tests {
     }
 
     #[test]
+    fn states_mistakes_without_rust_types_and_places() {
+        for (json, detail) in [
+            (r#"{"action":"sms","quantity":1.5}"#, "expected a whole number from 0 on"),
+            (r#"{"action":"sms","quantity":-1}"#, "expected a whole number from 0 on"),
+            (r#"{"action":7}"#, "expected a string"),
+            (r#"{"quantity":1}"#, "missing field `action`"),
+        ] {
+            let stated = refused(json).detail;
+            assert!(stated.ends_with(detail), "{json}: {stated}");
+        }
+        assert_eq!(plain("invalid digit found in string"), "must be a whole number");
+    }
+
+    #[test]
     fn rejects_anything_but_one_object() {
         for json in [
             "",
@@ -86,6 +120,7 @@ mod tests {
             refused(json);
         }
         let twice = refused(r#"{"action":"sms","action":"sms"}"#);
+        assert_eq!(twice.field, "action");
         assert!(twice.detail.contains("duplicate field"), "{twice:?}");
     }
 }

@@ -47,7 +47,7 @@ pub enum Detail {
         credits: Credits,
         /// The action, as the catalogue names it.
         action: Option<String>,
-        /// The quantity in units of the action; for a call, in seconds.
+        /// The quantity in units of the action; in seconds if started minutes are charged.
         quantity: Option<u64>,
         /// The outcome.
         outcome: Option<String>,

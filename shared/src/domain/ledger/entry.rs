@@ -147,7 +147,7 @@ pub enum Details {
 pub struct Charged {
     /// The action.
     pub action: String,
-    /// The quantity in the unit of the action; for a call, in seconds.
+    /// The quantity in the unit of the action; in seconds if started minutes are charged.
     pub quantity: u64,
     /// The outcome. `None` only before the charge is priced.
     #[serde(default, skip_serializing_if = "Option::is_none")]

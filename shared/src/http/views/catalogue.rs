@@ -91,7 +91,7 @@ pub struct PlanView<'a> {
     credits: Credits,
     per: Per,
     cadence: Cadence,
-    /// The plan is for accounts that were created before this day. Null for all accounts.
+    /// Accounts created on this day or later get 0 credits. Null if all accounts get them.
     account_created_before: Option<Date>,
     /// Whether the plan accepts no new subscription.
     retired: bool,

@@ -15,7 +15,7 @@ pub struct ChargeView {
     key: Option<Key>,
     team: TeamId,
     action: Option<String>,
-    /// The quantity in the unit of the action; for a call, in seconds.
+    /// The quantity in the unit of the action; in seconds if started minutes are charged.
     quantity: Option<u64>,
     outcome: Option<String>,
     /// Whether the team's own key for the provider was used.

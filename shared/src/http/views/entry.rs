@@ -86,7 +86,7 @@ struct EntryDetails {
     /// The action of a charge or a capture.
     #[schema(nullable = false)]
     action: Option<String>,
-    /// The quantity of a charge or a capture in the unit of the action; for a call, in seconds.
+    /// The quantity of a charge or a capture in the unit of the action; in seconds if started minutes are charged.
     #[schema(nullable = false)]
     quantity: Option<u64>,
     /// The outcome of a charge or a capture.

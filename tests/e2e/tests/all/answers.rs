@@ -53,6 +53,7 @@ async fn the_catalogue_and_the_contract_are_not_sent_again_to_a_client_that_has_
             assert_eq!((unchanged.status, unchanged.text.as_str()), (304, ""), "{path}");
             assert_eq!(unchanged.headers["etag"], tag);
             assert_eq!(unchanged.headers["cache-control"], "public, max-age=300");
+            assert_eq!(unchanged.headers["vary"], "Accept-Encoding, Origin");
         }
         let other = send("W/\"another\"".to_owned()).await;
         assert_eq!((other.status, &other.headers["etag"]), (200, &tag.parse().unwrap()));

@@ -182,6 +182,28 @@ async fn exports_the_history_as_csv() {
 }
 
 #[tokio::test]
+async fn answers_with_csv_if_the_client_prefers_it() {
+    let api = Api::start().await;
+    api.team_with("t", 400).await;
+    for (accept, is_csv) in [
+        ("text/csv", true),
+        ("TEXT/CSV", true),
+        ("text/csv, */*", true),
+        ("text/csv, application/json;q=0.9", true),
+        ("application/json, text/csv;q=0.1", false),
+        ("text/csv;q=0, application/json", false),
+        ("text/csv;q=0", false),
+        ("text/*", false),
+        ("nonsense", false),
+    ] {
+        let url = format!("{}/teams/t/history", api.stack.url());
+        let request = api.http.get(url).bearer_auth(member("t")).header("accept", accept);
+        let media_type = answer(request).await.headers["content-type"].clone();
+        assert_eq!(media_type == "text/csv; charset=utf-8", is_csv, "{accept}: {media_type:?}");
+    }
+}
+
+#[tokio::test]
 async fn escapes_formulas_in_csv() {
     let api = Api::start().await;
     api.team_with("t", 100).await;

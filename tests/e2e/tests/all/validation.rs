@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::api::{Answer, Api, admin, answer, billing, member, pipeline};
+use crate::support::routes::routes;
 
 const INVALID: (u16, &str) = (400, "/problems/invalid-request");
 
@@ -297,6 +298,29 @@ async fn rejects_invalid_purchases_gifts_and_subscriptions() {
     api.get(&pipeline(), "/teams/new/credits").await.problem(404, "/problems/not-found");
 }
 
+/// A route that takes no body accepts none and an empty object.
+#[tokio::test]
+async fn rejects_a_field_in_the_body_of_a_route_without_one() {
+    let api = Api::start().await;
+    let before = team(&api).await;
+    let mut refused = 0;
+    for route in routes() {
+        if route.body.is_some() || route.method == Method::GET {
+            continue;
+        }
+        let body = json!({ "colour": "red" });
+        let token = if route.path.contains("refund") { admin("t") } else { billing() };
+        let token = if route.path.contains("release") { pipeline() } else { token };
+        let answer = api.send(route.method, route.path, &token, Some("k"), Some(&body)).await;
+        answer.problem_of("colour");
+        refused += 1;
+    }
+    assert_eq!(refused, 7);
+    assert_eq!(state(&api).await, before);
+    let account = "/teams/t/monitored-accounts/acme";
+    api.put(&admin("t"), account, &json!({})).await.ok();
+}
+
 #[tokio::test]
 async fn rejects_invalid_paths_and_queries() {
     let api = Api::start().await;
@@ -331,6 +355,7 @@ async fn rejects_invalid_paths_and_queries() {
         "to=2027-01-31T09:00",
         "to=2027-13-01",
         "from=2027-02-01&to=2027-01-01",
+        "from=2027-01-31&to=2027-01-30",
         "cursor=nonsense",
         "cursor=",
         "cursor=AAAA",
@@ -340,6 +365,11 @@ async fn rejects_invalid_paths_and_queries() {
         let refused = api.get(&member("t"), &format!("/teams/t/history?{query}")).await;
         assert_eq!(refused.status, 400, "{query}: {refused:?}");
         refused.problem(INVALID.0, INVALID.1);
+    }
+    let last = api.get(&member("t"), "/teams/t/history?from=9999-12-31&to=9999-12-31").await;
+    assert_eq!(last.ok()["entries"], json!([]));
+    for at in ["", "yesterday", "2027-01-01T00:00:00Z", "2027-13-01", "2027-01-01&at=2027-01-02"] {
+        api.get("", &format!("/prices?at={at}")).await.problem_of("at");
     }
     for version in ["", "-1", "x", "1&version=2", "9223372036854775808", "1&colour=red"] {
         let path = format!("/teams/t/subscription?version={version}");

@@ -49,6 +49,9 @@ impl Answer {
         for field in ["title", "detail"] {
             assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
         }
+        for of_rust in ["::", "u16", "u32", "u64", "usize", "struct "] {
+            assert!(!self.text.contains(of_rust), "{of_rust} in {problem}");
+        }
         problem
     }
 
