@@ -101,11 +101,11 @@ impl<'a> From<&'a Entry> for Row<'a> {
             action: charged.map(|charged| charged.action.as_str()),
             quantity: charged.map(|charged| charged.quantity),
             outcome: charged.and_then(|charged| charged.outcome.as_deref()),
-            user: entry.user.as_ref().map(UserId::as_str).map(inert),
-            reference: entry.reference.as_ref().map(Reference::as_str).map(inert),
+            user: entry.user.as_ref().map(UserId::as_str).map(without_formula),
+            reference: entry.reference.as_ref().map(Reference::as_str).map(without_formula),
             hold: entry.hold(),
             price_version: charged.and_then(|charged| charged.price_version.as_deref()),
-            key: entry.key.as_ref().map(Key::as_str).map(inert),
+            key: entry.key.as_ref().map(Key::as_str).map(without_formula),
         }
     }
 }
@@ -116,7 +116,7 @@ const FORMULA_STARTS: [char; 8] =
 
 /// A caller's text with a `'` before each formula: at the start, and after a semicolon, at which
 /// spreadsheets of many locales split even a quoted line.
-fn inert(text: &str) -> Cow<'_, str> {
+fn without_formula(text: &str) -> Cow<'_, str> {
     let begins_formula = |cell: &str| {
         let cell = cell.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
         cell.starts_with(FORMULA_STARTS)
@@ -162,7 +162,7 @@ mod tests {
             ("a;=1", "a;'=1"),
             ("a; \"=1\";b;-2", "a;' \"=1\";b;'-2"),
         ] {
-            assert_eq!(inert(text), expected, "{text}");
+            assert_eq!(without_formula(text), expected, "{text}");
         }
     }
 }

@@ -36,7 +36,7 @@ use shared::lambda::{App, Invocation};
 use shared::store::entry::EntryResult;
 
 pub use direct::charge_directly;
-use priced::{Unpriced, hold_of, permitted, priced, within_allowance};
+use priced::{Unpriced, check_allowance, hold_of, permitted, priced};
 pub use queue::{DELIVERIES_MAX, KIND, SOURCE, charge_queued};
 
 /// The number of concurrent reads for a batch.
@@ -70,7 +70,7 @@ async fn charge(
     request.check_address(false)?;
     let key = caller.own(idempotency_key(&headers)?);
     let charge = priced(request.unpriced(&team, key, Some(user), now), app.prices(now));
-    let result = match within_allowance(&app, &caller, permitted(charge, access)) {
+    let result = match check_allowance(&app, &caller, permitted(charge, access)) {
         Ok(entry) => app.store.charge(&team, vec![entry], now).await.pop(),
         Err(unpriced) => Some(unpriced.result(&app).await),
     };
@@ -170,7 +170,7 @@ async fn charge_batch(
         access.buffer_unordered(LOOKUPS_MAX).collect().await;
     let parsed = parsed.into_iter().map(|charge| {
         let access = hold_of(&charge).and_then(|hold| access.get(hold)).cloned();
-        within_allowance(&app, &caller, permitted(charge, access.unwrap_or(Ok(()))))
+        check_allowance(&app, &caller, permitted(charge, access.unwrap_or(Ok(()))))
     });
     let parsed: Vec<Result<Entry, Unpriced>> = parsed.collect();
     let valid = parsed.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();

@@ -77,7 +77,7 @@ pub(crate) fn permitted(
 }
 
 /// The charge, if it costs credits or if the caller's allowance covers it.
-pub(crate) fn within_allowance(
+pub(crate) fn check_allowance(
     app: &App,
     caller: &Caller,
     charge: Result<Entry, Unpriced>,

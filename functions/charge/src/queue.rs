@@ -128,7 +128,9 @@ impl Refusal {
 /// The charge in a message, without the problem that a message from the dead-letter queue has.
 fn without_problem(message: &SqsMessage) -> Vec<u8> {
     let body = message.body.as_deref().unwrap_or_default();
-    let charge: Option<Map<String, Value>> = serde_json::from_str(body).ok();
+    let is_redriven = body.contains(REFUSED);
+    let charge: Option<Map<String, Value>> =
+        is_redriven.then(|| serde_json::from_str(body).ok()).flatten();
     let charge = charge.and_then(|mut charge| charge.remove(REFUSED).map(|_| charge));
     charge.map_or_else(|| body.to_owned(), |charge| Value::from(charge).to_string()).into_bytes()
 }

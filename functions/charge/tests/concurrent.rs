@@ -33,7 +33,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 const CHARGES: usize = 200;
-const AT_A_TIME: usize = 32;
+const CONCURRENT_INVOCATIONS: usize = 32;
 
 /// Lambda's Runtime API with a queue of events.
 #[derive(Clone)]
@@ -94,7 +94,7 @@ impl Environment {
         function
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", runtime)
-            .env("AWS_LAMBDA_MAX_CONCURRENCY", AT_A_TIME.to_string())
+            .env("AWS_LAMBDA_MAX_CONCURRENCY", CONCURRENT_INVOCATIONS.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "charge")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")

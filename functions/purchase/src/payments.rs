@@ -10,8 +10,8 @@ use shared::domain::purchase::Purchase;
 pub enum Payment {
     /// The money was taken.
     Succeeded,
-    /// The payment needs this step from the customer. An automatic top-up has no customer at hand: a
-    /// provider returns [`Payment::Failed`] for it instead.
+    /// The payment needs this step from the customer. For an automatic top-up, which has no
+    /// customer present, a provider returns [`Payment::Failed`] instead.
     ActionNeeded(Value),
     /// The money was not taken and will not be. The text is the reason.
     Failed(String),

@@ -18,7 +18,7 @@ struct Due {
 }
 
 /// Makes the automatic top-up of an event. Returns the purchase; null if the team's settings or its balance
-/// no longer require one, or if it would exceed the monthly limit.
+/// no longer require one, if it would exceed the monthly limit, or while another purchase is pending.
 ///
 /// # Errors
 /// [`Error::Invalid`] for another event; [`Error::PaymentFailed`] if no provider is connected;

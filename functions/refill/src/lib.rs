@@ -55,10 +55,10 @@ impl Summary {
     }
 
     fn count(self, billed: &Billed) -> Self {
-        let Billed { account, refused } = billed;
-        let is_paused = refused.is_some() && account.status == MonitoringStatus::Paused;
+        let Billed { account, refusal } = billed;
+        let is_paused = refusal.is_some() && account.status == MonitoringStatus::Paused;
         Self {
-            billed: self.billed.saturating_add(u64::from(refused.is_none())),
+            billed: self.billed.saturating_add(u64::from(refusal.is_none())),
             paused: self.paused.saturating_add(u64::from(is_paused)),
             ..self
         }

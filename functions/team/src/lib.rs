@@ -69,7 +69,7 @@ async fn put_subscription(
 ) -> Result<Json<SubscriptionView>, Error> {
     let request: SubscriptionRequest = body.parse()?;
     if request.team.is_some() {
-        return Err(Error::invalid("team", "stands in the path"));
+        return Err(Error::invalid("team", "is in the path"));
     }
     view(&subscribe(&app, &team, &request).await?)
 }

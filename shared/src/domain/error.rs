@@ -54,10 +54,10 @@ impl fmt::Display for Resource {
     }
 }
 
-/// The reason why an operation failed. After [`Error::Busy`] and [`Error::Internal`] the operation may have been applied:
-/// an answer of DynamoDB may be lost. The same request with the same key then returns its result. After every other error
-/// the operation has changed no credits. A first refusal for missing credits is stored in the pool, and it may pause
-/// enrichment.
+/// The reason why an operation failed. After [`Error::Busy`] and [`Error::Internal`] the operation may have been
+/// applied: an answer of DynamoDB may be lost. The same request with the same key then returns its result. After every
+/// other error the operation has changed no credits. A first refusal for missing credits is stored in the pool, and it
+/// may pause enrichment.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The request does not follow the contract.

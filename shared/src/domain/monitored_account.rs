@@ -1,8 +1,8 @@
 //! Monitored accounts: custom signals watch them, and the team pays for them by the month.
 //!
 //! A month begins on the day of the month on which the account was added, or on the last day of a shorter month, like a
-//! cycle. It is charged when it begins, and it stays paid. An account whose month the team cannot pay is paused; no debt
-//! arises.
+//! cycle. It is charged when it begins, and it stays paid. An account whose month the team cannot pay is paused; no
+//! debt arises.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -25,18 +25,6 @@ pub enum MonitoringStatus {
     Paused,
     /// It is no longer watched.
     Removed,
-}
-
-impl MonitoringStatus {
-    /// The status in an item and a response.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Paused => "paused",
-            Self::Removed => "removed",
-        }
-    }
 }
 
 /// An account that a team monitors or has monitored.

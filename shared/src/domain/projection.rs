@@ -1,7 +1,8 @@
 //! A pool at an instant, with everything due that is not written yet: expired holds, ended cycles, subscriptions that
 //! begin.
 //!
-//! A read computes it and waits for no write of another process. A later write of it puts the same entries with the same ids.
+//! A read computes it and waits for no write of another process. A later write of it puts the same entries with the
+//! same ids.
 
 use crate::domain::credits::TooMany;
 use crate::domain::hold::{Hold, HoldStatus};

@@ -2,7 +2,8 @@
 //! them without reading them.
 //!
 //! Names are short, because an expression has at most 4 KB: a write of charges adds to the counters of at most
-//! [`ACTIONS_PER_WRITE_MAX`] actions, the return of a hold or a lane to those of all. A counter of an action is named by the code of the action and a letter, such as `efa`; a counter of a week by its number, such as `w2965`.
+//! [`ACTIONS_PER_WRITE_MAX`] actions, the return of a hold or a lane to those of all. A counter of an action is named
+//! by the code of the action and a letter, such as `efa`; a counter of a week by its number, such as `w2965`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -29,7 +29,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::AccountClosed`], [`Error::NothingToRestart`] if enrichment runs and no account is
-    /// paused, [`Error::InsufficientCredits`] without any credits; [`Error::Busy`], [`Error::Internal`].
+    /// paused, [`Error::InsufficientCredits`] without any credits, [`Error::Invalid`] if accounts are paused and the
+    /// product has no monitored accounts any more; [`Error::Busy`], [`Error::Internal`].
     pub async fn enrichment_restart(
         &self,
         team: &TeamId,
@@ -42,7 +43,7 @@ impl Store {
         if !pool.is_paused() && accounts.is_empty() {
             return Err(Error::NothingToRestart);
         }
-        self.projection_read(team, now).await?.pool.check_restart()?;
+        self.projection_read(team, now).await?.pool.check_has_credits()?;
         if let Some(pause) = pool.pause() {
             self.pause_end(team, pause).await?;
             // The schedule may have paused one since.
@@ -54,9 +55,9 @@ impl Store {
                 due.push(DueMonth::new(account, bill, list, now)?);
             }
         }
-        let billed = Box::pin(self.months_charge(team, due, now)).await?;
+        let billed = self.months_charge(team, due, now).await?;
         let count = |is_refused: bool| {
-            let is_counted = |billed: &&Billed| billed.refused.is_some() == is_refused;
+            let is_counted = |billed: &&Billed| billed.refusal.is_some() == is_refused;
             u64::try_from(billed.iter().filter(is_counted).count()).unwrap_or(u64::MAX)
         };
         let projection = self.projection_read(team, now).await?;

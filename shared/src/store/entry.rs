@@ -8,14 +8,14 @@ use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::Entry;
 
-/// The result of a charge, a hold or a gift.
+/// The result of a request that puts an entry: a charge, a hold or a gift.
 #[derive(Clone, Debug)]
 pub enum EntryResult {
-    /// It is charged now.
+    /// The entry was put.
     Created(Entry),
-    /// The same request charged it before.
+    /// The same request put it before.
     Replayed(Entry),
-    /// It is not charged. After [`Error::Busy`] and [`Error::Internal`] it may be charged: the same request is then a
+    /// No entry was put. After [`Error::Busy`] and [`Error::Internal`] it may have been put: the same request is then a
     /// replay.
     Refused(Error),
 }

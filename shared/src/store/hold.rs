@@ -274,7 +274,7 @@ impl Store {
                     check_answers_release(&from_item(image)?, &entry)?;
                     budget.check_left()?;
                 }
-                // A capture or a grant came first.
+                // A capture or a grant was written meanwhile.
                 None => budget.back_off().await?,
             }
         }

@@ -106,7 +106,7 @@ impl Store {
         budget: &RetryBudget,
     ) -> Result<Vec<Hold>, Error> {
         if by.is_none() {
-            self.lanes.record_closed(team);
+            self.lanes.set_closed(team);
         }
         let ids = self.lane_ids(team, by).await?;
         // An owner charges from its lane at any time, so each lane is closed first.

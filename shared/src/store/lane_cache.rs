@@ -73,7 +73,7 @@ impl LaneCache {
     }
 
     /// Stores that a lane was opened or extended.
-    pub(super) fn record_block(&self, team: &TeamId, block: &Block) {
+    pub(super) fn set_block(&self, team: &TeamId, block: &Block) {
         let before = self.0.get(team).filter(|before| before.id == block.lane);
         let before = before.map_or(Credits::ZERO, |before| before.remaining);
         let lane = CachedLane {
@@ -88,7 +88,7 @@ impl LaneCache {
     }
 
     /// Stores that the lane has paid.
-    pub(super) fn record_payment(&self, team: &TeamId, cost: Credits) {
+    pub(super) fn count_payment(&self, team: &TeamId, cost: Credits) {
         self.0.update(team, |lane| {
             lane.remaining = lane.remaining.excess_over(cost);
             lane.spent = lane.spent.checked_add(cost).unwrap_or(lane.spent);
@@ -96,12 +96,12 @@ impl LaneCache {
     }
 
     /// Stores what remains in the lane. It may cover another charge.
-    pub(super) fn record_remaining(&self, team: &TeamId, remaining: Credits) {
+    pub(super) fn set_remaining(&self, team: &TeamId, remaining: Credits) {
         self.0.update(team, |lane| lane.remaining = remaining);
     }
 
     /// Stores that another process has closed the lane.
-    pub(super) fn record_closed(&self, team: &TeamId) {
+    pub(super) fn set_closed(&self, team: &TeamId) {
         self.0.update(team, |lane| (lane.remaining, lane.is_closed) = (Credits::ZERO, true));
     }
 

@@ -53,14 +53,14 @@ use charge::{RefusalCache, WriteQueues};
 pub use dynamo::{failure, keys};
 use lane_cache::LaneCache;
 use operation::Operation;
-pub use recall::MARK_SECONDS;
+pub use recall::CHANGE_MARK_SECONDS;
 use retry::RetryBudget;
 
 /// An operation retries contention and throttling for this time, then answers busy.
 pub const RETRY_TIME: Duration = Duration::from_secs(5);
 
-/// The credits table, through one SDK client. Clones are one process: they share writes, one lane for each team, and the
-/// cache of refusals.
+/// The credits table, through one SDK client. Clones are one process: they share writes, one lane for each team, and
+/// the cache of refusals.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,

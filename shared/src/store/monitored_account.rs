@@ -45,8 +45,8 @@ impl Store {
                 continue;
             };
             let due = DueMonth::new(seen, bill, list, now)?;
-            match Box::pin(self.months_charge(team, vec![due], now)).await?.pop() {
-                Some(Billed { refused: Some(error), .. }) => return Err(error),
+            match self.months_charge(team, vec![due], now).await?.pop() {
+                Some(Billed { refusal: Some(error), .. }) => return Err(error),
                 Some(Billed { account, .. }) => return Ok(account),
                 // Another request has changed the account.
                 None => budget.back_off().await?,
@@ -89,11 +89,12 @@ impl Store {
         found.into_iter().map(from_item).collect()
     }
 
-    /// Charges the due months of these accounts of a team at the prices of `list`. An account whose month the team cannot pay is paused. An
-    /// account without a due month has no result.
+    /// Charges the due months of these accounts of a team at the prices of `list`. An account whose month the team
+    /// cannot pay is paused. An account without a due month has no result.
     ///
     /// # Errors
-    /// [`Error::NotFound`] (the team), [`Error::Busy`], [`Error::Internal`]; months without a result stay due.
+    /// [`Error::Invalid`] if the product has no monitored accounts; [`Error::NotFound`] (the team), [`Error::Busy`],
+    /// [`Error::Internal`]; months without a result stay due.
     pub async fn monitored_account_bill(
         &self,
         team: &TeamId,

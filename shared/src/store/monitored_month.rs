@@ -32,7 +32,7 @@ pub struct Billed {
     /// The account after it.
     pub account: MonitoredAccount,
     /// The reason if the month was not charged.
-    pub refused: Option<Error>,
+    pub refusal: Option<Error>,
 }
 
 /// A month to charge.
@@ -110,7 +110,7 @@ impl Store {
             if self.transact(&write, &mut operation.budget).await?.is_none() {
                 self.refusals.remove(&pool.team);
                 let paid = due.iter().map(|due| saved(&due.account, due.account.paid(&due.bill)));
-                billed.extend(paid.map(|account| Billed { account, refused: None }));
+                billed.extend(paid.map(|account| Billed { account, refusal: None }));
                 due = later;
             } else {
                 operation.budget.back_off().await?;
@@ -149,7 +149,7 @@ impl Store {
             self.monitored_account_put(&account, account.with_status(status)).await
         });
         let accounts: Vec<_> = refused.buffered(CONCURRENT_ACCOUNTS_MAX).try_collect().await?;
-        let billed = |account| Billed { account, refused: Some(error.clone()) };
+        let billed = |account| Billed { account, refusal: Some(error.clone()) };
         Ok(accounts.into_iter().flatten().map(billed).collect())
     }
 
@@ -168,13 +168,13 @@ impl Store {
         let (at, required) = (operation.now, month.entry.amount());
         let action = month.entry.charged().map(|charged| charged.action.clone());
         let action = action.unwrap_or_default();
-        let note = Expression::on(keys::pool(&pool.team))
+        let stored = Expression::on(keys::pool(&pool.team))
             .set("refused = :refused")
             .value(":refused", StoredRefusal { at, action, required })
             .when("credits < :enough AND lanes = :lanes AND attribute_not_exists(refused)")
             .value(":enough", required.excess_over(more))
             .value(":lanes", pool.lanes);
-        self.item_update(note, &mut operation.budget).await.map(drop)
+        self.item_update(stored, &mut operation.budget).await.map(drop)
     }
 
     /// The months whose accounts no other process has changed.

@@ -16,7 +16,7 @@ use crate::domain::time::Time;
 const WAITS_MAX: u32 = 16;
 
 /// The longest pause before a marked pool is read again.
-const MARK_POLL_MAX: Duration = Duration::from_millis(250);
+const CHANGE_MARK_POLL_MAX: Duration = Duration::from_millis(250);
 
 /// An operation on a team: its time, the retries left to it, and its recall of lanes.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Operation {
     pub(super) now: Time,
     pub(super) budget: RetryBudget,
     /// Its last mark of the pool.
-    pub(super) mark: Option<ChangeMark>,
+    pub(super) change_mark: Option<ChangeMark>,
     /// The mark of another process that it waits for, and how often it has waited.
     awaited: Option<Time>,
     waits: u32,
@@ -45,7 +45,7 @@ pub struct Upkeep {
     pub expired: u64,
 }
 
-/// A mark of a pool: until it ends, no lane is opened, and other processes wait.
+/// A mark of a pool: until it ends, no charge opens a lane, and other processes wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChangeMark {
     pub(super) at: Time,
@@ -59,7 +59,7 @@ impl Operation {
             team: team.clone(),
             now,
             budget,
-            mark: None,
+            change_mark: None,
             awaited: None,
             waits: 0,
             returned_lanes: BTreeMap::new(),
@@ -80,7 +80,7 @@ impl Operation {
     /// Takes one of the waits for the mark of another process. Returns `false` if there is no such mark or no wait is
     /// left: their number is limited because the clock of that process may be far ahead.
     pub(super) fn take_wait(&mut self, pool: &Pool) -> bool {
-        let is_own = self.mark.is_some_and(|mark| pool.changing_until == Some(mark.until));
+        let is_own = self.change_mark.is_some_and(|mark| pool.changing_until == Some(mark.until));
         if is_own || !pool.is_changing(self.current_time()) {
             return false;
         }
@@ -95,7 +95,7 @@ impl Operation {
     ///
     /// # Errors
     /// [`Error::Busy`] if no time is left.
-    pub(super) async fn wait_for_mark(&self) -> Result<(), Error> {
-        self.budget.wait(MARK_POLL_MAX).await
+    pub(super) async fn wait_for_change(&self) -> Result<(), Error> {
+        self.budget.wait(CHANGE_MARK_POLL_MAX).await
     }
 }

@@ -26,8 +26,8 @@ impl Transaction {
 }
 
 impl Store {
-    /// Records a purchase that is to be paid, or finds the one of the same request. Returns the purchase, and whether it
-    /// existed.
+    /// Records a purchase that is to be paid, or finds the one of the same request. Returns the purchase, and whether
+    /// it existed.
     ///
     /// # Errors
     /// [`Error::KeyReused`]; for a new one [`Error::NotFound`], [`Error::AccountClosed`] and [`Error::Invalid`] for a

@@ -1,6 +1,6 @@
 //! Recalling a team's lanes for a change that needs all of them returned.
 //!
-//! The process first marks the pool. Under a mark no lane is opened, and other processes wait. After the change it
+//! The process first marks the pool. Under a mark no charge opens a lane, and other processes wait. After the change it
 //! opens the lanes again and removes the mark. A mark ends by itself; no condition relies on it.
 
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::domain::ids::TeamId;
 use crate::domain::pool::Pool;
 
 /// The duration of a mark, in seconds. A change takes a fraction of that.
-pub const MARK_SECONDS: u32 = 2;
+pub const CHANGE_MARK_SECONDS: u32 = 2;
 
 /// A process marks the pool again after this time.
-const MARK_FRESH_FOR: Duration = Duration::from_secs(1);
+const CHANGE_MARK_FRESH_FOR: Duration = Duration::from_secs(1);
 
 impl Store {
     /// Marks the pool and returns all lanes of the team. Returns `false` if another process has marked the pool.
@@ -32,7 +32,7 @@ impl Store {
         seen: &Pool,
         operation: &mut Operation,
     ) -> Result<bool, Error> {
-        let is_marked = self.pool_mark(seen, operation).await?;
+        let is_marked = self.change_mark_put(seen, operation).await?;
         if is_marked {
             let Operation { team, now, budget, .. } = &*operation;
             let returned = Box::pin(self.lanes_return(team, None, *now, budget)).await?;
@@ -46,19 +46,19 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(super) async fn pool_mark(
+    pub(super) async fn change_mark_put(
         &self,
         seen: &Pool,
         operation: &mut Operation,
     ) -> Result<bool, Error> {
-        if operation.mark.is_some_and(|mark| mark.since.elapsed() < MARK_FRESH_FOR) {
+        if operation.change_mark.is_some_and(|mark| mark.since.elapsed() < CHANGE_MARK_FRESH_FOR) {
             return Ok(true);
         }
         let at = operation.current_time();
         if operation.take_wait(seen) {
             return Ok(false);
         }
-        let until = at.plus_seconds(MARK_SECONDS);
+        let until = at.plus_seconds(CHANGE_MARK_SECONDS);
         let mark = Expression::on(keys::pool(&seen.team))
             .set("changing_until = :until")
             .value(":until", until);
@@ -69,28 +69,28 @@ impl Store {
         // Other processes wait for this one.
         operation.budget = operation.budget.clone().with_short_pauses();
         let is_marked = self.item_update(mark, &mut operation.budget).await?.is_written();
-        operation.mark = is_marked.then(|| ChangeMark { at, until, since: Instant::now() });
+        operation.change_mark = is_marked.then(|| ChangeMark { at, until, since: Instant::now() });
         Ok(is_marked)
     }
 
     /// Opens the returned lanes of an operation again and removes its mark. A failure is logged only: the change is
     /// made, and the mark ends by itself.
     pub(super) async fn recall_end(&self, operation: Operation) {
-        let Operation { team, mark, returned_lanes, .. } = operation;
-        let Some(mark) = mark else { return };
-        let budget =
-            RetryBudget::lasting(Duration::from_secs(MARK_SECONDS.into())).with_short_pauses();
+        let Operation { team, change_mark, returned_lanes, .. } = operation;
+        let Some(mark) = change_mark else { return };
+        let budget = RetryBudget::lasting(Duration::from_secs(CHANGE_MARK_SECONDS.into()))
+            .with_short_pauses();
         let lanes = returned_lanes.into_values().collect();
         let reopened = self.lanes_reopen(&team, lanes, mark.at, budget.clone());
         if let Err(error) = Box::pin(reopened).await {
             tracing::warn!(%team, %error, "lanes stay closed after a change");
         }
-        if let Err(error) = self.mark_remove(&team, mark, budget).await {
+        if let Err(error) = self.change_mark_remove(&team, mark, budget).await {
             tracing::warn!(%team, %error, "a mark stays after a change");
         }
     }
 
-    async fn mark_remove(
+    async fn change_mark_remove(
         &self,
         team: &TeamId,
         mark: ChangeMark,

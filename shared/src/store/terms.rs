@@ -38,11 +38,11 @@ impl Store {
         Ok(cancelled.is_none())
     }
 
-    /// One attempt to apply a change that was decided on `seen`. Returns `false` and changes nothing if the pool has changed
-    /// since, or if lanes are open that must be returned first.
+    /// One attempt to apply a change that was decided on `seen`. Returns `false` and changes nothing if the pool has
+    /// changed since, or if lanes are open that must be returned first.
     ///
     /// # Errors
-    /// [`Error::Busy`] also if another write was in the way; [`Error::Internal`].
+    /// [`Error::Busy`] also after a conflict with another write; [`Error::Internal`].
     pub async fn terms_apply_once(&self, seen: &Pool, change: &Change) -> Result<bool, Error> {
         let transaction = self.terms_applied(seen, change)?;
         Ok(self.transact_once(&transaction, &self.retry_budget()).await?.is_none())

@@ -14,12 +14,13 @@ use crate::domain::settings::AutoTopUp;
 use crate::domain::time::Time;
 
 impl Store {
-    /// Records the top-up of an event at the price of `list`, or finds it. Returns `None` if the team no longer wants it, if it exceeds the
-    /// month's limit, or if it waits for a pending purchase: after that purchase another event follows if the team
-    /// still wants a top-up.
+    /// Records the top-up of an event at the price of `list`, or finds it. Returns `None` if the team no longer wants
+    /// it, if it exceeds the month's limit, or if it waits for a pending purchase: after that purchase another event
+    /// follows if the team still wants a top-up.
     ///
     /// # Errors
-    /// [`Error::NotFound`] (the team); [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::NotFound`] (the team); [`Error::Invalid`] if the price exceeds an amount; [`Error::Busy`],
+    /// [`Error::Internal`].
     pub async fn top_up_begin(
         &self,
         team: &TeamId,

@@ -70,7 +70,7 @@ impl Store {
         Box::pin(async {
             let mut operation = self.operation(team, now);
             let pool = self.due_changes_make(&mut operation).await;
-            if operation.mark.is_none() {
+            if operation.change_mark.is_none() {
                 return pool;
             }
             self.recall_end(operation).await;
@@ -117,7 +117,7 @@ impl Store {
             if operation.take_wait(&pool)
                 || !self.due_change_advance(&pool, &change, operation).await?
             {
-                operation.wait_for_mark().await?;
+                operation.wait_for_change().await?;
             }
         }
     }
@@ -132,7 +132,7 @@ impl Store {
     ) -> Result<bool, Error> {
         let expired = self.expired_holds_read(pool, change.at).await?;
         if !expired.is_empty() {
-            if !self.pool_mark(pool, operation).await? {
+            if !self.change_mark_put(pool, operation).await? {
                 return Ok(false);
             }
             self.holds_expire(pool, &expired, operation).await?;
@@ -146,8 +146,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Returns lanes or expired holds to a pool that lacks credits. They are expected to cover what is missing. After it
-    /// the pool must be read again.
+    /// Returns lanes or expired holds to a pool that lacks credits. They are expected to cover what is missing. After
+    /// it the pool must be read again.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -178,7 +178,7 @@ impl Store {
     ) -> Result<Pool, Error> {
         let mut operation = self.operation(team, now).with_short_pauses();
         let changed = Box::pin(self.terms_change_in(decide, &mut operation)).await;
-        Box::pin(self.recall_end(operation)).await;
+        self.recall_end(operation).await;
         changed
     }
 
@@ -192,7 +192,7 @@ impl Store {
             let Some(change) = decide(&pool)? else { return Ok(pool) };
             if change.ends_lanes() && !pool.lanes.is_zero() {
                 if !self.lanes_recall(&pool, operation).await? {
-                    operation.wait_for_mark().await?;
+                    operation.wait_for_change().await?;
                 }
             } else if self.terms_apply(&pool, &change, operation).await? {
                 return self.due_changes_make(operation).await;

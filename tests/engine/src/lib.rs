@@ -170,7 +170,7 @@ impl Engine {
         let config = config(&self.endpoint).interceptor(meter.clone()).build();
         let mut allowing = config.to_builder();
         allowing.set_http_client(config.http_client().map(allowed));
-        Store::new(Client::from_conf(allowing.build()), TABLE).with_retry_time(PATIENT)
+        Store::new(Client::from_conf(allowing.build()), TABLE).with_retry_time(TEST_TIMEOUT)
     }
 }
 
@@ -195,16 +195,16 @@ pub fn with_stream() -> Result<Database, Failure> {
 }
 
 /// The engine shares this machine with its clients, so a call may take longer than on AWS.
-const PATIENT: Duration = Duration::from_mins(1);
+const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The configuration of a client of a local DynamoDB. The client rejects requests beyond the
 /// [`limits`].
 #[must_use]
 pub fn config(endpoint: &str) -> aws_sdk_dynamodb::config::Builder {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(PATIENT)
-        .operation_attempt_timeout(PATIENT)
-        .operation_timeout(PATIENT)
+        .connect_timeout(TEST_TIMEOUT)
+        .operation_attempt_timeout(TEST_TIMEOUT)
+        .operation_timeout(TEST_TIMEOUT)
         .build();
     let common = connect::config().build();
     let mut config = common.to_builder();

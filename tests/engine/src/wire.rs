@@ -26,7 +26,7 @@ pub struct Meter(Arc<Mutex<Reading>>);
 /// The counts of a [`Meter`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Round trips, including retries by the SDK.
+    /// Round trips, including retries.
     pub round_trips: u64,
     /// The round trips that write.
     pub writes: u64,

@@ -1,5 +1,5 @@
-//! Simulated data providers, which `providers.json` describes. Their answers depend on the lead's id alone, so every run
-//! of a job has the same results. Some find a result, some a risky one, some never answer.
+//! Simulated data providers, which `providers.json` describes. Their answers depend on the lead's id alone, so every
+//! run of a job has the same results. Some find a result, some a risky one, some never answer.
 
 use std::fmt;
 use std::future::pending;

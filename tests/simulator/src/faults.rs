@@ -2,13 +2,24 @@
 //!
 //! | figure | source |
 //! |---|---|
-//! | a transaction takes 12 ms and keeps its items for 8 of them; each item beyond two adds 0.2 ms | an assumption on the slow side: writes of one item take single-digit milliseconds (DynamoDB's own description), a transaction prepares and commits, each of them such a write on all items at once (Distributed Transactions at Scale in Amazon DynamoDB, USENIX ATC 2023) |
-//! | a consistent read takes 5 ms, a write of one item 6 ms | single-digit milliseconds, the network within a region included |
-//! | each time varies by a log-normal factor with sigma 0.25, so one of a hundred is 1.8 times the median; one of 500 is 5 times as long | an assumption |
-//! | an item in a transaction refuses others: `TransactionConflict`, and `TransactionConflictException` for a write of one item; reads are let through | Developer Guide, "Transaction conflict handling in DynamoDB" |
-//! | 1,000 write units and 3,000 read units in a second for a partition, of the table or of an index; an unused second is saved up | Developer Guide, "Best practices for designing and using partition keys effectively" (the saving is less than "burst capacity" grants) |
-//! | a write in a transaction costs two units for each KB, one that fails or is in conflict as well; an index row one unit where it comes and where it goes | Developer Guide, "Capacity management for transactions", "Global secondary indexes: write capacity units" |
-//! | an index partition that is full holds back the writes of the table | Developer Guide, "Global secondary indexes: provisioned throughput considerations" |
+//! | a transaction takes 12 ms and keeps its items for 8 of them; each item beyond two adds 0.2 ms | an assumption on
+//! the slow side: writes of one item take single-digit milliseconds (DynamoDB's own description), a transaction
+//! prepares and commits, each of them such a write on all items at once (Distributed Transactions at Scale in Amazon
+//! DynamoDB, USENIX ATC 2023) |
+//! | a consistent read takes 5 ms, a write of one item 6 ms | single-digit milliseconds, the network within a region
+//! included |
+//! | each time varies by a log-normal factor with sigma 0.25, so one of a hundred is 1.8 times the median; one of 500
+//! is 5 times as long | an assumption |
+//! | an item in a transaction refuses others: `TransactionConflict`, and `TransactionConflictException` for a write of
+//! one item; reads are let through | Developer Guide, "Transaction conflict handling in DynamoDB" |
+//! | 1,000 write units and 3,000 read units in a second for a partition, of the table or of an index; an unused second
+//! is saved up | Developer Guide, "Best practices for designing and using partition keys effectively" (the saving is
+//! less than "burst capacity" grants) |
+//! | a write in a transaction costs two units for each KB, one that fails or is in conflict as well; an index row one
+//! unit where it comes and where it goes | Developer Guide, "Capacity management for transactions", "Global secondary
+//! indexes: write capacity units" |
+//! | an index partition that is full holds back the writes of the table | Developer Guide, "Global secondary indexes:
+//! provisioned throughput considerations" |
 
 use std::time::Duration;
 

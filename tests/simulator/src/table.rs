@@ -29,7 +29,7 @@ const INDEXES: [(&str, &str); 2] = [(HISTORY_INDEX, "position"), (DUE_INDEX, "du
 /// The counters of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Calls, including retries by the SDK.
+    /// Calls, including retries.
     pub round_trips: u64,
     /// Calls in conflict with another write.
     pub conflicts: u64,

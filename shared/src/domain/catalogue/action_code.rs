@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// The permanent code of an action: two lowercase ASCII letters, but neither `as` nor `de`. It names the counters of the
-/// action in items and keeps them small; `asc` and `dec` are reserved words of DynamoDB.
+/// The permanent code of an action: two lowercase ASCII letters, but neither `as` nor `de`. It names the counters of
+/// the action in items and keeps them small; `asc` and `dec` are reserved words of DynamoDB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ActionCode([u8; 2]);

@@ -31,7 +31,7 @@ pub struct Plan {
     /// Whether the plan accepts no new subscription.
     #[serde(default)]
     pub retired: bool,
-    /// The limits on each member's spending that a subscription brings.
+    /// The limits on each member's spending that a subscription is to bring. Nothing applies them yet.
     #[serde(default)]
     pub limits: Vec<DefaultLimit>,
 }

@@ -87,7 +87,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`Error::InsufficientCredits`] if the balance is 0.
-    pub fn check_restart(&self) -> Result<(), Error> {
+    pub fn check_has_credits(&self) -> Result<(), Error> {
         let balance = self.balance.credits;
         if balance.is_zero() {
             return Err(Error::InsufficientCredits { balance, required: Credits::new(1) });

@@ -52,8 +52,8 @@ pub struct Pool {
     /// The number of writes that opened, extended or returned lanes. A reader compares it to detect
     /// them.
     pub lane_moves: u64,
-    /// Until this instant a process returns all lanes for a change. No lane is opened or extended,
-    /// and other processes wait with their changes.
+    /// Until this instant a process returns all lanes for a change. No charge opens or extends a
+    /// lane, and other processes wait with their changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changing_until: Option<Time>,
     /// The number of grants: the current epoch. A hold stores the epoch in which it was taken.
@@ -193,17 +193,6 @@ pub enum Account {
     Active,
     /// Closed for good.
     Closed,
-}
-
-impl Account {
-    /// The name in items and answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Closed => "closed",
-        }
-    }
 }
 
 impl Pool {

@@ -19,7 +19,7 @@ pub(super) struct Admission {
     /// The charges of the next attempt.
     pub(super) admitted: Vec<usize>,
     /// The charges whose refusals are final if that attempt succeeds.
-    refused: Vec<Uncovered>,
+    uncovered: Vec<Uncovered>,
     /// The funds that they were refused by.
     funds: Funds,
     /// The refusal that the pool stores in the same write.
@@ -92,8 +92,8 @@ impl NewRefusal {
 impl Admission {
     pub(super) fn of(charges: Vec<Entry>) -> Self {
         let results = vec![None; charges.len()];
-        let (admitted, refused) = ((0..charges.len()).collect(), Vec::new());
-        Self { charges, results, admitted, refused, funds: Funds::default(), new_refusal: None }
+        let (admitted, uncovered) = ((0..charges.len()).collect(), Vec::new());
+        Self { charges, results, admitted, uncovered, funds: Funds::default(), new_refusal: None }
     }
 
     /// Whether there is anything to write.
@@ -103,12 +103,12 @@ impl Admission {
 
     /// Whether no charge is left to admit or to refuse.
     pub(super) fn is_answered(&self) -> bool {
-        self.admitted.is_empty() && self.refused.is_empty()
+        self.admitted.is_empty() && self.uncovered.is_empty()
     }
 
     /// Whether a charge is refused.
-    pub(super) fn has_refused(&self) -> bool {
-        !self.refused.is_empty()
+    pub(super) fn has_uncovered(&self) -> bool {
+        !self.uncovered.is_empty()
     }
 
     /// The admitted charges.
@@ -141,7 +141,7 @@ impl Admission {
 
     /// Admits everything without a result.
     pub(super) fn admit_all(&mut self) {
-        self.refused.clear();
+        self.uncovered.clear();
         self.new_refusal = None;
         self.admitted = self.open().collect();
     }
@@ -155,13 +155,13 @@ impl Admission {
             let Some(charge) = self.charges.get(index) else { continue };
             let required = charge.amount();
             if is_paused && charge.is_enrichment() {
-                self.refused.push(Uncovered { index, required, left: None });
+                self.uncovered.push(Uncovered { index, required, left: None });
             } else if let Some(rest) = left.checked_sub(required) {
                 left = rest;
                 self.admitted.push(index);
             } else {
                 is_paused |= !is_hold && charge.pauses_enrichment_at(left.try_add(more)?);
-                self.refused.push(Uncovered { index, required, left: Some(left) });
+                self.uncovered.push(Uncovered { index, required, left: Some(left) });
             }
         }
         Ok(())
@@ -169,7 +169,7 @@ impl Admission {
 
     /// The credits that are missing for the first refused charge that lanes and expired holds would cover.
     pub(super) fn missing_within_more(&self) -> Option<Credits> {
-        self.refused.iter().find_map(|Uncovered { required, left, .. }| {
+        self.uncovered.iter().find_map(|Uncovered { required, left, .. }| {
             Some(required.excess_over((*left)?)).filter(|missing| *missing <= self.funds.more)
         })
     }
@@ -183,7 +183,7 @@ impl Admission {
     ) -> Result<(), Error> {
         let more = self.funds.more;
         let mut selected: Option<(&Entry, bool, Credits)> = None;
-        for Uncovered { index, required, left } in &self.refused {
+        for Uncovered { index, required, left } in &self.uncovered {
             let (Some(left), Some(charge)) = (left, self.charges.get(*index)) else { continue };
             let balance = left.try_add(more)?;
             let pauses = !pool.is_paused() && charge.pauses_enrichment_at(balance);
@@ -250,7 +250,7 @@ impl Admission {
     /// Refuses everything without a result.
     pub(super) fn refuse_open(&mut self, error: &Error) {
         self.admitted.clear();
-        self.refused.clear();
+        self.uncovered.clear();
         self.new_refusal = None;
         for result in &mut self.results {
             result.get_or_insert_with(|| EntryResult::Refused(error.clone()));
@@ -259,7 +259,7 @@ impl Admission {
 
     /// The results in the order of the charges.
     pub(super) fn into_results(mut self) -> Vec<EntryResult> {
-        for uncovered in std::mem::take(&mut self.refused) {
+        for uncovered in std::mem::take(&mut self.uncovered) {
             let refusal = EntryResult::Refused(self.refusal(uncovered));
             self.set(uncovered.index, refusal);
         }

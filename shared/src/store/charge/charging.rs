@@ -13,7 +13,7 @@ pub(super) struct Charging {
     /// Whether a write of the pool met a conflict.
     pub(super) has_met_conflict: bool,
     /// The number of reads of a marked pool.
-    pub(super) marked_reads: u32,
+    pub(super) change_mark_reads: u32,
     /// The pause of enrichment in which the paying hold was taken, once that pause has ended.
     pub(super) ended_pause: Option<u64>,
 }
@@ -25,7 +25,7 @@ impl Charging {
             admission: Admission::of(charges),
             operation,
             has_met_conflict: false,
-            marked_reads: 0,
+            change_mark_reads: 0,
             ended_pause: None,
         }
     }

@@ -37,8 +37,8 @@ pub(super) struct Answer<R> {
 }
 
 impl<K: Clone + Eq + Hash, T, R> Coalescer<K, T, R> {
-    /// The result of a task. Tasks of one key that `fits` together are worked on together, in their order. `None` if the
-    /// caller that worked on it was dropped.
+    /// The result of a task. Tasks of one key that `fits` together are worked on together, in their order. `None` if
+    /// the caller that worked on it was dropped.
     pub(super) async fn run<Work: Future<Output = Vec<R>>>(
         &self,
         key: K,
@@ -57,10 +57,10 @@ impl<K: Clone + Eq + Hash, T, R> Coalescer<K, T, R> {
                 result = &mut answered => {
                     return result.ok().map(|result| Answer { result, is_own });
                 }
-                _turn = queue.working.lock() => {
+                _guard = queue.working.lock() => {
                     is_own = true;
                     let (tasks, answers): (Vec<T>, Vec<_>) = queue.next(&fits);
-                    for (answer, result) in answers.into_iter().zip(Box::pin(work(tasks)).await) {
+                    for (answer, result) in answers.into_iter().zip(work(tasks).await) {
                         // A caller that was dropped needs no answer.
                         let _ = answer.send(result);
                     }

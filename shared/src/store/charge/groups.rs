@@ -25,7 +25,7 @@ impl ChargeGroup {
     }
 
     /// The results if nothing is attempted.
-    pub(super) fn refused(&self, error: &Error) -> Vec<EntryResult> {
+    pub(super) fn refusals(&self, error: &Error) -> Vec<EntryResult> {
         vec![EntryResult::Refused(error.clone()); self.charges.len()]
     }
 }
@@ -109,7 +109,7 @@ impl ChargeGroups {
     }
 
     /// Stores the results of a group. As long as groups follow, it keeps the entries that exist.
-    pub(super) fn record(&mut self, group: &ChargeGroup, results: Vec<EntryResult>) {
+    pub(super) fn set_results(&mut self, group: &ChargeGroup, results: Vec<EntryResult>) {
         self.is_begun = true;
         let is_last = self.groups.is_empty();
         for ((place, charge), result) in group.places.iter().zip(&group.charges).zip(results) {
@@ -133,7 +133,7 @@ impl ChargeGroups {
     }
 
     /// Stores an entry that exists.
-    pub(super) fn record_entry(&mut self, entry: Option<Entry>) {
+    pub(super) fn add_entry(&mut self, entry: Option<Entry>) {
         self.entries.extend(entry.map(|entry| (entry.id.clone(), entry)));
     }
 

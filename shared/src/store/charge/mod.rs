@@ -39,7 +39,7 @@ use groups::{ChargeGroup, ChargeGroups, fit_into_a_write};
 use write::{Attempt, ChargeWrite, Payer};
 
 /// A marked pool is read at most this often before the charge is attempted.
-const MARKED_READS_MAX: u32 = 16;
+const CHANGE_MARK_READS_MAX: u32 = 16;
 
 /// The write queues of this process: one for each pool and each hold that is being charged.
 pub(super) type WriteQueues = Coalescer<(TeamId, Option<Id>), QueuedCharges, Vec<EntryResult>>;
@@ -63,14 +63,14 @@ impl Store {
         let mut request = ChargeGroups::of(charges);
         while let Some(group) = request.next_group() {
             let results = if request.is_begun() && budget.is_exhausted() {
-                group.refused(&Error::Busy)
+                group.refusals(&Error::Busy)
             } else {
                 self.charge_coalesced(team, &group, now, &budget).await
             };
-            request.record(&group, results);
+            request.set_results(&group, results);
             while let Some(entry) = request.next_unknown_entry() {
                 let found = self.entry_read(team, &entry).await;
-                request.record_entry(found.ok().flatten());
+                request.add_entry(found.ok().flatten());
             }
         }
         request.into_results()
@@ -98,7 +98,7 @@ impl Store {
             let own = QueuedCharges { charges: group.charges.clone(), now };
             let written = self.queues.run(payer, own, fits, &write);
             match budget.timeout(written).await {
-                Err(error) => return group.refused(&error),
+                Err(error) => return group.refusals(&error),
                 // The caller that wrote was dropped. The next attempt finds what it has written.
                 Ok(None) => {}
                 // The caller that wrote ran out of time; this one has time left.
@@ -123,8 +123,13 @@ impl Store {
         }
         let mut charging = Charging::new(hold, charges, operation);
         while charging.admission.is_open() {
-            let handled = match self.charge_attempt(&mut charging).await {
-                Ok(Attempt::NotMade) => Ok(()),
+            let pool = self.contended_pool_read(&charging).await;
+            let attempt = match self.contended_pool_handle(pool.as_ref(), &mut charging).await {
+                Ok(true) => continue,
+                Ok(false) => self.charge_attempt(pool.as_ref(), &mut charging).await,
+                Err(error) => Err(error),
+            };
+            let handled = match attempt {
                 Ok(Attempt::Written { payer, cost }) => {
                     self.charge_written(&payer, cost, &mut charging).await
                 }
@@ -142,16 +147,72 @@ impl Store {
         charging.admission.into_results()
     }
 
-    /// One attempt to write everything admitted.
-    async fn charge_attempt(&self, charging: &mut Charging) -> Result<Attempt, Error> {
-        let totals = Totals::of(charging.admission.admitted())?;
-        let pool = self.contended_pool_read(charging, totals.cost).await;
-        if let Some(pool) = &pool
-            && self.contended_pool_handle(pool, charging).await?
-        {
-            return Ok(Attempt::NotMade);
+    /// The pool, if it is read before the attempt: after a conflict on it, or to open another lane.
+    async fn contended_pool_read(&self, charging: &Charging) -> Option<Pool> {
+        let team = &charging.operation.team;
+        let now = charging.operation.current_time();
+        let is_contended = charging.has_met_conflict || self.lanes.had_one(team);
+        if charging.hold.is_some() || !is_contended {
+            return None;
         }
-        let payer = self.payer_select(charging, totals.cost, pool.as_ref());
+        let cost = Credits::sum(charging.admission.admitted().map(Entry::amount)).ok()?;
+        if self.lanes.covering(team, cost, now).is_some() {
+            return None;
+        }
+        let read = async {
+            let pool = self.pool_read(team).await?;
+            if !pool.is_changing(now) && !pool.lanes.is_zero() {
+                self.lane_read_own(team, now).await?;
+            }
+            Ok(pool)
+        };
+        let log = |error: &Error| tracing::warn!(%team, %error, "a read of the pool failed");
+        read.await.inspect_err(log).ok()
+    }
+
+    /// Handles a pool that was read before an attempt, if no write should be attempted on it: makes a due change,
+    /// refuses what it does not cover, or waits for a change of another process. Returns whether it did one of these.
+    async fn contended_pool_handle(
+        &self,
+        pool: Option<&Pool>,
+        charging: &mut Charging,
+    ) -> Result<bool, Error> {
+        let Some(pool) = pool else { return Ok(false) };
+        let Charging { admission, operation, change_mark_reads, .. } = charging;
+        if pool.is_due(operation.now) {
+            self.due_changes_make(operation).await?;
+            operation.budget.check_left()?;
+            return Ok(true);
+        }
+        if admission.is_uncovered_by(pool) {
+            // A refusal without a write leaves more room for other writes.
+            self.refusals.insert(pool, None, operation.now);
+            let admitted: Vec<Entry> = admission.admitted().cloned().collect();
+            let refused = Box::pin(self.refusals_cached(&pool.team, &admitted, operation.now));
+            if let Ok(Some(refused)) = refused.await {
+                admission.answer_admitted(refused);
+                return Ok(true);
+            }
+        }
+        let is_marked =
+            pool.is_changing(operation.current_time()) && operation.change_mark.is_none();
+        if is_marked && *change_mark_reads < CHANGE_MARK_READS_MAX {
+            // The change is made sooner if fewer writes conflict with it.
+            *change_mark_reads = change_mark_reads.saturating_add(1);
+            operation.wait_for_change().await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// One attempt to write everything admitted.
+    async fn charge_attempt(
+        &self,
+        pool: Option<&Pool>,
+        charging: &mut Charging,
+    ) -> Result<Attempt, Error> {
+        let totals = Totals::of(charging.admission.admitted())?;
+        let payer = self.payer_select(charging, totals.cost, pool);
         let write = self.charge_write(&payer, &totals, charging)?;
         let written = self.transact_once(&write.transaction, &charging.operation.budget).await?;
         let Some(cancelled) = written else {
@@ -192,10 +253,9 @@ impl Store {
     ) -> Result<(), Error> {
         let Operation { team, now, .. } = &charging.operation;
         match payer {
-            Payer::Hold(_) => {}
-            Payer::Lane(_) => self.lanes.record_payment(team, cost),
-            Payer::Pool(Some(block)) => self.lanes.record_block(team, block),
-            Payer::Pool(None) => {}
+            Payer::Hold(_) | Payer::Pool(None) => {}
+            Payer::Lane(_) => self.lanes.count_payment(team, cost),
+            Payer::Pool(Some(block)) => self.lanes.set_block(team, block),
         }
         // The cached balance of a pool includes the credits in lanes.
         if !cost.is_zero() && !matches!(payer, Payer::Hold(_)) {
@@ -239,8 +299,8 @@ impl Store {
                 let team = &charging.operation.team;
                 let lane: Option<Hold> = image.clone().map(from_item).transpose()?;
                 match lane.filter(|lane| lane.status == HoldStatus::Open) {
-                    Some(lane) => self.lanes.record_remaining(team, lane.remaining),
-                    None => self.lanes.record_closed(team),
+                    Some(lane) => self.lanes.set_remaining(team, lane.remaining),
+                    None => self.lanes.set_closed(team),
                 }
                 charging.admission.admit_all();
             }
@@ -270,7 +330,7 @@ impl Store {
         let mut funds = Funds::of_pool(&pool);
         admission.admit(funds)?;
         let mut projected = None;
-        if admission.has_refused() && (!pool.lanes.is_zero() || pool.open_holds > 0) {
+        if admission.has_uncovered() && (!pool.lanes.is_zero() || pool.open_holds > 0) {
             let all = self.projection_read(&pool.team, operation.now).await?;
             funds.more = all.pool.balance.credits.excess_over(pool.balance.credits);
             projected = Some(all);
@@ -289,8 +349,8 @@ impl Store {
         Ok(())
     }
 
-    /// Admits the captures that the hold covers, in their order. If the hold has no room for their counters, its counters
-    /// are moved to the pool.
+    /// Admits the captures that the hold covers, in their order. If the hold has no room for their counters, its
+    /// counters are moved to the pool.
     async fn charge_admit_by_hold(
         &self,
         id: &Id,
@@ -315,61 +375,6 @@ impl Store {
             return Ok(());
         }
         self.hold_counters_move(&hold, operation).await
-    }
-
-    /// The pool, if it is read before the attempt: after a conflict on it, or to open another lane.
-    async fn contended_pool_read(&self, charging: &Charging, cost: Credits) -> Option<Pool> {
-        let team = &charging.operation.team;
-        let now = charging.operation.current_time();
-        let is_contended = charging.has_met_conflict || self.lanes.had_one(team);
-        if charging.hold.is_some()
-            || !is_contended
-            || self.lanes.covering(team, cost, now).is_some()
-        {
-            return None;
-        }
-        let read = async {
-            let pool = self.pool_read(team).await?;
-            if !pool.is_changing(now) && !pool.lanes.is_zero() {
-                self.lane_read_own(team, now).await?;
-            }
-            Ok(pool)
-        };
-        let log = |error: &Error| tracing::warn!(%team, %error, "a read of the pool failed");
-        read.await.inspect_err(log).ok()
-    }
-
-    /// Handles a pool that was read before an attempt, if no write should be attempted on it: makes a due change, refuses
-    /// what it does not cover, or waits for a change of another process. Returns whether it did one of these.
-    async fn contended_pool_handle(
-        &self,
-        pool: &Pool,
-        charging: &mut Charging,
-    ) -> Result<bool, Error> {
-        let Charging { admission, operation, marked_reads, .. } = charging;
-        if pool.is_due(operation.now) {
-            self.due_changes_make(operation).await?;
-            operation.budget.check_left()?;
-            return Ok(true);
-        }
-        if admission.is_uncovered_by(pool) {
-            // A refusal without a write leaves more room for other writes.
-            self.refusals.insert(pool, None, operation.now);
-            let admitted: Vec<Entry> = admission.admitted().cloned().collect();
-            let refused = Box::pin(self.refusals_cached(&pool.team, &admitted, operation.now));
-            if let Ok(Some(refused)) = refused.await {
-                admission.answer_admitted(refused);
-                return Ok(true);
-            }
-        }
-        let is_marked = pool.is_changing(operation.current_time()) && operation.mark.is_none();
-        if is_marked && *marked_reads < MARKED_READS_MAX {
-            // The change is made sooner with fewer writes in its way.
-            *marked_reads = marked_reads.saturating_add(1);
-            operation.wait_for_mark().await?;
-            return Ok(true);
-        }
-        Ok(false)
     }
 }
 

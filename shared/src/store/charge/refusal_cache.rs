@@ -62,8 +62,8 @@ impl CachedPool {
 }
 
 impl RefusalCache {
-    /// Caches a pool that did not pay, until the next expiry of a hold. All credits in lanes and expired holds are in its
-    /// balance.
+    /// Caches a pool that did not pay, until the next expiry of a hold. All credits in lanes and expired holds are in
+    /// its balance.
     pub(in crate::store) fn insert(&self, pool: &Pool, next_expiry: Option<Time>, now: Time) {
         let cached = CachedPool {
             balance: pool.balance.credits,

@@ -35,8 +35,6 @@ pub(super) struct ChargeWrite {
 
 /// The end of an attempt to write everything admitted.
 pub(super) enum Attempt {
-    /// No write was sent: a change was made first, a refusal needs no write, or another process makes a change.
-    NotMade,
     /// The write has succeeded.
     Written { payer: Payer, cost: Credits },
     /// A condition of the write does not hold.

@@ -116,7 +116,7 @@ impl Cancelled {
         matches!(self.leg(leg), LegResult::Failed(_))
     }
 
-    /// Whether another write was in the way of a leg.
+    /// Whether a leg conflicted with another write.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.0.contains(&LegResult::Busy)

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use shared::domain::Error;
-use shared::store::MARK_SECONDS;
+use shared::store::CHANGE_MARK_SECONDS;
 use simulator::Faults;
 use tokio::time::Instant;
 
@@ -31,7 +31,7 @@ const CLOCK_DIFFERENCE: Duration = Duration::from_millis(2 * SKEW_MS.unsigned_ab
 /// its mark expires, which is later on a clock that is behind that of the stopped process. Then the
 /// change takes the usual time.
 const AFTER_A_STOP: Duration = Duration::from_secs(1)
-    .saturating_mul(MARK_SECONDS)
+    .saturating_mul(CHANGE_MARK_SECONDS)
     .saturating_add(CLOCK_DIFFERENCE)
     .saturating_add(CHANGE_TIME);
 

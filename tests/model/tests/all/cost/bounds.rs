@@ -120,8 +120,8 @@ async fn a_long_series_of_seats_below_the_mark_owes_few_groups_to_one_hold() {
     assert_eq!(after.balance.free(), before.balance.free());
 }
 
-/// A hold in every epoch, all open and with captures of 40 actions, the most that a catalogue has. A hold beyond the bound is
-/// refused as too many holds; all other operations succeed.
+/// A hold in every epoch, all open and with captures of 40 actions, the most that a catalogue has. A hold beyond the
+/// bound is refused as too many holds; all other operations succeed.
 #[tokio::test]
 async fn the_largest_pool_is_below_4_kb_and_its_expressions_below_3_kb() {
     let engine = Engine::in_memory().await.unwrap();

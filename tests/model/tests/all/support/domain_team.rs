@@ -139,7 +139,7 @@ impl Team {
         if !self.pool.is_paused() && paused.is_empty() {
             return Answer::NothingToRestart;
         }
-        if let Err(error) = self.pool.check_restart() {
+        if let Err(error) = self.pool.check_has_credits() {
             return refusal(&error);
         }
         self.pool.paused_at = None;

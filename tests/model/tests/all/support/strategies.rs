@@ -25,8 +25,8 @@ pub fn charge() -> impl Strategy<Value = Charge> {
     })
 }
 
-/// The action that no hold captures. With the counters of a fifth action a hold moves the others to the pool, which then
-/// count in an earlier cycle than the reference computes.
+/// The action that no hold captures. With the counters of a fifth action a hold moves the others to the pool, which
+/// then count in an earlier cycle than the reference computes.
 const NOT_CAPTURED: &str = "signal_merger";
 
 /// The number of cases: `PROPTEST_CASES`, or else a number for a fast run.
