@@ -229,10 +229,16 @@ fn named(text: &str) -> Vec<(&str, &str)> {
     functions.collect()
 }
 
+/// A section of a document, up to the next one.
+fn section<'a>(document: &'a str, title: &str) -> &'a str {
+    let section = document.split(&format!("\n## {title}\n")).nth(1).unwrap();
+    section.split("\n## ").next().unwrap()
+}
+
 /// Calls that the walkthroughs leave out: the caller of a function that they name, or a method of the store that the
 /// methods that they name call. The requests that all methods make, and what reads the store's fields, are not named.
 fn gaps(document: &str) -> Vec<String> {
-    let walkthroughs = document.split("## Walkthroughs").nth(1).unwrap();
+    let walkthroughs = section(document, "Walkthroughs");
     let mut gaps = Vec::new();
     let mut before: Vec<(&str, &str)> = Vec::new();
     for walkthrough in walkthroughs.split("\n### ").skip(1) {
@@ -270,7 +276,7 @@ fn gaps(document: &str) -> Vec<String> {
 #[test]
 fn walkthroughs_follow_the_calls() {
     let document = read("shared/docs/ARCHITECTURE.md");
-    let functions = named(document.split("## Walkthroughs").nth(1).unwrap());
+    let functions = named(section(&document, "Walkthroughs"));
     for (function, file) in &functions {
         let is_defined = [format!("fn {function}("), format!("fn {function}<")];
         let text = read(file);
