@@ -13,15 +13,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use lambda_http::LambdaEvent;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::domain::ids::Id;
-use shared::domain::purchase::{Purchase, PurchaseStatus};
+use shared::domain::purchase::{Purchase, PurchaseStatus, RecordedPurchaseRequest};
 use shared::domain::{Credits, Error};
-use shared::http::permission::{Administer, Belong, Read};
+use shared::http::permission::{Administer, Belong, Manage, Read};
 use shared::http::views::purchase::PurchaseView;
-use shared::http::{Body, NoBody, NoQuery, Path, Permitted, idempotency_key, responses, serve};
+use shared::http::{
+    Body, NoBody, NoQuery, Path, Permitted, Query, idempotency_key, pages, responses, serve,
+};
 use shared::lambda::deadline::within_deadline;
 use shared::lambda::{App, Invocation};
 
@@ -46,7 +48,8 @@ impl fmt::Debug for PurchaseState {
 /// The routes of the function.
 pub fn routes(state: PurchaseState) -> Router {
     Router::new()
-        .route("/teams/{team}/purchases", post(buy))
+        .route("/teams/{team}/purchases", post(buy).get(list))
+        .route("/teams/{team}/purchases/recorded", post(record))
         .route("/teams/{team}/purchases/{id}", get(read))
         .route("/teams/{team}/purchases/{id}/refund", post(refund))
         .with_state(state)
@@ -128,6 +131,61 @@ async fn read(
 ) -> Result<Json<Value>, Error> {
     let purchase = app.store.purchase_read(&team, &id).await?;
     Ok(Json(responses::named("purchase", PurchaseView::new(purchase, None))))
+}
+
+/// The query of `GET /teams/{team}/purchases`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PurchaseListQuery {
+    /// The purchases of a page, at most [`pages::LIMIT_MAX`].
+    #[serde(default = "pages::default_limit")]
+    limit: usize,
+    /// The `cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of purchases.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PurchaseListPage {
+    purchases: Vec<PurchaseView>,
+    /// The `cursor` of the next page. Null on the last page.
+    cursor: Option<String>,
+}
+
+async fn list(
+    State(app): State<App>,
+    Permitted { team, .. }: Permitted<Read>,
+    Query(PurchaseListQuery { limit, cursor }): Query<PurchaseListQuery>,
+) -> Result<Json<PurchaseListPage>, Error> {
+    pages::check_limit(limit)?;
+    let after = cursor.as_deref().map(pages::decode).transpose()?;
+    app.store.team_check(&team).await?;
+    let page = app.store.purchase_list(&team, after.as_ref(), limit).await?;
+    let purchases = page.purchases.into_iter().map(|found| PurchaseView::new(found, None));
+    Ok(Json(PurchaseListPage {
+        purchases: purchases.collect(),
+        cursor: page.next.map(pages::encode),
+    }))
+}
+
+async fn record(
+    State(app): State<App>,
+    Permitted { caller, team, .. }: Permitted<Manage>,
+    _: NoQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let key = caller.own(idempotency_key(&headers)?);
+    let request: RecordedPurchaseRequest = body.parse()?;
+    let now = app.clock.now();
+    request.check(app.prices(now).credit.currency)?;
+    let asked = Purchase::recorded(&team, key, caller.sub, request, now);
+    let (purchase, is_replay) = app.store.purchase_record(&asked).await?;
+    let status = if is_replay { StatusCode::OK } else { StatusCode::CREATED };
+    let response = view(status, purchase, None);
+    Ok(if is_replay { responses::replayed(response) } else { response })
 }
 
 async fn refund(

@@ -45,7 +45,7 @@ pub(super) async fn list(
     Permitted { team, .. }: Permitted<Read>,
     _: NoQuery,
 ) -> Result<Json<Value>, Error> {
-    app.store.account_check_open(&team).await?;
+    app.store.team_check(&team).await?;
     let accounts = app.store.monitored_account_list(&team).await?.into_iter();
     let listed = accounts.filter(|account| account.status != MonitoringStatus::Removed);
     Ok(Json(responses::named(

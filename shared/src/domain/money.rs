@@ -17,6 +17,24 @@ pub struct Amount {
     pub currency: Currency,
 }
 
+/// An amount of money in a request.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AmountRequest {
+    /// Whole cents, or another smallest unit of the currency: at most 2^53 - 1.
+    #[cfg_attr(feature = "openapi", schema(maximum = 9_007_199_254_740_991_u64))]
+    pub cents: u64,
+    /// The currency.
+    pub currency: Currency,
+}
+
+impl From<AmountRequest> for Amount {
+    fn from(AmountRequest { cents, currency }: AmountRequest) -> Self {
+        Self { cents, currency }
+    }
+}
+
 impl Amount {
     /// The amount for `credits` credits, if this is the price of one; `None` above 2^53 - 1 cents.
     #[must_use]

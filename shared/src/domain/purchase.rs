@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::catalogue::price_list::Offer;
 use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Details, Entry, Purchased};
-use crate::domain::limits::GIFT_CREDITS_MAX;
-use crate::domain::money::Amount;
+use crate::domain::limits::{GIFT_CREDITS_MAX, PURCHASE_CREDITS_MAX};
+use crate::domain::money::{Amount, AmountRequest, Currency};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -52,6 +52,12 @@ pub struct Purchase {
     /// The reason of a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it was paid elsewhere and recorded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recorded: bool,
+    /// The invoice or contract of a recorded purchase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
 }
 
 impl Purchase {
@@ -76,39 +82,102 @@ impl Purchase {
         Id::of("t", team, event.as_str())
     }
 
+    /// A purchase that was paid elsewhere.
+    #[must_use]
+    pub fn recorded(
+        team: &TeamId,
+        key: CallerKey,
+        user: UserId,
+        request: RecordedPurchaseRequest,
+        at: Time,
+    ) -> Self {
+        let RecordedPurchaseRequest { credits, amount, reference } = request;
+        let offer = Offer { credits, amount: amount.into() };
+        let (status, recorded) = (PurchaseStatus::Paid, true);
+        Self { status, recorded, reference, ..Self::new(team, key, user, offer, at) }
+    }
+
     fn pending(id: Id, team: &TeamId, key: CallerKey, offer: Offer, at: Time) -> Self {
         let (CallerKey { key, person }, Offer { credits, amount }) = (key, offer);
         let (team, status) = (team.clone(), PurchaseStatus::Pending);
-        let (user, top_up, reason) = (None, false, None);
-        Self { id, team, key, person, user, top_up, credits, amount, status, at, reason }
+        Self {
+            id,
+            team,
+            key,
+            person,
+            user: None,
+            top_up: false,
+            credits,
+            amount,
+            status,
+            at,
+            reason: None,
+            recorded: false,
+            reference: None,
+        }
     }
 
     /// The entry of its order, which holds its key from the beginning.
     #[must_use]
     pub fn order(&self) -> Entry {
-        let key = CallerKey { key: self.key.clone(), person: self.person.clone() };
-        let details = Details::Order(self.purchased());
-        Entry {
-            credits: self.credits.gained(),
-            user: self.user.clone(),
-            ..Entry::new(&self.team, Some(key), details, self.at)
-        }
+        self.entry_of(Details::Order(self.purchased()), self.at)
     }
 
     /// The ledger entry of the purchase, paid at that time.
     #[must_use]
     pub fn entry(&self, at: Time) -> Entry {
+        self.entry_of(Details::Purchase(self.purchased()), at)
+    }
+
+    fn entry_of(&self, details: Details, at: Time) -> Entry {
         let key = CallerKey { key: self.key.clone(), person: self.person.clone() };
-        let details = Details::Purchase(self.purchased());
         Entry {
             credits: self.credits.gained(),
             user: self.user.clone(),
+            reference: self.reference.clone(),
+            names_no_user: self.recorded,
             ..Entry::new(&self.team, Some(key), details, at)
         }
     }
 
     fn purchased(&self) -> Purchased {
-        Purchased { purchase: self.id.clone(), amount: self.amount, top_up: self.top_up }
+        let (purchase, amount) = (self.id.clone(), self.amount);
+        Purchased { purchase, amount, top_up: self.top_up, recorded: self.recorded }
+    }
+}
+
+/// The body of `POST /teams/{team}/purchases/recorded`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RecordedPurchaseRequest {
+    /// The credits bought, 1 to [`PURCHASE_CREDITS_MAX`].
+    pub credits: Credits,
+    /// What the customer paid, in the currency of the catalogue.
+    pub amount: AmountRequest,
+    /// The invoice, the bank transfer or the contract.
+    pub reference: Option<Reference>,
+}
+
+impl RecordedPurchaseRequest {
+    /// Checks the ranges of the credits and the cents, and the currency.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn check(&self, currency: Currency) -> Result<(), Error> {
+        if self.credits.is_zero() || self.credits > PURCHASE_CREDITS_MAX {
+            return Err(Error::invalid("credits", format!("must be 1 to {PURCHASE_CREDITS_MAX}")));
+        }
+        if self.amount.currency != currency {
+            return Err(Error::invalid("amount.currency", format!("must be `{currency}`")));
+        }
+        if self.amount.cents > Credits::MAX.get() {
+            return Err(Error::invalid(
+                "amount.cents",
+                format!("must be at most {}", Credits::MAX),
+            ));
+        }
+        Ok(())
     }
 }
 

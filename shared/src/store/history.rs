@@ -72,6 +72,13 @@ pub struct Page {
 #[error("is not a cursor of this history")]
 pub struct InvalidPosition;
 
+impl Position {
+    /// The position of an item of that time.
+    pub(super) fn new(at: Time, id: &Id) -> Self {
+        Self(keys::position(at, id))
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -85,7 +92,7 @@ impl FromStr for Position {
         let (at, id) = text.split_once('#').ok_or(InvalidPosition)?;
         let at: Time = at.parse().map_err(|_| InvalidPosition)?;
         let id: Id = id.parse().map_err(|_| InvalidPosition)?;
-        Ok(Self(keys::position(at, &id)))
+        Ok(Self::new(at, &id))
     }
 }
 
@@ -148,8 +155,7 @@ impl Selection {
 
     /// The selected unwritten entries after a position, in order, as a shard read to its end.
     fn unwritten(&self, after: Option<&Position>) -> Shard {
-        let positioned =
-            |entry: &Entry| (Position(keys::position(entry.at, &entry.id)), entry.clone());
+        let positioned = |entry: &Entry| (Position::new(entry.at, &entry.id), entry.clone());
         let is_after = |(position, _): &(Position, Entry)| {
             after.is_none_or(|after| self.compare(after, position).is_lt())
         };

@@ -32,6 +32,14 @@ impl Store {
         from_item(self.item_get(keys::pool(team)).await?.ok_or(Error::NotFound(Resource::Team))?)
     }
 
+    /// Checks that the team exists.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
+    pub async fn team_check(&self, team: &TeamId) -> Result<(), Error> {
+        self.pool_read(team).await.map(drop)
+    }
+
     /// Checks that the team's account is not closed.
     ///
     /// # Errors

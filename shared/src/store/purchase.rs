@@ -8,6 +8,7 @@ use super::dynamo::expression::Expression;
 use super::dynamo::transaction::{Leg, Transaction};
 use super::dynamo::{from_item, keys};
 use super::entry::EntryResult;
+use super::history::Position;
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::limits::{POOL_CREDITS_MAX, check_room};
 use crate::domain::pool::Pool;
@@ -16,10 +17,21 @@ use crate::domain::purchase::{Purchase, PurchaseStatus};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
 
+/// A page of purchases.
+#[derive(Clone, Debug)]
+pub struct PurchasePage {
+    /// The purchases, newest first.
+    pub purchases: Vec<Purchase>,
+    /// The position after which the next page starts; `None` on the last page.
+    pub next: Option<Position>,
+}
+
 impl Transaction {
-    /// Puts a purchase that is begun and the entry of its order. Returns the leg of the entry.
+    /// Puts a purchase and the entry of its order. Returns the leg of the entry.
     pub(super) fn put_purchase(&mut self, purchase: &Purchase) -> Result<Leg, Error> {
-        self.put_new(purchase, keys::purchase(&purchase.team, &purchase.id))?;
+        let mut listed = keys::purchase(&purchase.team, &purchase.id);
+        listed.extend(keys::in_purchases(purchase));
+        self.put_new(purchase, listed)?;
         let order = purchase.order();
         self.put_new(&order, keys::entry(&order))
     }
@@ -58,6 +70,41 @@ impl Store {
         Err(Error::Busy)
     }
 
+    /// Adds the credits of a purchase that was paid elsewhere, or finds the one of the same request. Returns the
+    /// purchase, and whether it existed.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`]; for a new one [`Error::NotFound`], [`Error::AccountClosed`] and [`Error::Invalid`] for a
+    /// pool that is too large; [`Error::Busy`], [`Error::Internal`].
+    pub async fn purchase_record(&self, purchase: &Purchase) -> Result<(Purchase, bool), Error> {
+        let Purchase { team, at: now, .. } = purchase;
+        let paid = Expression::on(keys::pool(team))
+            .add_purchase(purchase)
+            .when("credits <= :max")
+            .value(":max", POOL_CREDITS_MAX)
+            .when_active()
+            .when_not_due(*now);
+        let mut transaction = self.transaction();
+        transaction.update(paid)?;
+        let order = transaction.put_purchase(purchase)?;
+        transaction.put_entry(&purchase.entry(*now))?;
+        let mut budget = self.retry_budget().with_short_pauses();
+        loop {
+            let Some(cancelled) = self.transact(&transaction, &mut budget).await? else {
+                self.refusals.remove(team);
+                return Ok((purchase.clone(), false));
+            };
+            if cancelled.has_failed(order) {
+                let found = self.purchase_replay(purchase).await?;
+                return found.map(|found| (found, true)).ok_or(Error::KeyReused);
+            }
+            let pool = self.pool_current(team, *now).await?;
+            pool.check_open()?;
+            check_room(pool.balance.credits)?;
+            budget.check_left()?;
+        }
+    }
+
     /// The purchase that the same request began, if there is one.
     ///
     /// # Errors
@@ -80,23 +127,47 @@ impl Store {
         from_item(found.ok_or(Error::NotFound(Resource::Purchase))?)
     }
 
+    /// A page of the purchases of a team, newest first, after a position. A purchase may appear a moment after it was
+    /// begun.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn purchase_list(
+        &self,
+        team: &TeamId,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<PurchasePage, Error> {
+        // '~' sorts after all times.
+        let before = after.map_or("~".to_owned(), ToString::to_string);
+        let limit = i32::try_from(limit).map_err(Error::internal)?;
+        let query = self.client.query().table_name(&*self.table).index_name(keys::HISTORY_INDEX);
+        let query = query
+            .key_condition_expression("history = :purchases AND #position < :before")
+            .expression_attribute_names("#position", "position")
+            .expression_attribute_values(":purchases", keys::text(keys::purchases(team)))
+            .expression_attribute_values(":before", keys::text(before))
+            .scan_index_forward(false)
+            .limit(limit);
+        let found = self.items_query(query).await?;
+        let items = found.items.into_iter().flatten();
+        let purchases: Vec<Purchase> = items.map(from_item).collect::<Result<_, _>>()?;
+        let last = purchases.last().filter(|_| found.last_evaluated_key.is_some());
+        let next = last.map(|last| Position::new(last.at, &last.id));
+        Ok(PurchasePage { purchases, next })
+    }
+
     /// Adds the credits of a paid purchase, once for any number of calls. They are added even to an account that was
     /// closed meanwhile, because the money was taken.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn purchase_settle(&self, purchase: &Purchase, now: Time) -> Result<Purchase, Error> {
-        let Purchase { team, id, credits, amount, .. } = purchase;
+        let Purchase { team, id, .. } = purchase;
         let paid = Expression::on(keys::pool(team))
-            .set("credits = credits + :credits, mark = mark + :credits")
-            .set("totals.bought = totals.bought + :credits")
-            .value(":credits", credits)
-            .set("totals.cents = if_not_exists(totals.cents, :none) + :cents")
-            .value(":none", 0)
-            .value(":cents", amount.cents)
+            .add_purchase(purchase)
             .set("pending = pending - :one")
             .value(":one", 1)
-            .remove("refused")
             .when("attribute_exists(pk)")
             .when_not_due(now);
         let mut transaction = self.transaction();
@@ -170,6 +241,17 @@ fn concluded(purchase: &Purchase, status: PurchaseStatus, reason: Option<&str>) 
 }
 
 impl Expression {
+    /// Adds the credits of a paid purchase.
+    fn add_purchase(self, purchase: &Purchase) -> Self {
+        self.set("credits = credits + :credits, mark = mark + :credits")
+            .set("totals.bought = totals.bought + :credits")
+            .value(":credits", purchase.credits)
+            .set("totals.cents = if_not_exists(totals.cents, :none) + :cents")
+            .value(":none", 0)
+            .value(":cents", purchase.amount.cents)
+            .remove("refused")
+    }
+
     /// Counts a purchase that is begun.
     pub(super) fn add_pending_purchase(self) -> Self {
         self.set("pending = if_not_exists(pending, :none) + :one")

@@ -114,6 +114,7 @@ fn described(comment: &str) -> String {
         ("HOLD_CREDITS_MAX", HOLD_CREDITS_MAX.to_string()),
         ("HOLD_SECONDS_MAX", HOLD_SECONDS_MAX.to_string()),
         ("INCLUDED_CREDITS_MAX", INCLUDED_CREDITS_MAX.to_string()),
+        ("PURCHASE_CREDITS_MAX", PURCHASE_CREDITS_MAX.to_string()),
         ("SEATS_MAX", SEATS_MAX.to_string()),
         ("pages::LIMIT_MAX", LIMIT_MAX.to_string()),
     ] {
@@ -257,12 +258,14 @@ fn add_bounds(schemas: &mut Components) {
         ("EstimateRequest", "leads", LEADS_MAX, None),
         ("PurchaseRequest", "credits", PURCHASE_CREDITS_MAX.get(), None),
         ("GiftRequest", "credits", GIFT_CREDITS_MAX.get(), None),
+        ("RecordedPurchaseRequest", "credits", PURCHASE_CREDITS_MAX.get(), None),
         ("SubscriptionRequest", "seats", SEATS_MAX.into(), Some(1)),
         ("AutoTopUpRequest", "below", SETTING_CREDITS_MAX.get(), None),
         ("AutoTopUpRequest", "credits", SETTING_CREDITS_MAX.get(), None),
         ("AutoTopUpRequest", "monthly_limit", SETTING_CREDITS_MAX.get(), None),
         ("HistoryQuery", "limit", LIMIT_MAX as u64, Some(50)),
         ("ListQuery", "limit", LIMIT_MAX as u64, Some(50)),
+        ("PurchaseListQuery", "limit", LIMIT_MAX as u64, Some(50)),
     ] {
         let field = &mut schemas.get_mut(name).unwrap()["properties"][field];
         field["minimum"] = json!(1);

@@ -157,7 +157,7 @@ fn entry_detail(entry: Entry) -> Option<Detail> {
             reference,
             hold,
         },
-        Details::Purchase(Purchased { purchase, amount, top_up }) => {
+        Details::Purchase(Purchased { purchase, amount, top_up, .. }) => {
             let purchase = Some(purchase);
             Detail::Purchased { entry: id, purchase, key, credits, amount, user, top_up }
         }
@@ -250,6 +250,7 @@ mod tests {
             purchase: Id::of("p", &team(), "k"),
             amount: prices().credit,
             top_up: false,
+            recorded: false,
         };
         let cycle = OfCycle { epoch: 1, plan: None };
         for (details, key, kind) in [

@@ -175,6 +175,9 @@ pub struct Purchased {
     /// Whether it is an automatic top-up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub top_up: bool,
+    /// Whether it was paid elsewhere. Its request states the price then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recorded: bool,
 }
 
 /// The change that began an epoch.
@@ -390,7 +393,9 @@ impl Entry {
             }
             asked.names_no_outcome = charged.names_no_outcome;
         }
-        if let (Some(asked), Some(purchased)) = (asked.purchased_mut(), self.purchased()) {
+        if let (Some(asked), Some(purchased)) = (asked.purchased_mut(), self.purchased())
+            && !purchased.recorded
+        {
             asked.amount = purchased.amount;
         }
         *self == asked

@@ -4,12 +4,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::Credits;
-use crate::domain::ids::Id;
+use crate::domain::ids::{Id, Reference};
 use crate::domain::money::Amount;
 use crate::domain::purchase::{Purchase, PurchaseStatus};
 use crate::domain::time::Time;
 
-/// A purchase. `reason` and `next_action` are left out without a value.
+/// A purchase. `reference`, `reason` and `next_action` are left out without a value.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PurchaseView {
@@ -19,6 +19,12 @@ pub struct PurchaseView {
     status: PurchaseStatus,
     /// Whether this was an automatic top-up.
     top_up: bool,
+    /// Whether it was paid elsewhere and recorded.
+    recorded: bool,
+    /// The invoice or contract of a recorded purchase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    reference: Option<Reference>,
     at: Time,
     /// The reason of a failed payment.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +46,8 @@ impl PurchaseView {
             credits: purchase.credits,
             status: purchase.status,
             top_up: purchase.top_up,
+            recorded: purchase.recorded,
+            reference: purchase.reference,
             at: purchase.at,
             reason: purchase.reason,
             next_action,

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use crate::domain::ids::{AccountId, Id, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::monitored_account::MonitoredAccount;
+use crate::domain::purchase::Purchase;
 use crate::domain::statement::Statement;
 use crate::domain::time::Time;
 
@@ -204,6 +205,19 @@ pub fn position(at: Time, id: &Id) -> String {
 #[must_use]
 pub fn purchase(team: &TeamId, id: &Id) -> Item {
     key(format!("PURCHASE#{team}#{id}"), PURCHASE)
+}
+
+/// The attributes that put a purchase into the list of its team's purchases, which shares the history index.
+#[must_use]
+pub fn in_purchases(purchase: &Purchase) -> Item {
+    let position = position(purchase.at, &purchase.id);
+    texts([("history", purchases(&purchase.team)), ("position", position)])
+}
+
+/// The partition of a team's purchases in the history index.
+#[must_use]
+pub fn purchases(team: &TeamId) -> String {
+    format!("PURCHASES#{team}")
 }
 
 const PURCHASE: &str = "PURCHASE";

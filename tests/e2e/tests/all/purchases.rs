@@ -4,6 +4,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::middleware;
 use engine::prices;
+use futures_util::future::join_all;
 use local::{authorize, purchase_state};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -55,6 +56,90 @@ async fn a_purchase_is_paid_declined_or_pending() {
     let bought: Vec<_> =
         api.history("t").await.iter().map(|entry| entry["credits"].clone()).collect();
     assert_eq!(bought, [202, 5_000], "newest first, paid only");
+}
+
+fn invoice(credits: u64, cents: u64, reference: &str) -> Value {
+    let amount = json!({ "cents": cents, "currency": "usd" });
+    json!({ "credits": credits, "amount": amount, "reference": reference })
+}
+
+#[tokio::test]
+async fn a_purchase_paid_elsewhere_is_recorded_once() {
+    const PATH: &str = "/teams/t/purchases/recorded";
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let body = invoice(5_000, 4_500, "inv_77");
+    let concurrent = (0..8).map(async |_| api.post(&billing(), PATH, "inv", &body).await);
+    let answers = join_all(concurrent).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1, "{answers:?}");
+    assert!(answers.iter().all(|answer| answer.json() == answers[0].json()), "{answers:?}");
+    let purchase = &answers[0].json()["purchase"];
+    assert_eq!(purchase["amount"], body["amount"]);
+    assert_eq!(
+        [&purchase["status"], &purchase["reference"], &purchase["recorded"]],
+        [&json!("paid"), &json!("inv_77"), &json!(true)]
+    );
+    assert_eq!(api.split("t").await, (0, 5_000));
+    let entry = &api.history("t").await[0];
+    assert_eq!(
+        [&entry["kind"], &entry["credits"], &entry["reference"], &entry["purchase"]],
+        [&json!("purchase"), &json!(5_000), &json!("inv_77"), &purchase["id"]]
+    );
+    let usage = api.usage("t", "").await;
+    assert_eq!(usage["amount"], json!({ "cents": 4_500, "currency": "usd" }));
+    api.assert_ledger("t").await;
+
+    for other in
+        [invoice(5_001, 4_500, "inv_77"), invoice(5_000, 1, "inv_77"), invoice(5_000, 4_500, "b")]
+    {
+        let reused = api.post(&billing(), PATH, "inv", &other).await;
+        reused.problem(422, "/problems/idempotency-key-reused");
+    }
+    let euros = json!({ "credits": 5, "amount": { "cents": 5, "currency": "eur" } });
+    api.post(&billing(), PATH, "euros", &euros).await.problem_of("amount.currency");
+    for credits in [0, 1_000_000_001] {
+        api.post(&billing(), PATH, "range", &invoice(credits, 5, "c")).await.problem_of("credits");
+    }
+    let many = invoice(5, 1 << 53, "c");
+    api.post(&billing(), PATH, "cents", &many).await.problem_of("amount.cents");
+    api.post(&billing(), "/teams/unknown/purchases/recorded", "k", &body)
+        .await
+        .problem(404, "/problems/not-found");
+    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
+    api.post(&billing(), PATH, "late", &body).await.problem(409, "/problems/account-closed");
+    assert!(api.post(&billing(), PATH, "inv", &body).await.is_replayed());
+}
+
+/// The list has the purchases of every status, newest first.
+#[tokio::test]
+async fn purchases_are_listed_in_pages() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    for (day, credits) in [(1, 5_000), (2, 402), (3, 202), (4, 300)] {
+        api.travel(&format!("2027-02-0{day}T10:00:00Z")).await;
+        api.buy("t", &format!("order {day}"), credits).await;
+    }
+    api.travel("2027-02-05T10:00:00Z").await;
+    let body = invoice(7, 6, "inv");
+    api.post(&billing(), "/teams/t/purchases/recorded", "inv", &body).await.ok();
+    let (mut listed, mut query) = (Vec::new(), "limit=2".to_owned());
+    loop {
+        let page = api.get(&member("t"), &format!("/teams/t/purchases?{query}")).await.ok();
+        let purchases = page["purchases"].as_array().unwrap();
+        assert!(purchases.len() <= 2);
+        listed.extend(
+            purchases.iter().map(|found| (found["credits"].clone(), found["status"].clone())),
+        );
+        let Some(cursor) = page["cursor"].as_str() else { break };
+        query = format!("limit=2&cursor={cursor}");
+    }
+    let expected = [(7, "paid"), (300, "paid"), (202, "pending"), (402, "failed"), (5_000, "paid")];
+    assert_eq!(listed, expected.map(|(credits, status)| (json!(credits), json!(status))));
+    for query in ["limit=0", "cursor=nonsense", "colour=red"] {
+        let refused = api.get(&member("t"), &format!("/teams/t/purchases?{query}")).await;
+        refused.problem(400, "/problems/invalid-request");
+    }
+    api.get(&billing(), "/teams/unknown/purchases").await.problem(404, "/problems/not-found");
 }
 
 /// A paid order is replayed after the account is closed. No payment is requested for a closed

@@ -101,13 +101,15 @@ async fn a_key_of_another_operation_is_refused() {
         api.post(&token, "/teams/t/charges", "k", &charge).await.ok();
     }
     let release = format!("/teams/t/holds/{hold}/release");
-    for (token, path) in [
-        (admin("t"), "/teams/t/purchases"),
-        (admin("t"), "/teams/t/holds"),
-        (billing(), "/teams/t/gifts"),
-        (pipeline(), release.as_str()),
+    let recorded = json!({ "credits": 100, "amount": { "cents": 1, "currency": "usd" } });
+    for (token, path, body) in [
+        (admin("t"), "/teams/t/purchases", &credits),
+        (admin("t"), "/teams/t/holds", &credits),
+        (billing(), "/teams/t/gifts", &credits),
+        (billing(), "/teams/t/purchases/recorded", &recorded),
+        (pipeline(), release.as_str(), &json!({})),
     ] {
-        let refused = api.post(&token, path, "k", &credits).await;
+        let refused = api.post(&token, path, "k", body).await;
         refused.problem(422, "/problems/idempotency-key-reused");
     }
 }

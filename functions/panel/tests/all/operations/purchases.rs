@@ -1,7 +1,8 @@
 //! Purchases.
 
-use purchase::PurchaseRequest;
+use purchase::{PurchaseListPage, PurchaseListQuery, PurchaseRequest};
 use shared::domain::limits::PURCHASE_CREDITS_MAX;
+use shared::domain::purchase::RecordedPurchaseRequest;
 use shared::http::views::purchase::PurchaseView;
 
 use crate::operation::{Body, Callers, Operation, shape};
@@ -30,6 +31,25 @@ pub fn purchases() -> Vec<Operation> {
                 purchase.clone(),
             )
             .problems(&["payment-failed", "not-found", "account-closed"])
+            .stored(),
+        Operation::get("/teams/{team}/purchases", "listPurchases", Callers::Read)
+            .summary("List the purchases")
+            .remark("Newest first: pending, paid, failed, automatic and recorded ones.")
+            .query::<PurchaseListQuery>()
+            .link("listPurchases", &[("cursor", "$response.body#/cursor")])
+            .answer(200, "A page of purchases.", Body::Json(shape::<PurchaseListPage>()))
+            .problems(&["not-found"])
+            .stored(),
+        Operation::post("/teams/{team}/purchases/recorded", "recordPurchase", Callers::Manage)
+            .summary("Record a purchase that was paid elsewhere")
+            .remark(format!(
+                "By invoice, bank transfer or contract. At most {PURCHASE_CREDITS_MAX} credits, in \
+                 the currency of `GET /purchase-options`. The credits are added at once."
+            ))
+            .keyed()
+            .body::<RecordedPurchaseRequest>()
+            .created(&purchase)
+            .problems(&["not-found", "account-closed"])
             .stored(),
         Operation::get("/teams/{team}/purchases/{id}", "readPurchase", Callers::Read)
             .summary("Read a purchase")

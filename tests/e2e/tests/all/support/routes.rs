@@ -47,6 +47,7 @@ fn route(
 pub fn routes() -> Vec<Route> {
     let charge = json!({ "action": "sms" });
     let batch = json!({ "charges": [{ "key": "b", "action": "sms" }] });
+    let recorded = json!({ "credits": 10, "amount": { "cents": 9, "currency": "usd" } });
     let work = json!({ "leads": 1, "actions": ["sms"] });
     let public = |path| Route { is_public: true, ..route(Method::GET, path, None, READERS) };
     vec![
@@ -71,6 +72,8 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "/teams/t/purchases/p_1", None, READERS),
         route(Method::POST, "/teams/t/purchases/p_1/refund", None, &[]),
         route(Method::POST, "/teams/t/purchases", Some(json!({ "credits": 100 })), &[Admin]),
+        route(Method::GET, "/teams/t/purchases", None, READERS),
+        route(Method::POST, "/teams/t/purchases/recorded", Some(recorded), &[Manage]),
         route(Method::POST, "/teams/t/gifts", Some(json!({ "credits": 100 })), &[Manage]),
         route(Method::GET, "/teams/t/subscription", None, READERS),
         route(Method::PUT, "/teams/t/subscription", Some(json!({ "plan": "email" })), &[Manage]),
