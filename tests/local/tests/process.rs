@@ -287,6 +287,9 @@ fn every_mistake_in_a_catalogue_file_is_reported() {
     assert_eq!(error, format!("credits: mistakes in {path}: 2\n"));
     let error = failure(&["--port", "0", "--catalogue", path]);
     assert!(error.starts_with(&format!("{path}:7:28: `cents` must be")), "{error}");
+    std::fs::write(&file, b"{\n  \"\xff\"").unwrap();
+    let invalid = String::from_utf8(check(path).stdout).unwrap();
+    assert_eq!(invalid, format!("{path}:2:4: must be UTF-8\n"));
     assert!(failure(&["--catalogue", "none.json"]).contains("none.json cannot be read"));
 }
 
