@@ -132,16 +132,17 @@ async fn team_with(store: &Store, credits: u64) -> TeamId {
 #[tokio::test]
 async fn concurrent_invocations_share_writes() {
     let engine = Engine::in_memory().await.unwrap();
-    // The binary charges at the price of today.
+    // The binary charges at the prices of today.
     let catalogue = Catalogue::built_in().unwrap();
-    let price = catalogue.at(Clock::system().now().day()).price("phone_finder").unwrap().credits;
-    let team = team_with(&engine.store(), price.get() * (CHARGES as u64 - 1)).await;
+    let mut actions = catalogue.at(Clock::system().now().day()).actions.iter();
+    let action = actions.find(|price| price.is_enrichment && !price.credits.is_zero()).unwrap();
+    let team = team_with(&engine.store(), action.credits.get() * (CHARGES as u64 - 1)).await;
     let writes = Arc::new(AtomicUsize::new(0));
     let (endpoint, http) = (engine.endpoint().to_owned(), reqwest::Client::new());
     let wire = Wire { endpoint, http, writes: Arc::clone(&writes) };
     let table = serve(Router::new().route("/", post(forward)).with_state(wire)).await;
 
-    let event = |n: usize| json!({ "team": team, "key": format!("k{n}"), "action": "phone_finder", "outcome": "valid" });
+    let event = |n: usize| json!({ "team": team, "key": format!("k{n}"), "action": action.name, "outcome": action.charged[0] });
     let waiting = (0..CHARGES).map(|n| event(n).to_string()).collect();
     let (answers, mut answered) = mpsc::unbounded_channel();
     let lambda = Lambda { waiting: Arc::new(Mutex::new(waiting)), answers };

@@ -10,6 +10,11 @@ const api = createClient<paths>({ baseUrl, headers: { authorization: `Bearer ${t
 const path = { team: "demo" };
 const keyed = (key: string) => ({ path, header: { "Idempotency-Key": key } });
 
+// The price of an action.
+const { data: list } = await api.GET("/prices");
+const price = list?.prices.find(({ action }) => action === "email_finder")?.credits;
+assert(price);
+
 // A charge. The same request with the same key is a replay and costs nothing.
 const lead = {
   params: keyed("typescript_lead"),
@@ -17,7 +22,7 @@ const lead = {
 };
 const charged = await api.POST("/teams/{team}/charges", lead);
 assert.equal(charged.response.status, 201);
-assert.equal(charged.data?.charge.credits, 5);
+assert.equal(charged.data?.charge.credits, price);
 const replayed = await api.POST("/teams/{team}/charges", lead);
 assert.equal(replayed.response.headers.get("Idempotent-Replayed"), "true");
 assert.deepEqual(replayed.data, charged.data);
@@ -37,7 +42,7 @@ const taken = await api.POST("/teams/{team}/holds", {
 });
 assert(taken.data);
 const hold = taken.data.hold.id;
-assert.equal(taken.data.hold.remaining, 20);
+assert.equal(taken.data.hold.remaining, 4 * price);
 const captured = await api.POST("/teams/{team}/charges", {
   params: keyed("typescript_capture"),
   body: { action: "email_finder", outcome: "risky", hold },
@@ -48,7 +53,7 @@ const released = await api.POST("/teams/{team}/holds/{hold}/release", {
   params: { path: { ...path, hold }, header },
 });
 assert.equal(released.data?.hold.status, "released");
-assert.equal(released.data.hold.captured, 5);
+assert.equal(released.data.hold.captured, price);
 
 // The whole history, page by page. Only a CSV file would be a string.
 const entries: components["schemas"]["Entry"][] = [];

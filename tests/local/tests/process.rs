@@ -15,6 +15,9 @@ use std::sync::{LazyLock, mpsc};
 
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
+use shared::domain::catalogue::Catalogue;
+use shared::domain::catalogue::prices::Price;
+use shared::lambda::Clock;
 
 /// The catalogue file of a product that makes images.
 const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../e2e/catalogues/images.json");
@@ -258,8 +261,18 @@ From 2027-06-01, version 2027-06:
     );
     let text = print(&["--catalogue", IMAGES, "catalogue", "--at", "2027-06-01"]);
     assert!(text.starts_with("Version 2027-06,") && !text.contains("\nFrom "), "{text}");
+    let text = print(&["--catalogue", IMAGES, "catalogue", "--at", "2025-12-31"]);
+    let heading =
+        "No version is in force on 2025-12-31.\n\nFrom 2026-01-01, version 2026-01:\n\naction ";
+    assert!(text.starts_with(heading), "{text}");
+    assert!(text.contains("\nFrom 2027-06-01, version 2027-06:\n"), "{text}");
     let text = print(&["catalogue"]);
-    assert!(text.starts_with("Version ") && text.contains("\nemail_finder "), "{text}");
+    let catalogue = Catalogue::built_in().unwrap();
+    let list = catalogue.at(Clock::system().now().day());
+    assert!(text.starts_with(&format!("Version {}, from {}", list.version, list.effective)));
+    for Price { name, .. } in &list.actions {
+        assert!(text.contains(&format!("\n{name} ")), "{name} is not in\n{text}");
+    }
 }
 
 #[test]
@@ -287,6 +300,9 @@ fn every_mistake_in_a_catalogue_file_is_reported() {
     assert_eq!(error, format!("credits: mistakes in {path}: 2\n"));
     let error = failure(&["--port", "0", "--catalogue", path]);
     assert!(error.starts_with(&format!("{path}:7:28: `cents` must be")), "{error}");
+    std::fs::write(&file, b"{\n  \"\xff\"").unwrap();
+    let invalid = String::from_utf8(check(path).stdout).unwrap();
+    assert_eq!(invalid, format!("{path}:2:4: must be UTF-8\n"));
     assert!(failure(&["--catalogue", "none.json"]).contains("none.json cannot be read"));
 }
 

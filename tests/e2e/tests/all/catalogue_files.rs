@@ -1,9 +1,10 @@
 //! The catalogue files of the repository: every version of them, and changes of a copy.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::catalogue::{BUILT_IN, Catalogue};
 
-use crate::support::api::{Api, billing, member};
+use crate::support::api::{Api, admin, billing, member};
 use crate::support::catalogue::{
     IMAGES, catalogue_with, fields, file_with, follows_schema, mistakes, versions,
 };
@@ -26,10 +27,29 @@ async fn every_version_charges_and_grants_what_its_file_says() {
             let first_day = format!("{}T10:00:00Z", version["effective"].as_str().unwrap());
             let api = Api::start_at(&first_day, Catalogue::parse(text).unwrap()).await;
             assert_grants(&api, &version).await;
+            assert_agreed_amounts(&api, &version).await;
+            assert_grants_of_new_accounts(&version).await;
             assert_prices(&api, &version).await;
             assert_charges(&api, &version).await;
+            assert_own_keys(&api, &version).await;
+            assert_month(&api, &version).await;
+            assert_sale(&api, &version).await;
         }
     }
+}
+
+/// Opens a team with ten million purchased credits, on a plan that accepts subscriptions.
+async fn open_team(api: &Api, version: &Value, team: &str) {
+    let plans = fields(&version["plans"]);
+    let (plan, _) = plans.into_iter().find(|(_, plan)| plan["retired"] != true).unwrap();
+    api.subscribe(team, &json!({ "plan": plan })).await;
+    let gift = json!({ "credits": 10_000_000 });
+    api.post(&billing(), &format!("/teams/{team}/gifts"), "gift", &gift).await.ok();
+}
+
+/// The credits of a grant to a team of two seats.
+fn grant(terms: &Value, credits: u64) -> u64 {
+    if terms["per"] == "seat" { 2 * credits } else { credits }
 }
 
 /// Subscribes a team of two seats to each plan.
@@ -43,11 +63,49 @@ async fn assert_grants(api: &Api, version: &Value) {
             continue;
         }
         answer.ok();
-        let seats = if terms["per"] == "seat" { 2 } else { 1 };
-        let granted = seats * terms["credits"].as_u64().unwrap();
+        let granted = grant(terms, terms["credits"].as_u64().unwrap());
         assert_eq!(api.split(plan).await, (granted, 0), "{plan}");
+        let own = api.get(&member(plan), "/team/credits").await.ok();
+        let freemium = if terms["trial"] == true { granted } else { 0 };
+        assert_eq!(own["details"]["remaining"]["freemium"], freemium, "{plan}");
         let has_refill = api.balance(plan).await["next_refill"].is_string();
         assert_eq!(has_refill, terms["cadence"] == "monthly" && granted > 0, "{plan}");
+    }
+}
+
+/// Subscribes a team of two seats to each plan with another amount of credits.
+async fn assert_agreed_amounts(api: &Api, version: &Value) {
+    for (plan, terms) in fields(&version["plans"]) {
+        if terms["retired"] == true {
+            continue;
+        }
+        let team = format!("{plan}-agreed");
+        let body = json!({ "plan": plan, "seats": 2, "included_credits": 7,
+            "account_created_at": "2010-01-01T00:00:00Z" });
+        let answer = api.put(&billing(), &format!("/teams/{team}/subscription"), &body).await;
+        if terms["agreed_amount"] == true {
+            answer.ok();
+            assert_eq!(api.split(&team).await, (grant(terms, 7), 0), "{plan}");
+        } else {
+            answer.problem_of("included_credits");
+        }
+    }
+}
+
+/// Subscribes an account that was created on the first day on which a plan grants it nothing. That day may be
+/// after the first day of a later version, so the stack has this version only.
+async fn assert_grants_of_new_accounts(version: &Value) {
+    for (plan, terms) in fields(&version["plans"]) {
+        let Some(day) = terms["account_created_before"].as_str() else { continue };
+        if terms["retired"] == true {
+            continue;
+        }
+        let catalogue = Catalogue::parse(&json!({ "versions": [version] }).to_string()).unwrap();
+        let today = day.max(version["effective"].as_str().unwrap());
+        let api = Api::start_at(&format!("{today}T10:00:00Z"), catalogue).await;
+        let body = json!({ "plan": plan, "account_created_at": format!("{day}T00:00:00Z") });
+        api.subscribe("new", &body).await;
+        assert_eq!(api.split("new").await, (0, 0), "{plan}");
     }
 }
 
@@ -84,10 +142,7 @@ async fn assert_prices(api: &Api, version: &Value) {
 
 /// Charges three units of each action with each outcome.
 async fn assert_charges(api: &Api, version: &Value) {
-    let plans = fields(&version["plans"]);
-    let (team, _) = plans.into_iter().find(|(_, plan)| plan["retired"] != true).unwrap();
-    let gift = json!({ "credits": 10_000_000 });
-    api.post(&billing(), &format!("/teams/{team}/gifts"), "gift", &gift).await.ok();
+    open_team(api, version, "charged").await;
     for (action, price) in fields(&version["actions"]) {
         // One more than two units is three started ones.
         let quantity =
@@ -96,13 +151,69 @@ async fn assert_charges(api: &Api, version: &Value) {
             for outcome in price[kind].as_array().into_iter().flatten() {
                 let body = json!({ "action": action, "outcome": outcome, "quantity": quantity });
                 let key = format!("{action} {outcome}");
-                let charge = api.charge_by_pipeline(team, &key, &body).await.ok()["charge"].clone();
+                let answer = api.charge_by_pipeline("charged", &key, &body).await.ok();
+                let charge = &answer["charge"];
                 let expected = units * price["credits"].as_u64().unwrap();
                 assert_eq!(charge["credits"], expected, "{body}");
                 assert_eq!(charge["price_version"], version["version"]);
             }
         }
     }
+}
+
+/// Charges each action with the team's own key: 0 credits, if the action permits the key.
+async fn assert_own_keys(api: &Api, version: &Value) {
+    open_team(api, version, "own-key").await;
+    for (action, price) in fields(&version["actions"]) {
+        let body = json!({ "action": action, "outcome": price["charged"][0], "own_key": true });
+        let answer = api.charge_by_pipeline("own-key", action, &body).await;
+        if price["own_key"] == true {
+            assert_eq!(answer.ok()["charge"]["credits"], 0, "{action}");
+        } else {
+            answer.problem_of("own_key");
+        }
+    }
+}
+
+/// Adds a monitored account: its first month is charged at once.
+async fn assert_month(api: &Api, version: &Value) {
+    open_team(api, version, "monitor").await;
+    let path = "/teams/monitor/monitored-accounts/acme";
+    let added = api.send(Method::PUT, path, &admin("monitor"), None, None).await;
+    let mut actions = fields(&version["actions"]).into_iter();
+    let Some((action, price)) = actions.find(|(_, price)| price["monthly_per_account"] == true)
+    else {
+        added.problem_of("account");
+        return;
+    };
+    added.ok();
+    let history = api.history("monitor").await;
+    let charge = history.iter().find(|entry| entry["action"] == **action).unwrap();
+    assert_eq!(charge["account"], "acme");
+    assert_eq!(charge["credits"].as_i64().unwrap(), -price["credits"].as_i64().unwrap());
+}
+
+/// Reads the terms of sale, and buys the fewest credits.
+async fn assert_sale(api: &Api, version: &Value) {
+    let [credit, purchase] = ["credit", "purchase"].map(|name| &version[name]);
+    let amount = |credits: &Value| {
+        let cents = credits.as_u64().unwrap() * credit["cents"].as_u64().unwrap();
+        json!({ "cents": cents, "currency": credit["currency"] })
+    };
+    let preset = |credits| json!({ "credits": credits, "amount": amount(credits) });
+    let presets: Vec<Value> = purchase["presets"].as_array().unwrap().iter().map(preset).collect();
+    let options = json!({
+        "cents_per_credit": credit["cents"], "currency": credit["currency"],
+        "minimum": purchase["minimum"], "maximum": purchase["maximum"], "presets": presets,
+    });
+    assert_eq!(api.get(&member("t"), "/purchase-options").await.ok(), options);
+
+    open_team(api, version, "buyer").await;
+    let minimum = &purchase["minimum"];
+    let (free, purchased) = api.split("buyer").await;
+    let bought = api.buy("buyer", "order", minimum.as_u64().unwrap()).await.ok();
+    assert_eq!(bought["purchase"]["amount"], amount(minimum));
+    assert_eq!(api.split("buyer").await, (free, purchased + minimum.as_u64().unwrap()));
 }
 
 /// The edits of an operator: a price change of three lines, a new action, a new plan and a retired one.

@@ -1,5 +1,7 @@
 //! The check of a catalogue file, and the schema next to the built-in one.
 
+use local::catalogue::check;
+use serde_json::{Value, json};
 use shared::domain::catalogue::Catalogue;
 
 use crate::support::catalogue::{IMAGES, follows_schema, mistakes};
@@ -113,7 +115,31 @@ const MISTAKES: &[(&str, &str, &str, bool)] = &[
         "8:65: `presets` must be an array of whole numbers of credits",
         true,
     ),
+    (
+        r#""charged": ["answered"]"#,
+        r#""charged": ["answered", 5]"#,
+        "17:49: an element of `charged` must be a name: a lowercase letter, then up to 49 lowercase letters, digits or _",
+        true,
+    ),
+    (
+        r#"{ "action": "image", "per": "week""#,
+        r#"{ "action": 5, "per": "day""#,
+        "24:68: `action` must be a name: a lowercase letter, then up to 49 lowercase letters, digits or _",
+        true,
+    ),
+    (
+        "[100, 500, 2500]",
+        "[100, -500, 2500]",
+        "8:71: an element of `presets` must be a whole number of credits, at most 9007199254740991",
+        true,
+    ),
     // Fields that are unknown, missing or repeated.
+    (
+        r#""own_key": true"#,
+        r#""own\u0020key": true"#,
+        "17:50: unknown field `own key`; the fields are code, unit, rounding, credits, charged, free, enrichment, own_key, monthly_per_account",
+        true,
+    ),
     (
         r#""own_key": true"#,
         r#""ownkey": true"#,
@@ -132,7 +158,65 @@ const MISTAKES: &[(&str, &str, &str, bool)] = &[
     (r#""version": "2027-06","#, "", "28:5: `version` is missing", true),
     (r#""minimum": 50"#, r#""minimum": 50, "minimum": 60"#, "8:36: `minimum` occurs twice", false),
     (r#""starter": {"#, r#""studio": {"#, "22:9: `studio` occurs twice", false),
+    (
+        r#""credit": { "#,
+        r#""credit": { "cents": 0 }, "credit": { "#,
+        "7:17: `currency` is missing\n\
+         7:28: `cents` must be a whole number of cents from 1 on\n\
+         7:33: `credit` occurs twice",
+        false,
+    ),
+    (
+        r#""versions": ["#,
+        r#""versions": [], "versions": ["#,
+        "3:15: `versions` must have at least one version\n3:19: `versions` occurs twice",
+        false,
+    ),
     // The changes of a later version.
+    (
+        r#"{ "image": { "credits": 10 } }"#,
+        r#"{ "image": null }"#,
+        "31:20: this version has no action `image`",
+        false,
+    ),
+    (
+        r#"{ "image": { "credits": 10 } }"#,
+        r#"{ "image": { "charged": ["failed"] } }"#,
+        "31:43: `failed` is both charged and free",
+        false,
+    ),
+    (
+        r#"{ "image": { "credits": 10 } }"#,
+        r#"{ "image": { "monthly_per_account": true } }"#,
+        "31:54: an action that is charged for monitored accounts has one outcome",
+        false,
+    ),
+    (
+        r#""actions": { "image": { "credits": 10 } }"#,
+        r#""plans": { "studio": { "cadence": "none" } }"#,
+        "31:41: `credits` must be 0, because `cadence` is none",
+        false,
+    ),
+    (
+        r#""actions": { "image": { "credits": 10 } }"#,
+        r#""purchase": { "maximum": 400 }"#,
+        "31:32: the preset 2500 is more than `maximum`\n31:32: the preset 500 is more than `maximum`",
+        false,
+    ),
+    (
+        r#""actions": { "image": { "credits": 10 } }"#,
+        r#""purchase": { "maximum": 20, "presets": [30] }"#,
+        "31:32: `minimum` must be at most `maximum`\n\
+         31:48: the preset 30 is less than `minimum`\n\
+         31:48: the preset 30 is more than `maximum`",
+        false,
+    ),
+    (
+        r#""actions": { "image": { "credits": 10 } }"#,
+        r#""credit": { "cents": 900000000000 }"#,
+        "31:28: `maximum` credits must cost at most 9007199254740991 cents",
+        false,
+    ),
     (
         r#"{ "image": { "credits": 10 } }"#,
         r#"{ "image": { "code": "ig" } }"#,
@@ -166,7 +250,7 @@ const MISTAKES: &[(&str, &str, &str, bool)] = &[
     (
         r#"{ "image": { "credits": 10 } }"#,
         r#"{ "image": null, "upscale": null, "prompt_assistant": null }"#,
-        "24:68: this version has no action `image`\n31:18: a version needs actions; this one has none left",
+        "31:18: a version needs actions; this one has none left\n31:20: this version has no action `image`",
         false,
     ),
     (
@@ -224,7 +308,16 @@ const MISTAKES: &[(&str, &str, &str, bool)] = &[
         "31:121: another action is charged for monitored accounts",
         false,
     ),
-    (r#""minimum": 50"#, r#""minimum": 30000"#, "8:32: `minimum` must be at most `maximum`", false),
+    (
+        r#""minimum": 50, "maximum": 20000, "presets": [100, 500, 2500]"#,
+        r#""minimum": 3000000000, "maximum": 2000000000, "presets": [500, 100]"#,
+        "8:32: `minimum` must be at most `maximum`\n\
+         8:55: `maximum` must be at most 1000000000\n\
+         8:79: the preset 500 is less than `minimum`\n\
+         8:84: a preset must be more than the one before\n\
+         8:84: the preset 100 is less than `minimum`",
+        true,
+    ),
     (
         r#""maximum": 20000"#,
         r#""maximum": 1000000001"#,
@@ -240,7 +333,7 @@ const MISTAKES: &[(&str, &str, &str, bool)] = &[
     (
         "[100, 500, 2500]",
         "[10, 500, 25000]",
-        "8:66: a preset must be 50 to 20000 credits\n8:75: a preset must be 50 to 20000 credits",
+        "8:66: the preset 10 is less than `minimum`\n8:75: the preset 25000 is more than `maximum`",
         false,
     ),
     ("[100, 500, 2500]", "[500, 100]", "8:71: a preset must be more than the one before", false),
@@ -301,15 +394,49 @@ fn a_mistake_is_reported_with_its_place() {
     }
 }
 
-/// An optional field that is null is left out, in a first version too.
+/// Objects of the file of images, with their optional fields.
+const OPTIONAL: &[(&str, &[&str])] = &[
+    ("", &["$schema"]),
+    ("/versions/0", &[]),
+    ("/versions/1", &[]),
+    ("/versions/0/credit", &[]),
+    ("/versions/0/purchase", &[]),
+    ("/versions/0/actions/image", ACTION),
+    ("/versions/1/actions/image", ACTION),
+    ("/versions/0/actions/prompt_assistant/rounding", &[]),
+    (
+        "/versions/0/plans/studio",
+        &["account_created_before", "agreed_amount", "trial", "retired", "limits"],
+    ),
+    ("/versions/0/plans/studio/limits/1", &["action"]),
+];
+
+const ACTION: &[&str] = &["rounding", "free", "enrichment", "own_key", "monthly_per_account"];
+
+/// The file of images with another value of a field of an object.
+fn with_field(object: &str, name: &str, value: Value) -> String {
+    let mut file: Value = serde_json::from_str(IMAGES).unwrap();
+    file.pointer_mut(object).unwrap()[name] = value;
+    file.to_string()
+}
+
+/// An optional field that is null is left out, in a first version too. A required one is never null. The check
+/// and the schema agree.
 #[test]
 fn an_optional_field_may_be_null() {
-    let text = IMAGES.replace(r#""per": "team", "#, r#""per": "team", "retired": null, "#);
-    let text =
-        text.replace(r#""code": "up", "#, r#""code": "up", "rounding": null, "own_key": null, "#);
-    assert_eq!(mistakes(&text), "");
-    assert!(follows_schema(&text));
-    assert_eq!(Catalogue::parse(&text).unwrap().lists().count(), 2);
+    for (object, optional) in OPTIONAL {
+        let unknown = mistakes(&with_field(object, "unknown", json!(0)));
+        let (_, names) = unknown.split_once("; the fields are ").unwrap();
+        let names: Vec<&str> = names.lines().next().unwrap().split(", ").collect();
+        assert!(optional.iter().all(|name| names.contains(name)), "{object}: {names:?}");
+        for name in names {
+            let text = with_field(object, name, Value::Null);
+            let is_optional = optional.contains(&name);
+            assert_eq!(mistakes(&text).is_empty(), is_optional, "check: {object} {name}");
+            assert_eq!(follows_schema(&text), is_optional, "schema: {object} {name}");
+            assert!(!is_optional || Catalogue::parse(&text).is_ok(), "parser: {object} {name}");
+        }
+    }
 }
 
 #[test]
@@ -330,9 +457,44 @@ fn all_mistakes_of_a_file_are_reported_in_their_order() {
     assert!(Catalogue::parse(&text).is_err());
 }
 
-/// Adds versions to the file of images.
-fn with_versions(later: &str) -> String {
-    format!("{},{later}]}}", IMAGES.trim_end().strip_suffix("  ]\n}").unwrap().trim_end())
+/// The version that makes a mistake may be followed by versions that keep it.
+#[test]
+fn a_mistake_is_reported_once() {
+    let first = IMAGES.replace(r#""unit": "megapixel", "#, "");
+    let first = first.replace(r#""cadence": "once""#, r#""cadence": "none""#);
+    let third = r#"{ "version": "3", "effective": "2028-01-01", "actions": { "image": null },
+        "plans": { "starter": { "retired": true }, "studio": { "retired": true } } }"#;
+    let fourth = r#"{ "version": "4", "effective": "2029-01-01", "actions": { "upscale": { "credits": 3 } },
+        "plans": { "starter": { "trial": null }, "studio": { "per": "team" } } }"#;
+    let details = [
+        "`unit` is missing",
+        "`credits` must be 0, because `cadence` is none",
+        "this version has no action `image`",
+        "no plan is left that a new team can start",
+    ];
+    for later in [third.to_owned(), format!("{third},{fourth}")] {
+        let found = mistakes(&with_versions(&first, &later));
+        let found: Vec<&str> = found.lines().map(|line| line.split_once(": ").unwrap().1).collect();
+        assert_eq!(found, details);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_json_has_a_place_too() {
+    for (file, expected) in [
+        (b"".as_slice(), "1:1: EOF while parsing a value"),
+        (b"{\n", "2:1: EOF while parsing an object"),
+        ("{ \"é\": 1,}".as_bytes(), "1:10: key must be a string"),
+        (b"{\n  \"\xff", "2:4: must be UTF-8"),
+    ] {
+        let found: Vec<String> = check(file).iter().map(ToString::to_string).collect();
+        assert_eq!(found, [expected]);
+    }
+}
+
+/// Adds versions to a file.
+fn with_versions(file: &str, later: &str) -> String {
+    format!("{},{later}]}}", file.trim_end().strip_suffix("  ]\n}").unwrap().trim_end())
 }
 
 #[test]
@@ -346,12 +508,13 @@ fn a_catalogue_has_at_most_40_actions_over_all_versions() {
     };
     let actions = |numbers: std::ops::Range<u8>| numbers.map(action).collect::<Vec<_>>().join(",");
     let versions = |last| {
-        with_versions(&format!(
+        let later = format!(
             r#"{{ "version": "3", "effective": "2028-01-01", "actions": {{ {} }} }},
                {{ "version": "4", "effective": "2029-01-01", "actions": {{ {}, "action_0": null }} }}"#,
             actions(0..30),
             actions(30..last)
-        ))
+        );
+        with_versions(IMAGES, &later)
     };
     assert_eq!(mistakes(&versions(37)), "");
     let found = mistakes(&versions(38));
@@ -365,11 +528,19 @@ fn monitored_accounts_keep_an_action_that_is_charged_for_them() {
     let third = format!(
         r#"{{ "version": "3", "effective": "2028-01-01", "actions": {{ "watch": {MONTH} }} }}"#
     );
-    assert_eq!(mistakes(&with_versions(&third)), "");
-    let removed = r#"{ "version": "4", "effective": "2029-01-01", "actions": { "watch": null } }"#;
-    let found = mistakes(&with_versions(&format!("{third},{removed}")));
-    assert!(found.contains("no action is left that is charged for monitored accounts"), "{found}");
+    assert_eq!(mistakes(&with_versions(IMAGES, &third)), "");
+    let fourth = |actions: &str| {
+        let fourth = r#"{ "version": "4", "effective": "2029-01-01", "actions": "#;
+        with_versions(IMAGES, &format!("{third},\n{fourth}{{ {actions} }} }}"))
+    };
+    for (change, column) in [
+        (r#""watch": null"#, 59),
+        (r#""watch": { "monthly_per_account": null }"#, 70),
+        (r#""watch": { "monthly_per_account": false }"#, 93),
+    ] {
+        let detail = "no action is left that is charged for monitored accounts";
+        assert_eq!(mistakes(&fourth(change)), format!("33:{column}: {detail}"), "{change}");
+    }
     let other = MONTH.replace("wa", "wb").replace("wbtched", "seen");
-    let replaced = removed.replace("null", &format!(r#"null, "watch_well": {other}"#));
-    assert_eq!(mistakes(&with_versions(&format!("{third},{replaced}"))), "");
+    assert_eq!(mistakes(&fourth(&format!(r#""watch": null, "watch_well": {other}"#))), "");
 }

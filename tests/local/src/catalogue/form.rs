@@ -12,7 +12,7 @@ use shared::domain::limits::QUANTITY_MAX;
 use shared::domain::money::Currency;
 
 use super::Mistakes;
-use super::json::Node;
+use super::json::{Field, Node};
 
 /// The rule of a field.
 struct Rule {
@@ -25,6 +25,8 @@ struct Rule {
 enum Form {
     /// A value for which the function returns true; it "must be" as the text says.
     Leaf(fn(Node) -> bool, &'static str),
+    /// An array whose elements fit; the array and an element "must be" as the texts say.
+    Leaves(fn(Node) -> bool, &'static str, &'static str),
     /// An object.
     Object(&'static [Rule]),
     /// An array of objects.
@@ -34,6 +36,7 @@ enum Form {
 const NAME: &str = "a name: a lowercase letter, then up to 49 lowercase letters, digits or _";
 const CREDITS: &str = "a whole number of credits, at most 9007199254740991";
 const BOOL: &str = "true or false";
+const PRESETS: &str = "an array of whole numbers of credits";
 const OUTCOMES: &str = "an array of names of outcomes";
 
 const FILE: &[Rule] = &[
@@ -58,7 +61,7 @@ const CREDIT: &[Rule] = &[
 const PURCHASE: &[Rule] = &[
     required("minimum", Form::Leaf(is_positive, "a whole number of credits from 1 on")),
     required("maximum", Form::Leaf(is_positive, "a whole number of credits from 1 on")),
-    required("presets", Form::Leaf(is::<Vec<Credits>>, "an array of whole numbers of credits")),
+    required("presets", Form::Leaves(is::<Credits>, PRESETS, CREDITS)),
 ];
 
 const ACTION: &[Rule] = &[
@@ -66,8 +69,8 @@ const ACTION: &[Rule] = &[
     required("unit", Form::Leaf(is::<Name>, NAME)),
     optional("rounding", Form::Object(ROUNDING)),
     required("credits", Form::Leaf(is::<Credits>, CREDITS)),
-    required("charged", Form::Leaf(is::<Vec<Name>>, OUTCOMES)),
-    optional("free", Form::Leaf(is::<Vec<Name>>, OUTCOMES)),
+    required("charged", Form::Leaves(is::<Name>, OUTCOMES, NAME)),
+    optional("free", Form::Leaves(is::<Name>, OUTCOMES, NAME)),
     optional("enrichment", Form::Leaf(is::<bool>, BOOL)),
     optional("own_key", Form::Leaf(is::<bool>, BOOL)),
     optional("monthly_per_account", Form::Leaf(is::<bool>, BOOL)),
@@ -157,7 +160,7 @@ impl TryFrom<String> for Label {
     }
 }
 
-/// The fields of an object by name, each with its value.
+/// The values of the fields of an object by name. A field that a version removed is null, at its name.
 pub(super) type Fields<'a> = BTreeMap<String, Node<'a>>;
 
 /// The actions or the plans by name.
@@ -166,6 +169,8 @@ pub(super) type Named<'a> = BTreeMap<String, Fields<'a>>;
 /// The catalogue after a version.
 #[derive(Clone, Default)]
 pub(super) struct State<'a> {
+    /// The number of bytes before the version.
+    pub(super) at: usize,
     pub(super) version: Fields<'a>,
     pub(super) credit: Fields<'a>,
     pub(super) purchase: Fields<'a>,
@@ -173,17 +178,22 @@ pub(super) struct State<'a> {
     pub(super) plans: Named<'a>,
 }
 
-/// The states after each version of a file. Reports what has not the form of the file.
-pub(super) fn states<'a>(file: Node<'a>, mistakes: &mut Mistakes) -> Vec<State<'a>> {
-    let mut fields = Fields::new();
-    merge(&mut fields, file, FILE, mistakes);
-    let versions = fields.get("versions").and_then(|versions| versions.elements());
-    let versions = versions.unwrap_or_default();
-    if versions.is_empty() && fields.contains_key("versions") {
-        mistakes.add(file.at, "`versions` must have at least one version");
+/// The states after each version of a file, for each field `versions` that it has; one is right. Reports what
+/// has not the form of the file.
+pub(super) fn states<'a>(file: Node<'a>, mistakes: &mut Mistakes) -> Vec<Vec<State<'a>>> {
+    merge(&mut Fields::new(), file, FILE, mistakes);
+    let fields = file.fields().unwrap_or_default();
+    let arrays = fields.into_iter().filter(|field| field.name == "versions");
+    arrays.map(|field| states_of(field.value, mistakes)).collect()
+}
+
+fn states_of<'a>(versions: Node<'a>, mistakes: &mut Mistakes) -> Vec<State<'a>> {
+    let elements = versions.elements();
+    if elements.as_ref().is_some_and(Vec::is_empty) {
+        mistakes.add(versions.at, "`versions` must have at least one version");
     }
     let mut states: Vec<State> = Vec::new();
-    for version in versions {
+    for version in elements.unwrap_or_default() {
         let state = states.last().cloned().unwrap_or_default();
         states.push(state.after(version, mistakes));
     }
@@ -193,31 +203,28 @@ pub(super) fn states<'a>(file: Node<'a>, mistakes: &mut Mistakes) -> Vec<State<'
 impl<'a> State<'a> {
     /// The state after the changes of a version.
     fn after(mut self, version: Node<'a>, mistakes: &mut Mistakes) -> Self {
+        self.at = version.at;
         // A later version leaves out what it does not change, but never its name and its date.
         self.version.retain(|name, _| !matches!(name.as_str(), "version" | "effective"));
         merge(&mut self.version, version, VERSION, mistakes);
-        for rule in VERSION {
-            // A field that the first version lacks is reported once.
-            self.version.entry(rule.name.to_owned()).or_insert(version);
-        }
-        let changed: Fields =
-            version.fields().into_iter().flatten().map(|it| (it.name, it.value)).collect();
-        let changed = |name: &str| changed.get(name).copied().filter(|node| is_object(*node));
-        for (name, fields, rules) in
-            [("credit", &mut self.credit, CREDIT), ("purchase", &mut self.purchase, PURCHASE)]
-        {
-            if let Some(node) = changed(name) {
-                merge(fields, node, rules, mistakes);
-            }
-        }
-        for (kind, named, rules) in
-            [("actions", &mut self.actions, ACTION), ("plans", &mut self.plans, PLAN)]
-        {
-            if let Some(node) = changed(kind) {
-                merge_named(named, node, rules, mistakes);
+        let fields = version.fields().unwrap_or_default();
+        for Field { name, value, .. } in fields.into_iter().filter(|field| is_object(field.value)) {
+            match name.as_str() {
+                "credit" => merge(&mut self.credit, value, CREDIT, mistakes),
+                "purchase" => merge(&mut self.purchase, value, PURCHASE, mistakes),
+                "actions" => merge_named(&mut self.actions, value, ACTION, mistakes),
+                "plans" => merge_named(&mut self.plans, value, PLAN, mistakes),
+                _ => {}
             }
         }
         self
+    }
+
+    /// The place at which the last version that changes actions removes an action.
+    pub(super) fn removal(&self, action: &str) -> Option<usize> {
+        let changes = self.version.get("actions").and_then(|actions| actions.fields());
+        let mut changes = changes.into_iter().flatten();
+        changes.find(|it| it.name == action && it.value.is_null()).map(|it| it.at)
     }
 }
 
@@ -276,15 +283,19 @@ fn merge<'a>(
             if rule.is_required {
                 mistakes.add(change.at, format!("`{name}` cannot be removed"));
             }
-            fields.remove(&name);
+            let mut removed = change.value;
+            removed.at = change.at;
+            fields.insert(name, removed);
         } else {
             check_form(rule, change.value, mistakes);
             fields.insert(name, change.value);
         }
     }
     for rule in rules.iter().filter(|rule| rule.is_required) {
-        if !fields.contains_key(rule.name) && !seen.contains(rule.name) {
+        if !fields.contains_key(rule.name) {
             mistakes.add(node.at, format!("`{}` is missing", rule.name));
+            // It is reported once, for the first version that lacks it.
+            fields.insert(rule.name.to_owned(), node);
         }
     }
 }
@@ -297,6 +308,14 @@ fn check_form(rule: &Rule, node: Node, mistakes: &mut Mistakes) {
                 mistakes.add(node.at, format!("`{name}` must be {must}"));
             }
         }
+        Form::Leaves(fits, must, each_must) => match node.elements() {
+            Some(elements) => {
+                for element in elements.into_iter().filter(|element| !fits(*element)) {
+                    mistakes.add(element.at, format!("an element of `{name}` must be {each_must}"));
+                }
+            }
+            None => mistakes.add(node.at, format!("`{name}` must be {must}")),
+        },
         Form::Object(rules) => merge(&mut Fields::new(), node, rules, mistakes),
         Form::Objects(rules) => match node.elements() {
             Some(elements) => {

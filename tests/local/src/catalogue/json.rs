@@ -1,6 +1,5 @@
 //! JSON values with their places in a text.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -52,14 +51,11 @@ impl<'a> Node<'a> {
     /// The fields of an object in their order, repeated ones included; `None` for another value.
     pub(super) fn fields(self) -> Option<Vec<Field<'a>>> {
         let fields: RawFields = serde_json::from_str(self.json).ok()?;
-        let field = |(Name(name), value): (Name<'a>, &'a RawValue)| {
-            let value = self.inner(value);
-            let at = match &name {
-                // Before the name is a quotation mark.
-                Cow::Borrowed(name) => self.offset(name).saturating_sub(1),
-                Cow::Owned(_) => value.at,
-            };
-            Field { name: name.into_owned(), at, value }
+        let field = |(name, value)| {
+            let (name, value) = (self.inner(name), self.inner(value));
+            // A text that is no Unicode, such as "\ud800", stays as it is written.
+            let text = name.to().unwrap_or_else(|| name.json.to_owned());
+            Field { name: text, at: name.at, value }
         };
         Some(fields.0.into_iter().map(field).collect())
     }
@@ -75,6 +71,14 @@ impl<'a> Node<'a> {
     }
 }
 
+/// The number of bytes before a violation of the syntax.
+pub(super) fn place_of(text: &str, error: &serde_json::Error) -> usize {
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let line: usize = lines.map(str::len).sum();
+    // The column is that of the byte, from 1. At the end of the text it is the number of bytes before.
+    text.floor_char_boundary(line.saturating_add(error.column().saturating_sub(1)))
+}
+
 /// The line and the column of a place, from 1.
 pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
@@ -83,10 +87,7 @@ pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     (line, column)
 }
 
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-struct RawFields<'a>(Vec<(Name<'a>, &'a RawValue)>);
+struct RawFields<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawFields<'a> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
@@ -97,7 +98,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawFields<'a> {
 struct RawFieldsVisitor;
 
 impl<'de> Visitor<'de> for RawFieldsVisitor {
-    type Value = Vec<(Name<'de>, &'de RawValue)>;
+    type Value = Vec<(&'de RawValue, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")

@@ -15,7 +15,8 @@ use shared::domain::catalogue::Catalogue;
 
 pub use table::table;
 
-use json::{Node, line_and_column};
+use form::State;
+use json::{Node, line_and_column, place_of};
 
 /// A mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,14 @@ pub struct Mistake {
     line: usize,
     column: usize,
     detail: String,
+}
+
+impl Mistake {
+    /// The mistake after `at` bytes of a text.
+    fn new(text: &str, at: usize, detail: String) -> Self {
+        let (line, column) = line_and_column(text, at);
+        Self { line, column, detail }
+    }
 }
 
 impl fmt::Display for Mistake {
@@ -39,6 +48,14 @@ impl Mistakes {
     /// Adds a mistake, unless the same was found at the same place.
     fn add(&mut self, at: usize, detail: impl Into<String>) {
         self.0.insert((at, detail.into()));
+    }
+
+    /// Adds a mistake that several values make together, at the first of their places that the text of
+    /// this version has. If it has none, an earlier version has made the mistake.
+    fn add_of(&mut self, state: &State, places: &[usize], detail: impl Into<String>) {
+        if let Some(at) = places.iter().find(|at| **at >= state.at) {
+            self.add(*at, detail);
+        }
     }
 }
 
@@ -70,36 +87,40 @@ pub enum InvalidFile {
     Catalogue(#[from] Error),
 }
 
-/// All mistakes in the text of a file, in their order. After a violation of the syntax of JSON there is no
-/// other one.
+/// All mistakes in a file, in their order. After bytes that are no text and after a violation of the syntax of
+/// JSON there is no other one.
 #[must_use]
-pub fn check(text: &str) -> Vec<Mistake> {
-    let file = match Node::parse(text) {
-        Ok(file) => file,
+pub fn check(file: &(impl AsRef<[u8]> + ?Sized)) -> Vec<Mistake> {
+    let file = file.as_ref();
+    let text = match str::from_utf8(file) {
+        Ok(text) => text,
         Err(error) => {
-            let (line, column) = (error.line(), error.column());
-            let detail = error.to_string();
-            let detail = detail.split(" at line ").next().unwrap_or_default().to_owned();
-            return vec![Mistake { line, column, detail }];
+            let before = String::from_utf8_lossy(file);
+            return vec![Mistake::new(&before, error.valid_up_to(), "must be UTF-8".to_owned())];
         }
     };
     let mut mistakes = Mistakes::default();
-    let states = form::states(file, &mut mistakes);
-    rules::check(&states, &mut mistakes);
-    let mistake = |(at, detail)| {
-        let (line, column) = line_and_column(text, at);
-        Mistake { line, column, detail }
-    };
-    mistakes.0.into_iter().map(mistake).collect()
+    match Node::parse(text) {
+        Ok(file) => {
+            for states in form::states(file, &mut mistakes) {
+                rules::check(&states, &mut mistakes);
+            }
+        }
+        Err(error) => {
+            let detail = error.to_string();
+            let detail = detail.split(" at line ").next().unwrap_or_default();
+            mistakes.add(place_of(text, &error), detail);
+        }
+    }
+    mistakes.0.into_iter().map(|(at, detail)| Mistake::new(text, at, detail)).collect()
 }
 
-/// The text of a file.
+/// The content of a file.
 ///
 /// # Errors
 /// [`InvalidFile::Read`].
-pub fn read(path: &Path) -> Result<String, InvalidFile> {
-    std::fs::read_to_string(path)
-        .map_err(|source| InvalidFile::Read { path: path.to_owned(), source })
+pub fn read(path: &Path) -> Result<Vec<u8>, InvalidFile> {
+    std::fs::read(path).map_err(|source| InvalidFile::Read { path: path.to_owned(), source })
 }
 
 /// The catalogue of a file without mistakes; without a file, the built-in one.
@@ -108,10 +129,10 @@ pub fn read(path: &Path) -> Result<String, InvalidFile> {
 /// [`InvalidFile`].
 pub fn load(path: Option<&Path>) -> Result<Catalogue, InvalidFile> {
     let Some(path) = path else { return Ok(Catalogue::built_in()?) };
-    let text = read(path)?;
-    let mistakes = check(&text);
+    let file = read(path)?;
+    let mistakes = check(&file);
     if let Some(first) = mistakes.first().cloned() {
         return Err(InvalidFile::Mistakes { path: path.to_owned(), first, count: mistakes.len() });
     }
-    Ok(Catalogue::parse(&text).map_err(Error::internal)?)
+    Ok(Catalogue::parse(&String::from_utf8_lossy(&file)).map_err(Error::internal)?)
 }

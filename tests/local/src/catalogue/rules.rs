@@ -15,22 +15,29 @@ use super::json::Node;
 /// The most actions over all versions. Each has counters in the pool, which stays small.
 const ACTIONS_MAX: usize = 40;
 
-/// Checks the versions one by one, and against each other.
+/// The field of an action that is charged for monitored accounts.
+const MONTHLY: &str = "monthly_per_account";
+
+/// Checks the versions one by one, and against each other. A mistake is reported in the version that makes
+/// it.
 pub(super) fn check(states: &[State], mistakes: &mut Mistakes) {
     check_versions(states, mistakes);
     check_codes(states, mistakes);
-    let mut had_month = false;
+    let mut before = None;
     for state in states {
-        for fields in state.actions.values() {
-            check_outcomes(fields, mistakes);
+        for action in state.actions.values() {
+            check_outcomes(action, state, mistakes);
         }
-        had_month = check_month(state, had_month, mistakes);
-        check_sale(state, states, mistakes);
-        check_use(state, mistakes);
+        check_month(state, before, mistakes);
+        check_currency(state, states, mistakes);
+        check_purchase(state, mistakes);
+        check_presets(state, mistakes);
+        check_use(state, before, mistakes);
         for plan in state.plans.values() {
-            check_plan(plan, mistakes);
+            check_plan(plan, state, mistakes);
             check_limits(plan, state, mistakes);
         }
+        before = Some(state);
     }
 }
 
@@ -45,15 +52,25 @@ fn elements<'a, T: DeserializeOwned>(fields: &Fields<'a>, name: &str) -> Vec<(No
     nodes.into_iter().filter_map(|node| Some((node, node.to()?))).collect()
 }
 
+/// The number of bytes before the value of a field; 0 without the field.
 fn place(fields: &Fields, name: &str) -> usize {
     fields.get(name).map_or(0, |node| node.at)
+}
+
+/// Whether there is a field with a value other than null.
+fn has(fields: &Fields, name: &str) -> bool {
+    fields.get(name).is_some_and(|node| !node.is_null())
+}
+
+fn is_true(fields: &Fields, name: &str) -> bool {
+    value(fields, name) == Some(true)
 }
 
 /// Names of versions are unique, and their dates ascend.
 fn check_versions(states: &[State], mistakes: &mut Mistakes) {
     let mut names = BTreeSet::new();
     let mut last: Option<Date> = None;
-    for State { version, actions, plans, .. } in states {
+    for State { version, .. } in states {
         if value::<String>(version, "version").is_some_and(|name| !names.insert(name)) {
             mistakes.add(place(version, "version"), "another version has this name");
         }
@@ -63,33 +80,30 @@ fn check_versions(states: &[State], mistakes: &mut Mistakes) {
             mistakes.add(at, "`effective` must be after that of the version before");
         }
         last = effective.max(last);
-        for (named, kind) in [(actions, "actions"), (plans, "plans")] {
-            if named.is_empty() && version.contains_key(kind) {
-                let at = place(version, kind);
-                mistakes.add(at, format!("a version needs {kind}; this one has none left"));
-            }
-        }
     }
 }
 
-/// A new team can start a plan, and callers can spend credits.
-fn check_use(state: &State, mistakes: &mut Mistakes) {
-    let State { version, actions, plans, .. } = state;
-    let is_closed = |plan: &Fields| {
-        value(plan, "retired") == Some(true) || plan.contains_key("account_created_before")
+/// There are actions and plans, a new team can start a plan, and callers can spend credits. A version that
+/// keeps a mistake of the version before does not make it.
+fn check_use(state: &State, before: Option<&State>, mistakes: &mut Mistakes) {
+    let mut check = |is_unusable: &dyn Fn(&State) -> bool, kind: &str, detail: &str| {
+        if is_unusable(state) && !before.is_some_and(is_unusable) {
+            mistakes.add(place(&state.version, kind), detail);
+        }
     };
-    if !plans.is_empty() && plans.values().all(is_closed) {
-        let detail = "no plan is left that a new team can start";
-        mistakes.add(place(version, "plans"), detail);
-    }
+    let is_closed = |plan: &Fields| is_true(plan, "retired") || has(plan, "account_created_before");
     let is_unpaid = |action: &Fields| {
-        value::<Credits>(action, "credits").is_some_and(Credits::is_zero)
-            || value(action, "monthly_per_account") == Some(true)
+        let credits = value::<Credits>(action, "credits");
+        credits.is_some_and(Credits::is_zero) || is_true(action, MONTHLY)
     };
-    if !actions.is_empty() && actions.values().all(is_unpaid) {
-        let detail = "no action is left whose charges cost credits";
-        mistakes.add(place(version, "actions"), detail);
-    }
+    let none_left = |kind| format!("a version needs {kind}; this one has none left");
+    check(&|state| state.actions.is_empty(), "actions", &none_left("actions"));
+    check(&|state| state.plans.is_empty(), "plans", &none_left("plans"));
+    let all_closed = |state: &State| !state.plans.is_empty() && state.plans.values().all(is_closed);
+    check(&all_closed, "plans", "no plan is left that a new team can start");
+    let all_unpaid =
+        |state: &State| !state.actions.is_empty() && state.actions.values().all(is_unpaid);
+    check(&all_unpaid, "actions", "no action is left whose charges cost credits");
 }
 
 /// A code is permanent: an action never changes its code, and no other action ever gets it.
@@ -117,7 +131,7 @@ fn check_codes(states: &[State], mistakes: &mut Mistakes) {
 }
 
 /// An action has a charged outcome, and no outcome occurs twice.
-fn check_outcomes(action: &Fields, mistakes: &mut Mistakes) {
+fn check_outcomes(action: &Fields, state: &State, mistakes: &mut Mistakes) {
     let charged = elements::<String>(action, "charged");
     if action.get("charged").is_some_and(|node| node.elements().is_some_and(|all| all.is_empty())) {
         mistakes.add(place(action, "charged"), "an action needs an outcome that is charged");
@@ -125,87 +139,108 @@ fn check_outcomes(action: &Fields, mistakes: &mut Mistakes) {
     let mut seen = BTreeMap::new();
     for (kind, outcomes) in [("charged", charged), ("free", elements(action, "free"))] {
         for (node, outcome) in outcomes {
-            let detail = match seen.get(&outcome) {
-                Some(&before) if before == kind => format!("`{outcome}` occurs twice"),
-                Some(_) => format!("`{outcome}` is both charged and free"),
+            let (at, detail) = match seen.get(&outcome) {
+                Some(&(at, before)) if before == kind => (at, format!("`{outcome}` occurs twice")),
+                Some(&(at, _)) => (at, format!("`{outcome}` is both charged and free")),
                 None => {
-                    seen.insert(outcome, kind);
+                    seen.insert(outcome, (node.at, kind));
                     continue;
                 }
             };
-            mistakes.add(node.at, detail);
+            mistakes.add_of(state, &[node.at, at], detail);
         }
     }
 }
 
 /// At most one action is charged by the month, and it has one outcome. Monitored accounts that exist need
-/// such an action. Returns whether this or an earlier version has one.
-fn check_month(state: &State, had_month: bool, mistakes: &mut Mistakes) -> bool {
-    const FIELD: &str = "monthly_per_account";
-    let is_monthly = |action: &&Fields| value::<bool>(action, FIELD).unwrap_or_default();
-    let mut monthly = state.actions.values().filter(is_monthly);
-    let Some(first) = monthly.next() else {
-        if had_month {
-            let at = place(&state.version, "actions");
-            mistakes.add(at, "no action is left that is charged for monitored accounts");
+/// such an action.
+fn check_month(state: &State, before: Option<&State>, mistakes: &mut Mistakes) {
+    let monthly: Vec<&Fields> =
+        state.actions.values().filter(|action| is_true(action, MONTHLY)).collect();
+    for action in &monthly {
+        let outcomes = ["charged", "free"].map(|name| elements::<String>(action, name).len());
+        if outcomes.iter().sum::<usize>() > 1 {
+            let detail = "an action that is charged for monitored accounts has one outcome";
+            let places = ["charged", "free", MONTHLY].map(|name| place(action, name));
+            mistakes.add_of(state, &places, detail);
         }
-        return had_month;
-    };
-    for other in monthly {
-        let at = place(first, FIELD).max(place(other, FIELD));
-        mistakes.add(at, "another action is charged for monitored accounts");
     }
-    let outcomes = ["charged", "free"].map(|name| elements::<String>(first, name).len());
-    if outcomes.iter().sum::<usize>() > 1 {
-        let detail = "an action that is charged for monitored accounts has one outcome";
-        mistakes.add(place(first, "charged"), detail);
+    if let [first, others @ ..] = monthly.as_slice() {
+        for other in others {
+            let at = place(first, MONTHLY).max(place(other, MONTHLY));
+            mistakes.add(at, "another action is charged for monitored accounts");
+        }
+        return;
     }
-    true
+    let actions = before.into_iter().flat_map(|before| &before.actions);
+    for (name, _) in actions.filter(|(_, action)| is_true(action, MONTHLY)) {
+        let changed = state.actions.get(name).map(|action| place(action, MONTHLY));
+        let at = changed.or_else(|| state.removal(name)).unwrap_or_default();
+        let detail = "no action is left that is charged for monitored accounts";
+        mistakes.add_of(state, &[at], detail);
+    }
 }
 
-/// Presets ascend within the limits of one purchase, its price stays exact, and the currency never changes.
-fn check_sale(state: &State, states: &[State], mistakes: &mut Mistakes) {
-    let State { purchase, credit, .. } = state;
+/// The currency never changes.
+fn check_currency(state: &State, states: &[State], mistakes: &mut Mistakes) {
     let currency = |state: &State| value::<String>(&state.credit, "currency");
     let first = states.first().and_then(currency);
     if currency(state).zip(first).is_some_and(|(currency, first)| currency != first) {
-        mistakes.add(place(credit, "currency"), "a catalogue keeps its currency");
+        mistakes.add(place(&state.credit, "currency"), "a catalogue keeps its currency");
     }
-    let limit = |name| value::<Credits>(purchase, name);
-    let (Some(minimum), Some(maximum)) = (limit("minimum"), limit("maximum")) else { return };
-    if minimum > maximum {
-        mistakes.add(place(purchase, "minimum"), "`minimum` must be at most `maximum`");
-        return;
+}
+
+/// The limits of one purchase are in order, and its price stays exact.
+fn check_purchase(state: &State, mistakes: &mut Mistakes) {
+    let State { purchase, credit, .. } = state;
+    let Some(maximum) = value::<Credits>(purchase, "maximum") else { return };
+    let at = place(purchase, "maximum");
+    if value::<Credits>(purchase, "minimum").is_some_and(|minimum| minimum > maximum) {
+        let places = [place(purchase, "minimum"), at];
+        mistakes.add_of(state, &places, "`minimum` must be at most `maximum`");
     }
     if maximum > PURCHASE_CREDITS_MAX {
-        let detail = format!("`maximum` must be at most {PURCHASE_CREDITS_MAX}");
-        mistakes.add(place(purchase, "maximum"), detail);
+        mistakes.add(at, format!("`maximum` must be at most {PURCHASE_CREDITS_MAX}"));
     }
     let cents = value::<u64>(credit, "cents").unwrap_or_default();
     if maximum.checked_mul(cents).is_none() {
         let detail = format!("`maximum` credits must cost at most {} cents", Credits::MAX);
-        mistakes.add(place(credit, "cents"), detail);
+        mistakes.add_of(state, &[place(credit, "cents"), at], detail);
     }
-    let mut last = Credits::ZERO;
+}
+
+/// Presets ascend within the limits of one purchase.
+fn check_presets(state: &State, mistakes: &mut Mistakes) {
+    let purchase = &state.purchase;
+    let limit = |name| value::<Credits>(purchase, name);
+    let (minimum, maximum) = (limit("minimum"), limit("maximum"));
+    let mut last = None;
     for (node, preset) in elements::<Credits>(purchase, "presets") {
-        if !(minimum..=maximum).contains(&preset) {
-            mistakes.add(node.at, format!("a preset must be {minimum} to {maximum} credits"));
-        } else if preset <= last {
+        if minimum.is_some_and(|minimum| preset < minimum) {
+            let detail = format!("the preset {preset} is less than `minimum`");
+            mistakes.add_of(state, &[node.at, place(purchase, "minimum")], detail);
+        }
+        if maximum.is_some_and(|maximum| preset > maximum) {
+            let detail = format!("the preset {preset} is more than `maximum`");
+            mistakes.add_of(state, &[node.at, place(purchase, "maximum")], detail);
+        }
+        if last.is_some_and(|last| preset <= last) {
             mistakes.add(node.at, "a preset must be more than the one before");
         }
-        last = preset;
+        last = Some(preset);
     }
 }
 
 /// The grants of a plan stay in the range of credits, and a plan that grants nothing has no credits.
-fn check_plan(plan: &Fields, mistakes: &mut Mistakes) {
+fn check_plan(plan: &Fields, state: &State, mistakes: &mut Mistakes) {
     let Some(credits) = value::<Credits>(plan, "credits") else { return };
     let at = place(plan, "credits");
     if credits > INCLUDED_CREDITS_MAX {
         mistakes.add(at, format!("a plan grants at most {INCLUDED_CREDITS_MAX} credits"));
     }
     if value(plan, "cadence") == Some(Cadence::None) && !credits.is_zero() {
-        mistakes.add(at, "`credits` must be 0, because `cadence` is none");
+        let detail = "`credits` must be 0, because `cadence` is none";
+        mistakes.add_of(state, &[at, place(plan, "cadence")], detail);
     }
 }
 
@@ -219,9 +254,13 @@ fn check_limits(plan: &Fields, state: &State, mistakes: &mut Mistakes) {
         let action = value::<String>(&fields, "action");
         if let Some(name) = action.as_ref().filter(|name| !state.actions.contains_key(*name)) {
             let detail = format!("this version has no action `{name}`");
-            mistakes.add(place(&fields, "action"), detail);
+            let removal = state.removal(name).unwrap_or_default();
+            mistakes.add_of(state, &[place(&fields, "action"), removal], detail);
         }
         let Some(per) = value::<Period>(&fields, "per") else { continue };
+        if action.is_none() && has(&fields, "action") {
+            continue;
+        }
         if before.contains(&(action.clone(), per)) {
             mistakes.add(limit.at, "another limit has this action and this period");
         }

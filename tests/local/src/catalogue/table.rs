@@ -10,11 +10,17 @@ use shared::domain::catalogue::plans::{DefaultLimit, Plan};
 use shared::domain::catalogue::price_list::PriceList;
 use shared::domain::catalogue::prices::Price;
 
-/// The prices and plans in force on a day, then the changes of each later version.
+/// The prices and plans in force on a day, then the changes of each later version. Before the first version
+/// they are those of the first version, which is to come.
 #[must_use]
 pub fn table(catalogue: &Catalogue, day: Date) -> String {
     let list = catalogue.at(day);
-    let mut text = format!("Version {}, from {}, on {day}\n\n", list.version, list.effective);
+    let PriceList { version, effective, .. } = list;
+    let mut text = if *effective <= day {
+        format!("Version {version}, from {effective}, on {day}\n\n")
+    } else {
+        format!("No version is in force on {day}.\n\nFrom {effective}, version {version}:\n\n")
+    };
     text += &aligned(&["action", "credits", "unit", "charged", "free", ""], actions(list));
     text.push('\n');
     text += &aligned(&["plan", "credits", "per", "cadence", ""], plans(list));
