@@ -39,6 +39,7 @@ pub fn document() -> Value {
         let path = paths.entry(operation.path).or_default();
         path.insert(operation.method.to_owned(), built.operation(operation));
     }
+    assert_eq!(examples.unused(), [], "no operation has these examples");
     let mut components: Map<String, Value> = schemas
         .iter()
         .filter(|(name, _)| !name.ends_with("Query"))
