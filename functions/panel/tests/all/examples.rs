@@ -1,4 +1,4 @@
-//! The examples of bodies, in `examples.json` by the name of their schema.
+//! The examples of bodies, in `examples.json` by the name of their schema, or by the media type of a text.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::api::Api;
+use crate::support::api::{Api, answer, member};
 use crate::support::contract::{path_item, validate};
 use crate::support::document::{document, operations, resolved};
 use crate::support::gateway::Event;
@@ -153,7 +153,7 @@ fn the_contract_has_every_route_with_its_callers() {
     assert_eq!(declared.collect::<BTreeMap<_, _>>(), served);
 }
 
-/// Every example follows its schema.
+/// Every body and every problem has an example. Every example follows its schema.
 #[test]
 fn the_examples_of_the_contract_follow_their_schemas() {
     let document = document();
@@ -166,7 +166,9 @@ fn the_examples_of_the_contract_follow_their_schemas() {
             let content = resolved(&document, body)["content"].as_object();
             for (media_type, media) in content.into_iter().flatten() {
                 let place = format!("example of {method} {path} {name} {media_type}");
-                for example in media["examples"].as_object().into_iter().flat_map(Map::values) {
+                let examples = media["examples"].as_object();
+                assert!(examples.is_some_and(|examples| !examples.is_empty()), "no {place}");
+                for example in examples.into_iter().flat_map(Map::values) {
                     validate(&place, &media["schema"], &resolved(&document, example)["value"]);
                     checked += 1;
                 }
@@ -174,6 +176,47 @@ fn the_examples_of_the_contract_follow_their_schemas() {
         }
     }
     assert!(checked > 100, "{checked} examples");
+}
+
+/// The examples of the answer of an operation.
+fn shown(path: &str, method: &str, status: &str, media: &str) -> Vec<Value> {
+    let document = document();
+    let response = &document["paths"][path][method]["responses"][status];
+    let examples = &resolved(&document, response)["content"][media]["examples"];
+    let examples = examples.as_object().unwrap().values();
+    examples.map(|example| resolved(&document, example)["value"].clone()).collect()
+}
+
+#[tokio::test]
+async fn the_example_of_a_refused_refund_states_the_rule() {
+    let api = Api::start().await;
+    let path = "/teams/t/purchases/p_1/refund";
+    let refused = api.send(Method::POST, path, &member("t"), None, None).await;
+    let path = "/teams/{team}/purchases/{id}/refund";
+    let examples = shown(path, "post", "403", "application/problem+json");
+    assert_eq!(examples, [refused.problem(403, "/problems/forbidden")]);
+}
+
+#[tokio::test]
+async fn the_example_of_a_file_has_the_columns_of_the_history() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let url = format!("{}/teams/t/history", api.stack.url());
+    let file = api.http.get(url).bearer_auth(member("t")).header("accept", "text/csv");
+    let file = answer(file).await;
+    let examples = shown("/teams/{team}/history", "get", "200", "text/csv");
+    let mut lines = examples[0].as_str().unwrap().lines();
+    let columns = lines.next().unwrap();
+    assert_eq!(Some(columns), file.text.lines().next());
+    let count = columns.split(',').count();
+    assert!(lines.all(|row| row.split(',').count() == count), "{examples:?}");
+}
+
+#[test]
+fn the_example_of_a_file_that_is_too_large_asks_to_narrow_the_range() {
+    let path = "/teams/{team}/history";
+    let examples = shown(path, "get", "413", "application/problem+json");
+    assert!(examples[0]["detail"].as_str().unwrap().contains("narrow the range"), "{examples:?}");
 }
 
 /// Ids of operations are names in generated clients.

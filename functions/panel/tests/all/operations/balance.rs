@@ -1,6 +1,7 @@
 //! Balance, history, usage, and the catalogue.
 
 use balance::{CatalogueQuery, HistoryPage, HistoryQuery, UsageQuery};
+use shared::domain::Error;
 use shared::http::pages::LIMIT_MAX;
 use shared::http::views::balance::{BalanceView, TeamCreditsView};
 use shared::http::views::catalogue::{PlanListView, PriceListView, PurchaseOptionsView};
@@ -37,6 +38,7 @@ pub fn balance() -> Vec<Operation> {
             .link("listHistory", &[("cursor", "$response.body#/cursor")])
             .answer(200, "A page of entries, or a file.", Body::JsonOrCsv(shape::<HistoryPage>()))
             .problems(&["not-found", "too-large"])
+            .problem_example(&Error::FileTooLarge)
             .stored(),
         Operation::get("/teams/{team}/usage", "readUsage", Callers::Read)
             .summary("Read the usage of a cycle")

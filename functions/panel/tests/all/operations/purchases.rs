@@ -1,6 +1,7 @@
 //! Purchases.
 
 use purchase::PurchaseRequest;
+use shared::domain::Error;
 use shared::domain::limits::PURCHASE_CREDITS_MAX;
 use shared::http::views::purchase::PurchaseView;
 
@@ -38,6 +39,10 @@ pub fn purchases() -> Vec<Operation> {
             .stored(),
         Operation::post("/teams/{team}/purchases/{id}/refund", "refundPurchase", Callers::Team)
             .summary("Ask for a refund")
-            .remark("Always 403 with the rule: purchased credits are not refunded."),
+            .remark("Always 403 with the rule: purchased credits are not refunded.")
+            .problem_example(&Error::Forbidden(
+                "Purchased credits are not refunded; they stay usable as long as the account \
+                 exists.",
+            )),
     ]
 }
