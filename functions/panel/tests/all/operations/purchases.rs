@@ -2,10 +2,11 @@
 
 use purchase::PurchaseRequest;
 use shared::domain::Error;
-use shared::domain::limits::PURCHASE_CREDITS_MAX;
+use shared::domain::limits::{POOL_CREDITS_MAX, PURCHASE_CREDITS_MAX};
 use shared::http::views::purchase::PurchaseView;
 
 use crate::operation::{Body, Callers, Operation, shape};
+use crate::operations::purchase_limits;
 
 pub fn purchases() -> Vec<Operation> {
     let purchase = Body::Named("purchase", shape::<PurchaseView>());
@@ -17,8 +18,9 @@ pub fn purchases() -> Vec<Operation> {
                  answers its present state. A failed payment keeps its key.",
             )
             .remark(format!(
-                "The minimum and the maximum of `GET /purchase-options`, at most \
-                 {PURCHASE_CREDITS_MAX} credits."
+                "The credits have {}, and are at most {PURCHASE_CREDITS_MAX}. A team with more than \
+                 {POOL_CREDITS_MAX} credits cannot buy any.",
+                purchase_limits()
             ))
             .keyed()
             .body::<PurchaseRequest>()

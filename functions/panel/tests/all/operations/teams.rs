@@ -1,8 +1,8 @@
 //! Subscriptions, gifts, monitored accounts and settings.
 
-use shared::domain::limits::{GIFT_CREDITS_MAX, INCLUDED_CREDITS_MAX, SEATS_MAX};
+use shared::domain::limits::{GIFT_CREDITS_MAX, INCLUDED_CREDITS_MAX, POOL_CREDITS_MAX, SEATS_MAX};
 use shared::domain::purchase::GiftRequest;
-use shared::domain::settings::SettingsRequest;
+use shared::domain::settings::{SETTING_CREDITS_MAX, SettingsRequest};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::http::views::balance::ClosedView;
 use shared::http::views::enrichment::RestartView;
@@ -13,6 +13,7 @@ use shared::http::views::subscription::SubscriptionView;
 use team::{CancelQuery, CloseQuery};
 
 use crate::operation::{Body, Callers, Operation, shape};
+use crate::operations::purchase_limits;
 
 pub fn subscriptions() -> Vec<Operation> {
     let subscription = || Body::Json(shape::<SubscriptionView>());
@@ -53,7 +54,8 @@ pub fn accounts() -> Vec<Operation> {
         Operation::post("/teams/{team}/gifts", "giveCredits", Callers::Manage)
             .summary("Give credits")
             .remark(format!(
-                "1 to {GIFT_CREDITS_MAX} credits. They count as purchased ones and do not lapse."
+                "1 to {GIFT_CREDITS_MAX} credits. They count as purchased ones and do not lapse. A \
+                 team with more than {POOL_CREDITS_MAX} credits cannot get any."
             ))
             .keyed()
             .body::<GiftRequest>()
@@ -112,6 +114,12 @@ pub fn monitored_accounts() -> Vec<Operation> {
 
 pub fn settings() -> Vec<Operation> {
     let settings = || Body::Json(shape::<SettingsView>());
+    let limits = format!(
+        "`low_balance_threshold` is 0 to {SETTING_CREDITS_MAX}; 0 turns it off. `auto_top_up.below` \
+         is 1 to {SETTING_CREDITS_MAX}. `auto_top_up.credits` has {}. `auto_top_up.monthly_limit` is \
+         at least `auto_top_up.credits`, at most {SETTING_CREDITS_MAX}.",
+        purchase_limits()
+    );
     vec![
         Operation::get("/teams/{team}/settings", "readSettings", Callers::Read)
             .summary("Read the settings")
@@ -124,6 +132,7 @@ pub fn settings() -> Vec<Operation> {
                 "Requires both fields. Null turns one off. It also permits automatic top-ups \
                  again after a failed payment.",
             )
+            .remark(limits.clone())
             .body_named::<SettingsRequest>("SettingsReplacement")
             .answer(200, "The settings.", settings())
             .problems(&["not-found", "account-closed"])
@@ -131,6 +140,7 @@ pub fn settings() -> Vec<Operation> {
         Operation::patch("/teams/{team}/settings", "changeSettings", Callers::Admin)
             .summary("Change some settings")
             .remark("Changes the fields that the request has. Null turns one off.")
+            .remark(limits)
             .body::<SettingsRequest>()
             .answer(200, "The settings.", settings())
             .problems(&["not-found", "account-closed"])
