@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::api::{Api, answer, member};
-use crate::support::contract::{path_item, validate};
+use crate::support::api::{Answer, Api, answer, member};
+use crate::support::contract::{Sent, check, path_item, validate};
 use crate::support::document::{document, operations, resolved};
 use crate::support::gateway::Event;
 use crate::support::routes::{Caller, routes};
@@ -217,6 +219,58 @@ fn the_example_of_a_file_that_is_too_large_asks_to_narrow_the_range() {
     let path = "/teams/{team}/history";
     let examples = shown(path, "get", "413", "application/problem+json");
     assert!(examples[0]["detail"].as_str().unwrap().contains("narrow the range"), "{examples:?}");
+}
+
+/// Asserts that the check of an answer fails with a text.
+#[track_caller]
+fn assert_found(sent: &Sent<'_>, answer: &Answer, expected: &str) {
+    let mistake = catch_unwind(AssertUnwindSafe(|| check(sent, answer))).unwrap_err();
+    let mistake = mistake.downcast_ref::<String>().unwrap();
+    assert!(mistake.contains(expected), "{expected}: {mistake}");
+}
+
+#[test]
+fn the_contract_checks_find_accepted_values_that_it_forbids() {
+    let headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, "application/json".parse().unwrap()),
+        ("x-request-id".parse().unwrap(), "request".parse().unwrap()),
+    ]);
+    let text = json!({ "entries": [], "cursor": null }).to_string();
+    let answer = Answer { status: 200, headers, text };
+    for (path, query, expected) in [
+        ("/teams/t/history", "limit=201", "query limit"),
+        ("/teams/t/history", "limit=ten", "query limit"),
+        ("/teams/t/history", "kind=order", "query kind"),
+        ("/teams/t/history", "from=yesterday", "query from"),
+        ("/teams/t/history", "to=2027-02-30", "query to"),
+        ("/teams/t/history", "hold=", "query hold"),
+        ("/teams/t/history", "wallet=t", "query wallet is undeclared"),
+        ("/teams/a%20team/history", "", "path team"),
+    ] {
+        let sent = Sent { method: "GET", path, query, has_key: false, body: &[] };
+        assert_found(&sent, &answer, expected);
+    }
+    let answer = Answer { text: json!({ "team": "t", "account": "closed" }).to_string(), ..answer };
+    let sent = Sent { method: "DELETE", path: "/teams/t", query: "", has_key: false, body: &[] };
+    assert_found(&sent, &answer, "query confirm is missing");
+}
+
+#[test]
+fn the_contract_checks_find_headers_of_answers_that_it_forbids() {
+    let sent =
+        Sent { method: "GET", path: "/teams/t/credits", query: "", has_key: false, body: &[] };
+    for (status, name, value) in [
+        (503, "Retry-After", "soon"),
+        (503, "Retry-After", "0"),
+        (401, "WWW-Authenticate", "Basic"),
+    ] {
+        let headers = HeaderMap::from_iter([
+            ("x-request-id".parse().unwrap(), "request".parse().unwrap()),
+            (name.parse().unwrap(), value.parse().unwrap()),
+        ]);
+        let answer = Answer { status, headers, text: String::new() };
+        assert_found(&sent, &answer, &format!("header {name}"));
+    }
 }
 
 /// Ids of operations are names in generated clients.
