@@ -273,6 +273,18 @@ fn the_contract_checks_find_headers_of_answers_that_it_forbids() {
     }
 }
 
+/// Each accepted request is checked, so a kind that the contract lacks is found.
+#[tokio::test]
+async fn the_history_has_a_filter_for_every_kind_of_entry() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    for kind in ["charge", "capture", "hold", "release", "purchase", "gift", "grant", "expiry"] {
+        let page = api.get(&member("t"), &format!("/teams/t/history?kind={kind}")).await.ok();
+        let entries = page["entries"].as_array().unwrap();
+        assert!(entries.iter().all(|entry| entry["kind"] == kind), "{kind}: {page}");
+    }
+}
+
 /// Ids of operations are names in generated clients.
 #[test]
 fn the_ids_of_operations_are_unique() {
