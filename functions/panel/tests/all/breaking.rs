@@ -23,6 +23,26 @@ fn major(document: &Value) -> u64 {
     version.split('.').next().unwrap().parse().unwrap()
 }
 
+/// The keywords that do not change the valid values.
+const ANNOTATIONS: [&str; 5] = ["deprecated", "description", "example", "examples", "title"];
+
+/// The keywords with alternative schemas. At most one of them is in a schema.
+const ALTERNATIVES: [&str; 2] = ["anyOf", "oneOf"];
+
+/// The keywords whose values are compared as a whole.
+const FIXED: [&str; 4] = ["const", "default", "format", "pattern"];
+
+/// The keywords with a schema of the items, the fields or their names.
+const SUBSCHEMAS: [&str; 3] = ["additionalProperties", "items", "propertyNames"];
+
+const LARGEST: [&str; 5] =
+    ["exclusiveMaximum", "maxItems", "maxLength", "maxProperties", "maximum"];
+
+const LEAST: [&str; 5] = ["exclusiveMinimum", "minItems", "minLength", "minProperties", "minimum"];
+
+/// The further keywords that are compared.
+const OTHERS: [&str; 5] = ["enum", "properties", "required", "type", "uniqueItems"];
+
 /// The direction of a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -85,6 +105,8 @@ impl Comparison<'_> {
             match find(new, parameter) {
                 Some(new) => {
                     self.schema(&place, Way::Request, &parameter["schema"], &new["schema"]);
+                    let known = ["description", "example", "in", "name", "required", "schema"];
+                    self.unknown(&place, &known, parameter, &new);
                 }
                 None => self.report(&place, "the parameter is removed"),
             }
@@ -100,7 +122,7 @@ impl Comparison<'_> {
 
     fn request_body(&mut self, place: &str, old: &Value, new: &Value) {
         let place = format!("{place} request");
-        if old.is_null() && new["required"] == true {
+        if old["required"] != true && new["required"] == true {
             self.report(&place, "a body becomes required");
         }
         self.content(&place, Way::Request, old, new);
@@ -108,9 +130,10 @@ impl Comparison<'_> {
 
     fn response(&mut self, place: &str, old: &Value, new: &Value) {
         let (old, new) = (resolved(self.old, old), resolved(self.new, new));
-        for (header, _) in fields(&old["headers"]) {
-            if new["headers"].get(header).is_none() {
-                self.report(place, &format!("the header {header} is removed"));
+        for (header, old) in fields(&old["headers"]) {
+            match new["headers"].get(header) {
+                Some(new) => self.header(&format!("{place} {header}"), old, new),
+                None => self.report(place, &format!("the header {header} is removed")),
             }
         }
         // Problems are compared by type: an operation may get further ones.
@@ -119,10 +142,22 @@ impl Comparison<'_> {
         }
     }
 
+    fn header(&mut self, place: &str, old: &Value, new: &Value) {
+        let (old, new) = (resolved(self.old, old), resolved(self.new, new));
+        if old["required"] == true && new["required"] != true {
+            self.report(place, "the header becomes optional");
+        }
+        self.schema(place, Way::Answer, &old["schema"], &new["schema"]);
+        self.unknown(place, &["description", "example", "required", "schema"], old, new);
+    }
+
     fn content(&mut self, place: &str, way: Way, old: &Value, new: &Value) {
         for (media, old) in fields(&old["content"]) {
             match new["content"].get(media) {
-                Some(new) => self.schema(place, way, &old["schema"], &new["schema"]),
+                Some(new) => {
+                    self.schema(place, way, &old["schema"], &new["schema"]);
+                    self.unknown(place, &["examples", "schema"], old, new);
+                }
                 None => self.report(place, &format!("{media} is removed")),
             }
         }
@@ -141,42 +176,40 @@ impl Comparison<'_> {
 
     fn schema(&mut self, place: &str, way: Way, old: &Value, new: &Value) {
         let (old, new) = (with_reference(self.old, old), with_reference(self.new, new));
-        if old.get("oneOf").is_some() || new.get("oneOf").is_some() {
-            return self.alternatives(place, way, &old, &new);
+        match (alternatives(&old), alternatives(&new)) {
+            (None, None) => {}
+            (Some(from), Some(to)) => self.alternatives(place, way, from, to),
+            (from, to) => {
+                let from = from.map_or_else(|| vec![old.clone()], |from| completed(&old, from));
+                let to = to.map_or_else(|| vec![new.clone()], |to| completed(&new, to));
+                return self.alternatives(place, way, &from, &to);
+            }
         }
-        let (from, to) = (texts(&old["type"]), texts(&new["type"]));
+        let (from, to) = (types(&old), types(&new));
         let is_kept = if way == Way::Request { from.is_subset(&to) } else { from == to };
-        if !is_kept && !to.is_empty() {
+        if !is_kept {
             self.report(place, "the type changes");
         }
-        for keyword in ["format", "const", "pattern"] {
-            let is_loosened = match way {
-                Way::Request => new.get(keyword).is_none(),
-                Way::Answer => keyword == "pattern",
-            };
-            if old.get(keyword) != new.get(keyword) && !is_loosened {
+        self.fixed(place, way, &old, &new);
+        self.values(place, way, &old, &new);
+        self.properties(place, way, &old, &new);
+        // The values of the second one include those of the first one.
+        let (inner, outer) = if way == Way::Request { (&old, &new) } else { (&new, &old) };
+        self.bounds(place, way, inner, outer);
+        for keyword in SUBSCHEMAS {
+            if old[keyword].is_object() && new[keyword].is_object() {
+                self.schema(&format!("{place}[]"), way, &old[keyword], &new[keyword]);
+            } else if !is_permitted(keyword, way, inner, outer) {
                 self.report(place, &format!("{keyword} changes"));
             }
         }
-        self.values(place, way, &old, &new);
-        if way == Way::Request {
-            self.bounds(place, &old, &new);
-        }
-        self.properties(place, way, &old, &new);
-        for keyword in ["items", "additionalProperties"] {
-            if old[keyword].is_object() && new[keyword].is_object() {
-                self.schema(&format!("{place}[]"), way, &old[keyword], &new[keyword]);
-            }
-        }
+        let groups: [&[&str]; 7] =
+            [&ANNOTATIONS, &ALTERNATIVES, &FIXED, &SUBSCHEMAS, &LARGEST, &LEAST, &OTHERS];
+        self.unknown(place, &groups.concat(), &old, &new);
     }
 
     /// Each alternative has a counterpart: of the old version in a request, of both versions in an answer.
-    fn alternatives(&mut self, place: &str, way: Way, old: &Value, new: &Value) {
-        let alternatives = |schema: &Value| {
-            schema["oneOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()])
-        };
-        let (old, new) = (alternatives(old), alternatives(new));
-        let new_count = new.len();
+    fn alternatives(&mut self, place: &str, way: Way, old: &[Value], new: &[Value]) {
         let is_kept = |old: &Value, new: &Value| {
             let mut comparison = Comparison { old: self.old, new: self.new, found: Vec::new() };
             comparison.schema(place, way, old, new);
@@ -187,37 +220,72 @@ impl Comparison<'_> {
                 continue;
             }
             match new.get(number) {
-                Some(new) if old.len() == new_count => self.schema(place, way, alternative, new),
+                Some(counterpart) if old.len() == new.len() => {
+                    self.schema(place, way, alternative, counterpart);
+                }
                 Some(_) | None => self.report(place, "an alternative is removed"),
             }
         }
         let has_more = !new.iter().all(|new| old.iter().any(|old| is_kept(old, new)));
-        if has_more && way == Way::Answer && new_count > old.len() {
+        if has_more && way == Way::Answer && new.len() > old.len() {
             self.report(place, "an alternative is added");
         }
     }
 
+    /// The keywords with one value.
+    fn fixed(&mut self, place: &str, way: Way, old: &Value, new: &Value) {
+        for keyword in FIXED {
+            let is_loosened = match (way, keyword) {
+                (Way::Request, "default") => old.get(keyword).is_none(),
+                (Way::Request, _) => new.get(keyword).is_none(),
+                (Way::Answer, _) => ["default", "pattern"].contains(&keyword),
+            };
+            if old.get(keyword) != new.get(keyword) && !is_loosened {
+                self.report(place, &format!("{keyword} changes"));
+            }
+        }
+    }
+
     fn values(&mut self, place: &str, way: Way, old: &Value, new: &Value) {
-        match (old.get("enum"), new.get("enum"), way) {
-            (Some(old), Some(new), Way::Request) if texts(old).is_subset(&texts(new)) => {}
-            (Some(old), Some(new), Way::Answer) if texts(old) == texts(new) => {}
+        let is_subset = |some: &[Value], all: &[Value]| some.iter().all(|it| all.contains(it));
+        match (old["enum"].as_array(), new["enum"].as_array(), way) {
+            (Some(old), Some(new), Way::Request) if is_subset(old, new) => {}
+            (Some(old), Some(new), Way::Answer) if is_subset(old, new) && is_subset(new, old) => {}
             (None, None, _) | (Some(_), None, Way::Request) => {}
             _ => self.report(place, "the values change"),
         }
     }
 
-    fn bounds(&mut self, place: &str, old: &Value, new: &Value) {
+    fn bounds(&mut self, place: &str, way: Way, inner: &Value, outer: &Value) {
         let number = |schema: &Value, keyword: &str| schema.get(keyword).and_then(Value::as_f64);
-        for keyword in ["maximum", "maxLength", "maxItems"] {
-            let (old, new) = (number(old, keyword), number(new, keyword));
-            if new.is_some_and(|new| old.is_none_or(|old| new < old)) {
-                self.report(place, &format!("{keyword} becomes smaller"));
+        let (lower, higher) = match way {
+            Way::Request => ("becomes smaller", "becomes larger"),
+            Way::Answer => ("becomes larger", "becomes smaller"),
+        };
+        for keyword in LARGEST {
+            let (inner, outer) = (number(inner, keyword), number(outer, keyword));
+            if outer.is_some_and(|outer| inner.is_none_or(|inner| inner > outer)) {
+                self.report(place, &format!("{keyword} {lower}"));
             }
         }
-        for keyword in ["minimum", "minLength", "minItems"] {
-            let (old, new) = (number(old, keyword), number(new, keyword));
-            if new.is_some_and(|new| old.is_none_or(|old| new > old)) {
-                self.report(place, &format!("{keyword} becomes larger"));
+        for keyword in LEAST {
+            let (inner, outer) = (number(inner, keyword), number(outer, keyword));
+            if outer.is_some_and(|outer| inner.is_none_or(|inner| inner < outer)) {
+                self.report(place, &format!("{keyword} {higher}"));
+            }
+        }
+        if outer["uniqueItems"] == true && inner["uniqueItems"] != true {
+            self.report(place, "uniqueItems changes");
+        }
+    }
+
+    /// Reports each change of a keyword that is not compared.
+    fn unknown(&mut self, place: &str, known: &[&str], old: &Value, new: &Value) {
+        let keywords: BTreeSet<&str> =
+            fields(old).chain(fields(new)).map(|(keyword, _)| keyword.as_str()).collect();
+        for keyword in keywords {
+            if !known.contains(&keyword) && old.get(keyword) != new.get(keyword) {
+                self.report(place, &format!("{keyword} changes; its effect is unknown"));
             }
         }
     }
@@ -250,6 +318,44 @@ fn with_reference(document: &Value, schema: &Value) -> Value {
         merged.remove("$ref");
     }
     merged.into()
+}
+
+/// The alternatives of a schema.
+fn alternatives(schema: &Value) -> Option<&Vec<Value>> {
+    let [any, one] = ALTERNATIVES.map(|keyword| schema[keyword].as_array());
+    assert!(any.is_none() || one.is_none(), "both are in {schema}");
+    any.or(one)
+}
+
+/// The alternatives of a schema, each with the other keywords of the schema.
+fn completed(schema: &Value, alternatives: &[Value]) -> Vec<Value> {
+    let complete = |alternative: &Value| {
+        let mut complete = schema.as_object().cloned().unwrap_or_default();
+        complete.retain(|keyword, _| !ALTERNATIVES.contains(&keyword.as_str()));
+        complete.extend(alternative.as_object().cloned().unwrap_or_default());
+        complete.into()
+    };
+    alternatives.iter().map(complete).collect()
+}
+
+/// The types of a schema: all, if it has none. A number may be an integer.
+fn types(schema: &Value) -> BTreeSet<&str> {
+    let mut types = texts(&schema["type"]);
+    if types.is_empty() {
+        types.extend(["array", "boolean", "null", "number", "object", "string"]);
+    }
+    if types.contains("number") {
+        types.insert("integer");
+    }
+    types
+}
+
+/// Whether a keyword with a schema permits in `outer` what it permits in `inner`, if one of them has no schema.
+/// Answers may get further fields.
+fn is_permitted(keyword: &str, way: Way, inner: &Value, outer: &Value) -> bool {
+    let (inner, outer) = (&inner[keyword], &outer[keyword]);
+    let is_open = outer.is_null() || *outer == true || (*outer == false && way == Way::Answer);
+    is_open || *inner == false
 }
 
 fn fields(value: &Value) -> impl Iterator<Item = (&String, &Value)> {

@@ -33,6 +33,7 @@ fn pop() -> Box<dyn Fn(&mut Value)> {
 
 const SCHEMAS: &str = "/components/schemas";
 const CHARGES: &str = "/paths/~1teams~1{team}~1charges/post";
+const HISTORY: &str = "/paths/~1teams~1{team}~1history/get";
 const HOLDS: &str = "/paths/~1teams~1{team}~1holds/get";
 
 #[test]
@@ -97,6 +98,66 @@ fn finds_every_change_of_the_contract_that_breaks_clients() {
 }
 
 #[test]
+fn finds_narrowed_requests_of_the_contract() {
+    let from = format!("{HISTORY}/parameters/3/schema");
+    let request = format!("{SCHEMAS}/ChargeRequest");
+    for (place, change, expected) in [
+        (format!("{from}/anyOf"), pop(), "alternative is removed"),
+        (format!("{from}/anyOf/0"), put("format", json!("uuid")), "format"),
+        (from.clone(), put("type", json!("integer")), "type"),
+        (from, put("minLength", json!(11)), "minLength becomes larger"),
+        (
+            format!("{SCHEMAS}/ChargeBatch/properties/charges"),
+            put("uniqueItems", json!(true)),
+            "uniqueItems",
+        ),
+        (format!("{HOLDS}/parameters/2/schema"), put("default", json!(10)), "default"),
+        (format!("{HOLDS}/parameters/2"), put("style", json!("form")), "style changes"),
+        (format!("{request}/properties/quantity"), put("multipleOf", json!(5)), "multipleOf"),
+        (request.clone(), put("dependentRequired", json!({ "hold": ["user"] })), "dependent"),
+    ] {
+        let (old, new) = changed(&place, &change);
+        let found = breaking_changes(&old, &new);
+        assert!(found.iter().any(|it| it.contains(expected)), "{place} {expected}: {found:?}");
+    }
+    for (place, change, expected) in [
+        (format!("{CHARGES}/requestBody"), put("required", json!(false)), "a body"),
+        (request.clone(), remove("additionalProperties"), "additionalProperties"),
+        (format!("{request}/properties/quantity"), remove("type"), "type"),
+        (format!("{HISTORY}/parameters/3/schema"), remove("anyOf"), "alternative"),
+    ] {
+        let (new, old) = changed(&place, &change);
+        let found = breaking_changes(&old, &new);
+        assert!(found.iter().any(|it| it.contains(expected)), "{place} {expected}: {found:?}");
+    }
+}
+
+#[test]
+fn finds_widened_answers_of_the_contract() {
+    let wait = format!("{SCHEMAS}/BusyForPersonProblem/properties/retry_after");
+    let rates = format!("{SCHEMAS}/Estimate/properties/hit_rates");
+    let headers = "/components/headers";
+    for (place, change, expected) in [
+        (format!("{headers}/Retry-After/schema"), put("type", json!("string")), "type"),
+        (format!("{headers}/Retry-After/schema"), remove("type"), "type"),
+        (format!("{headers}/Retry-After/schema"), remove("minimum"), "minimum becomes smaller"),
+        (format!("{headers}/Retry-After"), put("required", json!(false)), "becomes optional"),
+        (format!("{headers}/Retry-After"), put("explode", json!(true)), "explode changes"),
+        (format!("{headers}/WWW-Authenticate/schema"), put("const", json!("Basic")), "const"),
+        (wait.clone(), put("minimum", json!(0)), "minimum becomes smaller"),
+        (wait, remove("minimum"), "minimum becomes smaller"),
+        (format!("{SCHEMAS}/Credits"), remove("maximum"), "maximum becomes larger"),
+        (rates.clone(), remove("additionalProperties"), "additionalProperties"),
+        (format!("{rates}/additionalProperties"), put("type", json!("number")), "type"),
+        (rates, put("patternProperties", json!({})), "patternProperties changes"),
+    ] {
+        let (old, new) = changed(&place, &change);
+        let found = breaking_changes(&old, &new);
+        assert!(found.iter().any(|it| it.contains(expected)), "{place} {expected}: {found:?}");
+    }
+}
+
+#[test]
 fn permits_changes_of_the_contract_that_break_no_client() {
     let schema = json!({ "type": "string" });
     let optional = json!({ "name": "x", "in": "query", "required": false, "schema": {} });
@@ -117,6 +178,16 @@ fn permits_changes_of_the_contract_that_break_no_client() {
             put("type", json!(["string", "null"])),
         ),
         (format!("{SCHEMAS}/TeamId"), remove("pattern")),
+        (format!("{HISTORY}/parameters/3/schema"), remove("anyOf")),
+        (format!("{HISTORY}/parameters/3/schema/anyOf"), push(json!({ "format": "uuid" }))),
+        (format!("{CHARGES}/requestBody"), put("required", json!(false))),
+        (format!("{SCHEMAS}/ChargeRequest"), remove("additionalProperties")),
+        (format!("{SCHEMAS}/EstimateRequest/properties/actions"), remove("uniqueItems")),
+        (
+            format!("{SCHEMAS}/BusyForPersonProblem/properties/retry_after"),
+            put("maximum", json!(60)),
+        ),
+        ("/components/headers/Retry-After".to_owned(), put("description", json!("Wait."))),
     ] {
         let (old, new) = changed(&place, &change);
         assert_ne!(old, new, "{place}");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+use shared::http::Problem;
 
 use crate::examples::Examples;
 use crate::operation::{Answer, Body, Callers, Link, Operation};
@@ -39,6 +40,7 @@ pub fn document() -> Value {
         let path = paths.entry(operation.path).or_default();
         path.insert(operation.method.to_owned(), built.operation(operation));
     }
+    assert_eq!(examples.unused(), [], "no operation has these examples");
     let mut components: Map<String, Value> = schemas
         .iter()
         .filter(|(name, _)| !name.ends_with("Query"))
@@ -53,7 +55,7 @@ pub fn document() -> Value {
         kind.example.status == 405 || text.contains(&format!("responses/{}\"", kind.schema))
     };
     let responses =
-        types.iter().filter(is_used).map(|kind| (kind.schema.clone(), refusal(&[kind])));
+        types.iter().filter(is_used).map(|kind| (kind.schema.clone(), refusal(&[kind], &[])));
     let problems = types.iter().map(|kind| (kind.schema.clone(), json!({ "value": kind.example })));
     json!({
         "openapi": "3.1.0",
@@ -242,9 +244,9 @@ impl Builder<'_> {
             let kind = kind.unwrap_or_else(|| panic!("{name} is no problem type"));
             refusals.entry(kind.example.status).or_default().push(kind);
         }
-        responses.extend(
-            refusals.into_iter().map(|(status, kinds)| (status.to_string(), refused(&kinds))),
-        );
+        responses.extend(refusals.into_iter().map(|(status, kinds)| {
+            (status.to_string(), refused(&kinds, &operation.problem_examples))
+        }));
         json!(responses)
     }
 
@@ -281,10 +283,10 @@ impl Builder<'_> {
             Body::JsonOrCsv(shape) => {
                 let mut content =
                     json_body(reference(name_of(shape)), self.examples.of(name_of(shape)));
-                content["text/csv"] = json!({ "schema": { "type": "string" } });
+                content["text/csv"] = self.text("text/csv");
                 content
             }
-            Body::Html => json!({ "text/html": { "schema": { "type": "string" } } }),
+            Body::Html => json!({ "text/html": self.text("text/html") }),
             Body::Object => json_body(
                 json!({ "type": "object" }),
                 json!({ "document": { "value": { "openapi": "3.1.0" } } }),
@@ -292,6 +294,10 @@ impl Builder<'_> {
         };
         response["content"] = content;
         response
+    }
+
+    fn text(&self, media: &str) -> Value {
+        json!({ "schema": { "type": "string" }, "examples": self.examples.of(media) })
     }
 }
 
@@ -328,22 +334,28 @@ fn path_parameter(name: &str) -> Value {
     })
 }
 
-/// The answer with the problem types of a status, by reference if it is one type.
-fn refused(kinds: &[&ProblemType]) -> Value {
+/// The answer with the problem types of a status, by reference if it is one type with the common example.
+fn refused(kinds: &[&ProblemType], examples: &[Problem]) -> Value {
     match kinds {
-        [kind] => json!({ "$ref": format!("#/components/responses/{}", kind.schema) }),
-        kinds => refusal(kinds),
+        [kind] if kind.find(examples).is_none() => {
+            json!({ "$ref": format!("#/components/responses/{}", kind.schema) })
+        }
+        kinds => refusal(kinds, examples),
     }
 }
 
-/// The answer with the problem types of a status.
-fn refusal(kinds: &[&ProblemType]) -> Value {
+/// The answer with the problem types of a status. A type without one of the examples has the common one.
+fn refusal(kinds: &[&ProblemType], examples: &[Problem]) -> Value {
     let mut schemas: Vec<Value> = kinds.iter().map(|kind| reference(&kind.schema)).collect();
     let schema = if schemas.len() == 1 { schemas.remove(0) } else { json!({ "oneOf": schemas }) };
     let headers = header_references(kinds[0].headers());
     let examples = kinds.iter().map(|kind| {
         let place = format!("#/components/examples/{}", kind.schema);
-        (kind.schema.clone(), json!({ "$ref": place }))
+        let example = match kind.find(examples) {
+            Some(example) => json!({ "value": example }),
+            None => json!({ "$ref": place }),
+        };
+        (kind.schema.clone(), example)
     });
     let examples: Map<String, Value> = examples.collect();
     json!({

@@ -1,6 +1,8 @@
 //! An operation of the API, as its row in the table of operations.
 
 use serde_json::{Value, json};
+use shared::domain::Error;
+use shared::http::Problem;
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -129,6 +131,8 @@ pub struct Operation {
     pub links: Vec<Link>,
     /// The names of problem types, with the status where a type has several.
     pub problems: Vec<&'static str>,
+    /// The problems that are examples here, each in place of the common example of its type.
+    pub problem_examples: Vec<Problem>,
 }
 
 impl Operation {
@@ -136,6 +140,10 @@ impl Operation {
         let mut problems = vec!["invalid-request"];
         if callers != Callers::Anyone {
             problems.extend(["unauthenticated", "forbidden"]);
+        }
+        if path.contains('{') {
+            // A segment may have a character that no route has.
+            problems.push("not-found");
         }
         Self {
             method,
@@ -150,6 +158,7 @@ impl Operation {
             answers: Vec::new(),
             links: Vec::new(),
             problems,
+            problem_examples: Vec::new(),
         }
     }
 
@@ -250,7 +259,16 @@ impl Operation {
     }
 
     pub fn problems(mut self, names: &[&'static str]) -> Self {
-        self.problems.extend(names);
+        for name in names {
+            if !self.problems.contains(name) {
+                self.problems.push(name);
+            }
+        }
+        self
+    }
+
+    pub fn problem_example(mut self, error: &Error) -> Self {
+        self.problem_examples.push(error.into());
         self
     }
 

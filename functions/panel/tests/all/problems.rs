@@ -150,6 +150,12 @@ impl ProblemType {
         })
     }
 
+    /// The first problem of this type and status.
+    pub fn find<'a>(&self, problems: &'a [Problem]) -> Option<&'a Problem> {
+        let own = (self.example.kind, self.example.status);
+        problems.iter().find(|problem| (problem.kind, problem.status) == own)
+    }
+
     /// The headers of its answer, each with an example.
     pub const fn headers(&self) -> &'static [&'static str] {
         match self.example.status {

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::api::Api;
-use crate::support::contract::{path_item, validate};
+use crate::support::api::{Answer, Api, answer, member};
+use crate::support::contract::{Sent, check, path_item, validate};
 use crate::support::document::{document, operations, resolved};
 use crate::support::gateway::Event;
 use crate::support::routes::{Caller, routes};
@@ -153,7 +155,7 @@ fn the_contract_has_every_route_with_its_callers() {
     assert_eq!(declared.collect::<BTreeMap<_, _>>(), served);
 }
 
-/// Every example follows its schema.
+/// Every body and every problem has an example. Every example follows its schema.
 #[test]
 fn the_examples_of_the_contract_follow_their_schemas() {
     let document = document();
@@ -166,7 +168,9 @@ fn the_examples_of_the_contract_follow_their_schemas() {
             let content = resolved(&document, body)["content"].as_object();
             for (media_type, media) in content.into_iter().flatten() {
                 let place = format!("example of {method} {path} {name} {media_type}");
-                for example in media["examples"].as_object().into_iter().flat_map(Map::values) {
+                let examples = media["examples"].as_object();
+                assert!(examples.is_some_and(|examples| !examples.is_empty()), "no {place}");
+                for example in examples.into_iter().flat_map(Map::values) {
                     validate(&place, &media["schema"], &resolved(&document, example)["value"]);
                     checked += 1;
                 }
@@ -174,6 +178,143 @@ fn the_examples_of_the_contract_follow_their_schemas() {
         }
     }
     assert!(checked > 100, "{checked} examples");
+}
+
+/// The examples of the answer of an operation.
+fn shown(path: &str, method: &str, status: &str, media: &str) -> Vec<Value> {
+    let document = document();
+    let response = &document["paths"][path][method]["responses"][status];
+    let examples = &resolved(&document, response)["content"][media]["examples"];
+    let examples = examples.as_object().unwrap().values();
+    examples.map(|example| resolved(&document, example)["value"].clone()).collect()
+}
+
+#[tokio::test]
+async fn the_example_of_a_refused_refund_states_the_rule() {
+    let api = Api::start().await;
+    let path = "/teams/t/purchases/p_1/refund";
+    let refused = api.send(Method::POST, path, &member("t"), None, None).await;
+    let path = "/teams/{team}/purchases/{id}/refund";
+    let examples = shown(path, "post", "403", "application/problem+json");
+    assert_eq!(examples, [refused.problem(403, "/problems/forbidden")]);
+}
+
+#[tokio::test]
+async fn the_example_of_a_file_has_the_columns_of_the_history() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let url = format!("{}/teams/t/history", api.stack.url());
+    let file = api.http.get(url).bearer_auth(member("t")).header("accept", "text/csv");
+    let file = answer(file).await;
+    let examples = shown("/teams/{team}/history", "get", "200", "text/csv");
+    let mut lines = examples[0].as_str().unwrap().lines();
+    let columns = lines.next().unwrap();
+    assert_eq!(Some(columns), file.text.lines().next());
+    let count = columns.split(',').count();
+    assert!(lines.all(|row| row.split(',').count() == count), "{examples:?}");
+}
+
+#[test]
+fn the_example_of_a_file_that_is_too_large_asks_to_narrow_the_range() {
+    let path = "/teams/{team}/history";
+    let examples = shown(path, "get", "413", "application/problem+json");
+    assert!(examples[0]["detail"].as_str().unwrap().contains("narrow the range"), "{examples:?}");
+}
+
+/// Asserts that the check of an answer fails with a text.
+#[track_caller]
+fn assert_found(sent: &Sent<'_>, answer: &Answer, expected: &str) {
+    let mistake = catch_unwind(AssertUnwindSafe(|| check(sent, answer))).unwrap_err();
+    let mistake = mistake.downcast_ref::<String>().unwrap();
+    assert!(mistake.contains(expected), "{expected}: {mistake}");
+}
+
+fn json_headers() -> HeaderMap {
+    HeaderMap::from_iter([
+        (CONTENT_TYPE, "application/json".parse().unwrap()),
+        ("x-request-id".parse().unwrap(), "request".parse().unwrap()),
+    ])
+}
+
+#[test]
+fn the_contract_checks_find_accepted_values_that_it_forbids() {
+    let text = json!({ "entries": [], "cursor": null }).to_string();
+    let answer = Answer { status: 200, headers: json_headers(), text };
+    for (path, query, expected) in [
+        ("/teams/t/history", "limit=201", "query limit"),
+        ("/teams/t/history", "limit=ten", "query limit"),
+        ("/teams/t/history", "kind=order", "query kind"),
+        ("/teams/t/history", "from=yesterday", "query from"),
+        ("/teams/t/history", "to=2027-02-30", "query to"),
+        ("/teams/t/history", "hold=", "query hold"),
+        ("/teams/t/history", "wallet=t", "query wallet is undeclared"),
+        ("/teams/a%20team/history", "", "path team"),
+    ] {
+        let sent = Sent { method: "GET", path, query, headers: &HeaderMap::new(), body: &[] };
+        assert_found(&sent, &answer, expected);
+    }
+    let answer = Answer { text: json!({ "team": "t", "account": "closed" }).to_string(), ..answer };
+    let sent = Sent {
+        method: "DELETE",
+        path: "/teams/t",
+        query: "",
+        headers: &HeaderMap::new(),
+        body: &[],
+    };
+    assert_found(&sent, &answer, "query confirm is missing");
+}
+
+#[test]
+fn the_contract_checks_find_accepted_headers_that_it_forbids() {
+    let template = "/teams/{team}/holds/{hold}/release";
+    let text = shown(template, "post", "200", "application/json")[0].to_string();
+    let answer = Answer { status: 200, headers: json_headers(), text };
+    let path = "/teams/t/holds/h_1/release";
+    let key = |key: &'static str| {
+        HeaderMap::from_iter([("idempotency-key".parse().unwrap(), key.parse().unwrap())])
+    };
+    for (headers, expected) in [
+        (HeaderMap::new(), "header Idempotency-Key is missing"),
+        (key(""), "header Idempotency-Key"),
+    ] {
+        let sent = Sent { method: "POST", path, query: "", headers: &headers, body: &[] };
+        assert_found(&sent, &answer, expected);
+    }
+}
+
+#[test]
+fn the_contract_checks_find_headers_of_answers_that_it_forbids() {
+    let sent = Sent {
+        method: "GET",
+        path: "/teams/t/credits",
+        query: "",
+        headers: &HeaderMap::new(),
+        body: &[],
+    };
+    for (status, name, value) in [
+        (503, "Retry-After", "soon"),
+        (503, "Retry-After", "0"),
+        (401, "WWW-Authenticate", "Basic"),
+    ] {
+        let headers = HeaderMap::from_iter([
+            ("x-request-id".parse().unwrap(), "request".parse().unwrap()),
+            (name.parse().unwrap(), value.parse().unwrap()),
+        ]);
+        let answer = Answer { status, headers, text: String::new() };
+        assert_found(&sent, &answer, &format!("header {name}"));
+    }
+}
+
+/// Each accepted request is checked, so a kind that the contract lacks is found.
+#[tokio::test]
+async fn the_history_has_a_filter_for_every_kind_of_entry() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    for kind in ["charge", "capture", "hold", "release", "purchase", "gift", "grant", "expiry"] {
+        let page = api.get(&member("t"), &format!("/teams/t/history?kind={kind}")).await.ok();
+        let entries = page["entries"].as_array().unwrap();
+        assert!(entries.iter().all(|entry| entry["kind"] == kind), "{kind}: {page}");
+    }
 }
 
 /// Ids of operations are names in generated clients.

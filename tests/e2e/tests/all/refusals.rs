@@ -91,6 +91,20 @@ async fn rejects_bodies_of_another_type_or_size() {
 }
 
 #[tokio::test]
+async fn a_path_that_no_route_has_is_not_found() {
+    let api = Api::start().await;
+    for (route, token) in routes_of_teams() {
+        let path = route.path.replacen("/teams/t", "/teams/a%23b", 1);
+        if path != route.path {
+            let refused = api.send(route.method, &path, &token, Some("k"), route.body.as_ref());
+            refused.await.problem(404, "/problems/not-found");
+        }
+    }
+    let refund = "/teams/a%23b/purchases/p_1/refund";
+    api.post(&admin("t"), refund, "k", &json!({})).await.problem(404, "/problems/not-found");
+}
+
+#[tokio::test]
 async fn a_key_of_another_operation_is_refused() {
     let api = Api::start().await;
     api.team_with("t", 1_000).await;
@@ -154,13 +168,14 @@ async fn answer_of(store: &Store, route: &Route, token: &str) -> Answer {
         .header("content-type", "application/json")
         .body(Body::from(body.clone()))
         .unwrap();
+    let headers = request.headers().clone();
     let response = router.oneshot(request).await.unwrap();
     let (parts, bytes) = response.into_parts();
     let text = String::from_utf8(to_bytes(bytes, usize::MAX).await.unwrap().to_vec()).unwrap();
     let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, text };
     let (path, query) = route.path.split_once('?').unwrap_or((route.path, ""));
     let method = route.method.as_str();
-    check(&Sent { method, path, query, has_key: true, body: body.as_bytes() }, &answer);
+    check(&Sent { method, path, query, headers: &headers, body: body.as_bytes() }, &answer);
     answer
 }
 

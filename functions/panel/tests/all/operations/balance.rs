@@ -1,6 +1,7 @@
 //! Balance, history, usage, and the catalogue.
 
 use balance::{CatalogueQuery, HistoryPage, HistoryQuery, UsageQuery};
+use shared::domain::Error;
 use shared::http::pages::LIMIT_MAX;
 use shared::http::views::balance::{BalanceView, TeamCreditsView};
 use shared::http::views::catalogue::{PlanListView, PriceListView, PurchaseOptionsView};
@@ -8,12 +9,26 @@ use shared::http::views::usage::{CycleListView, UsageView};
 
 use crate::operation::{Body, Callers, Operation, shape};
 
+/// The limits of a file. The constants of `balance` are private; a test compares them.
+const FILE_BYTES_MAX: u32 = 6_000_000;
+const FILE_SECONDS_MAX: u32 = 20;
+
+#[test]
+fn the_limits_of_a_file_are_those_of_the_function() {
+    let source = crate::read("../balance/src/csv_file.rs").replace('_', "");
+    for limit in [
+        format!("FILEBYTESMAX: usize = {FILE_BYTES_MAX};"),
+        format!("FILETIMEMAX: Duration = Duration::fromsecs({FILE_SECONDS_MAX});"),
+    ] {
+        assert!(source.contains(&limit), "{limit}");
+    }
+}
+
 pub fn balance() -> Vec<Operation> {
     vec![
         Operation::get("/teams/{team}/credits", "readBalance", Callers::Read)
             .summary("Read the balance")
             .answer(200, "The balance.", Body::Json(shape::<BalanceView>()))
-            .problems(&["not-found"])
             .stored(),
         Operation::get("/team/credits", "readOwnCredits", Callers::Person)
             .summary("Read the credits of the caller's team")
@@ -30,13 +45,16 @@ pub fn balance() -> Vec<Operation> {
             )
             .remark(format!(
                 "A page has at most {LIMIT_MAX} entries. With `Accept: text/csv` the answer is \
-                 the whole selection as one file, or 413 if it would be too large; a file is \
-                 never truncated."
+                 the whole selection as one file; a file is never truncated. The answer is 413 if \
+                 the file would have more than {FILE_BYTES_MAX} bytes, written as a JSON string, or \
+                 would take longer than {FILE_SECONDS_MAX} seconds: narrow the range with `from` \
+                 and `to`."
             ))
             .query::<HistoryQuery>()
             .link("listHistory", &[("cursor", "$response.body#/cursor")])
             .answer(200, "A page of entries, or a file.", Body::JsonOrCsv(shape::<HistoryPage>()))
-            .problems(&["not-found", "too-large"])
+            .problems(&["too-large"])
+            .problem_example(&Error::FileTooLarge)
             .stored(),
         Operation::get("/teams/{team}/usage", "readUsage", Callers::Read)
             .summary("Read the usage of a cycle")
@@ -50,7 +68,6 @@ pub fn balance() -> Vec<Operation> {
                 "The usage of a cycle, or the list of cycles.",
                 Body::OneOf(vec![shape::<UsageView>(), shape::<CycleListView>()]),
             )
-            .problems(&["not-found"])
             .stored(),
     ]
 }

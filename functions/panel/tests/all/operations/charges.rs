@@ -33,7 +33,6 @@ pub fn charges() -> Vec<Operation> {
             .link("listHistory", &[("key", "$request.header.Idempotency-Key")])
             .problems(&[
                 "insufficient-credits",
-                "not-found",
                 "account-closed",
                 "enrichment-paused",
                 "hold-closed",
@@ -58,7 +57,6 @@ pub fn charges() -> Vec<Operation> {
             .remark(format!("1 to {LEADS_MAX} leads."))
             .body::<EstimateRequest>()
             .answer(200, "The estimate.", Body::Json(shape::<EstimateView>()))
-            .problems(&["not-found"])
             .stored(),
     ]
 }

@@ -29,13 +29,7 @@ pub fn holds() -> Vec<Operation> {
             .created(&hold)
             .link("readHold", &[("hold", "$response.body#/hold/id")])
             .link("releaseHold", &[("hold", "$response.body#/hold/id")])
-            .problems(&[
-                "insufficient-credits",
-                "not-found",
-                "account-closed",
-                "too-many-holds",
-                "busy 429",
-            ])
+            .problems(&["insufficient-credits", "account-closed", "too-many-holds", "busy 429"])
             .stored(),
         Operation::get("/teams/{team}/holds", "listHolds", Callers::Read)
             .summary("List open holds")
@@ -43,12 +37,10 @@ pub fn holds() -> Vec<Operation> {
             .query::<ListQuery>()
             .link("listHolds", &[("cursor", "$response.body#/cursor")])
             .answer(200, "A page of open holds.", Body::Json(shape::<HoldPage>()))
-            .problems(&["not-found"])
             .stored(),
         Operation::get("/teams/{team}/holds/{hold}", "readHold", Callers::Read)
             .summary("Read a hold")
             .answer(200, "The hold.", hold.clone())
-            .problems(&["not-found"])
             .stored(),
         Operation::post("/teams/{team}/holds/{hold}/release", "releaseHold", Callers::Charge)
             .summary("Release a hold")
@@ -59,7 +51,7 @@ pub fn holds() -> Vec<Operation> {
             )
             .keyed()
             .answer(200, "The released hold. A replay has the header `Idempotent-Replayed`.", hold)
-            .problems(&["not-found", "hold-closed"])
+            .problems(&["hold-closed"])
             .stored(),
     ]
 }

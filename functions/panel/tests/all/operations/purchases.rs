@@ -1,11 +1,13 @@
 //! Purchases.
 
 use purchase::{PurchaseListPage, PurchaseListQuery, PurchaseRequest};
-use shared::domain::limits::PURCHASE_CREDITS_MAX;
+use shared::domain::Error;
+use shared::domain::limits::{POOL_CREDITS_MAX, PURCHASE_CREDITS_MAX};
 use shared::domain::purchase::RecordedPurchaseRequest;
 use shared::http::views::purchase::PurchaseView;
 
 use crate::operation::{Body, Callers, Operation, shape};
+use crate::operations::purchase_limits;
 
 pub fn purchases() -> Vec<Operation> {
     let purchase = Body::Named("purchase", shape::<PurchaseView>());
@@ -17,8 +19,9 @@ pub fn purchases() -> Vec<Operation> {
                  answers its present state. A failed payment keeps its key.",
             )
             .remark(format!(
-                "The minimum and the maximum of `GET /purchase-options`, at most \
-                 {PURCHASE_CREDITS_MAX} credits."
+                "The credits have {}, and are at most {PURCHASE_CREDITS_MAX}. A team with more than \
+                 {POOL_CREDITS_MAX} credits cannot buy any.",
+                purchase_limits()
             ))
             .keyed()
             .body::<PurchaseRequest>()
@@ -30,7 +33,7 @@ pub fn purchases() -> Vec<Operation> {
                 "Pending: the payment needs the step of the customer in `next_action`.",
                 purchase.clone(),
             )
-            .problems(&["payment-failed", "not-found", "account-closed"])
+            .problems(&["payment-failed", "account-closed"])
             .stored(),
         Operation::get("/teams/{team}/purchases", "listPurchases", Callers::Read)
             .summary("List the purchases")
@@ -38,7 +41,6 @@ pub fn purchases() -> Vec<Operation> {
             .query::<PurchaseListQuery>()
             .link("listPurchases", &[("cursor", "$response.body#/cursor")])
             .answer(200, "A page of purchases.", Body::Json(shape::<PurchaseListPage>()))
-            .problems(&["not-found"])
             .stored(),
         Operation::post("/teams/{team}/purchases/recorded", "recordPurchase", Callers::Manage)
             .summary("Record a purchase that was paid elsewhere")
@@ -49,15 +51,18 @@ pub fn purchases() -> Vec<Operation> {
             .keyed()
             .body::<RecordedPurchaseRequest>()
             .created(&purchase)
-            .problems(&["not-found", "account-closed"])
+            .problems(&["account-closed"])
             .stored(),
         Operation::get("/teams/{team}/purchases/{id}", "readPurchase", Callers::Read)
             .summary("Read a purchase")
             .answer(200, "The purchase.", purchase)
-            .problems(&["not-found"])
             .stored(),
         Operation::post("/teams/{team}/purchases/{id}/refund", "refundPurchase", Callers::Team)
             .summary("Ask for a refund")
-            .remark("Always 403 with the rule: purchased credits are not refunded."),
+            .remark("Always 403 with the rule: purchased credits are not refunded.")
+            .problem_example(&Error::Forbidden(
+                "Purchased credits are not refunded; they stay usable as long as the account \
+                 exists.",
+            )),
     ]
 }

@@ -1,8 +1,8 @@
 //! Subscriptions, gifts, monitored accounts and settings.
 
-use shared::domain::limits::{GIFT_CREDITS_MAX, INCLUDED_CREDITS_MAX, SEATS_MAX};
+use shared::domain::limits::{GIFT_CREDITS_MAX, INCLUDED_CREDITS_MAX, POOL_CREDITS_MAX, SEATS_MAX};
 use shared::domain::purchase::GiftRequest;
-use shared::domain::settings::SettingsRequest;
+use shared::domain::settings::{SETTING_CREDITS_MAX, SettingsRequest};
 use shared::domain::subscription::SubscriptionRequest;
 use shared::http::views::balance::ClosedView;
 use shared::http::views::enrichment::RestartView;
@@ -13,6 +13,7 @@ use shared::http::views::subscription::SubscriptionView;
 use team::{CancelQuery, CloseQuery};
 
 use crate::operation::{Body, Callers, Operation, shape};
+use crate::operations::purchase_limits;
 
 pub fn subscriptions() -> Vec<Operation> {
     let subscription = || Body::Json(shape::<SubscriptionView>());
@@ -20,7 +21,6 @@ pub fn subscriptions() -> Vec<Operation> {
         Operation::get("/teams/{team}/subscription", "readSubscription", Callers::Read)
             .summary("Read the subscription")
             .answer(200, "The subscription.", subscription())
-            .problems(&["not-found"])
             .stored(),
         Operation::put("/teams/{team}/subscription", "putSubscription", Callers::Manage)
             .summary("Start or change the subscription")
@@ -42,7 +42,7 @@ pub fn subscriptions() -> Vec<Operation> {
             .remark("The subscription ends with the current cycle.")
             .query::<CancelQuery>()
             .answer(200, "The subscription.", subscription())
-            .problems(&["not-found", "account-closed"])
+            .problems(&["account-closed"])
             .stored(),
     ]
 }
@@ -53,20 +53,20 @@ pub fn accounts() -> Vec<Operation> {
         Operation::post("/teams/{team}/gifts", "giveCredits", Callers::Manage)
             .summary("Give credits")
             .remark(format!(
-                "1 to {GIFT_CREDITS_MAX} credits. They count as purchased ones and do not lapse."
+                "1 to {GIFT_CREDITS_MAX} credits. They count as purchased ones and do not lapse. A \
+                 team with more than {POOL_CREDITS_MAX} credits cannot get any."
             ))
             .keyed()
             .body::<GiftRequest>()
             .created(&gift)
             .link("listHistory", &[("key", "$request.header.Idempotency-Key")])
-            .problems(&["not-found", "account-closed"])
+            .problems(&["account-closed"])
             .stored(),
         Operation::delete("/teams/{team}", "closeAccount", Callers::Manage)
             .summary("Close the account")
             .remark("The account is closed for good.")
             .query::<CloseQuery>()
             .answer(200, "The account is closed.", Body::Json(shape::<ClosedView>()))
-            .problems(&["not-found"])
             .stored(),
     ]
 }
@@ -82,7 +82,6 @@ pub fn monitored_accounts() -> Vec<Operation> {
                 "The accounts.",
                 Body::NamedList("accounts", shape::<MonitoredAccountView>()),
             )
-            .problems(&["not-found", "account-closed"])
             .stored(),
         Operation::put(
             "/teams/{team}/monitored-accounts/{account}",
@@ -96,7 +95,7 @@ pub fn monitored_accounts() -> Vec<Operation> {
         )
         .answer(200, "The account.", account())
         .link("removeMonitoredAccount", &[("account", "$request.path.account")])
-        .problems(&["insufficient-credits", "not-found", "account-closed", "enrichment-paused"])
+        .problems(&["insufficient-credits", "account-closed", "enrichment-paused"])
         .stored(),
         Operation::delete(
             "/teams/{team}/monitored-accounts/{account}",
@@ -105,18 +104,23 @@ pub fn monitored_accounts() -> Vec<Operation> {
         )
         .summary("Stop monitoring an account")
         .answer(200, "The account.", account())
-        .problems(&["not-found", "account-closed"])
+        .problems(&["account-closed"])
         .stored(),
     ]
 }
 
 pub fn settings() -> Vec<Operation> {
     let settings = || Body::Json(shape::<SettingsView>());
+    let limits = format!(
+        "`low_balance_threshold` is 0 to {SETTING_CREDITS_MAX}; 0 turns it off. `auto_top_up.below` \
+         is 1 to {SETTING_CREDITS_MAX}. `auto_top_up.credits` has {}. `auto_top_up.monthly_limit` is \
+         at least `auto_top_up.credits`, at most {SETTING_CREDITS_MAX}.",
+        purchase_limits()
+    );
     vec![
         Operation::get("/teams/{team}/settings", "readSettings", Callers::Read)
             .summary("Read the settings")
             .answer(200, "The settings.", settings())
-            .problems(&["not-found"])
             .stored(),
         Operation::put("/teams/{team}/settings", "putSettings", Callers::Admin)
             .summary("Replace the settings")
@@ -124,16 +128,18 @@ pub fn settings() -> Vec<Operation> {
                 "Requires both fields. Null turns one off. It also permits automatic top-ups \
                  again after a failed payment.",
             )
+            .remark(limits.clone())
             .body_named::<SettingsRequest>("SettingsReplacement")
             .answer(200, "The settings.", settings())
-            .problems(&["not-found", "account-closed"])
+            .problems(&["account-closed"])
             .stored(),
         Operation::patch("/teams/{team}/settings", "changeSettings", Callers::Admin)
             .summary("Change some settings")
             .remark("Changes the fields that the request has. Null turns one off.")
+            .remark(limits)
             .body::<SettingsRequest>()
             .answer(200, "The settings.", settings())
-            .problems(&["not-found", "account-closed"])
+            .problems(&["account-closed"])
             .stored(),
         Operation::post("/teams/{team}/enrichment/restart", "restartEnrichment", Callers::Restart)
             .summary("Restart enrichment")
@@ -142,12 +148,7 @@ pub fn settings() -> Vec<Operation> {
                  monitored accounts that the credits cover.",
             )
             .answer(200, "Enrichment runs.", Body::Json(shape::<RestartView>()))
-            .problems(&[
-                "insufficient-credits",
-                "not-found",
-                "account-closed",
-                "nothing-to-restart",
-            ])
+            .problems(&["insufficient-credits", "account-closed", "nothing-to-restart"])
             .stored(),
     ]
 }

@@ -231,12 +231,12 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let request = request.unwrap();
     let (method, url) = (request.method().clone(), request.url().clone());
     let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
-    let has_key = request.headers().contains_key("idempotency-key");
+    let sent_headers = request.headers().clone();
     let response = client.execute(request).await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let answer = Answer { status, headers, text: response.text().await.unwrap() };
     let (method, query) = (method.as_str(), url.query().unwrap_or_default());
-    let sent = Sent { method, path: url.path(), query, has_key, body: &body };
+    let sent = Sent { method, path: url.path(), query, headers: &sent_headers, body: &body };
     contract::check(&sent, &answer);
     answer
 }

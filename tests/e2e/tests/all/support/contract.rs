@@ -6,6 +6,8 @@ use std::io::Write;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use jsonschema::Validator;
+use reqwest::Url;
+use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::api::Answer;
@@ -17,7 +19,7 @@ pub struct Sent<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub query: &'a str,
-    pub has_key: bool,
+    pub headers: &'a HeaderMap,
     pub body: &'a [u8],
 }
 
@@ -89,7 +91,7 @@ pub fn check(sent: &Sent<'_>, answer: &Answer) {
         return;
     };
     check_answer(path, sent, operation, answer);
-    if (200..300).contains(&answer.status) {
+    if (200..400).contains(&answer.status) {
         check_request(path, sent, operation, answer);
     }
     observe(operation["operationId"].as_str().unwrap(), answer);
@@ -100,8 +102,11 @@ fn check_answer(path: &str, sent: &Sent<'_>, operation: &Value, answer: &Answer)
     let response = operation["responses"].get(answer.status.to_string());
     let response = response.unwrap_or_else(|| panic!("undeclared status of {sent:?}: {answer:?}"));
     let response = resolved(&DOCUMENT, response);
-    for name in response["headers"].as_object().into_iter().flat_map(Map::keys) {
-        assert!(answer.headers.contains_key(name.as_str()), "{sent:?} lacks {name}: {answer:?}");
+    for (name, header) in response["headers"].as_object().into_iter().flatten() {
+        let value = answer.headers.get(name);
+        let value = value.unwrap_or_else(|| panic!("{sent:?} lacks {name}: {answer:?}"));
+        let schema = &resolved(&DOCUMENT, header)["schema"];
+        validate(&format!("header {name}"), schema, &typed(schema, value.to_str().unwrap()));
     }
     let Some(content) = response["content"].as_object() else {
         assert_eq!(answer.text, "", "{sent:?}");
@@ -117,18 +122,22 @@ fn check_answer(path: &str, sent: &Sent<'_>, operation: &Value, answer: &Answer)
 
 #[track_caller]
 fn check_request(path: &str, sent: &Sent<'_>, operation: &Value, answer: &Answer) {
-    let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-    let names = |place: &str, is_required: bool| -> BTreeSet<&str> {
-        let there = parameters.iter().filter(|parameter| parameter["in"] == place);
-        let there = there.filter(|parameter| !is_required || parameter["required"] == true);
-        there.map(|parameter| parameter["name"].as_str().unwrap()).collect()
-    };
-    let pairs = sent.query.split('&').filter(|pair| !pair.is_empty());
-    let given: BTreeSet<&str> = pairs.map(|pair| pair.split('=').next().unwrap()).collect();
-    assert!(given.is_subset(&names("query", false)), "an undeclared parameter of {sent:?}");
-    assert!(names("query", true).is_subset(&given), "{sent:?} lacks a required parameter");
-    let needs_key = names("header", true).contains("Idempotency-Key");
-    assert!(sent.has_key || !needs_key, "{sent:?} was accepted without a key");
+    let segments = path.split('/').zip(sent.path.split('/'));
+    let segments = segments.filter_map(|(part, text)| {
+        let name = part.strip_prefix('{')?.strip_suffix('}')?;
+        Some((name.to_owned(), decoded(text)))
+    });
+    let place = format!("{path} {}", sent.method);
+    let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+    check_parameters(&format!("{place} path"), "path", parameters, &segments.collect());
+    check_parameters(&format!("{place} query"), "query", parameters, &pairs(sent.query));
+    let headers = parameters.iter().filter(|parameter| parameter["in"] == "header");
+    let headers = headers.filter_map(|parameter| {
+        let name = parameter["name"].as_str().unwrap();
+        let value = sent.headers.get(name)?;
+        Some((name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    });
+    check_parameters(&format!("{place} header"), "header", parameters, &headers.collect());
     if let Some(body) = operation.get("requestBody") {
         let mut accepted: Value = serde_json::from_slice(sent.body).unwrap();
         if let Some(charges) = accepted.get_mut("charges").and_then(Value::as_array_mut) {
@@ -141,8 +150,50 @@ fn check_request(path: &str, sent: &Sent<'_>, operation: &Value, answer: &Answer
             }
         }
         let schema = &body["content"]["application/json"]["schema"];
-        validate(&format!("{path} {} request", sent.method), schema, &accepted);
+        validate(&format!("{place} request"), schema, &accepted);
     }
+}
+
+/// Asserts that the parameters of a kind (`header`, `path`, `query`) are declared ones with valid values, and that none is
+/// missing.
+#[track_caller]
+fn check_parameters(place: &str, kind: &str, declared: &[Value], given: &BTreeMap<String, String>) {
+    let declared = declared.iter().filter(|parameter| parameter["in"] == kind);
+    let declared: BTreeMap<&str, &Value> =
+        declared.map(|parameter| (parameter["name"].as_str().unwrap(), parameter)).collect();
+    for (name, text) in given {
+        let parameter = declared.get(name.as_str());
+        let parameter = parameter.unwrap_or_else(|| panic!("{place} {name} is undeclared"));
+        let schema = &parameter["schema"];
+        validate(&format!("{place} {name}"), schema, &typed(schema, text));
+    }
+    for (name, parameter) in declared {
+        let is_missing = parameter["required"] == true && !given.contains_key(name);
+        assert!(!is_missing, "{place} {name} is missing");
+    }
+}
+
+/// The names and the values of a query.
+fn pairs(query: &str) -> BTreeMap<String, String> {
+    let mut url = Url::parse("http://api.example").unwrap();
+    url.set_query(Some(query));
+    url.query_pairs().into_owned().collect()
+}
+
+/// A segment of a path, decoded.
+fn decoded(segment: &str) -> String {
+    let value = segment.replace('+', "%2B").replace('&', "%26");
+    pairs(&format!("segment={value}")).remove("segment").unwrap()
+}
+
+/// The value of a text: an integer or a Boolean, if the schema has that type.
+fn typed(schema: &Value, text: &str) -> Value {
+    let value = match resolved(&DOCUMENT, schema)["type"].as_str() {
+        Some("integer") => text.parse().ok().map(|number: i64| json!(number)),
+        Some("boolean") => text.parse().ok().map(|boolean: bool| json!(boolean)),
+        _ => None,
+    };
+    value.unwrap_or_else(|| json!(text))
 }
 
 /// Validates a value. The validator of a place is built once.

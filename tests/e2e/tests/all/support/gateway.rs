@@ -70,8 +70,12 @@ impl Event {
             let (query, body) = (text(&self.0["rawQueryString"]), text(&self.0["body"]));
             let decoded = STANDARD.decode(&body).ok().filter(|_| self.0["isBase64Encoded"] == true);
             let body = decoded.unwrap_or_else(|| body.into_bytes());
-            let has_key = self.0["headers"].get("idempotency-key").is_some();
-            let sent = Sent { method, path, query: &query, has_key, body: &body };
+            let headers = self.0["headers"].as_object().into_iter().flatten();
+            let headers = headers.filter_map(|(name, value)| {
+                Some((name.parse().ok()?, value.as_str()?.parse().ok()?))
+            });
+            let headers: HeaderMap = headers.collect();
+            let sent = Sent { method, path, query: &query, headers: &headers, body: &body };
             contract::check(&sent, answer);
         }
     }
