@@ -22,6 +22,8 @@ mod terms;
 
 pub mod upkeep;
 
+pub mod history;
+
 pub mod gift;
 pub mod hold;
 pub mod purchase;
@@ -37,7 +39,6 @@ pub mod monitored_account;
 pub mod connect;
 pub mod due;
 pub mod enrichment;
-pub mod history;
 pub mod statement;
 pub mod stream;
 
