@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use futures_util::future::try_join;
 use jiff::civil::date;
 use lambda_http::tracing::subscriber::{EnvFilter, fmt};
 use local::catalogue::{self, check, table};
@@ -70,8 +71,10 @@ async fn serve(options: Options, catalogue: Catalogue) -> Result<(), Failure> {
     fmt().without_time().with_env_filter(filter).with_writer(io::stderr).init();
     let stack = Stack::start(&options, catalogue).await?;
     let text = format!("ready {}\n{}", stack.url(), first_steps(&stack, &options)?);
-    io::stdout().write_all(text.as_bytes())?;
-    tokio::signal::ctrl_c().await.map_err(Failure::Signal)?;
+    // The handler of Ctrl-C is set before the text is printed.
+    let interrupted = async { tokio::signal::ctrl_c().await.map_err(Failure::Signal) };
+    let printed = async { io::stdout().write_all(text.as_bytes()).map_err(Failure::from) };
+    try_join(interrupted, printed).await?;
     // The reader of standard error may have ended at the same Ctrl-C.
     let _ = writeln!(io::stderr(), "\nstopping: waiting for open requests");
     stack.stop().await;
