@@ -2,6 +2,7 @@
 //! Purchases come from admins over HTTP, and from events for automatic top-ups.
 
 pub mod payments;
+pub mod pending;
 mod top_up;
 
 use std::fmt;
@@ -12,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use lambda_http::LambdaEvent;
+use lambda_http::{Context, LambdaEvent, tracing};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -24,10 +25,11 @@ use shared::http::views::purchase::PurchaseView;
 use shared::http::{
     Body, NoBody, NoQuery, Path, Permitted, Query, idempotency_key, pages, responses, serve,
 };
-use shared::lambda::deadline::within_deadline;
-use shared::lambda::{App, Invocation};
+use shared::lambda::deadline::{time_left, within_deadline};
+use shared::lambda::{App, EventBridgeEvent, Invocation};
 
 use payments::{Payment, Payments};
+use pending::SCHEDULED;
 pub use top_up::top_up;
 
 /// The state that all handlers share.
@@ -111,7 +113,18 @@ impl PurchaseState {
             return Ok((purchase, None));
         }
         self.app.store.account_check_open(&purchase.team).await?;
-        match self.payments.pay(&purchase).await? {
+        let payment = self.payments.pay(&purchase).await?;
+        self.concluded(purchase, payment).await
+    }
+
+    /// Stores the result of a payment. Returns the purchase after it, and the step that the payment needs from the
+    /// customer.
+    async fn concluded(
+        &self,
+        purchase: Purchase,
+        payment: Payment,
+    ) -> Result<(Purchase, Option<Value>), Error> {
+        match payment {
             Payment::Succeeded => {
                 Ok((self.app.store.purchase_settle(&purchase, self.app.clock.now()).await?, None))
             }
@@ -199,10 +212,10 @@ async fn refund(
     ))
 }
 
-/// Answers the HTTP API, or an event for an automatic top-up.
+/// Answers the HTTP API, the schedule, or an event for an automatic top-up.
 ///
 /// # Errors
-/// Those of [`serve::answer`]; those of [`top_up()`] as a problem document.
+/// Those of [`serve::answer`]; those of [`on_event`] as a problem document.
 pub async fn handle(
     router: &Router,
     state: &PurchaseState,
@@ -211,8 +224,24 @@ pub async fn handle(
     match Invocation::of(&event.payload) {
         Invocation::Http => serve::answer(router, event).await,
         Invocation::Queue | Invocation::Direct => {
-            let bought = Box::pin(top_up(state, event.payload.get().as_bytes()));
-            responses::of_event(within_deadline(&event.context, bought).await)
+            let done = Box::pin(on_event(state, event.payload.get().as_bytes(), &event.context));
+            responses::of_event(within_deadline(&event.context, done).await)
         }
     }
+}
+
+/// Handles an invocation by the schedule or an event for an automatic top-up.
+///
+/// # Errors
+/// Those of [`top_up()`]; [`Error::Busy`] if the schedule found purchases that it could not conclude.
+async fn on_event(state: &PurchaseState, event: &[u8], context: &Context) -> Result<Value, Error> {
+    if EventBridgeEvent::parse(event)?.kind != SCHEDULED {
+        return top_up(state, event).await;
+    }
+    let done = pending::run(state, time_left(context)).await;
+    tracing::info!(?done, "pending purchases were processed");
+    if done.errors > 0 {
+        return Err(Error::Busy);
+    }
+    serde_json::to_value(done).map_err(Error::internal)
 }

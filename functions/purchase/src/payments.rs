@@ -1,5 +1,7 @@
 //! The interface to the payment provider.
 
+use std::future::ready;
+
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use shared::domain::Error;
@@ -22,6 +24,18 @@ pub trait Payments: Send + Sync {
     /// Requests the payment of a purchase. The purchase's id is the idempotency key of the provider: a
     /// repeated request returns the state of the same payment.
     fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>>;
+
+    /// The state of the payment of a purchase, without an effect. `None` if none was requested.
+    fn state<'a>(&'a self, purchase: &'a Purchase)
+    -> BoxFuture<'a, Result<Option<Payment>, Error>>;
+
+    /// Ends the payment of a purchase for a reason. Returns its state after it: [`Payment::Succeeded`] if the money was
+    /// taken before, [`Payment::ActionNeeded`] if it is just being taken.
+    fn cancel<'a>(
+        &'a self,
+        purchase: &'a Purchase,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<Payment, Error>>;
 }
 
 /// The absence of a provider: every payment is an error, and a purchase stays pending.
@@ -31,6 +45,18 @@ pub struct NotConnected;
 impl Payments for NotConnected {
     fn pay<'a>(&'a self, _: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
         let reason = "no payment provider is connected".to_owned();
-        Box::pin(std::future::ready(Err(Error::PaymentFailed(reason))))
+        Box::pin(ready(Err(Error::PaymentFailed(reason))))
+    }
+
+    fn state<'a>(&'a self, _: &'a Purchase) -> BoxFuture<'a, Result<Option<Payment>, Error>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn cancel<'a>(
+        &'a self,
+        _: &'a Purchase,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<Payment, Error>> {
+        Box::pin(ready(Ok(Payment::Failed(reason.to_owned()))))
     }
 }

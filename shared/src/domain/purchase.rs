@@ -10,6 +10,15 @@ use crate::domain::money::{Amount, AmountRequest, Currency};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
+/// A pending purchase is checked by the schedule this many seconds after its order.
+pub const FIRST_CHECK_SECONDS: u32 = 5 * 60;
+
+/// A purchase that is still pending is checked again after this many seconds.
+pub const PENDING_CHECK_SECONDS: u32 = 60 * 60;
+
+/// A purchase that is not paid this many seconds after its order is ended.
+pub const ABANDONED_AFTER_SECONDS: u32 = 24 * 60 * 60;
+
 /// The status of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -115,6 +124,12 @@ impl Purchase {
             recorded: false,
             reference: None,
         }
+    }
+
+    /// Whether it was ordered too long ago to be paid still.
+    #[must_use]
+    pub fn is_abandoned(&self, now: Time) -> bool {
+        self.at.plus_seconds(ABANDONED_AFTER_SECONDS) <= now
     }
 
     /// The entry of its order, which holds its key from the beginning.

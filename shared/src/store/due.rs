@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+
 use super::Store;
 use super::dynamo::keys::{self, Item};
 use crate::domain::Error;
@@ -31,16 +33,8 @@ impl Store {
         now: Time,
         start: Option<Item>,
     ) -> Result<Due, Error> {
-        let query = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .index_name(keys::DUE_INDEX)
-            .key_condition_expression("due = :shard AND due_at <= :now")
-            .expression_attribute_values(":shard", keys::text(keys::due_shard(shard)))
-            .expression_attribute_values(":now", keys::text(now.to_string()))
-            .limit(PAGE_ITEMS)
-            .set_exclusive_start_key(start);
+        let query = self.due_query(&keys::due_shard(shard), now);
+        let query = query.limit(PAGE_ITEMS).set_exclusive_start_key(start);
         let found = self.items_query(query).await?;
         let mut teams: BTreeMap<TeamId, Vec<AccountId>> = BTreeMap::new();
         for key in found.items.iter().flatten() {
@@ -48,5 +42,14 @@ impl Store {
             teams.entry(team).or_default().extend(keys::account_of_due(key));
         }
         Ok(Due { teams, next: found.last_evaluated_key })
+    }
+
+    /// A query for the items of a partition of the index that are due at `now`.
+    pub(super) fn due_query(&self, partition: &str, now: Time) -> QueryFluentBuilder {
+        let query = self.client.query().table_name(&*self.table).index_name(keys::DUE_INDEX);
+        query
+            .key_condition_expression("due = :partition AND due_at <= :now")
+            .expression_attribute_values(":partition", keys::text(partition))
+            .expression_attribute_values(":now", keys::text(now.to_string()))
     }
 }

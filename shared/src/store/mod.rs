@@ -42,6 +42,8 @@ pub mod enrichment;
 pub mod statement;
 pub mod stream;
 
+pub mod pending_purchase;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use crate::domain::ids::{Id, TeamId};
 use crate::domain::limits::{POOL_CREDITS_MAX, check_room};
 use crate::domain::pool::Pool;
 use crate::domain::pool::top_ups::TopUps;
-use crate::domain::purchase::{Purchase, PurchaseStatus};
+use crate::domain::purchase::{FIRST_CHECK_SECONDS, Purchase, PurchaseStatus};
 use crate::domain::time::Time;
 use crate::domain::{Error, Resource};
 
@@ -31,6 +31,10 @@ impl Transaction {
     pub(super) fn put_purchase(&mut self, purchase: &Purchase) -> Result<Leg, Error> {
         let mut listed = keys::purchase(&purchase.team, &purchase.id);
         listed.extend(keys::in_purchases(purchase));
+        if purchase.status == PurchaseStatus::Pending {
+            let first_check = purchase.at.plus_seconds(FIRST_CHECK_SECONDS);
+            listed.extend(keys::purchase_due(&purchase.team, first_check));
+        }
         self.put_new(purchase, listed)?;
         let order = purchase.order();
         self.put_new(&order, keys::entry(&order))
@@ -231,6 +235,7 @@ fn concluded(purchase: &Purchase, status: PurchaseStatus, reason: Option<&str>) 
     let update = Expression::on(keys::purchase(&purchase.team, &purchase.id))
         .set("#status = :status")
         .value(":status", status)
+        .remove("due, due_at")
         .when("#status = :pending")
         .value(":pending", PurchaseStatus::Pending)
         .name("#status", "status");

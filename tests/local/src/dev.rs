@@ -5,22 +5,23 @@ use std::sync::Arc;
 use axum::extract::{FromRef, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use purchase::PurchaseState;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::time::Time;
 use shared::http::{Body, Query};
-use shared::lambda::App;
 
 use crate::clock::StackClock;
 use crate::eventbridge::Delivered;
 use crate::relaying::Relaying;
+use crate::schedules::{Scheduled, run_schedules};
 use crate::token::{Claims, sign};
 
 /// The state of these routes.
 #[derive(Clone, FromRef)]
 pub(crate) struct DevState {
-    pub(crate) app: App,
+    pub(crate) purchase: PurchaseState,
     pub(crate) clock: StackClock,
     pub(crate) relaying: Arc<Relaying>,
     pub(crate) delivered: Delivered,
@@ -73,8 +74,8 @@ async fn move_clock(
     Ok(Json(ClockView { now: clock.now() }))
 }
 
-async fn schedule(State(app): State<App>) -> Json<refill::Summary> {
-    Json(refill::run(&app, None).await)
+async fn schedule(State(purchase): State<PurchaseState>) -> Json<Scheduled> {
+    Json(run_schedules(&purchase).await)
 }
 
 #[derive(Deserialize)]

@@ -12,6 +12,7 @@ mod payments;
 mod relaying;
 mod request_log;
 mod rules;
+mod schedules;
 mod story;
 mod token;
 
@@ -34,7 +35,7 @@ use shared::lambda::{App, Clock};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::timeout;
 
 pub use clock::StackClock;
 pub use demo::{first_steps, requests};
@@ -46,9 +47,6 @@ pub use token::{AUDIENCE, Claims, ISSUER, SECRET, authorize, sign};
 
 /// The time that open requests have to finish when the stack stops.
 const OPEN_REQUESTS_STOP_AFTER: Duration = Duration::from_secs(2);
-
-/// The time between two runs of the schedule, as in `template.yaml`.
-const SCHEDULE_EVERY: Duration = Duration::from_hours(1);
 
 /// The end of the text of `--help`.
 const EXAMPLES: &str = "\
@@ -217,10 +215,10 @@ impl Stack {
         let eventbridge = EventBridge::start(options.eventbridge_port).await?;
         let state = purchase_state(app.clone());
         let functions = functions(&state);
-        let relaying = Arc::new(Relaying::new(state, engine.records()?, &eventbridge)?);
+        let relaying = Arc::new(Relaying::new(state.clone(), engine.records()?, &eventbridge)?);
         let dev = dev::routes(
             dev::DevState {
-                app: app.clone(),
+                purchase: state.clone(),
                 clock,
                 relaying: Arc::clone(&relaying),
                 delivered: eventbridge.delivered(),
@@ -247,7 +245,7 @@ impl Stack {
             let _ = serving.await;
         });
         let mut background = JoinSet::new();
-        background.spawn(run_schedule(app.clone()));
+        background.spawn(schedules::run_in_background(state));
         background.spawn(relaying::run(relaying));
         Ok(Self { url, app, engine, eventbridge, stop, serving, background })
     }
@@ -294,16 +292,6 @@ pub fn functions(state: &PurchaseState) -> Router {
         .merge(hold::routes(app.clone()))
         .merge(team::routes(app.clone()))
         .merge(panel::routes())
-}
-
-async fn run_schedule(app: App) {
-    let start = Instant::now().checked_add(SCHEDULE_EVERY).unwrap_or_else(Instant::now);
-    let mut ticks = interval_at(start, SCHEDULE_EVERY);
-    loop {
-        ticks.tick().await;
-        let summary = refill::run(&app, None).await;
-        lambda_http::tracing::info!(?summary, "the schedule ran");
-    }
 }
 
 #[cfg(test)]

@@ -220,6 +220,27 @@ pub fn purchases(team: &TeamId) -> String {
     format!("PURCHASES#{team}")
 }
 
+/// The attributes that put a pending purchase into the index of due items, apart from those of `refill`.
+#[must_use]
+pub fn purchase_due(team: &TeamId, at: Time) -> Item {
+    let partition = purchase_due_shard(shard_of(team));
+    texts([("due", partition), ("due_at", at.to_string())])
+}
+
+/// A shard of the pending purchases in the index of due items.
+#[must_use]
+pub fn purchase_due_shard(shard: char) -> String {
+    format!("PENDING#{shard}")
+}
+
+/// The team and the id of a due purchase; `None` for another item.
+#[must_use]
+pub fn purchase_of_due(key: &Item) -> Option<(TeamId, Id)> {
+    let partition = key.get("pk")?.as_s().ok()?;
+    let (team, id) = partition.strip_prefix("PURCHASE#")?.rsplit_once('#')?;
+    Some((team.parse().ok()?, id.parse().ok()?))
+}
+
 const PURCHASE: &str = "PURCHASE";
 
 /// A kind of item whose changes are events.
@@ -256,9 +277,12 @@ pub fn due_shard(shard: char) -> String {
 /// The shard of a team's due items.
 #[must_use]
 pub fn due_shard_of(team: &TeamId) -> String {
+    due_shard(shard_of(team))
+}
+
+fn shard_of(team: &TeamId) -> char {
     let sum = team.as_str().bytes().fold(0_u8, u8::wrapping_add);
-    let shard = SHARDS.get(usize::from(sum & 15)).copied().unwrap_or('0');
-    due_shard(shard)
+    SHARDS.get(usize::from(sum & 15)).copied().unwrap_or('0')
 }
 
 /// A text as an attribute.

@@ -142,6 +142,48 @@ async fn purchases_are_listed_in_pages() {
     api.get(&billing(), "/teams/unknown/purchases").await.problem(404, "/problems/not-found");
 }
 
+/// A purchase whose step the customer does not take is pending for a day. Meanwhile it delays automatic top-ups.
+#[tokio::test]
+async fn an_abandoned_purchase_fails_after_a_day() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let pending = api.buy("t", "order", 202).await.ok()["purchase"].clone();
+    let path = format!("/teams/t/purchases/{}", pending["id"].as_str().unwrap());
+    let top_up = json!({ "below": 100, "credits": 300, "monthly_limit": 300 });
+    let settings = json!({ "low_balance_threshold": null, "auto_top_up": top_up });
+    api.put(&admin("t"), "/teams/t/settings", &settings).await.ok();
+    for (time, waiting) in [("10:00:00", 0), ("10:06:00", 1), ("10:30:00", 0), ("11:06:00", 1)] {
+        api.travel(&format!("2027-01-31T{time}Z")).await;
+        let done = api.run_schedule().await.ok()["purchases"].clone();
+        assert_eq!((&done["waiting"], &done["errors"]), (&json!(waiting), &json!(0)), "{time}");
+        assert_eq!(api.get(&member("t"), &path).await.ok()["purchase"]["status"], "pending");
+    }
+    assert_eq!(api.split("t").await, (0, 0));
+    api.travel("2027-02-01T10:06:00Z").await;
+    assert_eq!(api.run_schedule().await.ok()["purchases"]["failed"], 1);
+    let failed = api.get(&member("t"), &path).await.ok()["purchase"].clone();
+    let reason = "the payment was not completed within a day";
+    assert_eq!((&failed["status"], &failed["reason"]), (&json!("failed"), &json!(reason)));
+    let again = api.buy("t", "order", 202).await.problem(402, "/problems/payment-failed");
+    assert_eq!(again["reason"], reason);
+    api.get("", "/dev/events").await.ok();
+    assert_eq!(api.split("t").await, (0, 300), "the top-up that waited");
+    assert_eq!(api.run_schedule().await.ok()["purchases"]["failed"], 0);
+}
+
+#[tokio::test]
+async fn a_pending_purchase_of_a_closed_account_ends_at_the_next_run() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let pending = api.buy("t", "order", 202).await.ok()["purchase"].clone();
+    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
+    api.travel("2027-01-31T10:06:00Z").await;
+    assert_eq!(api.run_schedule().await.ok()["purchases"]["failed"], 1);
+    let path = format!("/teams/t/purchases/{}", pending["id"].as_str().unwrap());
+    let failed = api.get(&member("t"), &path).await.ok()["purchase"].clone();
+    assert_eq!(failed["reason"], "the account was closed");
+}
+
 /// A paid order is replayed after the account is closed. No payment is requested for a closed
 /// account.
 #[tokio::test]

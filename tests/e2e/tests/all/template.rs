@@ -191,9 +191,14 @@ fn every_function_has_alarms() {
 
 /// The schedules of two stacks in one account have different names.
 #[test]
-fn the_schedule_has_the_name_of_its_stack() {
-    let schedule = &properties("Refill")["Events"]["Hourly"]["Properties"];
-    assert_eq!(schedule["Name"], json!({ "!Sub": "${AWS::StackName}-refill" }));
+fn the_schedules_have_the_name_of_their_stack() {
+    for (function, event, name) in
+        [("Refill", "Hourly", "refill"), ("Purchase", "Pending", "pending-purchases")]
+    {
+        let schedule = &properties(function)["Events"][event]["Properties"];
+        let name = format!("${{AWS::StackName}}-{name}");
+        assert_eq!(schedule["Name"], json!({ "!Sub": name }));
+    }
 }
 
 /// Asserts that a queue has the common retention and an alarm.

@@ -16,7 +16,8 @@ pub fn purchases() -> Vec<Operation> {
             .summary("Buy credits")
             .remark(
                 "Purchased credits do not lapse. A replay of a pending purchase continues it and \
-                 answers its present state. A failed payment keeps its key.",
+                 answers its present state. A purchase that is not paid within a day fails. A \
+                 failed payment keeps its key.",
             )
             .remark(format!(
                 "The credits have {}, and are at most {PURCHASE_CREDITS_MAX}. A team with more than \

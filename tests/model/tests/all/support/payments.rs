@@ -25,6 +25,14 @@ impl Provider {
     pub fn declining(declines: fn(&Purchase) -> bool) -> Self {
         Self { declines, requests: Mutex::default() }
     }
+
+    /// The result of a payment that was requested.
+    fn result(&self, purchase: &Purchase) -> Payment {
+        if (self.declines)(purchase) {
+            return Payment::Failed("the card was declined".to_owned());
+        }
+        Payment::Succeeded
+    }
 }
 
 impl Payments for Provider {
@@ -37,12 +45,34 @@ impl Payments for Provider {
                 *times
             };
             sleep(Duration::from_millis(300)).await;
-            match ((self.declines)(purchase), requests) {
-                // The first answer may get lost.
-                (_, 1) if fastrand::bool() => Err(Error::Busy),
-                (true, _) => Ok(Payment::Failed("the card was declined".to_owned())),
-                (false, _) => Ok(Payment::Succeeded),
+            // The first answer may get lost.
+            if requests == 1 && fastrand::bool() {
+                Err(Error::Busy)
+            } else {
+                Ok(self.result(purchase))
             }
+        })
+    }
+
+    fn state<'a>(
+        &'a self,
+        purchase: &'a Purchase,
+    ) -> BoxFuture<'a, Result<Option<Payment>, Error>> {
+        Box::pin(async {
+            let is_requested = self.requests.lock().unwrap().contains_key(&purchase.id);
+            sleep(Duration::from_millis(300)).await;
+            Ok(is_requested.then(|| self.result(purchase)))
+        })
+    }
+
+    fn cancel<'a>(
+        &'a self,
+        purchase: &'a Purchase,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<Payment, Error>> {
+        Box::pin(async {
+            let state = self.state(purchase).await?;
+            Ok(state.unwrap_or_else(|| Payment::Failed(reason.to_owned())))
         })
     }
 }

@@ -1,0 +1,93 @@
+//! Pending purchases in a simulation: the process of a purchase is stopped at any await, and two runs of the schedule
+//! follow at once, with faults. Nothing stays pending, and the credits added are those that were paid.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::catalogue;
+use futures_util::future::join;
+use purchase::payments::{Payment, Payments};
+use purchase::{PurchaseState, pending};
+use shared::domain::Error;
+use shared::domain::ledger::entry::Kind;
+use shared::domain::purchase::{Purchase, PurchaseStatus};
+use shared::lambda::{App, Clock};
+use shared::store::history::Selection;
+use simulator::{Faults, World};
+use tokio::time::sleep;
+
+use crate::support::payments::Provider;
+use crate::support::process::run_for_polls;
+use crate::support::teams::{key_named, now, order, team_with};
+
+const CREDITS: u64 = 200;
+
+fn process(world: &World, payments: &Arc<Provider>) -> PurchaseState {
+    let time = world.clone();
+    let app = App::new(world.store(), Clock::new(move || time.now()), catalogue());
+    PurchaseState { app, payments: Arc::clone(payments) as Arc<dyn Payments> }
+}
+
+/// A purchase as a request makes it.
+async fn buy(process: &PurchaseState, asked: &Purchase) -> Result<(), Error> {
+    let store = &process.app.store;
+    let (begun, _) = store.purchase_begin(asked).await?;
+    match process.payments.pay(&begun).await? {
+        Payment::Succeeded => store.purchase_settle(&begun, process.app.clock.now()).await?,
+        Payment::Failed(reason) => store.purchase_fail(&begun, &reason).await?,
+        Payment::ActionNeeded(_) => begun,
+    };
+    Ok(())
+}
+
+/// Stops a purchase after a number of polls and lets the schedule run. Returns whether the purchase had been complete.
+async fn live(world: World, polls: u32, declines: fn(&Purchase) -> bool, closes: bool) -> bool {
+    let team = team_with(&world.store(), "t", 0).await;
+    let payments = Arc::new(Provider::declining(declines));
+    let asked = order(&team, key_named("order"), CREDITS, now());
+    let first = process(&world, &payments);
+    let bought = run_for_polls(polls, Box::pin(buy(&first, &asked))).await;
+    if closes {
+        let store = world.store();
+        store.terms_change(&team, world.now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
+    }
+    for wait in [Duration::from_mins(6), Duration::from_hours(24)] {
+        sleep(wait).await;
+        world.set_faults(Faults::MANY);
+        let [one, other] = [process(&world, &payments), process(&world, &payments)];
+        Box::pin(join(pending::run(&one, None), pending::run(&other, None))).await;
+        world.set_faults(Faults::NONE);
+    }
+    sleep(Duration::from_hours(2)).await;
+    let last = pending::run(&process(&world, &payments), None).await;
+    assert_eq!((last.waiting, last.errors), (0, 0), "{polls}: {last:?}");
+
+    let pool = world.store().projection_read(&team, world.now()).await.unwrap().pool;
+    let is_requested = payments.requests.lock().unwrap().contains_key(&asked.id);
+    let is_paid = is_requested && !declines(&asked);
+    let credits = if is_paid { CREDITS } else { 0 };
+    assert_eq!(pool.balance.purchased().get(), credits, "{polls}");
+    assert_eq!(pool.pending_purchases, 0, "{polls}");
+    let purchases = Selection { kind: Some(Kind::Purchase), ..Selection::default() };
+    let paid = world.store().history_list(&team, &purchases, None, 10).await.unwrap().entries;
+    assert_eq!(paid.len(), usize::from(is_paid), "{polls}: {paid:?}");
+    if let Ok(stored) = world.store().purchase_read(&team, &asked.id).await {
+        let status = if is_paid { PurchaseStatus::Paid } else { PurchaseStatus::Failed };
+        assert_eq!(stored.status, status, "{polls}");
+    }
+    matches!(bought, Some(Ok(())))
+}
+
+#[test]
+fn nothing_stays_pending_after_a_stop_at_any_await() {
+    for (declines, closes) in [(false, false), (false, true), (true, false), (true, true)] {
+        let declines: fn(&Purchase) -> bool = if declines { |_| true } else { |_| false };
+        for polls in 1.. {
+            let run = async |world| Box::pin(live(world, polls, declines, closes)).await;
+            if simulator::run(polls.into(), Faults::NONE, now(), run).unwrap() {
+                assert!(polls > 5, "{polls}");
+                break;
+            }
+        }
+    }
+}
