@@ -168,7 +168,7 @@ impl Purchase {
 pub struct RecordedPurchaseRequest {
     /// The credits bought, 1 to [`PURCHASE_CREDITS_MAX`].
     pub credits: Credits,
-    /// What the customer paid, in the currency of the catalogue.
+    /// The price that the customer paid, in the currency of the catalogue.
     pub amount: AmountRequest,
     /// The invoice, the bank transfer or the contract.
     pub reference: Option<Reference>,

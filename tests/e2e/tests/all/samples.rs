@@ -151,6 +151,8 @@ async fn every_sample_event_is_answered() {
     let summary =
         refill::handle(app, LambdaEvent::new(schedule, Context::default())).await.unwrap();
     assert_eq!((summary.changed, summary.billed, summary.failed), (1, 1, 0));
+    let pending = to_purchase(app, "purchase-schedule").await;
+    assert_eq!((&pending["failed"], &pending["errors"]), (&json!(1), &json!(0)), "{pending}");
     assert_eq!(api.split("demo").await, (0, 50));
     assert_eq!(to_team(app, "account-closed").await["account"], "closed");
 }
