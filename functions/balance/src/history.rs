@@ -97,9 +97,9 @@ impl HistoryQuery {
                 .action(action)
                 .ok_or_else(|| Error::invalid("action", unknown_action(action)))?;
         }
-        let from = self.from.as_deref().map(|text| Instant::parse("from", text)).transpose()?;
-        let to = self.to.as_deref().map(|text| Instant::parse("to", text)).transpose()?;
-        if from.zip(to).is_some_and(|(from, to)| from.start() > to.start()) {
+        let from = self.from.as_deref().map(|text| Bound::parse("from", text)).transpose()?;
+        let to = self.to.as_deref().map(|text| Bound::parse("to", text)).transpose()?;
+        if from.zip(to).is_some_and(|(from, to)| to.is_before(from)) {
             return Err(Error::invalid("to", "must not be before `from`"));
         }
         if let Some(kind @ (Kind::Order | Kind::Other(_))) = &self.kind {
@@ -117,8 +117,8 @@ impl HistoryQuery {
             reference: self.reference.clone(),
             key: self.key.clone(),
             hold: self.hold.clone(),
-            from: from.map(Instant::start),
-            to: to.map(Instant::end),
+            from: from.map(Bound::start),
+            to: to.map(Bound::end),
             unwritten: Vec::new(),
         })
     }
@@ -126,12 +126,12 @@ impl HistoryQuery {
 
 /// A day or a time.
 #[derive(Clone, Copy)]
-enum Instant {
+enum Bound {
     Day(Date),
     Time(Time),
 }
 
-impl Instant {
+impl Bound {
     fn parse(field: &str, text: &str) -> Result<Self, Error> {
         if let Ok(time) = text.parse() {
             return Ok(Self::Time(time));
@@ -151,6 +151,14 @@ impl Instant {
         }
     }
 
+    fn is_before(self, from: Self) -> bool {
+        match (self, from) {
+            (Self::Day(day), Self::Day(from)) => day < from,
+            (Self::Day(_), Self::Time(from)) => self.end() <= from,
+            (Self::Time(time), _) => time < from.start(),
+        }
+    }
+
     /// The first instant after it; of the last day of the calendar, its start.
     fn end(self) -> Time {
         match self {
@@ -160,7 +168,7 @@ impl Instant {
     }
 }
 
-/// Whether the client accepts CSV and prefers no JSON.
+/// Whether the client accepts CSV at least as much as JSON.
 fn wants_csv(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let ranges: Vec<Mime> = accept

@@ -126,7 +126,14 @@ impl PurchaseState {
     ) -> Result<(Purchase, Option<Value>), Error> {
         match payment {
             Payment::Succeeded => {
-                Ok((self.app.store.purchase_settle(&purchase, self.app.clock.now()).await?, None))
+                let paid = self.app.store.purchase_settle(&purchase, self.app.clock.now()).await?;
+                if paid.status == PurchaseStatus::Failed {
+                    let Purchase { team, id, .. } = paid;
+                    return Err(Error::internal(format!(
+                        "{id} of {team} was paid after it failed"
+                    )));
+                }
+                Ok((paid, None))
             }
             Payment::ActionNeeded(step) => Ok((purchase, Some(step))),
             Payment::Failed(reason) => {
@@ -240,6 +247,9 @@ async fn on_event(state: &PurchaseState, event: &[u8], context: &Context) -> Res
     }
     let done = pending::run(state, time_left(context)).await;
     tracing::info!(?done, "pending purchases were processed");
+    if done.left {
+        tracing::warn!("the time ended before all pending purchases were processed");
+    }
     if done.errors > 0 {
         return Err(Error::Busy);
     }

@@ -29,8 +29,9 @@ pub trait Payments: Send + Sync {
     fn state<'a>(&'a self, purchase: &'a Purchase)
     -> BoxFuture<'a, Result<Option<Payment>, Error>>;
 
-    /// Ends the payment of a purchase for a reason. Returns its state after it: [`Payment::Succeeded`] if the money was
-    /// taken before, [`Payment::ActionNeeded`] if it is just being taken.
+    /// Ends the payment of a purchase for a reason, also one that was never requested. Returns its state after it:
+    /// [`Payment::Succeeded`] if the money was taken before, [`Payment::ActionNeeded`] if it is just being taken. After
+    /// [`Payment::Failed`] a request takes no money: [`Payments::pay`] returns that failure.
     fn cancel<'a>(
         &'a self,
         purchase: &'a Purchase,

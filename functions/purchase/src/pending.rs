@@ -6,12 +6,13 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use lambda_http::tracing;
 use serde::Serialize;
+use serde_json::Value;
 use shared::aws::retry::with_deadline;
 use shared::domain::Error;
-use shared::domain::purchase::PurchaseStatus;
+use shared::domain::purchase::{FIRST_CHECK_SECONDS, PENDING_CHECK_SECONDS, PurchaseStatus};
 use shared::store::keys::SHARDS;
 use shared::store::pending_purchase::DuePurchase;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::PurchaseState;
 use crate::payments::Payment;
@@ -20,10 +21,13 @@ use crate::payments::Payment;
 pub(crate) const SCHEDULED: &str = "Scheduled Event";
 
 /// The number of purchases of a shard that are processed concurrently.
-const CONCURRENT_PURCHASES_MAX: usize = 4;
+const CONCURRENT_PURCHASES_MAX: usize = 2;
 
-/// No purchase is begun with less time than this left: the time of a request to the provider and of two writes.
-const TIME_RESERVED: Duration = Duration::from_secs(20);
+/// No purchase is begun with less time than this left: the time of two calls of the provider and of the writes.
+pub const TIME_RESERVED: Duration = Duration::from_secs(20);
+
+/// A call of the provider is given up after this time. A later run repeats it.
+const CALL_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The result of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -86,14 +90,14 @@ impl PurchaseState {
         if stop.is_some_and(|stop| stop <= Instant::now()) {
             return Summary { left: true, ..Summary::default() };
         }
-        match Box::pin(self.conclude(&due)).await {
+        let (team, purchase) = (due.team.clone(), due.id.clone());
+        match Box::pin(self.conclude(due)).await {
             Ok(None) => Summary::default(),
             Ok(Some(PurchaseStatus::Paid)) => Summary { paid: 1, ..Summary::default() },
             Ok(Some(PurchaseStatus::Failed)) => Summary { failed: 1, ..Summary::default() },
             Ok(Some(PurchaseStatus::Pending)) => Summary { waiting: 1, ..Summary::default() },
             Err(error) => {
-                let DuePurchase { team, id, .. } = &due;
-                tracing::error!(%team, purchase = %id, %error, "a pending purchase was not concluded");
+                tracing::error!(%team, %purchase, %error, "a pending purchase was not concluded");
                 Summary { errors: 1, ..Summary::default() }
             }
         }
@@ -101,9 +105,11 @@ impl PurchaseState {
 
     /// Settles or ends a due purchase as its payment requires. Returns its status; `None` if another run or a request was
     /// first.
-    async fn conclude(&self, due: &DuePurchase) -> Result<Option<PurchaseStatus>, Error> {
+    async fn conclude(&self, mut due: DuePurchase) -> Result<Option<PurchaseStatus>, Error> {
         let (store, now) = (&self.app.store, self.app.clock.now());
-        let Some(purchase) = store.pending_purchase_postpone(due, now).await? else {
+        // No other run takes it meanwhile, and a later one repeats a run that is stopped or fails.
+        let taken = store.due_purchase_postpone(&mut due, now.plus_seconds(FIRST_CHECK_SECONDS));
+        let Some(purchase) = taken.await? else {
             return Ok(None);
         };
         let is_closed = match store.account_check_open(&purchase.team).await {
@@ -111,19 +117,29 @@ impl PurchaseState {
             Err(Error::AccountClosed) => true,
             Err(error) => return Err(error),
         };
-        let payment = match self.payments.state(&purchase).await? {
+        let state = in_time(self.payments.state(&purchase)).await?;
+        let cancel = async |reason| in_time(self.payments.cancel(&purchase, reason)).await;
+        let payment = match state {
             Some(payment @ (Payment::Succeeded | Payment::Failed(_))) => payment,
-            _ if is_closed => self.payments.cancel(&purchase, "the account was closed").await?,
+            _ if is_closed => cancel("the account was closed").await?,
             _ if purchase.is_abandoned(now) => {
-                self.payments
-                    .cancel(&purchase, "the payment was not completed within a day")
-                    .await?
+                cancel("the payment was not completed within a day").await?
             }
             // The process of an automatic top-up stopped before it requested the payment.
-            None if purchase.top_up => self.payments.pay(&purchase).await?,
-            Some(Payment::ActionNeeded(_)) | None => return Ok(Some(PurchaseStatus::Pending)),
+            None if purchase.top_up => in_time(self.payments.pay(&purchase)).await?,
+            Some(step @ Payment::ActionNeeded(_)) => step,
+            None => Payment::ActionNeeded(Value::Null),
         };
         let (purchase, _) = self.concluded(purchase, payment).await?;
+        if purchase.status == PurchaseStatus::Pending {
+            let next_check = now.plus_seconds(PENDING_CHECK_SECONDS);
+            store.due_purchase_postpone(&mut due, next_check).await?;
+        }
         Ok(Some(purchase.status))
     }
+}
+
+/// The result of a call of the provider; [`Error::Busy`] after [`CALL_TIME_MAX`].
+async fn in_time<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(CALL_TIME_MAX, call).await.unwrap_or(Err(Error::Busy))
 }

@@ -22,6 +22,9 @@ pub const GIFT_CREDITS_MAX: Credits = Credits::new(10_000_000);
 /// The most credits of one purchase.
 pub const PURCHASE_CREDITS_MAX: Credits = Credits::new(1_000_000_000);
 
+/// The most cents of a recorded purchase. The sum of a cycle stays far below 2^53.
+pub const RECORDED_CENTS_MAX: u64 = 1_000_000_000_000;
+
 /// A pool with more credits than this accepts no purchase and no gift. So the amounts of the team,
 /// credits in holds included, stay below [`Credits::MAX`].
 pub const POOL_CREDITS_MAX: Credits = Credits::new(1_000_000_000_000_000);

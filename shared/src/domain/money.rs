@@ -22,8 +22,8 @@ pub struct Amount {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AmountRequest {
-    /// Whole cents, or another smallest unit of the currency: at most 2^53 - 1.
-    #[cfg_attr(feature = "openapi", schema(maximum = 9_007_199_254_740_991_u64))]
+    /// Whole cents, or another smallest unit of the currency: at most 10^12.
+    #[cfg_attr(feature = "openapi", schema(maximum = 1_000_000_000_000_u64))]
     pub cents: u64,
     /// The currency.
     pub currency: Currency,

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::domain::catalogue::price_list::Offer;
 use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Details, Entry, Purchased};
-use crate::domain::limits::{GIFT_CREDITS_MAX, PURCHASE_CREDITS_MAX};
+use crate::domain::limits::{GIFT_CREDITS_MAX, PURCHASE_CREDITS_MAX, RECORDED_CENTS_MAX};
 use crate::domain::money::{Amount, AmountRequest, Currency};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
-/// A pending purchase is checked by the schedule this many seconds after its order.
+/// A pending purchase is checked by the schedule this many seconds after its order, and after a check that failed.
 pub const FIRST_CHECK_SECONDS: u32 = 5 * 60;
 
 /// A purchase that is still pending is checked again after this many seconds.
@@ -126,7 +126,7 @@ impl Purchase {
         }
     }
 
-    /// Whether it was ordered too long ago to be paid still.
+    /// Whether it was ordered too long ago to be paid.
     #[must_use]
     pub fn is_abandoned(&self, now: Time) -> bool {
         self.at.plus_seconds(ABANDONED_AFTER_SECONDS) <= now
@@ -186,11 +186,9 @@ impl RecordedPurchaseRequest {
         if self.amount.currency != currency {
             return Err(Error::invalid("amount.currency", format!("must be `{currency}`")));
         }
-        if self.amount.cents > Credits::MAX.get() {
-            return Err(Error::invalid(
-                "amount.cents",
-                format!("must be at most {}", Credits::MAX),
-            ));
+        if self.amount.cents > RECORDED_CENTS_MAX {
+            let detail = format!("must be at most {RECORDED_CENTS_MAX}");
+            return Err(Error::invalid("amount.cents", detail));
         }
         Ok(())
     }

@@ -19,8 +19,8 @@ pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
     let parsed = serde_path_to_error::deserialize(&mut input).map_err(|error| {
         let text = error.inner().to_string();
         // Beside the name of the field, the place of its value is of no use.
-        let text =
-            text.split(" at line ").next().filter(|_| error.inner().is_data()).unwrap_or(&text);
+        let before_place = text.rsplit_once(" at line ").filter(|_| error.inner().is_data());
+        let text = before_place.map_or(text.as_str(), |(text, _)| text);
         Error::invalid(field(error.path(), error.inner(), "body"), plain(text))
     })?;
     input.end().map_err(|error| Error::invalid("body", error.to_string()))?;
@@ -49,10 +49,14 @@ pub(crate) fn field(
 
 /// The text of an error of serde without names of Rust types.
 pub(crate) fn plain(text: &str) -> String {
-    if text.ends_with("digit found in string") || text == "cannot parse integer from empty string" {
-        return "must be a whole number".to_owned();
+    match text {
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            return "must be a whole number from 0 on".to_owned();
+        }
+        "number too large to fit in target type" => return "is too large".to_owned(),
+        _ => {}
     }
-    let Some((found, expected)) = text.split_once("expected ") else { return text.to_owned() };
+    let Some((found, expected)) = text.rsplit_once("expected ") else { return text.to_owned() };
     let kind = match expected.split(' ').next().unwrap_or_default() {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0 on",
         "struct" | "map" => "an object",
@@ -103,7 +107,9 @@ mod tests {
             let stated = refused(json).detail;
             assert!(stated.ends_with(detail), "{json}: {stated}");
         }
-        assert_eq!(plain("invalid digit found in string"), "must be a whole number");
+        assert_eq!(plain("invalid digit found in string"), "must be a whole number from 0 on");
+        let named = refused(r#"{"x at line y":1}"#);
+        assert!(named.detail.contains("`x at line y`"), "{named:?}");
     }
 
     #[test]

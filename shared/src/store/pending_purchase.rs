@@ -6,7 +6,7 @@ use super::dynamo::from_item;
 use super::dynamo::keys::{self, Item};
 use crate::domain::Error;
 use crate::domain::ids::{Id, TeamId};
-use crate::domain::purchase::{PENDING_CHECK_SECONDS, Purchase, PurchaseStatus};
+use crate::domain::purchase::{Purchase, PurchaseStatus};
 use crate::domain::time::Time;
 
 /// The due purchases of a page. The caller processes a page before it reads the next.
@@ -53,25 +53,26 @@ impl Store {
         Ok(DuePurchases { due, next: found.last_evaluated_key })
     }
 
-    /// Takes a due purchase: postpones it, so that no other run takes it and a stopped one is repeated. Returns it; `None`
-    /// if it is not pending any more or another run has taken it.
+    /// Postpones a due purchase. Returns it as it is; `None` if it is not pending any more or another run has postponed
+    /// it.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn pending_purchase_postpone(
+    pub async fn due_purchase_postpone(
         &self,
-        due: &DuePurchase,
-        now: Time,
+        due: &mut DuePurchase,
+        until: Time,
     ) -> Result<Option<Purchase>, Error> {
         let DuePurchase { team, id, due_at } = due;
         let postponed = Expression::on(keys::purchase(team, id))
             .set("due_at = :later")
-            .value(":later", now.plus_seconds(PENDING_CHECK_SECONDS))
+            .value(":later", until)
             .when("#status = :pending AND due_at = :seen")
             .name("#status", "status")
             .value(":pending", PurchaseStatus::Pending)
-            .value(":seen", due_at);
+            .value(":seen", *due_at);
         let updated = self.item_update(postponed, &mut self.retry_budget()).await?;
+        *due_at = until;
         updated.written().map(from_item).transpose()
     }
 }

@@ -24,7 +24,7 @@ pub(crate) async fn run_schedules(state: &PurchaseState) -> Scheduled {
     Scheduled { teams, purchases: pending::run(state, None).await }
 }
 
-/// Runs both schedules every hour.
+/// Runs both schedules every hour. Deployed, that of pending purchases runs every five minutes.
 pub(crate) async fn run_in_background(state: PurchaseState) {
     let start = Instant::now().checked_add(SCHEDULE_EVERY).unwrap_or_else(Instant::now);
     let mut ticks = interval_at(start, SCHEDULE_EVERY);

@@ -15,7 +15,7 @@ use crate::domain::time::Time;
 /// An item of the table: attributes by name.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// The index of entries by team and time.
+/// The index of entries and purchases by team and time.
 pub const HISTORY_INDEX: &str = "history";
 /// The sparse index of items with a due time.
 pub const DUE_INDEX: &str = "due";
@@ -214,10 +214,10 @@ pub fn in_purchases(purchase: &Purchase) -> Item {
     texts([("history", purchases(&purchase.team)), ("position", position)])
 }
 
-/// The partition of a team's purchases in the history index.
+/// The partition of a team's purchases in the history index. No shard of a history has this name.
 #[must_use]
 pub fn purchases(team: &TeamId) -> String {
-    format!("PURCHASES#{team}")
+    format!("{team}#purchases")
 }
 
 /// The attributes that put a pending purchase into the index of due items, apart from those of `refill`.

@@ -100,7 +100,7 @@ async fn a_purchase_paid_elsewhere_is_recorded_once() {
     for credits in [0, 1_000_000_001] {
         api.post(&billing(), PATH, "range", &invoice(credits, 5, "c")).await.problem_of("credits");
     }
-    let many = invoice(5, 1 << 53, "c");
+    let many = invoice(5, 1_000_000_000_001, "c");
     api.post(&billing(), PATH, "cents", &many).await.problem_of("amount.cents");
     api.post(&billing(), "/teams/unknown/purchases/recorded", "k", &body)
         .await

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Body;
 use axum::http::Request;
+use purchase::pending;
 use serde_json::{Value, json};
 use shared::domain::event::SOURCE;
 use shared::store::keys;
@@ -187,6 +188,13 @@ fn every_function_has_alarms() {
             .collect();
         assert_eq!(watched, functions, "{alarm}");
     }
+}
+
+/// A run of the schedule begins purchases while more than the reserved time is left.
+#[test]
+fn the_timeout_of_purchase_leaves_time_for_pending_purchases() {
+    let timeout = properties("Purchase")["Timeout"].as_u64().unwrap();
+    assert!(timeout >= 2 * pending::TIME_RESERVED.as_secs(), "{timeout} seconds");
 }
 
 /// The schedules of two stacks in one account have different names.

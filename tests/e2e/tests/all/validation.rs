@@ -327,6 +327,10 @@ async fn rejects_invalid_days() {
     api.team_with("t", 0).await;
     let last = api.get(&member("t"), "/teams/t/history?from=9999-12-31&to=9999-12-31").await;
     assert_eq!(last.ok()["entries"], json!([]));
+    let afternoon = "/teams/t/history?from=2027-01-31T12:00:00Z&to=2027-01-31";
+    api.get(&member("t"), afternoon).await.ok();
+    let next_day = "/teams/t/history?from=2027-02-01T00:00:00Z&to=2027-01-31";
+    api.get(&member("t"), next_day).await.problem_of("to");
     for at in ["", "yesterday", "2027-01-01T00:00:00Z", "2027-13-01", "2027-01-01&at=2027-01-02"] {
         api.get("", &format!("/prices?at={at}")).await.problem_of("at");
     }

@@ -1,5 +1,5 @@
-//! Pending purchases in a simulation: the process of a purchase is stopped at any await, and two runs of the schedule
-//! follow at once, with faults. Nothing stays pending, and the credits added are those that were paid.
+//! Pending purchases in a simulation: the process of a purchase is stopped at any await. Then two runs of the schedule
+//! and the repeated request race, with faults. Nothing stays pending, and the credits added are those that were paid.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,9 @@ use crate::support::teams::{key_named, now, order, team_with};
 
 const CREDITS: u64 = 200;
 
+/// The time that an invocation of the function has.
+const TIME: Option<Duration> = Some(Duration::from_secs(59));
+
 fn process(world: &World, payments: &Arc<Provider>) -> PurchaseState {
     let time = world.clone();
     let app = App::new(world.store(), Clock::new(move || time.now()), catalogue());
@@ -32,6 +35,10 @@ fn process(world: &World, payments: &Arc<Provider>) -> PurchaseState {
 async fn buy(process: &PurchaseState, asked: &Purchase) -> Result<(), Error> {
     let store = &process.app.store;
     let (begun, _) = store.purchase_begin(asked).await?;
+    if begun.status != PurchaseStatus::Pending {
+        return Ok(());
+    }
+    store.account_check_open(&begun.team).await?;
     match process.payments.pay(&begun).await? {
         Payment::Succeeded => store.purchase_settle(&begun, process.app.clock.now()).await?,
         Payment::Failed(reason) => store.purchase_fail(&begun, &reason).await?,
@@ -54,17 +61,23 @@ async fn live(world: World, polls: u32, declines: fn(&Purchase) -> bool, closes:
     for wait in [Duration::from_mins(6), Duration::from_hours(24)] {
         sleep(wait).await;
         world.set_faults(Faults::MANY);
-        let [one, other] = [process(&world, &payments), process(&world, &payments)];
-        Box::pin(join(pending::run(&one, None), pending::run(&other, None))).await;
+        let [one, other, client] = [(); 3].map(|()| process(&world, &payments));
+        let runs = join(pending::run(&one, TIME), pending::run(&other, TIME));
+        // The client sends its request again, before or after the runs.
+        let again = async {
+            sleep(Duration::from_millis(fastrand::u64(0..1_500))).await;
+            if fastrand::bool() { buy(&client, &asked).await } else { Ok(()) }
+        };
+        let (_, again) = Box::pin(join(runs, again)).await;
+        assert!(matches!(again, Ok(()) | Err(Error::Busy | Error::AccountClosed)), "{again:?}");
         world.set_faults(Faults::NONE);
     }
     sleep(Duration::from_hours(2)).await;
-    let last = pending::run(&process(&world, &payments), None).await;
+    let last = pending::run(&process(&world, &payments), TIME).await;
     assert_eq!((last.waiting, last.errors), (0, 0), "{polls}: {last:?}");
 
     let pool = world.store().projection_read(&team, world.now()).await.unwrap().pool;
-    let is_requested = payments.requests.lock().unwrap().contains_key(&asked.id);
-    let is_paid = is_requested && !declines(&asked);
+    let is_paid = payments.is_requested(&asked) && payments.result(&asked) == Payment::Succeeded;
     let credits = if is_paid { CREDITS } else { 0 };
     assert_eq!(pool.balance.purchased().get(), credits, "{polls}");
     assert_eq!(pool.pending_purchases, 0, "{polls}");

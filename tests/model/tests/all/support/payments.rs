@@ -19,15 +19,24 @@ pub struct Provider {
     declines: fn(&Purchase) -> bool,
     /// The number of requests for each purchase.
     pub requests: Mutex<BTreeMap<Id, u32>>,
+    /// The purchases that were cancelled before a request, with the reasons.
+    cancelled: Mutex<BTreeMap<Id, String>>,
 }
 
 impl Provider {
     pub fn declining(declines: fn(&Purchase) -> bool) -> Self {
-        Self { declines, requests: Mutex::default() }
+        Self { declines, requests: Mutex::default(), cancelled: Mutex::default() }
     }
 
-    /// The result of a payment that was requested.
-    fn result(&self, purchase: &Purchase) -> Payment {
+    pub fn is_requested(&self, purchase: &Purchase) -> bool {
+        self.requests.lock().unwrap().contains_key(&purchase.id)
+    }
+
+    /// The result of a payment that was requested or cancelled.
+    pub fn result(&self, purchase: &Purchase) -> Payment {
+        if let Some(reason) = self.cancelled.lock().unwrap().get(&purchase.id) {
+            return Payment::Failed(reason.clone());
+        }
         if (self.declines)(purchase) {
             return Payment::Failed("the card was declined".to_owned());
         }
@@ -38,6 +47,9 @@ impl Provider {
 impl Payments for Provider {
     fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
         Box::pin(async {
+            if self.cancelled.lock().unwrap().contains_key(&purchase.id) {
+                return Ok(self.result(purchase));
+            }
             let requests = {
                 let mut requests = self.requests.lock().unwrap();
                 let times = requests.entry(purchase.id.clone()).or_default();
@@ -59,7 +71,7 @@ impl Payments for Provider {
         purchase: &'a Purchase,
     ) -> BoxFuture<'a, Result<Option<Payment>, Error>> {
         Box::pin(async {
-            let is_requested = self.requests.lock().unwrap().contains_key(&purchase.id);
+            let is_requested = self.is_requested(purchase);
             sleep(Duration::from_millis(300)).await;
             Ok(is_requested.then(|| self.result(purchase)))
         })
@@ -71,8 +83,12 @@ impl Payments for Provider {
         reason: &'a str,
     ) -> BoxFuture<'a, Result<Payment, Error>> {
         Box::pin(async {
-            let state = self.state(purchase).await?;
-            Ok(state.unwrap_or_else(|| Payment::Failed(reason.to_owned())))
+            if !self.is_requested(purchase) {
+                let reasons = &mut self.cancelled.lock().unwrap();
+                reasons.entry(purchase.id.clone()).or_insert_with(|| reason.to_owned());
+            }
+            sleep(Duration::from_millis(300)).await;
+            Ok(self.result(purchase))
         })
     }
 }
