@@ -1,5 +1,5 @@
-//! The JSON of answers, as types built from domain types. Stored structs are never serialized into an answer;
-//! small enums such as a status have one form for both.
+//! The JSON of answers, as types built from domain types. Stored structs are never serialized into an answer, except for
+//! amounts of money; small enums such as a status have one form for both.
 
 pub mod balance;
 pub mod catalogue;
