@@ -22,6 +22,9 @@ use crate::support::teams::{key_named, now, order, team_with};
 
 const CREDITS: u64 = 200;
 
+/// The number of random runs after each number of polls.
+const SEEDS_PER_POLL: u64 = 5;
+
 /// The time that an invocation of the function has.
 const TIME: Option<Duration> = Some(Duration::from_secs(59));
 
@@ -31,14 +34,15 @@ fn process(world: &World, payments: &Arc<Provider>) -> PurchaseState {
     PurchaseState { app, payments: Arc::clone(payments) as Arc<dyn Payments> }
 }
 
-/// A purchase as a request makes it.
-async fn buy(process: &PurchaseState, asked: &Purchase) -> Result<(), Error> {
+/// A purchase as a request makes it, by a process that pauses for up to `pause_ms` milliseconds before the payment.
+async fn buy(process: &PurchaseState, asked: &Purchase, pause_ms: u64) -> Result<(), Error> {
     let store = &process.app.store;
     let (begun, _) = store.purchase_begin(asked).await?;
     if begun.status != PurchaseStatus::Pending {
         return Ok(());
     }
     store.account_check_open(&begun.team).await?;
+    sleep(Duration::from_millis(fastrand::u64(0..=pause_ms))).await;
     match process.payments.pay(&begun).await? {
         Payment::Succeeded => store.purchase_settle(&begun, process.app.clock.now()).await?,
         Payment::Failed(reason) => store.purchase_fail(&begun, &reason).await?,
@@ -53,7 +57,7 @@ async fn live(world: World, polls: u32, declines: fn(&Purchase) -> bool, closes:
     let payments = Arc::new(Provider::declining(declines));
     let asked = order(&team, key_named("order"), CREDITS, now());
     let first = process(&world, &payments);
-    let bought = run_for_polls(polls, Box::pin(buy(&first, &asked))).await;
+    let bought = run_for_polls(polls, Box::pin(buy(&first, &asked, 0))).await;
     if closes {
         let store = world.store();
         store.terms_change(&team, world.now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
@@ -65,8 +69,11 @@ async fn live(world: World, polls: u32, declines: fn(&Purchase) -> bool, closes:
         let runs = join(pending::run(&one, TIME), pending::run(&other, TIME));
         // The client sends its request again, before or after the runs.
         let again = async {
-            sleep(Duration::from_millis(fastrand::u64(0..1_500))).await;
-            if fastrand::bool() { buy(&client, &asked).await } else { Ok(()) }
+            if fastrand::u8(0..3) > 0 {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(fastrand::u64(0..500))).await;
+            buy(&client, &asked, 1_000).await
         };
         let (_, again) = Box::pin(join(runs, again)).await;
         assert!(matches!(again, Ok(()) | Err(Error::Busy | Error::AccountClosed)), "{again:?}");
@@ -96,8 +103,13 @@ fn nothing_stays_pending_after_a_stop_at_any_await() {
     for (declines, closes) in [(false, false), (false, true), (true, false), (true, true)] {
         let declines: fn(&Purchase) -> bool = if declines { |_| true } else { |_| false };
         for polls in 1.. {
-            let run = async |world| Box::pin(live(world, polls, declines, closes)).await;
-            if simulator::run(polls.into(), Faults::NONE, now(), run).unwrap() {
+            let mut is_complete = false;
+            for seed in 0..SEEDS_PER_POLL {
+                let seed = u64::from(polls) * SEEDS_PER_POLL + seed;
+                let run = async |world| Box::pin(live(world, polls, declines, closes)).await;
+                is_complete |= simulator::run(seed, Faults::NONE, now(), run).unwrap();
+            }
+            if is_complete {
                 assert!(polls > 5, "{polls}");
                 break;
             }
