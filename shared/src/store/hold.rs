@@ -10,7 +10,7 @@ use super::dynamo::transaction::{Leg, Transaction};
 use super::entry::EntryResult;
 use super::open_hold::{Closing, StoredHold};
 use super::operation::Operation;
-use super::pool::received;
+use super::pool::{Returned, received};
 use crate::domain::hold::{Hold, HoldStatus};
 use crate::domain::ids::{CallerKey, Id, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Details, Entry, Kind};
@@ -181,7 +181,8 @@ impl Store {
         let mut transaction = self.transaction();
         transaction.update(emptied)?;
         let after = Pool { hold_sum: pool.hold_sum.saturating_add(1), ..pool.clone() };
-        transaction.update(received(&pool, &after, &hold.used, operation.now)?)?;
+        let moved = Returned { used: hold.used.clone(), ..Returned::default() };
+        transaction.update(received(&pool, &after, &moved, operation.now)?)?;
         if self.transact(&transaction, &mut operation.budget).await?.is_some() {
             operation.budget.back_off().await?;
         }

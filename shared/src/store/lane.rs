@@ -17,7 +17,7 @@ use super::dynamo::keys::{self, Item};
 use super::dynamo::request::Updated;
 use super::dynamo::transaction::{Leg, Transaction};
 use super::lane_cache::Block;
-use super::pool::received;
+use super::pool::{Returned, received};
 use super::retry::RetryBudget;
 use crate::domain::hold::{Hold, HoldStatus};
 use crate::domain::ids::{Id, TeamId};
@@ -151,11 +151,12 @@ impl Store {
 
     /// The write that returns closed lanes.
     fn lanes_returned(&self, pool: &Pool, lanes: &[Hold], now: Time) -> Result<Transaction, Error> {
-        let (mut after, mut used) = (pool.clone(), Usage::default());
+        let (mut after, mut returned) = (pool.clone(), Returned::default());
         let mut transaction = self.transaction();
         for lane in lanes {
             after.receive_lane(lane, now)?;
-            used.merge(&lane.used)?;
+            returned.lanes = returned.lanes.try_add(lane.credits)?;
+            returned.used.merge(&lane.used)?;
             let closed = Expression::on(keys::lane(&lane.team, &lane.id))
                 .when("#status = :released AND credits = :credits")
                 .name("#status", "status")
@@ -167,7 +168,7 @@ impl Store {
             transaction.delete(closed)?;
             transaction.delete(Expression::on(keys::lane_marker_key(&lane.team, &lane.id)))?;
         }
-        transaction.update(received(pool, &after, &used, now)?)?;
+        transaction.update(received(pool, &after, &returned, now)?)?;
         Ok(transaction)
     }
 

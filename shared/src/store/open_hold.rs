@@ -17,7 +17,7 @@ use super::dynamo::expression::Expression;
 use super::dynamo::keys::{self, HOLD_SHARDS, Item};
 use super::dynamo::transaction::{Leg, Transaction};
 use super::dynamo::{from_item, to_item};
-use super::pool::received;
+use super::pool::{Returned, received};
 use crate::domain::hold::{Hold, HoldStatus};
 use crate::domain::ids::{Id, Reference, TeamId};
 use crate::domain::ledger::entry::Entry;
@@ -185,12 +185,14 @@ impl Transaction {
         closings: Vec<Closing<'_>>,
         now: Time,
     ) -> Result<Option<Leg>, Error> {
-        let (mut after, mut used) = (pool.clone(), Usage::default());
+        let (mut after, mut returned) = (pool.clone(), Returned::default());
         let mut last_entry = None;
         for Closing { stored, status, entries } in closings {
             let hold = &stored.hold;
             let lapsed = after.receive_hold(hold, now)?;
-            used.merge(&hold.used)?;
+            returned.held = returned.held.try_add(hold.credits)?;
+            returned.holds = returned.holds.saturating_add(1);
+            returned.used.merge(&hold.used)?;
             let open = Expression::on(keys::open_hold(&hold.team, &hold.id))
                 .when("remaining = :remaining AND used = :used")
                 .value(":remaining", hold.remaining)
@@ -202,7 +204,7 @@ impl Transaction {
                 last_entry = Some(self.put_entry(&entry)?);
             }
         }
-        self.update(received(pool, &after, &used, now)?)?;
+        self.update(received(pool, &after, &returned, now)?)?;
         Ok(last_entry)
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::pool::epochs::Owed;
 use crate::domain::pool::usage::Usage;
 use crate::domain::pool::{Account, Pool};
 use crate::domain::time::Time;
-use crate::domain::{Error, Resource};
+use crate::domain::{Credits, Error, Resource};
 
 impl Store {
     /// Opens an empty pool for a team that has none.
@@ -87,7 +87,21 @@ impl Expression {
     }
 }
 
-/// The update of a pool by the holds and lanes that `after` has received, and by their usage. It depends on the epoch
+/// The counts of holds and lanes that a pool receives. Their sums are not derived from the pool, which may have been read
+/// before a hold was taken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Returned {
+    /// The credits of the holds, captured ones included.
+    pub(super) held: Credits,
+    /// The number of holds.
+    pub(super) holds: u64,
+    /// The credits of the lanes, spent ones included.
+    pub(super) lanes: Credits,
+    /// The usage of both.
+    pub(super) used: Usage,
+}
+
+/// The update of a pool by the holds and lanes that `after` has received. It depends on the epoch
 /// and on what is owed; with the usage of many actions, also on the terms and the counters that exist.
 ///
 /// # Errors
@@ -95,17 +109,17 @@ impl Expression {
 pub(super) fn received(
     pool: &Pool,
     after: &Pool,
-    used: &Usage,
+    returned: &Returned,
     now: Time,
 ) -> Result<Expression, TooMany> {
-    let lanes = pool.lanes.excess_over(after.lanes);
+    let Returned { held, holds, lanes, used } = returned;
     let mut update = Expression::on(keys::pool(&pool.team))
         .set("credits = credits + :back, mark = mark + :purchased")
         .value(":back", after.balance.credits.excess_over(pool.balance.credits))
         .value(":purchased", after.balance.mark.excess_over(pool.balance.mark))
         .set("held = held - :held, open_holds = open_holds - :holds")
-        .value(":held", pool.held.excess_over(after.held))
-        .value(":holds", pool.open_holds.saturating_sub(after.open_holds))
+        .value(":held", held)
+        .value(":holds", holds)
         .set("hold_sum = hold_sum + :sum")
         .value(":sum", after.hold_sum.saturating_sub(pool.hold_sum))
         .set("lanes = lanes - :lanes, lane_moves = lane_moves + :moves")

@@ -295,7 +295,8 @@ impl Pool {
     ///
     /// Without the hold, its epoch and then the later ones until the next reset would have used fewer
     /// purchased credits. So purchased credits return up to the amount owed to these epochs, oldest
-    /// first. The rest is free: it returns while its cycle runs and lapses after it.
+    /// first. The rest is free: it returns while its cycle runs and lapses after it. A pool that was read before the hold
+    /// was taken lacks its counts; they end at 0.
     ///
     /// # Errors
     /// [`TooMany`] if an amount becomes larger than [`Credits::MAX`].
