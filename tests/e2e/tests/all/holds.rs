@@ -199,12 +199,12 @@ async fn the_schedule_returns_expired_holds() {
         api.held("t", 100, seconds).await;
     }
     api.travel("2027-01-31T10:02:00Z").await;
-    let run = api.run_schedule().await.ok();
+    let run = api.run_upkeep().await;
     assert_eq!(
         run,
         json!({ "changed": 0, "expired": 2, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
-    let again = api.run_schedule().await.ok();
+    let again = api.run_upkeep().await;
     assert_eq!(
         again,
         json!({ "changed": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })

@@ -46,13 +46,13 @@ async fn a_cycle_is_ended_once_by_schedule_or_charge() {
     api.subscribe("busy", &json!({ "plan": "multichannel_expert" })).await;
     api.travel("2027-02-28T00:00:00Z").await;
     api.charge("busy", "sms", &json!({ "action": "sms" })).await.ok();
-    let run = api.run_schedule().await.ok();
+    let run = api.run_upkeep().await;
     // The demo team is also due. The charge has ended the cycle of the busy team.
     assert_eq!(
         run,
         json!({ "changed": 2, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })
     );
-    let again = api.run_schedule().await.ok();
+    let again = api.run_upkeep().await;
     assert_eq!(
         again,
         json!({ "changed": 0, "expired": 0, "billed": 0, "paused": 0, "failed": 0, "left": false })

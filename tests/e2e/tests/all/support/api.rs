@@ -219,6 +219,13 @@ impl Api {
         self.send(Method::POST, "/dev/schedule", "", None, None).await
     }
 
+    /// Runs the schedules. Returns what that of the teams did.
+    pub async fn run_upkeep(&self) -> Value {
+        let mut done = self.run_schedule().await.ok();
+        assert!(done.as_object_mut().unwrap().remove("purchases").is_some(), "{done}");
+        done
+    }
+
     pub async fn travel(&self, to: &str) {
         let moved = self.put("", "/dev/clock", &json!({ "now": to })).await;
         assert_eq!(moved.status, 200, "{moved:?}");
