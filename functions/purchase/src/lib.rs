@@ -222,7 +222,7 @@ async fn refund(
 /// Answers the HTTP API, the schedule, or an event for an automatic top-up.
 ///
 /// # Errors
-/// Those of [`serve::answer`]; those of [`on_event`] as a problem document.
+/// Those of [`serve::answer`]; those of [`top_up()`] and of the schedule as a problem document.
 pub async fn handle(
     router: &Router,
     state: &PurchaseState,
