@@ -13,8 +13,8 @@ TOKENS = {
     "admin": os.environ["ADMIN"],
 }
 
-# The fields with rules that a schema cannot state: names of the catalogue and what they permit, limits of the
-# stack, cursors, and rules between two fields.
+# The fields with rules that a schema cannot state: names and the currency of the catalogue and what they permit, limits
+# of the stack, cursors, and rules between two fields.
 CHARGE = {"action", "outcome", "own_key"}
 TOP_UP = {"auto_top_up.credits", "auto_top_up.monthly_limit"}
 RULES = {
@@ -25,9 +25,11 @@ RULES = {
     "estimateRun": {"actions"},
     "listHistory": {"action", "cursor", "to"},
     "listHolds": {"cursor"},
+    "listPurchases": {"cursor"},
     "putSettings": TOP_UP,
     "putSubscription": {"plan", "included_credits", "started_at", "account_created_at"},
     "readUsage": {"query"},
+    "recordPurchase": {"amount.currency"},
     "takeHold": {"actions", "credits"},
 }
 
