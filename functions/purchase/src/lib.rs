@@ -1,18 +1,20 @@
 //! Sells credits: records a purchase, requests the payment, and adds the credits when the payment succeeds.
 //! Purchases come from admins over HTTP, and from events for automatic top-ups.
 
-pub mod payments;
+mod decline;
+mod payment;
+mod payment_method;
 pub mod pending;
+pub mod stripe;
 mod top_up;
-
-use std::fmt;
-use std::sync::Arc;
+mod webhook;
 
 use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::future::try_join;
 use lambda_http::{Context, LambdaEvent, tracing};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,30 +23,25 @@ use shared::domain::ids::Id;
 use shared::domain::purchase::{Purchase, PurchaseStatus, RecordedPurchaseRequest};
 use shared::domain::{Credits, Error};
 use shared::http::permission::{Administer, Belong, Manage, Read};
-use shared::http::views::purchase::PurchaseView;
+use shared::http::views::purchase::{NextAction, PurchaseView};
 use shared::http::{
     Body, NoBody, NoQuery, Path, Permitted, Query, idempotency_key, pages, responses, serve,
 };
 use shared::lambda::deadline::{time_left, within_deadline};
 use shared::lambda::{App, EventBridgeEvent, Invocation};
 
-use payments::{Payment, Payments};
+pub use payment_method::{CardPage, CardView, PaymentMethod};
 use pending::SCHEDULED;
+use stripe::Stripe;
 pub use top_up::top_up;
 
 /// The state that all handlers share.
-#[derive(Clone, FromRef)]
+#[derive(Clone, Debug, FromRef)]
 pub struct PurchaseState {
     /// The table, the clock and the catalogue.
     pub app: App,
     /// The payment provider.
-    pub payments: Arc<dyn Payments>,
-}
-
-impl fmt::Debug for PurchaseState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PurchaseState").field("app", &self.app).finish_non_exhaustive()
-    }
+    pub stripe: Stripe,
 }
 
 /// The routes of the function.
@@ -54,6 +51,11 @@ pub fn routes(state: PurchaseState) -> Router {
         .route("/teams/{team}/purchases/recorded", post(record))
         .route("/teams/{team}/purchases/{id}", get(read))
         .route("/teams/{team}/purchases/{id}/refund", post(refund))
+        .route(
+            "/teams/{team}/payment-method",
+            get(payment_method::read).post(payment_method::change),
+        )
+        .route("/webhooks/stripe", post(webhook::receive))
         .with_state(state)
 }
 
@@ -83,12 +85,17 @@ async fn buy(
     let now = state.app.clock.now();
     let list = state.app.prices(now);
     let asked = Purchase::new(&team, key, caller.sub, list.offer(credits)?, now);
-    let (purchase, is_replay) = match list.purchase.check(credits) {
-        Ok(()) => state.app.store.purchase_begin(&asked).await?,
-        // A purchase within earlier limits is still replayed.
-        Err(error) => (state.app.store.purchase_replay(&asked).await?.ok_or(error)?, true),
+    let store = &state.app.store;
+    let is_accepted = list.purchase.check(credits).and_then(|()| state.stripe.check_connected());
+    let begun = async {
+        match is_accepted {
+            Ok(()) => store.purchase_begin(&asked).await,
+            // An earlier purchase is still replayed.
+            Err(error) => Ok((store.purchase_replay(&asked).await?.ok_or(error)?, true)),
+        }
     };
-    let (purchase, next_action) = state.drive(purchase).await?;
+    let ((purchase, is_replay), customer) = try_join(begun, store.customer_read(&team)).await?;
+    let (purchase, next_action) = state.pay(purchase, customer).await?;
     let response = match (purchase.status, is_replay) {
         (PurchaseStatus::Failed, _) => {
             Error::PaymentFailed(purchase.reason.unwrap_or_default()).into_response()
@@ -100,47 +107,9 @@ async fn buy(
     Ok(if is_replay { responses::replayed(response) } else { response })
 }
 
-fn view(status: StatusCode, purchase: Purchase, next_action: Option<Value>) -> Response {
+fn view(status: StatusCode, purchase: Purchase, next_action: Option<NextAction>) -> Response {
     let view = PurchaseView::new(purchase, next_action);
     (status, Json(responses::named("purchase", view))).into_response()
-}
-
-impl PurchaseState {
-    /// Continues a pending purchase: requests the payment and stores its result. Returns the purchase, and
-    /// the step that the payment needs from the customer. Requests no payment for a closed account.
-    async fn drive(&self, purchase: Purchase) -> Result<(Purchase, Option<Value>), Error> {
-        if purchase.status != PurchaseStatus::Pending {
-            return Ok((purchase, None));
-        }
-        self.app.store.account_check_open(&purchase.team).await?;
-        let payment = self.payments.pay(&purchase).await?;
-        self.concluded(purchase, payment).await
-    }
-
-    /// Stores the result of a payment. Returns the purchase after it, and the step that the payment needs from the
-    /// customer.
-    async fn concluded(
-        &self,
-        purchase: Purchase,
-        payment: Payment,
-    ) -> Result<(Purchase, Option<Value>), Error> {
-        match payment {
-            Payment::Succeeded => {
-                let paid = self.app.store.purchase_settle(&purchase, self.app.clock.now()).await?;
-                if paid.status == PurchaseStatus::Failed {
-                    let Purchase { team, id, .. } = paid;
-                    return Err(Error::internal(format!(
-                        "{id} of {team} was paid after it failed"
-                    )));
-                }
-                Ok((paid, None))
-            }
-            Payment::ActionNeeded(step) => Ok((purchase, Some(step))),
-            Payment::Failed(reason) => {
-                Ok((self.app.store.purchase_fail(&purchase, &reason).await?, None))
-            }
-        }
-    }
 }
 
 async fn read(

@@ -6,16 +6,16 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use lambda_http::tracing;
 use serde::Serialize;
-use serde_json::Value;
 use shared::aws::retry::with_deadline;
 use shared::domain::Error;
+use shared::domain::payment::Decline;
 use shared::domain::purchase::{FIRST_CHECK_SECONDS, PENDING_CHECK_SECONDS, PurchaseStatus};
 use shared::store::keys::SHARDS;
 use shared::store::pending_purchase::DuePurchase;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::PurchaseState;
-use crate::payments::Payment;
+use crate::payment::Payment;
 
 /// The detail type of an invocation by the schedule.
 pub(crate) const SCHEDULED: &str = "Scheduled Event";
@@ -23,11 +23,8 @@ pub(crate) const SCHEDULED: &str = "Scheduled Event";
 /// The number of purchases of a shard that are processed concurrently.
 const CONCURRENT_PURCHASES_MAX: usize = 2;
 
-/// No purchase is begun with less time than this left: the time of two calls of the provider and of the writes.
+/// No purchase is begun with less time than this left: the time of some calls of Stripe and of the writes.
 pub const TIME_RESERVED: Duration = Duration::from_secs(20);
-
-/// A call of the provider is given up after this time. A later run repeats it.
-const CALL_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The result of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -91,7 +88,7 @@ impl PurchaseState {
             return Summary { left: true, ..Summary::default() };
         }
         let (team, purchase) = (due.team.clone(), due.id.clone());
-        match Box::pin(self.conclude(due)).await {
+        match Box::pin(self.check(due)).await {
             Ok(None) => Summary::default(),
             Ok(Some(PurchaseStatus::Paid)) => Summary { paid: 1, ..Summary::default() },
             Ok(Some(PurchaseStatus::Failed)) => Summary { failed: 1, ..Summary::default() },
@@ -105,7 +102,7 @@ impl PurchaseState {
 
     /// Settles or ends a due purchase as its payment requires. Returns its status; `None` if another run or a request was
     /// first.
-    async fn conclude(&self, mut due: DuePurchase) -> Result<Option<PurchaseStatus>, Error> {
+    async fn check(&self, mut due: DuePurchase) -> Result<Option<PurchaseStatus>, Error> {
         let (store, now) = (&self.app.store, self.app.clock.now());
         // No other run takes it meanwhile, and a later one repeats a run that is stopped or fails.
         let taken = store.due_purchase_postpone(&mut due, now.plus_seconds(FIRST_CHECK_SECONDS));
@@ -117,29 +114,30 @@ impl PurchaseState {
             Err(Error::AccountClosed) => true,
             Err(error) => return Err(error),
         };
-        let state = in_time(self.payments.state(&purchase)).await?;
-        let cancel = async |reason| in_time(self.payments.cancel(&purchase, reason)).await;
+        let state = self.payment_state(&purchase).await?;
         let payment = match state {
-            Some(payment @ (Payment::Succeeded | Payment::Failed(_))) => payment,
-            _ if is_closed => cancel("the account was closed").await?,
-            _ if purchase.is_abandoned(now) => {
-                cancel("the payment was not completed within a day").await?
+            payment @ (Payment::Succeeded(_) | Payment::Failed(_)) => payment,
+            _ if is_closed => {
+                self.cancel(&purchase, Decline::because("the account was closed")).await?
             }
-            // The process of an automatic top-up stopped before it requested the payment.
-            None if purchase.top_up => in_time(self.payments.pay(&purchase)).await?,
-            Some(step @ Payment::ActionNeeded(_)) => step,
-            None => Payment::ActionNeeded(Value::Null),
+            _ if purchase.is_abandoned(now) => {
+                let reason = "the payment was not completed within a day";
+                self.cancel(&purchase, Decline::because(reason)).await?
+            }
+            // The process of an automatic top-up stopped before the payment was confirmed.
+            Payment::Unconfirmed if purchase.top_up => {
+                let customer = store.customer_read(&purchase.team).await?;
+                return self.pay(purchase, customer).await.map(|(paid, _)| Some(paid.status));
+            }
+            payment @ (Payment::Unconfirmed | Payment::Redirect(_) | Payment::Processing) => {
+                payment
+            }
         };
-        let (purchase, _) = self.concluded(purchase, payment).await?;
+        let (purchase, _) = Box::pin(self.conclude(purchase, payment)).await?;
         if purchase.status == PurchaseStatus::Pending {
             let next_check = now.plus_seconds(PENDING_CHECK_SECONDS);
             store.due_purchase_postpone(&mut due, next_check).await?;
         }
         Ok(Some(purchase.status))
     }
-}
-
-/// The result of a call of the provider; [`Error::Busy`] after [`CALL_TIME_MAX`].
-async fn in_time<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    timeout(CALL_TIME_MAX, call).await.unwrap_or(Err(Error::Busy))
 }

@@ -31,10 +31,12 @@ pub async fn top_up(state: &PurchaseState, event: &[u8]) -> Result<Value, Error>
     let Due { id, team } = event.detail()?;
     let now = state.app.clock.now();
     let list = state.app.prices(now);
-    let begun = state.app.store.top_up_begin(&team, &id, list, now).await?;
-    let purchase = match begun {
+    state.stripe.check_connected()?;
+    let store = &state.app.store;
+    let purchase = match store.top_up_begin(&team, &id, list, now).await? {
         Some(purchase) => {
-            let (purchase, next_action) = state.drive(purchase).await?;
+            let customer = store.customer_read(&team).await?;
+            let (purchase, next_action) = state.pay(purchase, customer).await?;
             Some(PurchaseView::new(purchase, next_action))
         }
         None => None,

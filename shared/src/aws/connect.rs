@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::region::Region;
@@ -40,6 +42,13 @@ pub fn config() -> Builder {
         .http_client(http)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::disabled())
+}
+
+/// A connection to an HTTPS service that is not AWS, by the HTTP stack of the SDK. A call has no time limit of its own.
+#[must_use]
+pub fn connector() -> SharedHttpConnector {
+    let tls = Provider::Rustls(CryptoMode::Ring);
+    SharedHttpConnector::new(Connector::builder().tls_provider(tls).build())
 }
 
 /// [`config`] with the region and the credentials from Lambda's environment variables.

@@ -100,6 +100,10 @@ text!(
     /// The id of an entry, hold, lane, purchase or event: 1 to 64 letters, digits, `_` or `-`.
     Id, 1..=64, is_alphanumeric_id, "1 to 64 letters, digits, _ or -"
 );
+text!(
+    /// The payment provider's id of an object, such as a payment: 1 to 255 letters, digits, `_` or `-`.
+    ProviderId, 1..=255, is_alphanumeric_id, "1 to 255 letters, digits, _ or -"
+);
 
 /// A caller's idempotency key in its key space: the machine clients of a team share one, each person
 /// has their own.

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod limits;
 pub mod money;
 pub mod monitored_account;
+pub mod payment;
 pub mod pool;
 pub mod projection;
 pub mod purchase;

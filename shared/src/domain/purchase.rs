@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::catalogue::price_list::Offer;
-use crate::domain::ids::{CallerKey, Id, Key, Reference, TeamId, UserId};
+use crate::domain::ids::{CallerKey, Id, Key, ProviderId, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Details, Entry, Purchased};
 use crate::domain::limits::{GIFT_CREDITS_MAX, PURCHASE_CREDITS_MAX, RECORDED_CENTS_MAX};
 use crate::domain::money::{Amount, AmountRequest, Currency};
+use crate::domain::payment::{DisputeCause, Disputed, Receipt, RequestedPayment, Unassigned};
 use crate::domain::time::Time;
 use crate::domain::{Credits, Error};
 
@@ -61,6 +62,18 @@ pub struct Purchase {
     /// The reason of a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The payment provider's code of that reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Its payment, once it was requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<RequestedPayment>,
+    /// The payment that took the money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+    /// Money that needs manual handling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unassigned: Option<Unassigned>,
     /// Whether it was paid elsewhere and recorded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recorded: bool,
@@ -121,6 +134,10 @@ impl Purchase {
             status,
             at,
             reason: None,
+            code: None,
+            payment: None,
+            receipt: None,
+            unassigned: None,
             recorded: false,
             reference: None,
         }
@@ -130,6 +147,14 @@ impl Purchase {
     #[must_use]
     pub fn is_abandoned(&self, now: Time) -> bool {
         self.at.plus_seconds(ABANDONED_AFTER_SECONDS) <= now
+    }
+
+    /// The money of a purchase that was paid for a closed account; `None` without a receipt.
+    #[must_use]
+    pub fn unassigned_in_closed_account(&self) -> Option<Unassigned> {
+        let payment = self.receipt.as_ref()?.payment.clone();
+        let reason = "the account was closed before the payment".to_owned();
+        Some(Unassigned { payment, amount: self.amount, reason })
     }
 
     /// The entry of its order, which holds its key from the beginning.
@@ -142,6 +167,15 @@ impl Purchase {
     #[must_use]
     pub fn entry(&self, at: Time) -> Entry {
         self.entry_of(Details::Purchase(self.purchased()), at)
+    }
+
+    /// The ledger entry for money of the purchase that went back, of 0 credits.
+    #[must_use]
+    pub fn dispute(&self, object: ProviderId, cents: u64, cause: DisputeCause, at: Time) -> Entry {
+        let amount = Amount { cents, ..self.amount };
+        let disputed = Disputed { purchase: self.id.clone(), object, amount, cause };
+        let user = self.user.clone();
+        Entry { user, ..Entry::new(&self.team, None, Details::Dispute(disputed), at) }
     }
 
     fn entry_of(&self, details: Details, at: Time) -> Entry {

@@ -42,6 +42,7 @@ pub mod enrichment;
 pub mod statement;
 pub mod stream;
 
+pub mod customer;
 pub mod pending_purchase;
 
 use std::sync::Arc;

@@ -10,7 +10,9 @@ use super::dynamo::{from_item, keys};
 use super::entry::EntryResult;
 use super::history::Position;
 use crate::domain::ids::{Id, TeamId};
+use crate::domain::ledger::entry::Entry;
 use crate::domain::limits::{POOL_CREDITS_MAX, check_room};
+use crate::domain::payment::{Decline, RequestedPayment, Unassigned};
 use crate::domain::pool::Pool;
 use crate::domain::pool::top_ups::TopUps;
 use crate::domain::purchase::{FIRST_CHECK_SECONDS, Purchase, PurchaseStatus};
@@ -161,48 +163,87 @@ impl Store {
         Ok(PurchasePage { purchases, next })
     }
 
-    /// Adds the credits of a paid purchase, once for any number of calls. They are added even to an account that was
-    /// closed meanwhile, because the money was taken.
+    /// Stores the payment that was requested for a pending purchase of an active account, before that payment can take
+    /// money. Returns the stored purchase: if another process was first, it has the payment of that process.
+    ///
+    /// # Errors
+    /// [`Error::AccountClosed`], [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
+    pub async fn purchase_put_payment(
+        &self,
+        purchase: &Purchase,
+        payment: RequestedPayment,
+    ) -> Result<Purchase, Error> {
+        let Purchase { team, id, .. } = purchase;
+        let requested = Expression::on(keys::purchase(team, id))
+            .set("payment = :payment")
+            .value(":payment", &payment)
+            .when("#status = :pending AND attribute_not_exists(payment)")
+            .value(":pending", PurchaseStatus::Pending)
+            .name("#status", "status");
+        let mut transaction = self.transaction();
+        let order = transaction.update(requested)?;
+        let pool = transaction.check(Expression::on(keys::pool(team)).when_active())?;
+        let Some(cancelled) = self.transact(&transaction, &mut self.retry_budget()).await? else {
+            return Ok(Purchase { payment: Some(payment), ..purchase.clone() });
+        };
+        if cancelled.has_failed(order) {
+            let stored = cancelled.image(order).ok_or(Error::NotFound(Resource::Purchase))?;
+            return from_item(stored);
+        }
+        let pool = cancelled.image(pool).ok_or(Error::NotFound(Resource::Team))?;
+        from_item::<Pool>(pool)?.check_open()?;
+        Err(Error::Busy)
+    }
+
+    /// Adds the credits of a paid purchase and stores its receipt, once for any number of calls, also after it had
+    /// failed: the money was taken. They are added even to an account that was closed meanwhile, whose money is then
+    /// unassigned. Returns the stored purchase.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn purchase_settle(&self, purchase: &Purchase, now: Time) -> Result<Purchase, Error> {
-        let Purchase { team, id, .. } = purchase;
-        let paid = Expression::on(keys::pool(team))
-            .add_purchase(purchase)
-            .set("pending = pending - :one")
-            .value(":one", 1)
-            .when("attribute_exists(pk)")
-            .when_not_due(now);
-        let mut transaction = self.transaction();
-        transaction.update(paid)?;
-        let status = transaction.update(concluded(purchase, PurchaseStatus::Paid, None))?;
-        transaction.put_entry(&purchase.entry(now))?;
+        let (mut paid, mut is_closed) = (purchase.clone(), false);
         let mut budget = self.retry_budget().with_short_pauses();
         loop {
-            match self.transact(&transaction, &mut budget).await? {
-                // The cycle is over: the credits count in the next one.
-                Some(cancelled) if !cancelled.has_failed(status) => {
-                    self.pool_current(team, now).await?;
+            let mut transaction = self.transaction();
+            transaction.update(credited(&paid, is_closed, now))?;
+            let order = transaction.update(settled(&paid))?;
+            transaction.put_entry(&paid.entry(now))?;
+            let Some(cancelled) = self.transact(&transaction, &mut budget).await? else {
+                self.refusals.remove(&paid.team);
+                let (reason, code) = (None, None);
+                return Ok(Purchase { status: PurchaseStatus::Paid, reason, code, ..paid });
+            };
+            if cancelled.has_failed(order) {
+                let stored = cancelled.image(order).ok_or(Error::NotFound(Resource::Purchase))?;
+                let stored: Purchase = from_item(stored)?;
+                if stored.status == PurchaseStatus::Paid {
+                    self.refusals.remove(&paid.team);
+                    return Ok(stored);
                 }
-                None | Some(_) => {
-                    self.refusals.remove(team);
-                    return self.purchase_read(team, id).await;
+                paid.status = stored.status;
+            } else {
+                // The cycle is over, so that the credits count in the next one, or the account was closed.
+                let pool = self.pool_current(&paid.team, now).await?;
+                is_closed = pool.check_open().is_err();
+                if is_closed {
+                    paid.unassigned = paid.unassigned_in_closed_account();
                 }
             }
             budget.check_left()?;
         }
     }
 
-    /// Records that the payment of a purchase has failed finally. After a failed top-up there is no other one until an
-    /// admin puts the settings again. Returns the stored purchase.
+    /// Records that a pending purchase has failed finally. After a failed top-up there is no other one until an admin
+    /// puts the settings again. Returns the stored purchase, which is still pending if another process has requested a
+    /// payment meanwhile.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn purchase_fail(
         &self,
         purchase: &Purchase,
-        reason: &str,
+        decline: &Decline,
     ) -> Result<Purchase, Error> {
         let Purchase { team, id, .. } = purchase;
         let mut budget = self.retry_budget().with_short_pauses();
@@ -219,30 +260,93 @@ impl Store {
             }
             let mut transaction = self.transaction();
             transaction.update(failed)?;
-            transaction.update(concluded(purchase, PurchaseStatus::Failed, Some(reason)))?;
+            transaction.update(declined(purchase, decline))?;
             let cancelled = self.transact(&transaction, &mut budget).await?;
             let stored = self.purchase_read(team, id).await?;
-            if cancelled.is_none() || stored.status != PurchaseStatus::Pending {
+            let has_changed =
+                stored.status != PurchaseStatus::Pending || stored.payment != purchase.payment;
+            if cancelled.is_none() || has_changed {
                 return Ok(stored);
             }
             budget.back_off().await?;
         }
     }
+
+    /// Stores that money of a purchase needs manual handling.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn purchase_put_unassigned(
+        &self,
+        purchase: &Purchase,
+        unassigned: &Unassigned,
+    ) -> Result<(), Error> {
+        let put = Expression::on(keys::purchase(&purchase.team, &purchase.id))
+            .set("unassigned = :unassigned")
+            .value(":unassigned", unassigned)
+            .when("attribute_exists(pk) AND (attribute_not_exists(unassigned) OR unassigned.payment <> :payment)")
+            .value(":payment", &unassigned.payment);
+        self.item_update(put, &mut self.retry_budget()).await.map(drop)
+    }
+
+    /// Puts the entry of money that went back, once for any number of calls.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn dispute_put(&self, entry: &Entry) -> Result<(), Error> {
+        let mut transaction = self.transaction();
+        transaction.put_entry(entry)?;
+        self.transact(&transaction, &mut self.retry_budget()).await.map(drop)
+    }
 }
 
-/// The update that ends a pending purchase.
-fn concluded(purchase: &Purchase, status: PurchaseStatus, reason: Option<&str>) -> Expression {
-    let update = Expression::on(keys::purchase(&purchase.team, &purchase.id))
-        .set("#status = :status")
-        .value(":status", status)
-        .remove("due, due_at")
-        .when("#status = :pending")
-        .value(":pending", PurchaseStatus::Pending)
-        .name("#status", "status");
-    match reason {
-        Some(reason) => update.set("reason = :reason").value(":reason", reason),
-        None => update,
+/// The update of the pool that a paid purchase is added to.
+fn credited(purchase: &Purchase, is_closed: bool, now: Time) -> Expression {
+    let paid = Expression::on(keys::pool(&purchase.team)).add_purchase(purchase);
+    let mut paid = paid.when("attribute_exists(pk)").when_not_due(now);
+    if purchase.status == PurchaseStatus::Pending {
+        paid = paid.set("pending = pending - :one").value(":one", 1);
     }
+    if is_closed { paid } else { paid.when_active() }
+}
+
+/// The update of a purchase that is paid, from the status that was seen.
+fn settled(purchase: &Purchase) -> Expression {
+    let settled = concluded(purchase, PurchaseStatus::Paid, purchase.status).remove("reason, code");
+    let settled = match &purchase.receipt {
+        Some(receipt) => settled.set("receipt = :receipt").value(":receipt", receipt),
+        None => settled,
+    };
+    match &purchase.unassigned {
+        Some(money) => settled.set("unassigned = :unassigned").value(":unassigned", money),
+        None => settled,
+    }
+}
+
+/// The update of a pending purchase that fails. Its payment must be as it was seen.
+fn declined(purchase: &Purchase, Decline { reason, code }: &Decline) -> Expression {
+    let declined = concluded(purchase, PurchaseStatus::Failed, PurchaseStatus::Pending)
+        .set("reason = :reason")
+        .value(":reason", reason);
+    let declined = match code {
+        Some(code) => declined.set("code = :code").value(":code", code),
+        None => declined,
+    };
+    match &purchase.payment {
+        Some(payment) => declined.when("payment = :payment").value(":payment", payment),
+        None => declined.when("attribute_not_exists(payment)"),
+    }
+}
+
+/// The update that gives a purchase another status.
+fn concluded(purchase: &Purchase, to: PurchaseStatus, from: PurchaseStatus) -> Expression {
+    Expression::on(keys::purchase(&purchase.team, &purchase.id))
+        .set("#status = :to")
+        .value(":to", to)
+        .remove("due, due_at")
+        .when("#status = :from")
+        .value(":from", from)
+        .name("#status", "status")
 }
 
 impl Expression {

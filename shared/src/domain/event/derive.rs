@@ -9,6 +9,7 @@ use crate::domain::event::{Detail, Event};
 use crate::domain::ids::{Id, TeamId};
 use crate::domain::ledger::entry::{Details, Entry, Lapsed, OfCycle, Purchased};
 use crate::domain::monitored_account::{self, MonitoredAccount};
+use crate::domain::payment::{Disputed, Unassigned};
 use crate::domain::pool::Pool;
 use crate::domain::pool::refusal::StoredRefusal;
 use crate::domain::purchase::{Purchase, PurchaseStatus};
@@ -55,7 +56,7 @@ pub struct Place<'a> {
 pub fn events(record: &Record, place: Place<'_>) -> Result<Vec<Event>, TooMany> {
     Ok(match record {
         Record::Entry(images) => of_entry(images).into_iter().collect(),
-        Record::Purchase(images) => of_purchase(images).into_iter().collect(),
+        Record::Purchase(images) => of_purchase(images),
         Record::Pool(images) => of_pool(images, place)?,
         Record::Account(images) => of_account(images, place).into_iter().collect(),
     })
@@ -162,6 +163,9 @@ fn entry_detail(entry: Entry) -> Option<Detail> {
             Detail::Purchased { entry: id, purchase, key, credits, amount, user, top_up }
         }
         Details::Gift {} => Detail::Gifted { entry: id, key, credits, user, reference },
+        Details::Dispute(Disputed { purchase, amount, cause, .. }) => {
+            Detail::PurchaseDisputed { entry: id, purchase, amount, cause, user }
+        }
         Details::Grant(OfCycle { plan, .. }) => Detail::Refilled { entry: id, credits, plan },
         Details::Expiry(Lapsed::Cycle(OfCycle { plan, .. })) => {
             Detail::Expired { entry: id, credits, plan, hold }
@@ -181,9 +185,12 @@ fn entry_detail(entry: Entry) -> Option<Detail> {
     })
 }
 
-fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
-    let had_failed =
-        before.as_ref().is_some_and(|purchase| purchase.status == PurchaseStatus::Failed);
+fn of_purchase(Images { before, after }: &Images<Purchase>) -> Vec<Event> {
+    failed(before.as_ref(), after).into_iter().chain(unassigned(before.as_ref(), after)).collect()
+}
+
+fn failed(before: Option<&Purchase>, after: &Purchase) -> Option<Event> {
+    let had_failed = before.is_some_and(|purchase| purchase.status == PurchaseStatus::Failed);
     if had_failed || after.status != PurchaseStatus::Failed {
         return None;
     }
@@ -191,6 +198,16 @@ fn of_purchase(Images { before, after }: &Images<Purchase>) -> Option<Event> {
     let detail =
         Detail::PurchaseFailed { purchase: id, key, credits, amount, user, top_up, reason };
     Some(event(&team, at, after.id.as_str(), detail))
+}
+
+/// The event of money that needs manual handling. Its id is a function of the payment.
+fn unassigned(before: Option<&Purchase>, after: &Purchase) -> Option<Event> {
+    let known = before.and_then(|purchase| purchase.unassigned.as_ref());
+    let Unassigned { payment, amount, reason } =
+        after.unassigned.clone().filter(|unassigned| known != Some(unassigned))?;
+    let source = format!("{}#{payment}", after.id);
+    let detail = Detail::PurchaseUnassigned { purchase: after.id.clone(), payment, amount, reason };
+    Some(event(&after.team, after.at, &source, detail))
 }
 
 fn event(team: &TeamId, at: Time, source: &str, detail: Detail) -> Event {
@@ -204,6 +221,7 @@ mod tests {
     use crate::domain::catalogue::fixtures::prices;
     use crate::domain::ids::CallerKey;
     use crate::domain::ledger::entry::Charged;
+    use crate::domain::payment::DisputeCause;
 
     fn team() -> TeamId {
         "t".parse().unwrap()
@@ -252,6 +270,12 @@ mod tests {
             top_up: false,
             recorded: false,
         };
+        let disputed = Disputed {
+            purchase: Id::of("p", &team(), "k"),
+            object: "ch_1".parse().unwrap(),
+            amount: prices().credit,
+            cause: DisputeCause::Chargeback,
+        };
         let cycle = OfCycle { epoch: 1, plan: None };
         for (details, key, kind) in [
             (Details::Charge(charged()), Some(key()), Some("credits.charged")),
@@ -266,6 +290,7 @@ mod tests {
             (Details::Order(purchased()), Some(key()), None),
             (Details::Purchase(purchased()), Some(key()), Some("credits.purchased")),
             (Details::Gift {}, Some(key()), Some("credits.gifted")),
+            (Details::Dispute(disputed), None, Some("purchase.disputed")),
             (Details::Grant(cycle.clone()), None, Some("credits.refilled")),
             (Details::Expiry(Lapsed::Cycle(cycle)), None, Some("credits.expired")),
             (Details::Expiry(Lapsed::Hold { hold: hold() }), None, Some("credits.expired")),
@@ -293,6 +318,29 @@ mod tests {
             let events = of(&Record::Purchase(images));
             assert_eq!(!events.is_empty(), has_event, "{before:?} {after:?}");
         }
+    }
+
+    #[test]
+    fn unassigned_money_has_an_event_for_each_payment() {
+        let offer = prices().offer(Credits::new(402)).unwrap();
+        let asked = Purchase::new(&team(), key(), "u".parse().unwrap(), offer, at());
+        let with = |payment: Option<&str>| Purchase {
+            unassigned: payment.map(|payment| Unassigned {
+                payment: payment.parse().unwrap(),
+                amount: asked.amount,
+                reason: "the account was closed".to_owned(),
+            }),
+            ..asked.clone()
+        };
+        for (before, after, events) in
+            [(None, None, 0), (None, Some("pi_1"), 1), (Some("pi_1"), Some("pi_1"), 0)]
+        {
+            let images = Images { before: Some(with(before)), after: with(after) };
+            assert_eq!(of(&Record::Purchase(images)).len(), events, "{before:?} {after:?}");
+        }
+        let after = |payment| of(&Record::Purchase(Images { before: None, after: with(payment) }));
+        assert_ne!(after(Some("pi_1")), after(Some("pi_2")));
+        assert_eq!(after(Some("pi_1"))[0].detail.kind(), "purchase.unassigned");
     }
 
     fn pool(credits: u64, paused: bool, refused: Option<&str>) -> Pool {

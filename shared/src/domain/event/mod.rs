@@ -6,8 +6,9 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::domain::Credits;
-use crate::domain::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
+use crate::domain::ids::{AccountId, Id, Key, ProviderId, Reference, TeamId, UserId};
 use crate::domain::money::Amount;
+use crate::domain::payment::DisputeCause;
 use crate::domain::time::Time;
 
 /// The source of the events on the bus.
@@ -187,8 +188,33 @@ pub enum Detail {
         user: Option<UserId>,
         /// Whether it is an automatic top-up.
         top_up: bool,
-        /// The reason as the payment provider states it.
+        /// The reason in plain words.
         reason: Option<String>,
+    },
+    /// Money of a purchase went back to the customer. The credits stay; an operator decides on them.
+    PurchaseDisputed {
+        /// The ledger entry.
+        entry: Id,
+        /// The purchase.
+        purchase: Id,
+        /// The money that went back.
+        amount: Amount,
+        /// Why it went back.
+        cause: DisputeCause,
+        /// The admin that bought the credits; null for an automatic top-up.
+        user: Option<UserId>,
+    },
+    /// Money was taken for a closed account, or by a payment that does not match its purchase. It needs manual
+    /// handling.
+    PurchaseUnassigned {
+        /// The purchase.
+        purchase: Id,
+        /// The payment, as the payment provider identifies it.
+        payment: ProviderId,
+        /// The money.
+        amount: Amount,
+        /// The reason in plain words.
+        reason: String,
     },
 }
 
@@ -211,6 +237,8 @@ impl Detail {
             Self::EnrichmentRestarted { .. } => "enrichment.restarted",
             Self::MonitoringPaused { .. } => "monitoring.paused",
             Self::PurchaseFailed { .. } => "purchase.failed",
+            Self::PurchaseDisputed { .. } => "purchase.disputed",
+            Self::PurchaseUnassigned { .. } => "purchase.unassigned",
         }
     }
 }

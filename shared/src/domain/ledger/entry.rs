@@ -7,6 +7,7 @@ use crate::domain::catalogue::prices::Metering;
 use crate::domain::ids::{AccountId, CallerKey, Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::work::Work;
 use crate::domain::money::Amount;
+use crate::domain::payment::Disputed;
 use crate::domain::time::Time;
 
 /// The kind of an entry.
@@ -31,6 +32,8 @@ pub enum Kind {
     Grant,
     /// Free credits lapsed.
     Expiry,
+    /// Money of a purchase went back to the customer. The entry is of 0 credits.
+    Dispute,
     /// A kind that a newer version of the code wrote.
     #[serde(untagged)]
     Other(String),
@@ -50,6 +53,7 @@ impl Kind {
             Self::Gift => "gift",
             Self::Grant => "grant",
             Self::Expiry => "expiry",
+            Self::Dispute => "dispute",
             Self::Other(name) => name,
         }
     }
@@ -133,6 +137,8 @@ pub enum Details {
     Grant(OfCycle),
     /// See [`Kind::Expiry`].
     Expiry(Lapsed),
+    /// See [`Kind::Dispute`].
+    Dispute(Disputed),
     /// See [`Kind::Other`].
     #[serde(untagged)]
     Other {
@@ -227,7 +233,8 @@ fn other_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
         | Kind::Purchase
         | Kind::Gift
         | Kind::Grant
-        | Kind::Expiry) => {
+        | Kind::Expiry
+        | Kind::Dispute) => {
             let message = format!("an entry of kind `{}` lacks attributes", known.as_str());
             Err(serde::de::Error::custom(message))
         }
@@ -248,6 +255,7 @@ impl Details {
             Self::Gift {} => Kind::Gift,
             Self::Grant(_) => Kind::Grant,
             Self::Expiry(_) => Kind::Expiry,
+            Self::Dispute(_) => Kind::Dispute,
             Self::Other { kind } => Kind::Other(kind.clone()),
         }
     }
@@ -264,7 +272,7 @@ impl Details {
     }
 
     /// The source of an entry, unique within the team: a caller's key in its key space, the month of a monitored
-    /// account, an automatic top-up, a paid purchase, the change of an epoch, or the end of a hold. All operations
+    /// account, an automatic top-up, a paid purchase, money that went back, the change of an epoch, or the end of a hold. All operations
     /// share a caller's keys, so a key stands for one operation. No caller's key is the key of a month or of a top-up.
     #[must_use]
     pub fn source_for(&self, key: Option<&CallerKey>) -> String {
@@ -272,6 +280,7 @@ impl Details {
         let kind = kind.as_str();
         match (self, key) {
             (Self::Purchase(Purchased { purchase, .. }), _) => format!("{kind}#{purchase}"),
+            (Self::Dispute(Disputed { object, .. }), _) => format!("{kind}#{object}"),
             (Self::Charge(Charged { account: Some(_), .. }), Some(key)) => {
                 format!("account#{}", key.key)
             }
@@ -422,8 +431,10 @@ mod tests {
 
     #[test]
     fn rejects_a_known_kind_without_its_attributes() {
-        for kind in ["charge", "capture", "hold", "release", "order", "purchase", "grant", "expiry"]
-        {
+        for kind in [
+            "charge", "capture", "hold", "release", "order", "purchase", "grant", "expiry",
+            "dispute",
+        ] {
             let error = parsed(&json!({ "kind": kind })).unwrap_err().to_string();
             assert!(error.contains("did not match") || error.contains("lacks"), "{kind}: {error}");
         }

@@ -5,6 +5,8 @@ use serde::Serialize;
 use crate::domain::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::{Charged, Details, Entry, Kind, Lapsed, OfCycle, Purchased};
 use crate::domain::ledger::work::Work;
+use crate::domain::money::Amount;
+use crate::domain::payment::{DisputeCause, Disputed};
 use crate::domain::time::Time;
 
 /// An entry of the ledger. A field without a value is left out.
@@ -70,6 +72,11 @@ enum DetailsView {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         top_up: bool,
     },
+    Dispute {
+        purchase: Id,
+        amount: Amount,
+        cause: DisputeCause,
+    },
     Cycle {
         epoch: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,9 +117,15 @@ struct EntryDetails {
     /// The work that a hold was sized for.
     #[schema(nullable = false)]
     work: Option<WorkView>,
-    /// The purchase of an entry of this kind.
+    /// The purchase of a purchase or a dispute.
     #[schema(nullable = false)]
     purchase: Option<Id>,
+    /// The money of a dispute that went back to the customer.
+    #[schema(nullable = false)]
+    amount: Option<Amount>,
+    /// Why the money of a dispute went back.
+    #[schema(nullable = false)]
+    cause: Option<DisputeCause>,
     /// Whether a purchase was an automatic top-up. Left out if it was not.
     #[schema(nullable = false)]
     top_up: Option<bool>,
@@ -170,6 +183,9 @@ impl From<Details> for DetailsView {
             Details::Grant(OfCycle { epoch, plan })
             | Details::Expiry(Lapsed::Cycle(OfCycle { epoch, plan })) => {
                 Self::Cycle { epoch, plan }
+            }
+            Details::Dispute(Disputed { purchase, amount, cause, .. }) => {
+                Self::Dispute { purchase, amount, cause }
             }
             Details::Gift {} | Details::Other { .. } => Self::None {},
         }

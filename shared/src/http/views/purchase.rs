@@ -1,7 +1,6 @@
 //! A purchase.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::domain::Credits;
 use crate::domain::ids::{Id, Reference};
@@ -9,7 +8,7 @@ use crate::domain::money::Amount;
 use crate::domain::purchase::{Purchase, PurchaseStatus};
 use crate::domain::time::Time;
 
-/// A purchase. `reference`, `reason` and `next_action` are left out without a value.
+/// A purchase. `reference`, `reason`, `code`, `receipt_url` and `next_action` are left out without a value.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PurchaseView {
@@ -30,16 +29,36 @@ pub struct PurchaseView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     reason: Option<String>,
-    /// The step that a pending payment needs from the customer, in the form of the payment provider.
+    /// The payment provider's code of that reason.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, nullable = false))]
-    next_action: Option<Value>,
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    code: Option<String>,
+    /// The payment provider's page with the receipt of a paid purchase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    receipt_url: Option<String>,
+    /// The step that a pending payment needs from the customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    next_action: Option<NextAction>,
+}
+
+/// A step of the customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum NextAction {
+    /// The customer opens a page of the payment provider.
+    Redirect {
+        /// The page.
+        url: String,
+    },
 }
 
 impl PurchaseView {
     /// A purchase, and the step that its payment needs from the customer.
     #[must_use]
-    pub fn new(purchase: Purchase, next_action: Option<Value>) -> Self {
+    pub fn new(purchase: Purchase, next_action: Option<NextAction>) -> Self {
         Self {
             amount: purchase.amount,
             id: purchase.id,
@@ -50,6 +69,8 @@ impl PurchaseView {
             reference: purchase.reference,
             at: purchase.at,
             reason: purchase.reason,
+            code: purchase.code,
+            receipt_url: purchase.receipt.and_then(|receipt| receipt.url),
             next_action,
         }
     }

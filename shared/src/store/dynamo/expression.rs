@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValue, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, ReturnValue, Update};
 use serde::Serialize;
 
 use super::keys::Item;
@@ -197,6 +197,23 @@ impl Expression {
     pub fn delete(self, table: &str) -> Result<Delete, Error> {
         let parts = self.checked()?;
         Delete::builder()
+            .table_name(table)
+            .set_key(Some(parts.key))
+            .set_condition_expression(parts.condition)
+            .set_expression_attribute_names(parts.names)
+            .set_expression_attribute_values(parts.values)
+            .return_values_on_condition_check_failure(AllOld)
+            .build()
+            .map_err(Error::internal)
+    }
+
+    /// The conditions as a leg of a transaction.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a value that DynamoDB does not have.
+    pub fn check(self, table: &str) -> Result<ConditionCheck, Error> {
+        let parts = self.checked()?;
+        ConditionCheck::builder()
             .table_name(table)
             .set_key(Some(parts.key))
             .set_condition_expression(parts.condition)

@@ -243,6 +243,12 @@ pub fn purchase_of_due(key: &Item) -> Option<(TeamId, Id)> {
 
 const PURCHASE: &str = "PURCHASE";
 
+/// The key of the team's customer at the payment provider.
+#[must_use]
+pub fn customer(team: &TeamId) -> Item {
+    key(self::team(team), "CUSTOMER")
+}
+
 /// A kind of item whose changes are events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemKind {

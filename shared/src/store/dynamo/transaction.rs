@@ -44,6 +44,15 @@ impl Transaction {
         Ok(self.push(TransactWriteItem::builder().update(update).build()))
     }
 
+    /// Checks the conditions on an item without a write.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn check(&mut self, expression: Expression) -> Result<Leg, Error> {
+        let check = expression.check(&self.table)?;
+        Ok(self.push(TransactWriteItem::builder().condition_check(check).build()))
+    }
+
     /// Deletes an item.
     ///
     /// # Errors

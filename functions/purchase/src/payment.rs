@@ -1,0 +1,266 @@
+//! The payment of a purchase, step by step.
+//!
+//! A payment is created unconfirmed and takes no money. Its id is stored with the purchase, and only then is it
+//! confirmed. A process that stops in between leaves either a payment that takes no money, or one that every later
+//! process finds by the stored id. So no purchase takes money twice, and no payment is lost.
+
+use lambda_http::tracing;
+use shared::domain::Error;
+use shared::domain::ids::{ProviderId, TeamId};
+use shared::domain::payment::{Decline, PaymentObject, Receipt, RequestedPayment};
+use shared::domain::purchase::{Purchase, PurchaseStatus};
+use shared::http::views::purchase::NextAction;
+
+use crate::PurchaseState;
+use crate::decline::{AUTHENTICATION_REQUIRED, of_card, of_refusal};
+use crate::stripe::{Customer, Expandable, Intent, IntentStatus, Reply, Session, SessionStatus};
+
+/// The state of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payment {
+    /// The money was taken.
+    Succeeded(Receipt),
+    /// It takes no money until it is confirmed.
+    Unconfirmed,
+    /// The customer must open this page.
+    Redirect(String),
+    /// The money is being taken.
+    Processing,
+    /// The money was not taken and will not be.
+    Failed(Decline),
+}
+
+impl From<&Intent> for Payment {
+    fn from(intent: &Intent) -> Self {
+        match intent.status {
+            IntentStatus::Succeeded => Self::Succeeded(receipt(intent)),
+            IntentStatus::RequiresConfirmation => Self::Unconfirmed,
+            IntentStatus::Canceled => Self::Failed(Decline::because("the payment was cancelled")),
+            IntentStatus::RequiresPaymentMethod => {
+                let error = intent.last_payment_error.clone().unwrap_or_default();
+                Self::Failed(of_card(&error))
+            }
+            IntentStatus::RequiresAction => {
+                let step = intent.next_action.as_ref();
+                let url = step.and_then(|step| step.redirect_to_url.as_ref()?.url.clone());
+                url.map_or(Self::Processing, Self::Redirect)
+            }
+            IntentStatus::Processing | IntentStatus::Unknown => Self::Processing,
+        }
+    }
+}
+
+/// The receipt of a payment that took the money.
+pub(crate) fn receipt(intent: &Intent) -> Receipt {
+    let charge = intent.latest_charge.as_ref().and_then(Expandable::object);
+    let url = charge.and_then(|charge| charge.receipt_url.clone());
+    Receipt { payment: intent.id.clone(), url }
+}
+
+impl PurchaseState {
+    /// Continues a pending purchase: requests its payment, or looks at the one that was requested, and stores the
+    /// result. Returns the purchase, and the step that the payment needs from the customer. `customer` is the team's
+    /// stored customer.
+    ///
+    /// # Errors
+    /// [`Error::AccountClosed`]; [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn pay(
+        &self,
+        purchase: Purchase,
+        customer: Option<ProviderId>,
+    ) -> Result<(Purchase, Option<NextAction>), Error> {
+        if purchase.status != PurchaseStatus::Pending {
+            return Ok((purchase, None));
+        }
+        if purchase.payment.is_none() {
+            let (purchase, payment) = Box::pin(self.request(purchase, customer)).await?;
+            return self.conclude(purchase, payment).await;
+        }
+        self.app.store.account_check_open(&purchase.team).await?;
+        let payment = Box::pin(self.resume(&purchase)).await?;
+        self.conclude(purchase, payment).await
+    }
+
+    /// Requests the payment of a purchase that has none. If another process was first, its payment is continued.
+    async fn request(
+        &self,
+        purchase: Purchase,
+        customer: Option<ProviderId>,
+    ) -> Result<(Purchase, Payment), Error> {
+        let customer = self.customer(&purchase.team, customer).await?;
+        let created = match &customer.card {
+            None if purchase.top_up => {
+                let decline = Decline::because("no card is stored for automatic payments");
+                return Ok((purchase, Payment::Failed(decline)));
+            }
+            None => {
+                let created = self.stripe.session_create(&purchase, &customer.id).await?;
+                created.map(|session| (PaymentObject::Session(session.id), session.url))
+            }
+            Some(card) => {
+                let created = self.stripe.intent_create(&purchase, &customer.id, card).await?;
+                created.map(|intent| (PaymentObject::Intent(intent.id), None))
+            }
+        };
+        let (object, page) = match created {
+            Reply::Accepted(created) => created,
+            Reply::Refused(refusal) => {
+                tracing::error!(purchase = %purchase.id, ?refusal, "Stripe refused a payment");
+                return Ok((purchase, Payment::Failed(of_refusal(refusal.code.as_deref()))));
+            }
+        };
+        let requested = RequestedPayment { customer: customer.id, object };
+        let stored = self.app.store.purchase_put_payment(&purchase, requested.clone()).await?;
+        let is_own = stored.payment.as_ref() == Some(&requested);
+        let payment = match (page, &requested.object) {
+            (Some(page), _) if is_own => Payment::Redirect(page),
+            (None, PaymentObject::Intent(id)) if is_own => self.confirm(&stored, id).await?,
+            _ => self.resume(&stored).await?,
+        };
+        Ok((stored, payment))
+    }
+
+    /// The state of a requested payment. One that was not confirmed is confirmed.
+    async fn resume(&self, purchase: &Purchase) -> Result<Payment, Error> {
+        let state = self.payment_state(purchase).await?;
+        match (state, &purchase.payment) {
+            (
+                Payment::Unconfirmed,
+                Some(RequestedPayment { object: PaymentObject::Intent(id), .. }),
+            ) => self.confirm(purchase, id).await,
+            (state, _) => Ok(state),
+        }
+    }
+
+    /// Takes the money of a payment whose id is stored.
+    async fn confirm(&self, purchase: &Purchase, id: &ProviderId) -> Result<Payment, Error> {
+        let payment = match self.stripe.intent_confirm(id, purchase).await {
+            Ok(Reply::Accepted(intent)) => Payment::from(&intent),
+            // Another process has confirmed it, the card was declined, or the answer was lost.
+            Ok(Reply::Refused(_)) | Err(Error::Busy) => self.payment_state(purchase).await?,
+            Err(error) => return Err(error),
+        };
+        match payment {
+            Payment::Unconfirmed => Err(Error::Busy),
+            Payment::Redirect(_) if purchase.top_up => {
+                let decline = Decline {
+                    code: Some(AUTHENTICATION_REQUIRED.to_owned()),
+                    ..Decline::because("the bank requires the card holder to confirm the payment")
+                };
+                self.cancel(purchase, decline).await
+            }
+            Payment::Succeeded(_)
+            | Payment::Redirect(_)
+            | Payment::Processing
+            | Payment::Failed(_) => Ok(payment),
+        }
+    }
+
+    /// The state of a requested payment, without an effect.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn payment_state(&self, purchase: &Purchase) -> Result<Payment, Error> {
+        let Some(RequestedPayment { object, .. }) = &purchase.payment else {
+            return Ok(Payment::Unconfirmed);
+        };
+        match object {
+            PaymentObject::Intent(id) => self.intent_state(id).await,
+            PaymentObject::Session(id) => {
+                let session = self.stripe.session_read(id).await?;
+                let Some(Session { status, url, payment_intent, .. }) = session else {
+                    return Ok(missing());
+                };
+                match (status, url, payment_intent) {
+                    (Some(SessionStatus::Open), Some(url), _) => Ok(Payment::Redirect(url)),
+                    (_, _, Some(intent)) => self.intent_state(&intent).await,
+                    (Some(SessionStatus::Expired), _, None) => Ok(Payment::Failed(
+                        Decline::because("the payment page has expired without a payment"),
+                    )),
+                    (_, _, None) => Ok(Payment::Processing),
+                }
+            }
+        }
+    }
+
+    async fn intent_state(&self, id: &ProviderId) -> Result<Payment, Error> {
+        let intent = self.stripe.intent_read(id).await?;
+        Ok(intent.as_ref().map_or_else(missing, Payment::from))
+    }
+
+    /// Ends the payment of a purchase. Returns its state after it: the money may have been taken before, or is just being
+    /// taken. A payment that was never requested has ended if nobody requests it before the failure is stored.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn cancel(
+        &self,
+        purchase: &Purchase,
+        decline: Decline,
+    ) -> Result<Payment, Error> {
+        let intent = match purchase.payment.as_ref().map(|payment| &payment.object) {
+            None => return Ok(Payment::Failed(decline)),
+            Some(PaymentObject::Intent(id)) => Some(id.clone()),
+            Some(PaymentObject::Session(id)) => {
+                // Refused if the session is complete or has expired.
+                let _ = self.stripe.session_expire(id).await?;
+                self.stripe.session_read(id).await?.and_then(|session| session.payment_intent)
+            }
+        };
+        if let Some(id) = intent {
+            // Refused if the money was taken or is being taken.
+            let _ = self.stripe.intent_cancel(&id).await?;
+        }
+        let state = self.payment_state(purchase).await?;
+        Ok(if matches!(state, Payment::Failed(_)) { Payment::Failed(decline) } else { state })
+    }
+
+    /// Stores the result of a payment. Returns the purchase after it, and the step that the payment needs from the
+    /// customer.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn conclude(
+        &self,
+        purchase: Purchase,
+        payment: Payment,
+    ) -> Result<(Purchase, Option<NextAction>), Error> {
+        match payment {
+            Payment::Succeeded(receipt) => {
+                let purchase = Purchase { receipt: Some(receipt), ..purchase };
+                Ok((self.app.store.purchase_settle(&purchase, self.app.clock.now()).await?, None))
+            }
+            Payment::Failed(decline) => {
+                Ok((self.app.store.purchase_fail(&purchase, &decline).await?, None))
+            }
+            Payment::Redirect(url) => Ok((purchase, Some(NextAction::Redirect { url }))),
+            Payment::Unconfirmed | Payment::Processing => Ok((purchase, None)),
+        }
+    }
+
+    /// The team's customer with its card. A team without one, or whose customer does not exist in the connected account,
+    /// gets one.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn customer(
+        &self,
+        team: &TeamId,
+        stored: Option<ProviderId>,
+    ) -> Result<Customer, Error> {
+        if let Some(id) = &stored
+            && let Some(customer) = self.stripe.customer_read(id).await?
+        {
+            return Ok(customer);
+        }
+        let new = self.stripe.customer_create(team).await?;
+        let id = self.app.store.customer_put(team, new, stored.as_ref()).await?;
+        let customer = self.stripe.customer_read(&id).await?;
+        customer.ok_or_else(|| Error::internal("Stripe does not find a customer it has created"))
+    }
+}
+
+/// A payment that the connected account does not have: the account was exchanged since.
+fn missing() -> Payment {
+    Payment::Failed(Decline::because("the payment provider does not have the payment"))
+}
