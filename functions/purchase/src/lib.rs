@@ -34,6 +34,7 @@ pub use payment_method::{CardPage, CardView, PaymentMethod};
 use pending::SCHEDULED;
 use stripe::Stripe;
 pub use top_up::top_up;
+pub use webhook::{Received, WebhookData, WebhookMessage, WebhookObject};
 
 /// The state that all handlers share.
 #[derive(Clone, Debug, FromRef)]

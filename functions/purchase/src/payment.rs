@@ -7,7 +7,8 @@
 use lambda_http::tracing;
 use shared::domain::Error;
 use shared::domain::ids::{ProviderId, TeamId};
-use shared::domain::payment::{Decline, PaymentObject, Receipt, RequestedPayment};
+use shared::domain::money::{Amount, Currency};
+use shared::domain::payment::{Decline, PaymentObject, Receipt, RequestedPayment, Unassigned};
 use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::http::views::purchase::NextAction;
 
@@ -16,10 +17,10 @@ use crate::decline::{AUTHENTICATION_REQUIRED, of_card, of_refusal};
 use crate::stripe::{Customer, Expandable, Intent, IntentStatus, Reply, Session, SessionStatus};
 
 /// The state of a payment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Payment {
+#[derive(Clone, Debug)]
+pub(crate) enum Payment {
     /// The money was taken.
-    Succeeded(Receipt),
+    Succeeded(Box<Intent>),
     /// It takes no money until it is confirmed.
     Unconfirmed,
     /// The customer must open this page.
@@ -30,19 +31,17 @@ pub enum Payment {
     Failed(Decline),
 }
 
-impl From<&Intent> for Payment {
-    fn from(intent: &Intent) -> Self {
+impl From<Intent> for Payment {
+    fn from(intent: Intent) -> Self {
         match intent.status {
-            IntentStatus::Succeeded => Self::Succeeded(receipt(intent)),
+            IntentStatus::Succeeded => Self::Succeeded(Box::new(intent)),
             IntentStatus::RequiresConfirmation => Self::Unconfirmed,
             IntentStatus::Canceled => Self::Failed(Decline::because("the payment was cancelled")),
             IntentStatus::RequiresPaymentMethod => {
-                let error = intent.last_payment_error.clone().unwrap_or_default();
-                Self::Failed(of_card(&error))
+                Self::Failed(of_card(&intent.last_payment_error.unwrap_or_default()))
             }
             IntentStatus::RequiresAction => {
-                let step = intent.next_action.as_ref();
-                let url = step.and_then(|step| step.redirect_to_url.as_ref()?.url.clone());
+                let url = intent.next_action.and_then(|step| step.redirect_to_url?.url);
                 url.map_or(Self::Processing, Self::Redirect)
             }
             IntentStatus::Processing | IntentStatus::Unknown => Self::Processing,
@@ -51,10 +50,40 @@ impl From<&Intent> for Payment {
 }
 
 /// The receipt of a payment that took the money.
-pub(crate) fn receipt(intent: &Intent) -> Receipt {
+fn receipt(intent: &Intent) -> Receipt {
     let charge = intent.latest_charge.as_ref().and_then(Expandable::object);
     let url = charge.and_then(|charge| charge.receipt_url.clone());
     Receipt { payment: intent.id.clone(), url }
+}
+
+/// Why a payment that took money is not the payment of a purchase.
+fn mismatch(intent: &Intent, purchase: &Purchase) -> Option<&'static str> {
+    let Some(payment) = &purchase.payment else {
+        return Some("the purchase has requested no payment");
+    };
+    let named = |name| intent.metadata.get(name).map(String::as_str).unwrap_or_default();
+    if (named("team"), named("purchase")) != (purchase.team.as_str(), purchase.id.as_str()) {
+        return Some("the payment names another purchase");
+    }
+    if intent.customer.as_ref() != Some(&payment.customer) {
+        return Some("the payment is of another customer");
+    }
+    if intent.currency != purchase.amount.currency.to_string() {
+        return Some("the payment is in another currency");
+    }
+    if intent.amount_received != purchase.amount.cents {
+        return Some("the payment is of another amount");
+    }
+    let is_requested = match &payment.object {
+        PaymentObject::Intent(id) => *id == intent.id,
+        PaymentObject::Session(_) => true,
+    };
+    let is_of_receipt = |receipt: &Receipt| receipt.payment == intent.id;
+    if is_requested && purchase.receipt.as_ref().is_none_or(is_of_receipt) {
+        None
+    } else {
+        Some("the purchase has another payment")
+    }
 }
 
 impl PurchaseState {
@@ -135,7 +164,7 @@ impl PurchaseState {
     /// Takes the money of a payment whose id is stored.
     async fn confirm(&self, purchase: &Purchase, id: &ProviderId) -> Result<Payment, Error> {
         let payment = match self.stripe.intent_confirm(id, purchase).await {
-            Ok(Reply::Accepted(intent)) => Payment::from(&intent),
+            Ok(Reply::Accepted(intent)) => Payment::from(intent),
             // Another process has confirmed it, the card was declined, or the answer was lost.
             Ok(Reply::Refused(_)) | Err(Error::Busy) => self.payment_state(purchase).await?,
             Err(error) => return Err(error),
@@ -184,8 +213,7 @@ impl PurchaseState {
     }
 
     async fn intent_state(&self, id: &ProviderId) -> Result<Payment, Error> {
-        let intent = self.stripe.intent_read(id).await?;
-        Ok(intent.as_ref().map_or_else(missing, Payment::from))
+        Ok(self.stripe.intent_read(id).await?.map_or_else(missing, Payment::from))
     }
 
     /// Ends the payment of a purchase. Returns its state after it: the money may have been taken before, or is just being
@@ -226,16 +254,44 @@ impl PurchaseState {
         payment: Payment,
     ) -> Result<(Purchase, Option<NextAction>), Error> {
         match payment {
-            Payment::Succeeded(receipt) => {
-                let purchase = Purchase { receipt: Some(receipt), ..purchase };
-                Ok((self.app.store.purchase_settle(&purchase, self.app.clock.now()).await?, None))
-            }
+            Payment::Succeeded(intent) => Ok((self.settle(purchase, &intent).await?, None)),
             Payment::Failed(decline) => {
                 Ok((self.app.store.purchase_fail(&purchase, &decline).await?, None))
             }
-            Payment::Redirect(url) => Ok((purchase, Some(NextAction::Redirect { url }))),
+            Payment::Redirect(url) => Ok((purchase, Some(NextAction::redirect(url)))),
             Payment::Unconfirmed | Payment::Processing => Ok((purchase, None)),
         }
+    }
+
+    /// Adds the credits of a purchase whose payment took the money. A payment that does not match it is unassigned.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn settle(
+        &self,
+        purchase: Purchase,
+        intent: &Intent,
+    ) -> Result<Purchase, Error> {
+        let store = &self.app.store;
+        let Some(reason) = mismatch(intent, &purchase) else {
+            if purchase.status == PurchaseStatus::Paid {
+                return Ok(purchase);
+            }
+            let purchase = Purchase { receipt: Some(receipt(intent)), ..purchase };
+            return store.purchase_settle(&purchase, self.app.clock.now()).await;
+        };
+        let (team, id, payment) = (&purchase.team, &purchase.id, &intent.id);
+        tracing::error!(%team, purchase = %id, %payment, reason, "money is unassigned");
+        let currency = Currency::try_from(intent.currency.clone()).map_err(Error::internal)?;
+        let amount = Amount { cents: intent.amount_received, currency };
+        let (payment, reason) = (intent.id.clone(), reason.to_owned());
+        let unassigned = Unassigned { payment, amount, reason };
+        store.purchase_put_unassigned(&purchase, &unassigned).await?;
+        if purchase.status != PurchaseStatus::Pending {
+            return Ok(purchase);
+        }
+        let decline = Decline::because("the payment does not match the purchase");
+        store.purchase_fail(&purchase, &decline).await
     }
 
     /// The team's customer with its card. A team without one, or whose customer does not exist in the connected account,

@@ -3,40 +3,53 @@
 //! A message is a hint: the function retrieves the payment from Stripe and acts on that. So messages may come in any
 //! order, any number of times, or never.
 
+use std::collections::HashMap;
+
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use lambda_http::tracing;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use shared::domain::Error;
 use shared::domain::ids::{Id, ProviderId, TeamId};
-use shared::domain::money::Amount;
-use shared::domain::payment::{DisputeCause, PaymentObject, Unassigned};
+use shared::domain::payment::{DisputeCause, PaymentObject};
 use shared::domain::purchase::{Purchase, PurchaseStatus};
-use shared::http::NoQuery;
+use shared::http::{Body, NoQuery};
 
 use crate::PurchaseState;
-use crate::payment::{Payment, receipt};
 use crate::stripe::{Expandable, Intent, IntentStatus, is_signed};
 
-#[derive(Deserialize)]
-struct Message {
+/// A message of Stripe. Further fields are ignored.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WebhookMessage {
+    /// The kind of the change, such as `payment_intent.succeeded`.
     #[serde(rename = "type")]
     kind: String,
-    data: Data,
+    data: WebhookData,
 }
 
-#[derive(Deserialize)]
-struct Data {
-    object: Object,
+/// The data of a message.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WebhookData {
+    object: WebhookObject,
 }
 
-/// The object of a message, of which only the ids are used.
-#[derive(Deserialize)]
-struct Object {
+/// The answer to a message.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Received {
+    /// Always true.
+    received: bool,
+}
+
+/// The object that has changed. Only the ids are used.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WebhookObject {
     id: Option<ProviderId>,
+    /// The type of the object, such as `payment_intent`.
     #[serde(rename = "object", default)]
     of: String,
     payment_intent: Option<ProviderId>,
@@ -46,21 +59,23 @@ pub(crate) async fn receive(
     State(state): State<PurchaseState>,
     _: NoQuery,
     headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Value>, Error> {
+    body: Body,
+) -> Result<Json<Received>, Error> {
     let secrets = state.stripe.webhook_secrets().await?;
     let signature = headers.get("stripe-signature").and_then(|header| header.to_str().ok());
     let now = state.app.clock.now().timestamp().as_second();
-    if !is_signed(signature.unwrap_or_default(), &body, &secrets, now) {
+    if !is_signed(signature.unwrap_or_default(), body.bytes(), &secrets, now) {
         return Err(Error::invalid("Stripe-Signature", "must be a recent signature of the body"));
     }
-    let received = Json(json!({ "received": true }));
-    let Ok(Message { kind, data: Data { object } }) = serde_json::from_slice(&body) else {
+    let received = Json(Received { received: true });
+    let Ok(WebhookMessage { kind, data: WebhookData { object } }) =
+        serde_json::from_slice(body.bytes())
+    else {
         tracing::warn!("a message of Stripe has no object and is ignored");
         return Ok(received);
     };
     tracing::info!(kind, "a message of Stripe was received");
-    let Object { id, of, payment_intent } = object;
+    let WebhookObject { id, of, payment_intent } = object;
     let found = match of.as_str() {
         "payment_intent" => id,
         "charge" | "dispute" | "refund" => payment_intent,
@@ -102,32 +117,10 @@ impl PurchaseState {
         let Some(intent) = self.stripe.intent_read(id).await? else { return Ok(()) };
         let Some(purchase) = self.purchase_of(&intent.metadata).await? else { return Ok(()) };
         if intent.status == IntentStatus::Succeeded {
-            self.paid(&intent, purchase.clone()).await?;
+            let purchase = self.settle(purchase, &intent).await?;
             self.record_disputes(&intent, &purchase).await
         } else {
             self.update(purchase).await
-        }
-    }
-
-    /// Adds the credits of a purchase whose payment took the money. A payment that does not match it is unassigned.
-    async fn paid(&self, intent: &Intent, purchase: Purchase) -> Result<(), Error> {
-        match mismatch(intent, &purchase) {
-            None if purchase.status == PurchaseStatus::Paid => Ok(()),
-            None => self.conclude(purchase, Payment::Succeeded(receipt(intent))).await.map(drop),
-            Some(reason) => {
-                let (team, purchase_id) = (&purchase.team, &purchase.id);
-                tracing::error!(%team, purchase = %purchase_id, payment = %intent.id, reason,
-                    "money is unassigned");
-                let cents = intent.amount_received;
-                let currency = intent.currency.clone().try_into();
-                let currency = currency.unwrap_or(purchase.amount.currency);
-                let unassigned = Unassigned {
-                    payment: intent.id.clone(),
-                    amount: Amount { cents, currency },
-                    reason: reason.to_owned(),
-                };
-                self.app.store.purchase_put_unassigned(&purchase, &unassigned).await
-            }
         }
     }
 
@@ -164,7 +157,7 @@ impl PurchaseState {
     /// The purchase that the metadata of a payment names; `None` for a payment of another system.
     async fn purchase_of(
         &self,
-        metadata: &std::collections::HashMap<String, String>,
+        metadata: &HashMap<String, String>,
     ) -> Result<Option<Purchase>, Error> {
         let named = |name: &str| metadata.get(name).map(String::as_str).unwrap_or_default();
         let (Ok(team), Ok(id)) = (named("team").parse::<TeamId>(), named("purchase").parse::<Id>())
@@ -180,26 +173,4 @@ impl PurchaseState {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Why a payment that took money is not the payment of a purchase.
-fn mismatch(intent: &Intent, purchase: &Purchase) -> Option<&'static str> {
-    let Some(payment) = &purchase.payment else {
-        return Some("the purchase has requested no payment");
-    };
-    if intent.customer.as_ref() != Some(&payment.customer) {
-        return Some("the payment is of another customer");
-    }
-    if intent.currency != purchase.amount.currency.to_string() {
-        return Some("the payment is in another currency");
-    }
-    if intent.amount_received != purchase.amount.cents {
-        return Some("the payment is of another amount");
-    }
-    let is_requested = match &payment.object {
-        PaymentObject::Intent(id) => *id == intent.id,
-        PaymentObject::Session(_) => true,
-    };
-    let is_receipt = purchase.receipt.as_ref().is_none_or(|receipt| receipt.payment == intent.id);
-    if is_requested && is_receipt { None } else { Some("the purchase has another payment") }
 }

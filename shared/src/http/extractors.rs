@@ -101,6 +101,12 @@ impl Body {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         parse(&self.0)
     }
+
+    /// The body as it was sent.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Body {

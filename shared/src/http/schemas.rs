@@ -7,7 +7,7 @@ use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::Credits;
-use crate::domain::ids::{AccountId, Id, Key, Reference, TeamId, UserId};
+use crate::domain::ids::{AccountId, Id, Key, ProviderId, Reference, TeamId, UserId};
 use crate::domain::ledger::entry::Kind;
 use crate::domain::money::Currency;
 use crate::domain::time::Time;
@@ -59,6 +59,11 @@ schema!(
 );
 schema!(Id, "Id", text(64, "^[A-Za-z0-9_-]+$", "The id of an entry, a hold or a purchase."));
 schema!(
+    ProviderId,
+    "ProviderId",
+    text(255, "^[A-Za-z0-9_-]+$", "The payment provider's id of an object.")
+);
+schema!(
     Credits,
     "Credits",
     ObjectBuilder::new()
@@ -88,7 +93,7 @@ schema!(
     Kind,
     "EntryKind",
     ObjectBuilder::new().schema_type(Type::String).description(Some(
-        "The kind of an entry: `charge`, `capture`, `hold`, `release`, `purchase`, `gift`, `grant` or \
-         `expiry`. Clients tolerate unknown kinds."
+        "The kind of an entry: `charge`, `capture`, `hold`, `release`, `purchase`, `gift`, `grant`, \
+         `expiry` or `dispute`. Clients tolerate unknown kinds."
     ))
 );

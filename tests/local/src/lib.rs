@@ -7,6 +7,8 @@ mod cors;
 mod demo;
 mod dev;
 mod eventbridge;
+mod messages;
+mod pages;
 mod pattern;
 mod payments;
 mod relaying;
@@ -40,7 +42,9 @@ use tokio::time::timeout;
 pub use clock::StackClock;
 pub use demo::{first_steps, requests};
 pub use eventbridge::EventBridge;
-pub use payments::{DECLINED, NEEDS_A_STEP, purchase_state};
+use messages::{Messages, deliver_in_background};
+pub use payments::{DECLINED, NEEDS_A_STEP, account, purchase_state, purchase_state_with};
+use payments::real_purchase_state;
 use relaying::Relaying;
 pub use story::story;
 pub use token::{AUDIENCE, Claims, ISSUER, SECRET, authorize, sign};
@@ -59,7 +63,8 @@ Examples:
   cargo run -- --now 2028-02-29 story        Print another year
   cargo run -- catalogue                     Print prices and plans
   cargo run -- catalogue check my.json       Report every mistake in a catalogue file
-  cargo run -- --catalogue my.json           Start the stack with another catalogue";
+  cargo run -- --catalogue my.json           Start the stack with another catalogue
+  cargo run -- --stripe-key sk_test_123      Take payments with Stripe in test mode";
 
 /// The options of the binary `credits`.
 #[derive(Clone, Debug, Default, clap::Parser)]
@@ -84,6 +89,12 @@ pub struct Options {
     /// Let the stack's clock stand still until it is moved
     #[arg(long)]
     pub frozen: bool,
+    /// Key of a real Stripe account in test mode, sk_test_… or rk_test_…; without it Stripe is simulated
+    #[arg(long, value_name = "KEY", value_parser = test_key)]
+    pub stripe_key: Option<String>,
+    /// Secret of the webhook of that account, such as `stripe listen` prints; without it messages are refused
+    #[arg(long, value_name = "SECRET", requires = "stripe_key")]
+    pub stripe_webhook_secret: Option<String>,
     /// Origin whose pages may call the API, can be repeated; without it all may
     #[arg(long, value_name = "ORIGIN")]
     pub cors_origin: Vec<HeaderValue>,
@@ -136,6 +147,15 @@ fn time_or_day(text: &str) -> Result<Time, String> {
         Ok(time)
     } else {
         Err("must be before the year 9000".to_owned())
+    }
+}
+
+/// Parses a key of Stripe's test mode. The local stack takes no real money.
+fn test_key(text: &str) -> Result<String, &'static str> {
+    if ["sk_test_", "rk_test_"].iter().any(|prefix| text.starts_with(prefix)) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be a key of the test mode: sk_test_… or rk_test_…")
     }
 }
 
@@ -213,18 +233,30 @@ impl Stack {
         let app = App::new(engine.store(), app_clock, catalogue);
         demo::open(&app).await?;
         let eventbridge = EventBridge::start(options.eventbridge_port).await?;
-        let state = purchase_state(app.clone());
+        let port = |source| Failure::Port { port: options.port, option: "--port", source };
+        let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(port)?;
+        let url = format!("http://{}", listener.local_addr().map_err(port)?);
+
+        let account = account(&app, &url);
+        let state = match &options.stripe_key {
+            Some(key) => real_purchase_state(app.clone(), key, options, &url),
+            None => purchase_state_with(app.clone(), &account, &url),
+        };
         let functions = functions(&state);
         let relaying = Arc::new(Relaying::new(state.clone(), engine.records()?, &eventbridge)?);
         let dev = dev::routes(
             dev::DevState {
                 purchase: state.clone(),
-                clock,
+                clock: clock.clone(),
                 relaying: Arc::clone(&relaying),
                 delivered: eventbridge.delivered(),
             },
             engine.endpoint(),
         );
+        let webhook = serve::with_middleware(purchase::routes(state.clone()));
+        let messages = Arc::new(Messages::new(account.clone(), webhook, clock.into()));
+        let pages = pages::PagesState { app: app.clone(), account, messages: messages.clone() };
+        let dev = dev.merge(pages::routes(pages));
         let mut router = serve::with_middleware(functions.merge(dev));
         if options.log_requests {
             router = router.layer(middleware::from_fn(request_log::log));
@@ -232,9 +264,6 @@ impl Stack {
         let router = router.layer(middleware::from_fn(authorize));
         let router = router.layer(cors::layer(&options.cors_origin)?);
 
-        let port = |source| Failure::Port { port: options.port, option: "--port", source };
-        let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(port)?;
-        let url = format!("http://{}", listener.local_addr().map_err(port)?);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
             // The error of a dropped sender stops the server too.
@@ -247,6 +276,7 @@ impl Stack {
         let mut background = JoinSet::new();
         background.spawn(schedules::run_in_background(state));
         background.spawn(relaying::run(relaying));
+        background.spawn(deliver_in_background(messages));
         Ok(Self { url, app, engine, eventbridge, stop, serving, background })
     }
 

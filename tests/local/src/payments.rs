@@ -1,92 +1,66 @@
-//! A simulated payment provider. Two amounts have other outcomes; all others are paid at once.
+//! The simulated Stripe account of the local stack.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, ready};
 use purchase::PurchaseState;
-use purchase::payments::{Payment, Payments};
-use serde_json::json;
-use shared::domain::ids::Id;
-use shared::domain::purchase::Purchase;
-use shared::domain::{Credits, Error};
+use purchase::stripe::{Secret, Secrets, Stripe};
+use shared::aws::connect::connector;
+use shared::domain::Credits;
 use shared::lambda::App;
+use stripe::{Account, Simulated};
 
-/// A purchase of this amount is declined.
+use crate::Options;
+
+/// A purchase of this amount by a stored card is declined.
 pub const DECLINED: Credits = Credits::new(402);
 
-/// A purchase of this amount needs a step by the customer. Sending the same purchase again takes it.
+/// A purchase of this amount by a stored card needs a step of the customer.
 pub const NEEDS_A_STEP: Credits = Credits::new(202);
 
-/// The provider, with the payments that were requested.
-#[derive(Debug, Default)]
-pub struct Simulated {
-    payments: Mutex<HashMap<Id, Payment>>,
+/// The secret of the webhook.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_simulated";
+
+/// The path of the pages.
+pub(crate) const PAGES: &str = "/dev/pay";
+
+/// A simulated account whose pages are below `url`, in the time of `app`.
+#[must_use]
+pub fn account(app: &App, url: &str) -> Simulated {
+    let clock = app.clock.clone();
+    let now = move || clock.now().timestamp().as_second();
+    Simulated::new(Account::new(&format!("{url}{PAGES}")), now)
 }
 
-/// Returns the state of `purchase` with the simulated provider.
+/// The state of `purchase` with a simulated account. Customers return to `{url}/dev/pay`.
+#[must_use]
+pub fn purchase_state_with(app: App, account: &Simulated, url: &str) -> PurchaseState {
+    let secret = Secret {
+        api_key: "sk_test_simulated".to_owned(),
+        webhook_secrets: vec![WEBHOOK_SECRET.to_owned()],
+    };
+    let return_url = format!("{url}{PAGES}");
+    let stripe = Stripe::new(account.connector(), Secrets::Fixed(Arc::new(secret)), &return_url);
+    PurchaseState { app, stripe }
+}
+
+/// The state of `purchase` with a simulated account of its own.
 #[must_use]
 pub fn purchase_state(app: App) -> PurchaseState {
-    PurchaseState { app, payments: Arc::new(Simulated::default()) }
+    let url = "http://127.0.0.1";
+    let account = account(&app, url);
+    purchase_state_with(app, &account, url)
 }
 
-impl Payments for Simulated {
-    fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
-        Box::pin(ready(Ok(self.update(purchase, |before| requested(purchase, before)))))
-    }
-
-    fn state<'a>(
-        &'a self,
-        purchase: &'a Purchase,
-    ) -> BoxFuture<'a, Result<Option<Payment>, Error>> {
-        Box::pin(ready(Ok(self.payments().get(&purchase.id).cloned())))
-    }
-
-    fn cancel<'a>(
-        &'a self,
-        purchase: &'a Purchase,
-        reason: &'a str,
-    ) -> BoxFuture<'a, Result<Payment, Error>> {
-        let ended = |before| match before {
-            Some(Payment::Succeeded) => Payment::Succeeded,
-            Some(Payment::ActionNeeded(_) | Payment::Failed(_)) | None => {
-                Payment::Failed(reason.to_owned())
-            }
-        };
-        Box::pin(ready(Ok(self.update(purchase, ended))))
-    }
-}
-
-impl Simulated {
-    fn payments(&self) -> MutexGuard<'_, HashMap<Id, Payment>> {
-        self.payments.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Stores the state of a payment that follows from the one before.
-    fn update(
-        &self,
-        purchase: &Purchase,
-        next: impl FnOnce(Option<Payment>) -> Payment,
-    ) -> Payment {
-        let mut payments = self.payments();
-        let after = next(payments.get(&purchase.id).cloned());
-        payments.insert(purchase.id.clone(), after.clone());
-        after
-    }
-}
-
-/// The state of a payment after another request.
-fn requested(purchase: &Purchase, before: Option<Payment>) -> Payment {
-    match (purchase.credits, before) {
-        (_, Some(Payment::Failed(reason))) => Payment::Failed(reason),
-        (DECLINED, _) => Payment::Failed("the card was declined".to_owned()),
-        (NEEDS_A_STEP, _) if purchase.top_up => {
-            Payment::Failed("the payment needs a step by the customer".to_owned())
-        }
-        (NEEDS_A_STEP, None) => Payment::ActionNeeded(json!({
-            "type": "simulated",
-            "detail": "Send the same request again to confirm the payment.",
-        })),
-        _ => Payment::Succeeded,
-    }
+/// The state of `purchase` with a real account in test mode.
+pub(crate) fn real_purchase_state(
+    app: App,
+    key: &str,
+    options: &Options,
+    url: &str,
+) -> PurchaseState {
+    let webhook_secrets = options.stripe_webhook_secret.iter().cloned().collect();
+    let secret = Secret { api_key: key.to_owned(), webhook_secrets };
+    let secrets = Secrets::Fixed(Arc::new(secret));
+    let stripe = Stripe::new(connector(), secrets, &format!("{url}{PAGES}"));
+    PurchaseState { app, stripe }
 }

@@ -202,7 +202,7 @@ impl Builder<'_> {
                 } },
             });
         }
-        if operation.callers == Callers::Anyone {
+        if !operation.callers.have_a_token() {
             built["security"] = json!([]);
         }
         built
@@ -227,10 +227,19 @@ impl Builder<'_> {
             "description": "The `ETag` of an answer that the client has.",
             "schema": { "type": "string" },
         });
+        let signature = json!({
+            "name": "Stripe-Signature",
+            "in": "header",
+            "required": true,
+            "description": "The time of the message, and a signature of it and the body by each secret of the webhook.",
+            "schema": { "type": "string" },
+            "example": "t=1764235800,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
+        });
+        let signature = (operation.callers == Callers::Stripe).then_some(signature);
         let is_cacheable = operation.answers.iter().any(|answer| answer.status == 304);
         let key = operation.has_key.then_some(key);
         let tag = is_cacheable.then_some(tag);
-        path.chain(query.into_iter().flatten()).chain(key).chain(tag).collect()
+        path.chain(query.into_iter().flatten()).chain(key).chain(tag).chain(signature).collect()
     }
 
     fn responses(&self, operation: &Operation) -> Value {

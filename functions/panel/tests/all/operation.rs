@@ -10,6 +10,8 @@ use utoipa::openapi::{RefOr, Schema};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Callers {
     Anyone,
+    /// Stripe, by the signature of the body.
+    Stripe,
     AnyToken,
     Person,
     Team,
@@ -25,6 +27,7 @@ impl Callers {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Anyone => "Anyone, without a token.",
+            Self::Stripe => "Stripe, which signs the body. There is no token.",
             Self::AnyToken => "Anyone with a valid token.",
             Self::Person => "A person, for the team of the token.",
             Self::Team => "Any person of the team.",
@@ -44,10 +47,14 @@ impl Callers {
         }
     }
 
+    pub const fn have_a_token(self) -> bool {
+        !matches!(self, Self::Anyone | Self::Stripe)
+    }
+
     /// The roles and scopes of callers that the operation accepts.
     pub const fn names(self) -> &'static [&'static str] {
         match self {
-            Self::Anyone => &[],
+            Self::Anyone | Self::Stripe => &[],
             Self::AnyToken | Self::Read => {
                 &["member", "admin", "credits:charge", "credits:manage", "credits:read"]
             }
@@ -138,7 +145,7 @@ pub struct Operation {
 impl Operation {
     fn new(method: &'static str, path: &'static str, id: &'static str, callers: Callers) -> Self {
         let mut problems = vec!["invalid-request"];
-        if callers != Callers::Anyone {
+        if callers.have_a_token() {
             problems.extend(["unauthenticated", "forbidden"]);
         }
         if path.contains('{') {
@@ -282,7 +289,7 @@ impl Operation {
             Some("charges" | "estimates") => "Charges",
             Some("holds") => "Holds",
             Some("credits" | "history" | "usage" | "team") => "Balance",
-            Some("purchases" | "purchase-options") => "Purchases",
+            Some("purchases" | "purchase-options" | "payment-method" | "webhooks") => "Purchases",
             Some("prices" | "plans") => "Catalogue",
             Some("openapi.json" | "docs" | "problems" | "health") => "Contract",
             _ => "Teams",

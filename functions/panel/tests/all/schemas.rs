@@ -278,8 +278,9 @@ fn add_bounds(schemas: &mut Components) {
 
 /// The rules of further fields of requests.
 fn add_rules(schemas: &mut Components) {
-    let kinds =
-        json!(["charge", "capture", "hold", "release", "purchase", "gift", "grant", "expiry"]);
+    let kinds = json!([
+        "charge", "capture", "hold", "release", "purchase", "gift", "grant", "expiry", "dispute"
+    ]);
     schemas.get_mut("HistoryQuery").unwrap()["properties"]["kind"] =
         json!({ "type": "string", "enum": kinds, "description": "Entries of this kind only." });
     let mut rule = |name: &str, field: &str, rules: Value| {

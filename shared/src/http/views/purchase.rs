@@ -46,13 +46,28 @@ pub struct PurchaseView {
 /// A step of the customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum NextAction {
+pub struct NextAction {
+    #[serde(rename = "type")]
+    kind: NextActionKind,
+    /// The page.
+    url: String,
+}
+
+/// The kind of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum NextActionKind {
     /// The customer opens a page of the payment provider.
-    Redirect {
-        /// The page.
-        url: String,
-    },
+    Redirect,
+}
+
+impl NextAction {
+    /// The customer opens a page of the payment provider.
+    #[must_use]
+    pub const fn redirect(url: String) -> Self {
+        Self { kind: NextActionKind::Redirect, url }
+    }
 }
 
 impl PurchaseView {

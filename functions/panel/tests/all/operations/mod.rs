@@ -19,6 +19,7 @@ pub fn operations() -> Vec<Operation> {
         balance::balance(),
         balance::catalogue(),
         purchases::purchases(),
+        purchases::payment_methods(),
         teams::subscriptions(),
         teams::accounts(),
         teams::monitored_accounts(),

@@ -1,6 +1,9 @@
 //! Purchases.
 
-use purchase::{PurchaseListPage, PurchaseListQuery, PurchaseRequest};
+use purchase::{
+    CardPage, PaymentMethod, PurchaseListPage, PurchaseListQuery, PurchaseRequest, Received,
+    WebhookMessage,
+};
 use shared::domain::Error;
 use shared::domain::limits::{POOL_CREDITS_MAX, PURCHASE_CREDITS_MAX};
 use shared::domain::purchase::RecordedPurchaseRequest;
@@ -8,6 +11,31 @@ use shared::http::views::purchase::PurchaseView;
 
 use crate::operation::{Body, Callers, Operation, shape};
 use crate::operations::purchase_limits;
+
+pub fn payment_methods() -> Vec<Operation> {
+    vec![
+        Operation::get("/teams/{team}/payment-method", "readPaymentMethod", Callers::Admin)
+            .summary("Read the stored card")
+            .answer(200, "The card.", Body::Json(shape::<PaymentMethod>()))
+            .problems(&["payment-failed"])
+            .stored(),
+        Operation::post("/teams/{team}/payment-method", "changePaymentMethod", Callers::Admin)
+            .summary("Store or change the card")
+            .remark("Answers a page of the payment provider. The customer opens it soon.")
+            .answer(201, "The page.", Body::Json(shape::<CardPage>()))
+            .problems(&["payment-failed", "account-closed"])
+            .stored(),
+        Operation::post("/webhooks/stripe", "receiveStripe", Callers::Stripe)
+            .summary("Receive a message of Stripe")
+            .remark(
+                "The message is a hint: the payment is retrieved from Stripe. Messages of other \
+                 kinds are ignored.",
+            )
+            .body::<WebhookMessage>()
+            .answer(200, "The message was handled or ignored.", Body::Json(shape::<Received>()))
+            .stored(),
+    ]
+}
 
 pub fn purchases() -> Vec<Operation> {
     let purchase = Body::Named("purchase", shape::<PurchaseView>());
