@@ -176,7 +176,7 @@ fn card_error(decline: &Decline, charge: &str) -> Value {
         "message": decline.message,
         "charge": charge,
     });
-    for (name, value) in [("decline_code", decline.decline_code), ("param", decline.param)] {
+    for (name, value) in [("decline_code", decline.reason), ("param", decline.param)] {
         if let (Some(fields), Some(value)) = (error.as_object_mut(), value) {
             fields.insert(name.to_owned(), json!(value));
         }

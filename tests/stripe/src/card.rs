@@ -4,14 +4,14 @@
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Decline {
     pub(crate) code: &'static str,
-    pub(crate) decline_code: Option<&'static str>,
+    pub(crate) reason: Option<&'static str>,
     pub(crate) param: Option<&'static str>,
     pub(crate) message: &'static str,
 }
 
 impl Decline {
-    const fn new(code: &'static str, decline_code: &'static str, message: &'static str) -> Self {
-        Self { code, decline_code: Some(decline_code), param: None, message }
+    const fn new(code: &'static str, reason: &'static str, message: &'static str) -> Self {
+        Self { code, reason: Some(reason), param: None, message }
     }
 
     const fn of(mut self, param: &'static str) -> Self {
@@ -31,7 +31,7 @@ pub(crate) static STEP_MISSING: Decline = Decline::new(
 
 pub(crate) static INCORRECT_NUMBER: Decline = Decline {
     code: "incorrect_number",
-    decline_code: None,
+    reason: None,
     param: Some("number"),
     message: "Your card number is incorrect.",
 };
@@ -134,7 +134,7 @@ mod tests {
         for number in ["4000002500003155", "4000002760003184"] {
             assert_eq!(effect(number), Some(Effect::NeedsStep), "{number}");
         }
-        for (number, code, decline_code) in [
+        for (number, code, reason) in [
             ("4000000000000002", "card_declined", "generic_decline"),
             ("4000000000009995", "card_declined", "insufficient_funds"),
             ("4000000000000069", "expired_card", "expired_card"),
@@ -142,7 +142,7 @@ mod tests {
             ("4000000000000119", "processing_error", "processing_error"),
         ] {
             let Some(Effect::Declines(decline)) = effect(number) else { panic!("{number}") };
-            assert_eq!((decline.code, decline.decline_code), (code, Some(decline_code)));
+            assert_eq!((decline.code, decline.reason), (code, Some(reason)));
         }
         assert_eq!(effect("4000000000000341"), Some(Effect::DeclinesLater(&GENERIC)));
         assert_eq!(effect("4000000000000259"), Some(Effect::PaysWithDispute));

@@ -112,7 +112,7 @@ fn outcome(failure: Option<&Decline>) -> Value {
         }),
         Some(decline) => json!({
             "network_status": "declined_by_network",
-            "reason": decline.decline_code,
+            "reason": decline.reason,
             "risk_level": "normal",
             "seller_message": "The bank did not return any further details with this decline.",
             "type": "issuer_declined",

@@ -55,7 +55,6 @@ impl Simulated {
     }
 
     /// The account. No request is answered while the guard is held.
-    #[must_use]
     pub fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,7 +22,6 @@ pub struct Event {
 
 impl Account {
     /// Returns the events since the last call, in order.
-    #[must_use]
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }

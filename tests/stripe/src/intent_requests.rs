@@ -172,7 +172,7 @@ impl Account {
         let Some(id) = method else { return Ok(()) };
         let unknown = || Refusal::unknown_reference("PaymentMethod", id, "payment_method");
         let method = self.methods.get(id).ok_or_else(unknown)?;
-        if method.customer.as_deref() == customer {
+        if method.customer.is_some() && method.customer.as_deref() == customer {
             return Ok(());
         }
         let message = match (&method.customer, customer) {

@@ -44,6 +44,8 @@ mod setup;
 mod signature;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use connector::Simulated;
 pub use event::Event;

@@ -119,3 +119,64 @@ fn escaped(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(kind: PageKind, status: PageStatus) -> Page {
+        Page {
+            kind,
+            id: "cs_test_1".to_owned(),
+            amount: Some((5_005, "usd".to_owned())),
+            description: "<b>Credits</b> & \"more\"".to_owned(),
+            status,
+            return_url: Some("https://shop.test/?a=1&b='\"".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_page_of_a_payment_has_a_form() {
+        let html = html(&page(PageKind::Payment, PageStatus::Open), Some("<Declined>"));
+        for part in [
+            "<title>Simulated payment</title>",
+            "50.05 USD",
+            "&lt;b&gt;Credits&lt;/b&gt; &amp; &quot;more&quot;",
+            "No money moves.",
+            "<p role=\"alert\">&lt;Declined&gt;</p>",
+            "<form method=\"post\">",
+            "<label for=\"card\">",
+            "autocomplete=\"off\"",
+            "value=\"4242 4242 4242 4242\"",
+            "name=\"choice\" value=\"pay\"",
+            "name=\"choice\" value=\"decline\"",
+            "name=\"choice\" value=\"leave\"",
+            "4000 0000 0000 0341",
+            "color-scheme:light dark",
+            "width=device-width",
+        ] {
+            assert!(html.contains(part), "{part}\n{html}");
+        }
+        for part in ["<b>", "<script", "value=\"confirm\"", "shop.test"] {
+            assert!(!html.contains(part), "{part}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_a_step_has_two_choices() {
+        let html = html(&page(PageKind::Authentication, PageStatus::Open), None);
+        assert!(html.contains("value=\"confirm\"") && html.contains("value=\"refuse\""));
+        assert!(!html.contains("card_number") && !html.contains("role=\"alert\""));
+    }
+
+    #[test]
+    fn a_closed_page_links_to_the_return_url() {
+        for (status, text) in
+            [(PageStatus::Complete, "is complete"), (PageStatus::Expired, "no longer open")]
+        {
+            let html = html(&page(PageKind::Payment, status), None);
+            assert!(html.contains(text) && !html.contains("<form"));
+            assert!(html.contains("href=\"https://shop.test/?a=1&amp;b=&#39;&quot;\""), "{html}");
+        }
+    }
+}

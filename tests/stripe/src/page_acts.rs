@@ -1,5 +1,7 @@
 //! The acts of the customer on a page.
 
+use serde_json::Value;
+
 use crate::Account;
 use crate::attempt::{AUTHENTICATION_FAILED_MESSAGE, Presence};
 use crate::card::{INCORRECT_NUMBER, find};
@@ -41,7 +43,10 @@ impl Account {
         let method = self.add_method(card, now);
         let presence = Presence::Present(Some(self.page_url(id)));
         match self.pay_intent(&intent, &method, presence, now) {
-            Err(error) => Outcome::Declined(error["message"].as_str().unwrap_or_default().into()),
+            Err(error) => {
+                let message = error.get("message").and_then(Value::as_str);
+                Outcome::Declined(message.unwrap_or_default().to_owned())
+            }
             Ok(()) => match self.sessions.get(id).map(|session| session.status) {
                 Some(PageStatus::Open) => Outcome::Authenticate(intent),
                 _ => Outcome::Redirect(session.success_url()),
