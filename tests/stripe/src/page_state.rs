@@ -1,0 +1,122 @@
+//! The pages of the customer.
+
+use crate::Account;
+use crate::intent::IntentStatus;
+use crate::session::Mode;
+
+/// What a page is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageKind {
+    /// The payment of a Checkout session.
+    Payment,
+    /// A Checkout session that stores a card.
+    Setup,
+    /// The portal, in which the customer enters the default card.
+    Portal,
+    /// The 3-D Secure step of a payment or of a stored card.
+    Authentication,
+}
+
+/// The state of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageStatus {
+    /// The customer can use the page.
+    Open,
+    /// The page has fulfilled its purpose.
+    Complete,
+    /// The page can no longer be used.
+    Expired,
+}
+
+impl PageStatus {
+    /// The name in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Complete => "complete",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// A page as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// What the page is for.
+    pub kind: PageKind,
+    /// The id of the session, of the portal session or of the intent.
+    pub id: String,
+    /// The amount in the smallest unit of a currency, and the currency in lower case.
+    pub amount: Option<(u64, String)>,
+    /// The names of the products, or the description of the payment.
+    pub description: String,
+    /// The state.
+    pub status: PageStatus,
+    /// The URL to which the customer can return.
+    pub return_url: Option<String>,
+}
+
+impl Account {
+    /// Returns the page of a session, of the portal or of an intent.
+    #[must_use]
+    pub fn page(&self, id: &str) -> Option<Page> {
+        self.session_page(id).or_else(|| self.portal_page(id)).or_else(|| self.intent_page(id))
+    }
+
+    fn session_page(&self, id: &str) -> Option<Page> {
+        let session = self.sessions.get(id)?;
+        let kind = match session.new.mode {
+            _ if session.waiting.is_some() => PageKind::Authentication,
+            Mode::Payment => PageKind::Payment,
+            Mode::Setup => PageKind::Setup,
+        };
+        let return_url = match session.status {
+            PageStatus::Complete => Some(session.success_url()),
+            PageStatus::Open | PageStatus::Expired => session.cancel_url(),
+        };
+        Some(Page {
+            kind,
+            id: session.id.clone(),
+            amount: session.new.amount.zip(session.new.currency.clone()),
+            description: session.new.description.clone(),
+            status: session.status,
+            return_url,
+        })
+    }
+
+    fn portal_page(&self, id: &str) -> Option<Page> {
+        let portal = self.portals.get(id)?;
+        let kind =
+            if portal.waiting.is_some() { PageKind::Authentication } else { PageKind::Portal };
+        Some(Page {
+            kind,
+            id: portal.id.clone(),
+            amount: None,
+            description: "The card for later payments".to_owned(),
+            status: PageStatus::Open,
+            return_url: portal.return_url.clone(),
+        })
+    }
+
+    fn intent_page(&self, id: &str) -> Option<Page> {
+        let intent = self.intents.get(id)?;
+        let session = intent.session.as_ref().and_then(|id| self.sessions.get(id));
+        let names = session.map(|session| session.new.description.clone());
+        let status = match intent.status {
+            IntentStatus::RequiresAction => PageStatus::Open,
+            IntentStatus::Succeeded | IntentStatus::Processing => PageStatus::Complete,
+            IntentStatus::RequiresPaymentMethod
+            | IntentStatus::RequiresConfirmation
+            | IntentStatus::Canceled => PageStatus::Expired,
+        };
+        Some(Page {
+            kind: PageKind::Authentication,
+            id: intent.id.clone(),
+            amount: Some((intent.amount, intent.currency.clone())),
+            description: intent.description.clone().or(names).unwrap_or_default(),
+            status,
+            return_url: self.way_back(intent),
+        })
+    }
+}
