@@ -86,17 +86,8 @@ async fn buy(
     let now = state.app.clock.now();
     let list = state.app.prices(now);
     let asked = Purchase::new(&team, key, caller.sub, list.offer(credits)?, now);
-    let store = &state.app.store;
     let is_accepted = list.purchase.check(credits).and_then(|()| state.stripe.check_connected());
-    let begun = async {
-        match is_accepted {
-            Ok(()) => store.purchase_begin(&asked).await,
-            // An earlier purchase is still replayed.
-            Err(error) => Ok((store.purchase_replay(&asked).await?.ok_or(error)?, true)),
-        }
-    };
-    let ((purchase, is_replay), customer) = try_join(begun, store.customer_read(&team)).await?;
-    let (purchase, next_action) = state.pay(purchase, customer).await?;
+    let Bought { purchase, is_replay, next_action } = state.buy(&asked, is_accepted).await?;
     let response = match (purchase.status, is_replay) {
         (PurchaseStatus::Failed, _) => {
             Error::PaymentFailed(purchase.reason.unwrap_or_default()).into_response()
@@ -106,6 +97,42 @@ async fn buy(
         (PurchaseStatus::Paid, false) => view(StatusCode::CREATED, purchase, next_action),
     };
     Ok(if is_replay { responses::replayed(response) } else { response })
+}
+
+/// An ordered purchase.
+#[derive(Clone, Debug)]
+pub struct Bought {
+    /// The purchase.
+    pub purchase: Purchase,
+    /// Whether an earlier request has ordered it.
+    pub is_replay: bool,
+    /// The step that its payment needs from the customer.
+    pub next_action: Option<NextAction>,
+}
+
+impl PurchaseState {
+    /// Orders a purchase and requests its payment, or continues the one of an earlier request. A new order is refused
+    /// unless it `is_accepted`.
+    ///
+    /// # Errors
+    /// That of `is_accepted`; those of [`Store::purchase_begin`](shared::store::Store::purchase_begin).
+    pub async fn buy(
+        &self,
+        asked: &Purchase,
+        is_accepted: Result<(), Error>,
+    ) -> Result<Bought, Error> {
+        let store = &self.app.store;
+        let begun = async {
+            match is_accepted {
+                Ok(()) => store.purchase_begin(asked).await,
+                Err(error) => Ok((store.purchase_replay(asked).await?.ok_or(error)?, true)),
+            }
+        };
+        let begun = try_join(begun, store.customer_read(&asked.team)).await?;
+        let ((purchase, is_replay), customer) = begun;
+        let (purchase, next_action) = self.pay(purchase, customer).await?;
+        Ok(Bought { purchase, is_replay, next_action })
+    }
 }
 
 fn view(status: StatusCode, purchase: Purchase, next_action: Option<NextAction>) -> Response {

@@ -43,8 +43,8 @@ pub use clock::StackClock;
 pub use demo::{first_steps, requests};
 pub use eventbridge::EventBridge;
 use messages::{Messages, deliver_in_background};
-pub use payments::{DECLINED, NEEDS_A_STEP, account, purchase_state, purchase_state_with};
 use payments::real_purchase_state;
+pub use payments::{DECLINED, NEEDS_A_STEP, account, purchase_state, purchase_state_with};
 use relaying::Relaying;
 pub use story::story;
 pub use token::{AUDIENCE, Claims, ISSUER, SECRET, authorize, sign};
@@ -89,7 +89,7 @@ pub struct Options {
     /// Let the stack's clock stand still until it is moved
     #[arg(long)]
     pub frozen: bool,
-    /// Key of a real Stripe account in test mode, sk_test_… or rk_test_…; without it Stripe is simulated
+    /// Key of a real Stripe account in test mode; without it Stripe is simulated
     #[arg(long, value_name = "KEY", value_parser = test_key)]
     pub stripe_key: Option<String>,
     /// Secret of the webhook of that account, such as `stripe listen` prints; without it messages are refused

@@ -68,6 +68,12 @@ impl NextAction {
     pub const fn redirect(url: String) -> Self {
         Self { kind: NextActionKind::Redirect, url }
     }
+
+    /// The page.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
 }
 
 impl PurchaseView {

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::Entry;
+use shared::domain::payment::Decline;
 use shared::domain::purchase::GiftRequest;
 use shared::domain::settings::Settings;
 use shared::domain::{Credits, Error};
@@ -261,7 +262,7 @@ async fn a_pool_with_settings_and_counters_stays_below_1_kb() {
     setup.store.settings_change(&setup.team, &settings.into(), now()).await.unwrap();
     let event = Id::of("ev", &setup.team, "1");
     let begun = setup.store.top_up_begin(&setup.team, &event, prices(), now()).await.unwrap();
-    setup.store.purchase_fail(&begun.unwrap(), "the card was declined").await.unwrap();
+    setup.store.purchase_fail(&begun.unwrap(), &Decline::because("declined")).await.unwrap();
     let many = |action: &str, outcome: &str| {
         with_quantity(charge(&setup.team, &format!("many {action}"), action, outcome), 12_345)
     };

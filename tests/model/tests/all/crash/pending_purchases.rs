@@ -1,22 +1,18 @@
 //! Pending purchases in a simulation: the process of a purchase is stopped at any await. Then two runs of the schedule
 //! and the repeated request race, with faults. Nothing stays pending, and the credits added are those that were paid.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use engine::catalogue;
 use futures_util::future::join;
-use purchase::payments::{Payment, Payments};
 use purchase::{PurchaseState, pending};
 use shared::domain::Error;
 use shared::domain::ledger::entry::Kind;
 use shared::domain::purchase::{Purchase, PurchaseStatus};
-use shared::lambda::{App, Clock};
 use shared::store::history::Selection;
 use simulator::{Faults, World};
 use tokio::time::sleep;
 
-use crate::support::payments::Provider;
+use crate::support::payments::{FAULTS, SLOW, account, process, taken};
 use crate::support::process::run_for_polls;
 use crate::support::teams::{key_named, now, order, team_with};
 
@@ -28,36 +24,17 @@ const SEEDS_PER_POLL: u64 = 5;
 /// The time that an invocation of the function has.
 const TIME: Option<Duration> = Some(Duration::from_secs(59));
 
-fn process(world: &World, payments: &Arc<Provider>) -> PurchaseState {
-    let time = world.clone();
-    let app = App::new(world.store(), Clock::new(move || time.now()), catalogue());
-    PurchaseState { app, payments: Arc::clone(payments) as Arc<dyn Payments> }
-}
-
-/// A purchase as a request makes it, by a process that pauses for up to `pause_ms` milliseconds before the payment.
-async fn buy(process: &PurchaseState, asked: &Purchase, pause_ms: u64) -> Result<(), Error> {
-    let store = &process.app.store;
-    let (begun, _) = store.purchase_begin(asked).await?;
-    if begun.status != PurchaseStatus::Pending {
-        return Ok(());
-    }
-    store.account_check_open(&begun.team).await?;
-    sleep(Duration::from_millis(fastrand::u64(0..=pause_ms))).await;
-    match process.payments.pay(&begun).await? {
-        Payment::Succeeded => store.purchase_settle(&begun, process.app.clock.now()).await?,
-        Payment::Failed(reason) => store.purchase_fail(&begun, &reason).await?,
-        Payment::ActionNeeded(_) => begun,
-    };
-    Ok(())
+async fn buy(process: &PurchaseState, asked: &Purchase) -> Result<(), Error> {
+    process.buy(asked, Ok(())).await.map(drop)
 }
 
 /// Stops a purchase after a number of polls and lets the schedule run. Returns whether the purchase had been complete.
-async fn live(world: World, polls: u32, declines: fn(&Purchase) -> bool, closes: bool) -> bool {
+async fn live(world: World, polls: u32, declines: fn(u64) -> bool, closes: bool) -> bool {
     let team = team_with(&world.store(), "t", 0).await;
-    let payments = Arc::new(Provider::declining(declines));
+    let payments = account(&world, declines);
     let asked = order(&team, key_named("order"), CREDITS, now());
     let first = process(&world, &payments);
-    let bought = run_for_polls(polls, Box::pin(buy(&first, &asked, 0))).await;
+    let bought = run_for_polls(polls, Box::pin(buy(&first, &asked))).await;
     if closes {
         let store = world.store();
         store.terms_change(&team, world.now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
@@ -65,6 +42,7 @@ async fn live(world: World, polls: u32, declines: fn(&Purchase) -> bool, closes:
     for wait in [Duration::from_mins(6), Duration::from_hours(24)] {
         sleep(wait).await;
         world.set_faults(Faults::MANY);
+        payments.set_faults(FAULTS);
         let [one, other, client] = [(); 3].map(|()| process(&world, &payments));
         let runs = join(pending::run(&one, TIME), pending::run(&other, TIME));
         // The client sends its request again, before or after the runs.
@@ -73,19 +51,20 @@ async fn live(world: World, polls: u32, declines: fn(&Purchase) -> bool, closes:
                 return Ok(());
             }
             sleep(Duration::from_millis(fastrand::u64(0..500))).await;
-            buy(&client, &asked, 1_000).await
+            Box::pin(buy(&client, &asked)).await
         };
         let (_, again) = Box::pin(join(runs, again)).await;
         assert!(matches!(again, Ok(()) | Err(Error::Busy | Error::AccountClosed)), "{again:?}");
         world.set_faults(Faults::NONE);
+        payments.set_faults(SLOW);
     }
     sleep(Duration::from_hours(2)).await;
     let last = pending::run(&process(&world, &payments), TIME).await;
     assert_eq!((last.waiting, last.errors), (0, 0), "{polls}: {last:?}");
 
     let pool = world.store().projection_read(&team, world.now()).await.unwrap().pool;
-    let is_paid = payments.is_requested(&asked) && payments.result(&asked) == Payment::Succeeded;
-    let credits = if is_paid { CREDITS } else { 0 };
+    let credits = taken(&payments, team.as_str());
+    let is_paid = credits > 0;
     assert_eq!(pool.balance.purchased().get(), credits, "{polls}");
     assert_eq!(pool.pending_purchases, 0, "{polls}");
     let purchases = Selection { kind: Some(Kind::Purchase), ..Selection::default() };
@@ -101,7 +80,7 @@ async fn live(world: World, polls: u32, declines: fn(&Purchase) -> bool, closes:
 #[test]
 fn nothing_stays_pending_after_a_stop_at_any_await() {
     for (declines, closes) in [(false, false), (false, true), (true, false), (true, true)] {
-        let declines: fn(&Purchase) -> bool = if declines { |_| true } else { |_| false };
+        let declines: fn(u64) -> bool = if declines { |_| true } else { |_| false };
         for polls in 1.. {
             let mut is_complete = false;
             for seed in 0..SEEDS_PER_POLL {

@@ -3,39 +3,30 @@
 //! each purchase is paid once, the monthly limit holds, and a declined card is not charged again.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use engine::{Records, catalogue, prices};
+use engine::{Records, prices};
 use futures_util::future::join_all;
-use purchase::PurchaseState;
-use purchase::payments::Payments;
 use serde_json::json;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::{Details, Entry};
+use shared::domain::payment::Decline;
 use shared::domain::pool::Pool;
 use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::domain::settings::{AutoTopUp, Settings};
 use shared::domain::top_up::TopUpState;
 use shared::domain::{Credits, Error};
-use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::entry::EntryResult;
 use shared::store::history::Selection;
 use simulator::{Faults, World};
 
-use crate::support::payments::{Provider, deliver};
+use crate::support::payments::{FAULTS, SLOW, account, attempts, deliver, process};
 use crate::support::process::run_for_polls;
 use crate::support::relay::relay_all;
 use crate::support::teams::{charge, key_named, now, order, team_with, with_quantity};
 
-const NONE: fn(&Purchase) -> bool = |_| false;
-const ALL: fn(&Purchase) -> bool = |_| true;
-
-fn purchase_state(world: &World, payments: &Arc<Provider>) -> PurchaseState {
-    let (store, time) = (world.store(), world.clone());
-    let app = App::new(store, Clock::new(move || time.now()), catalogue());
-    PurchaseState { app, payments: Arc::clone(payments) as Arc<dyn Payments> }
-}
+const NONE: fn(u64) -> bool = |_| false;
+const ALL: fn(u64) -> bool = |_| true;
 
 /// Opens a team with 400 credits and an automatic top-up of 200.
 async fn team_with_top_up(store: &Store, below: u64, limit: u64) -> TeamId {
@@ -79,20 +70,20 @@ fn an_event_makes_one_purchase_after_a_stop_at_any_await() {
         for polls in 1.. {
             let is_complete = simulator::run(polls.into(), Faults::NONE, now(), async |world| {
                 let team = team_with_top_up(&world.store(), 500, 600).await;
-                let payments = Arc::new(Provider::declining(declines));
+                let payments = account(&world, declines);
                 let (_, event) = due(&team, 1);
-                let first = purchase_state(&world, &payments);
+                let first = process(&world, &payments);
                 let first = Box::pin(purchase::top_up(&first, &event));
                 let is_complete = matches!(run_for_polls(polls, first).await, Some(Ok(_)));
                 for _ in 0..2 {
-                    deliver(&purchase_state(&world, &payments), &event).await;
+                    deliver(&process(&world, &payments), &event).await;
                 }
                 let pool = pool(&world, &team).await;
                 let expected = if is_paid { (600, 200) } else { (400, 0) };
                 let counted = pool.top_ups.unwrap().bought.get();
                 assert_eq!((pool.balance.credits.get(), counted), expected, "after {polls} polls");
                 assert_eq!(bought(&world, &team).await.len(), usize::from(is_paid));
-                assert_eq!(payments.requests.lock().unwrap().len(), 1, "after {polls} polls");
+                assert_eq!(attempts(&payments), 1, "after {polls} polls");
                 is_complete
             });
             if is_complete.unwrap() {
@@ -110,23 +101,25 @@ fn concurrent_events_respect_the_monthly_limit() {
     for seed in 0..20 {
         simulator::run(seed, Faults::NONE, now(), async |world| {
             let team = team_with_top_up(&world.store(), 10_000, 600).await;
-            let payments = Arc::new(Provider::declining(NONE));
+            let payments = account(&world, NONE);
             world.set_faults(Faults::MANY);
+            payments.set_faults(FAULTS);
             let callers = (0..20).map(async |number| {
                 let (_, event) = due(&team, number % 5);
                 let polls = if fastrand::bool() { fastrand::u32(1..60) } else { u32::MAX };
-                let dying = purchase_state(&world, &payments);
+                let dying = process(&world, &payments);
                 if run_for_polls(polls, Box::pin(deliver(&dying, &event))).await.is_none() {
-                    deliver(&purchase_state(&world, &payments), &event).await;
+                    deliver(&process(&world, &payments), &event).await;
                 }
             });
             join_all(callers.map(Box::pin)).await;
             world.set_faults(Faults::NONE);
+            payments.set_faults(SLOW);
             for number in 0..5 {
-                deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
+                deliver(&process(&world, &payments), &due(&team, number).1).await;
             }
             assert_eq!(bought(&world, &team).await, [200, 200, 200], "seed {seed}");
-            assert_eq!(payments.requests.lock().unwrap().len(), 3, "seed {seed}");
+            assert_eq!(attempts(&payments), 3, "seed {seed}");
             let pool = pool(&world, &team).await;
             assert_eq!(pool.balance.credits.get(), 1_000, "seed {seed}");
             assert_eq!(pool.top_ups.unwrap().bought.get(), 600, "seed {seed}");
@@ -141,23 +134,25 @@ fn a_declined_card_stops_top_ups() {
     for seed in 0..20 {
         simulator::run(seed, Faults::NONE, now(), async |world| {
             let team = team_with_top_up(&world.store(), 10_000, 2_000).await;
-            let payments = Arc::new(Provider::declining(ALL));
+            let payments = account(&world, ALL);
             world.set_faults(Faults::MANY);
+            payments.set_faults(FAULTS);
             let callers = (0..6).map(async |number| {
-                let state = purchase_state(&world, &payments);
+                let state = process(&world, &payments);
                 deliver(&state, &due(&team, number % 3).1).await
             });
             let answer = join_all(callers.map(Box::pin)).await;
             world.set_faults(Faults::NONE);
-            let known = payments.requests.lock().unwrap().clone();
+            payments.set_faults(SLOW);
+            let known = attempts(&payments);
             for answer in answer.iter().filter(|answer| !answer["purchase"].is_null()) {
                 assert_eq!(answer["purchase"]["status"], "failed", "seed {seed}");
             }
             for number in 0..10 {
-                deliver(&purchase_state(&world, &payments), &due(&team, number).1).await;
+                deliver(&process(&world, &payments), &due(&team, number).1).await;
             }
             assert_eq!(
-                *payments.requests.lock().unwrap(),
+                attempts(&payments),
                 known,
                 "seed {seed}: the declined card was charged again"
             );
@@ -167,11 +162,7 @@ fn a_declined_card_stops_top_ups() {
             assert_eq!(failed.top_ups.unwrap().bought, Credits::ZERO, "seed {seed}");
 
             choose(&world.store(), &team, Some((10_000, 2_000))).await;
-            let state = PurchaseState {
-                payments: Arc::new(Provider::declining(NONE)),
-                ..purchase_state(&world, &payments)
-            };
-            deliver(&state, &due(&team, 20).1).await;
+            deliver(&process(&world, &account(&world, NONE)), &due(&team, 20).1).await;
             assert_eq!(bought(&world, &team).await, [200], "seed {seed}");
         })
         .unwrap();
@@ -184,8 +175,8 @@ fn ignores_an_event_that_no_longer_applies() {
     simulator::run(1, Faults::NONE, now(), async |world| {
         let store = world.store();
         let team = team_with_top_up(&store, 401, 600).await;
-        let payments = Arc::new(Provider::declining(NONE));
-        let state = purchase_state(&world, &payments);
+        let payments = account(&world, NONE);
+        let state = process(&world, &payments);
         let nothing = json!({ "purchase": null });
         choose(&store, &team, None).await;
         assert_eq!(deliver(&state, &due(&team, 1).1).await, nothing);
@@ -194,7 +185,7 @@ fn ignores_an_event_that_no_longer_applies() {
         choose(&store, &team, Some((401, 600))).await;
         store.terms_change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
         assert_eq!(deliver(&state, &due(&team, 1).1).await, nothing);
-        assert!(payments.requests.lock().unwrap().is_empty());
+        assert_eq!(attempts(&payments), 0);
     })
     .unwrap();
 }
@@ -206,20 +197,20 @@ fn a_redriven_top_up_of_a_closed_account_requests_no_payment() {
     let mut pending = 0;
     for polls in 1.. {
         let is_complete = simulator::run(polls.into(), Faults::NONE, now(), async |world| {
-            let (store, payments) = (world.store(), Arc::new(Provider::declining(NONE)));
+            let (store, payments) = (world.store(), account(&world, NONE));
             let team = team_with_top_up(&store, 500, 600).await;
             let (_, event) = due(&team, 1);
-            let first = purchase_state(&world, &payments);
+            let first = process(&world, &payments);
             let first = Box::pin(purchase::top_up(&first, &event));
             let is_complete = run_for_polls(polls, first).await.is_some();
             store.terms_change(&team, now(), |pool| Ok(pool.close(None, now()))).await.unwrap();
             let is_pending = pool(&world, &team).await.pending_purchases > 0;
-            let requested = payments.requests.lock().unwrap().clone();
-            let again = purchase_state(&world, &payments);
+            let requested = attempts(&payments);
+            let again = process(&world, &payments);
             let again = Box::pin(purchase::top_up(&again, &event)).await;
             let is_refused = matches!(again, Err(Error::AccountClosed));
             assert_eq!(is_refused, is_pending, "after {polls} polls: {again:?}");
-            assert_eq!(*payments.requests.lock().unwrap(), requested, "after {polls} polls");
+            assert_eq!(attempts(&payments), requested, "after {polls} polls");
             pending += u32::from(is_pending);
             is_complete
         });
@@ -286,8 +277,8 @@ fn a_top_up_waits_for_a_pending_purchase() {
         simulator::run_with_stream(1, Faults::NONE, now(), async |world| {
             let (store, mut records) = (world.store(), world.records().unwrap());
             let team = team_with_top_up(&store, 400, 600).await;
-            let payments = Arc::new(Provider::declining(NONE));
-            let state = purchase_state(&world, &payments);
+            let payments = account(&world, NONE);
+            let state = process(&world, &payments);
             let (key, user) = (key_named("order"), "u".parse().unwrap());
             let order = Purchase::new(
                 &team,
@@ -302,14 +293,11 @@ fn a_top_up_waits_for_a_pending_purchase() {
             store.charge(&team, vec![crossing], now()).await;
             assert_eq!(due_so_far(&world, &mut records).await, 1);
             assert_eq!(deliver(&state, &due(&team, 1).1).await, json!({ "purchase": null }));
-            assert!(
-                payments.requests.lock().unwrap().is_empty(),
-                "no payment during the pending purchase"
-            );
+            assert_eq!(attempts(&payments), 0, "no payment during the pending purchase");
             if is_paid {
                 store.purchase_settle(&order, now()).await.unwrap();
             } else {
-                store.purchase_fail(&order, "the card was declined").await.unwrap();
+                store.purchase_fail(&order, &Decline::because("declined")).await.unwrap();
             }
             let due_now = due_so_far(&world, &mut records).await;
             assert_eq!(due_now, 1 + usize::from(due_again), "{credits} {is_paid}");
@@ -338,8 +326,8 @@ fn a_top_up_shares_no_key_with_callers() {
             matches!(charged[0], EntryResult::Created(Entry { credits: -6, .. })),
             "{charged:?}"
         );
-        let payments = Arc::new(Provider::declining(NONE));
-        let answer = deliver(&purchase_state(&world, &payments), &event).await;
+        let payments = account(&world, NONE);
+        let answer = deliver(&process(&world, &payments), &event).await;
         assert_eq!(answer["purchase"]["status"], "paid", "{answer}");
         let order = |key: &str| {
             let (key, user) = (key_named(key), "u".parse().unwrap());

@@ -8,6 +8,7 @@ use refill::Summary;
 use serde_json::json;
 use shared::domain::ids::{TeamId, UserId};
 use shared::domain::ledger::entry::{Entry, Kind};
+use shared::domain::payment::Decline;
 use shared::domain::purchase::{GiftRequest, Purchase, PurchaseStatus};
 use shared::domain::settings::Settings;
 use shared::domain::time::Time;
@@ -377,7 +378,7 @@ async fn top_up_counters_keep_unknown_attributes() {
     update(&client, keys::pool(&team), set, &[(":newer", newer())]).await;
     let second =
         store.top_up_begin(&team, &"e_2".parse().unwrap(), prices(), now()).await.unwrap().unwrap();
-    let failed = store.purchase_fail(&second, "declined").await.unwrap();
+    let failed = store.purchase_fail(&second, &Decline::because("declined")).await.unwrap();
     assert_eq!(failed.status, PurchaseStatus::Failed);
     let stored = item(&client, keys::pool(&team)).await;
     let top_ups = stored["top_ups"].as_m().unwrap();
@@ -403,7 +404,7 @@ fn the_relay_reads_items_of_a_newer_version() {
         let (begun, _) =
             store.purchase_begin(&order(&team, key_named("order"), 50, now())).await.unwrap();
         update(&client, keys::purchase(&team, &begun.id), set, &[(":newer", newer())]).await;
-        store.purchase_fail(&begun, "declined").await.unwrap();
+        store.purchase_fail(&begun, &Decline::because("declined")).await.unwrap();
         let account = keys::account(&team, &"acme".parse().unwrap());
         let paused = [(":paused", keys::text("paused"))];
         update(&client, account, "SET #status = :paused", &paused).await;

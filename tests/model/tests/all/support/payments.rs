@@ -1,102 +1,67 @@
-//! A payment provider, and the delivery of top-up events to `purchase`.
+//! A simulated Stripe account, processes with it, and the delivery of top-up events to `purchase`.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use engine::catalogue;
 use purchase::PurchaseState;
-use purchase::payments::{Payment, Payments};
+use purchase::stripe::{Secret, Secrets, Stripe};
 use serde_json::Value;
 use shared::domain::Error;
-use shared::domain::ids::Id;
-use shared::domain::purchase::Purchase;
+use shared::lambda::App;
+use simulator::World;
+use stripe::{Account, Faults, Simulated};
 use tokio::time::sleep;
 
-/// A payment provider that identifies a purchase by its id.
-#[derive(Debug)]
-pub struct Provider {
-    declines: fn(&Purchase) -> bool,
-    /// The number of requests for each purchase.
-    pub requests: Mutex<BTreeMap<Id, u32>>,
-    /// The purchases that were cancelled before a request, with the reasons.
-    cancelled: Mutex<BTreeMap<Id, String>>,
+/// Answers get lost, and a request takes up to 300 ms.
+pub const FAULTS: Faults = Faults { latency_ms_max: 150, ..Faults::MANY };
+
+/// Requests take time and do not fail.
+pub const SLOW: Faults = Faults { latency_ms_max: 150, ..Faults::NONE };
+
+/// An account in simulated time. Stored cards are declined for these amounts of credits.
+pub fn account(world: &World, declines: fn(u64) -> bool) -> Simulated {
+    let clock = world.clock(0);
+    let account = Account::new("https://pay.example").declining(declines);
+    let account = Simulated::new(account, move || clock.now().timestamp().as_second());
+    account.set_faults(SLOW);
+    account
 }
 
-impl Provider {
-    pub fn declining(declines: fn(&Purchase) -> bool) -> Self {
-        Self { declines, requests: Mutex::default(), cancelled: Mutex::default() }
-    }
+/// A new process with the account.
+pub fn process(world: &World, account: &Simulated) -> PurchaseState {
+    with_account(App::new(world.store(), world.clock(0), catalogue()), account)
+}
 
-    pub fn is_requested(&self, purchase: &Purchase) -> bool {
-        self.requests.lock().unwrap().contains_key(&purchase.id)
-    }
-
-    /// The result of a payment that was requested or cancelled.
-    pub fn result(&self, purchase: &Purchase) -> Payment {
-        if let Some(reason) = self.cancelled.lock().unwrap().get(&purchase.id) {
-            return Payment::Failed(reason.clone());
-        }
-        if (self.declines)(purchase) {
-            return Payment::Failed("the card was declined".to_owned());
-        }
-        Payment::Succeeded
+/// A process with the account, whose time is that of `app`.
+pub fn with_account(app: App, account: &Simulated) -> PurchaseState {
+    let secret = Secret {
+        api_key: "sk_test_1".to_owned(),
+        webhook_secrets: vec!["whsec_1".to_owned()],
+    };
+    let secrets = Secrets::Fixed(Arc::new(secret));
+    PurchaseState {
+        app,
+        stripe: Stripe::new(account.connector(), secrets, "https://app.example"),
     }
 }
 
-impl Payments for Provider {
-    fn pay<'a>(&'a self, purchase: &'a Purchase) -> BoxFuture<'a, Result<Payment, Error>> {
-        Box::pin(async {
-            if self.cancelled.lock().unwrap().contains_key(&purchase.id) {
-                return Ok(self.result(purchase));
-            }
-            let requests = {
-                let mut requests = self.requests.lock().unwrap();
-                let times = requests.entry(purchase.id.clone()).or_default();
-                *times += 1;
-                *times
-            };
-            sleep(Duration::from_millis(300)).await;
-            // The first answer may get lost.
-            if requests == 1 && fastrand::bool() {
-                Err(Error::Busy)
-            } else {
-                Ok(self.result(purchase))
-            }
-        })
-    }
+/// The number of times that money was requested from cards.
+pub fn attempts(account: &Simulated) -> u32 {
+    account.account().intents().map(|intent| intent.charge_attempts).sum()
+}
 
-    fn state<'a>(
-        &'a self,
-        purchase: &'a Purchase,
-    ) -> BoxFuture<'a, Result<Option<Payment>, Error>> {
-        Box::pin(async {
-            let is_requested = self.is_requested(purchase);
-            sleep(Duration::from_millis(300)).await;
-            Ok(is_requested.then(|| self.result(purchase)))
-        })
-    }
-
-    fn cancel<'a>(
-        &'a self,
-        purchase: &'a Purchase,
-        reason: &'a str,
-    ) -> BoxFuture<'a, Result<Payment, Error>> {
-        Box::pin(async {
-            if !self.is_requested(purchase) {
-                let reasons = &mut self.cancelled.lock().unwrap();
-                reasons.entry(purchase.id.clone()).or_insert_with(|| reason.to_owned());
-            }
-            sleep(Duration::from_millis(300)).await;
-            Ok(self.result(purchase))
-        })
-    }
+/// The cents that were taken for a team.
+pub fn taken(account: &Simulated, team: &str) -> u64 {
+    let account = account.account();
+    let of_team = account.intents().filter(|intent| intent.metadata["team"] == team);
+    of_team.map(|intent| intent.amount_received).sum()
 }
 
 /// Delivers an event until it succeeds, as Lambda does.
 pub async fn deliver(state: &PurchaseState, event: &[u8]) -> Value {
     for _ in 0..20 {
-        match purchase::top_up(state, event).await {
+        match Box::pin(purchase::top_up(state, event)).await {
             Ok(answer) => return answer,
             Err(Error::Busy) => sleep(Duration::from_secs(1)).await,
             Err(error) => panic!("{error:?}"),

@@ -5,11 +5,9 @@
 //! `PROPTEST_CASES=8000 cargo test -p model year` runs a thousand years.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use engine::{Records, catalogue};
 use proptest::prelude::*;
-use purchase::PurchaseState;
 use serde_json::Value;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::purchase::{Purchase, PurchaseStatus};
@@ -18,9 +16,10 @@ use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::history::Selection;
 use simulator::{Faults, World};
+use stripe::Simulated;
 
 use crate::support::operations::{Answer, Operation};
-use crate::support::payments::{Provider, deliver};
+use crate::support::payments::{FAULTS as STRIPE_FAULTS, account, deliver, with_account};
 use crate::support::process::run_for_polls;
 use crate::support::reference::Reference;
 use crate::support::relay::{check_events, event_id, event_kind, relay_all};
@@ -45,7 +44,7 @@ pub struct YearRun {
     /// The store of the current process.
     store: Store,
     team: TeamId,
-    payments: Arc<Provider>,
+    account: Simulated,
     reader: Records,
     records: Vec<Value>,
     /// The number of handled events at the bus, and the top-ups among them.
@@ -57,13 +56,14 @@ pub struct YearRun {
 /// Runs a year.
 pub async fn live(world: World, year: &Year) -> Result<YearResult, TestCaseError> {
     let (store, reader) = (world.store(), world.records().unwrap());
-    let payments = Arc::new(Provider::declining(|purchase| purchase.credits.get() % 2 == 1));
+    let account = account(&world, |credits| credits % 2 == 1);
+    account.set_faults(STRIPE_FAULTS);
     let Year { begin, is_diligent, operations } = year;
     let mut run = YearRun {
         world,
         store,
         team: "t".parse().unwrap(),
-        payments,
+        account,
         reader,
         records: Vec::new(),
         followed: 0,
@@ -173,8 +173,7 @@ impl YearRun {
         }
         let event = serde_json::json!({ "detail-type": "top-up.due", "detail": detail });
         let event = event.to_string().into_bytes();
-        let payments = Arc::clone(&self.payments) as Arc<dyn purchase::payments::Payments>;
-        let state = PurchaseState { app: self.app(), payments };
+        let state = with_account(self.app(), &self.account);
         run_for_polls(fastrand::u32(1..30), Box::pin(deliver(&state, &event))).await;
         Box::pin(deliver(&state, &event)).await;
         Ok(())
