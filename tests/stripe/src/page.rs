@@ -10,6 +10,8 @@ h1{font-size:1.25rem}\
 .amount{font-size:2rem;font-weight:600;margin:0}\
 .note,table{opacity:.8;font-size:.875rem}\
 [role=alert]{border:1px solid currentColor;border-radius:.5rem;padding:.5rem .75rem}\
+table{margin-top:1.5rem}\
+caption{text-align:left;font-weight:600}\
 label{display:block;margin-bottom:.25rem}\
 input,button{font:inherit;box-sizing:border-box;width:100%;padding:.625rem;border-radius:.5rem;border:1px solid #767676}\
 button{margin-top:.75rem;cursor:pointer}\
