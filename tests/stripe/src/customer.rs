@@ -27,7 +27,7 @@ const PARAMETERS: [&str; 10] = [
 /// The property of a customer that can be expanded.
 const DEFAULT_METHOD: &str = "invoice_settings.default_payment_method";
 
-/// The team's names with this prefix get no stored card.
+/// The customer of a team with this prefix gets no stored card.
 const NO_CARD: &str = "nocard";
 
 /// The length of a list without `limit`.

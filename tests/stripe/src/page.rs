@@ -8,10 +8,12 @@ const STYLE: &str = "\
 body{font:1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:0 auto;padding:1.5rem 1rem}\
 h1{font-size:1.25rem}\
 .amount{font-size:2rem;font-weight:600;margin:0}\
-.note,table{color:GrayText;font-size:.875rem}\
+.note,table{opacity:.8;font-size:.875rem}\
 [role=alert]{border:1px solid currentColor;border-radius:.5rem;padding:.5rem .75rem}\
+table{margin-top:1.5rem}\
+caption{text-align:left;font-weight:600}\
 label{display:block;margin-bottom:.25rem}\
-input,button{font:inherit;box-sizing:border-box;width:100%;padding:.625rem;border-radius:.5rem;border:1px solid GrayText}\
+input,button{font:inherit;box-sizing:border-box;width:100%;padding:.625rem;border-radius:.5rem;border:1px solid #767676}\
 button{margin-top:.75rem;cursor:pointer}\
 th,td{text-align:left;font-weight:400;padding:.125rem .75rem .125rem 0;vertical-align:top}\
 th{white-space:nowrap;font-variant-numeric:tabular-nums}";

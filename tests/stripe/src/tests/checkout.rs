@@ -134,6 +134,9 @@ fn a_session_expires_and_cancels_its_intent() {
     let step = account.authenticate("pi_1", true, NOW + DAY);
     assert!(matches!(step, Outcome::Declined(_)), "{step:?}");
     assert_eq!(account.kinds(), ["checkout.session.expired", "payment_intent.canceled"]);
+    account.checkout(&[]);
+    account.advance(NOW + DAY + 5);
+    assert_eq!(account.take_events()[0].created, NOW + DAY);
     let expired = session(&mut account);
     assert_eq!((&expired["status"], &expired["url"]), (&json!("expired"), &Value::Null));
     assert_eq!(account.intent("pi_1")["cancellation_reason"], "automatic");
@@ -223,6 +226,8 @@ fn setup_mode_stores_a_card() {
     assert_eq!(account.page("cs_test_1").unwrap().kind, PageKind::Authentication);
     assert!(matches!(account.authenticate("cs_test_1", false, NOW), Outcome::Declined(_)));
     assert_eq!((methods(&mut account), account.kinds().len()), (1, 0));
+    assert_eq!(account.page("cs_test_1").unwrap().kind, PageKind::Setup);
+    assert_eq!(account.authenticate("cs_test_1", true, NOW), Outcome::Unknown);
     assert_eq!(account.pay("cs_test_1", "4000000000000341", NOW), done());
     assert_eq!(methods(&mut account), 2);
     assert_eq!(account.kinds(), ["checkout.session.completed"]);
