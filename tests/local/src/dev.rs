@@ -14,6 +14,7 @@ use shared::http::{Body, Query};
 
 use crate::clock::StackClock;
 use crate::eventbridge::Delivered;
+use crate::messages::Messages;
 use crate::relaying::Relaying;
 use crate::schedules::{Scheduled, run_schedules};
 use crate::token::{Claims, sign};
@@ -25,6 +26,7 @@ pub(crate) struct DevState {
     pub(crate) clock: StackClock,
     pub(crate) relaying: Arc<Relaying>,
     pub(crate) delivered: Delivered,
+    pub(crate) messages: Arc<Messages>,
 }
 
 /// The answer of `/dev/dynamodb`: the settings of a client of the engine.
@@ -89,8 +91,10 @@ struct After {
 async fn events(
     State(relaying): State<Arc<Relaying>>,
     State(delivered): State<Delivered>,
+    State(messages): State<Arc<Messages>>,
     Query(After { after }): Query<After>,
 ) -> Result<Json<Value>, Error> {
+    messages.deliver().await;
     let given_up = relaying.catch_up().await.map_err(Error::internal)?;
     let events = delivered.events_after(after);
     let next = after.saturating_add(events.len());

@@ -34,6 +34,7 @@ use shared::domain::time::Time;
 use shared::http::serve;
 use shared::lambda::configuration::{InvalidLimits, with_purchase_limits};
 use shared::lambda::{App, Clock};
+use stripe::Simulated;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -207,6 +208,7 @@ pub struct Stack {
     app: App,
     engine: Engine,
     eventbridge: EventBridge,
+    account: Simulated,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     background: JoinSet<()>,
@@ -244,18 +246,23 @@ impl Stack {
         };
         let functions = functions(&state);
         let relaying = Arc::new(Relaying::new(state.clone(), engine.records()?, &eventbridge)?);
+        let webhook = serve::with_middleware(purchase::routes(state.clone()));
+        let messages = Arc::new(Messages::new(account.clone(), webhook, app.clock.clone()));
         let dev = dev::routes(
             dev::DevState {
                 purchase: state.clone(),
-                clock: clock.clone(),
+                clock,
                 relaying: Arc::clone(&relaying),
                 delivered: eventbridge.delivered(),
+                messages: Arc::clone(&messages),
             },
             engine.endpoint(),
         );
-        let webhook = serve::with_middleware(purchase::routes(state.clone()));
-        let messages = Arc::new(Messages::new(account.clone(), webhook, clock.into()));
-        let pages = pages::PagesState { app: app.clone(), account, messages: messages.clone() };
+        let pages = pages::PagesState {
+            app: app.clone(),
+            account: account.clone(),
+            messages: Arc::clone(&messages),
+        };
         let dev = dev.merge(pages::routes(pages));
         let mut router = serve::with_middleware(functions.merge(dev));
         if options.log_requests {
@@ -277,7 +284,7 @@ impl Stack {
         background.spawn(schedules::run_in_background(state));
         background.spawn(relaying::run(relaying));
         background.spawn(deliver_in_background(messages));
-        Ok(Self { url, app, engine, eventbridge, stop, serving, background })
+        Ok(Self { url, app, engine, eventbridge, account, stop, serving, background })
     }
 
     /// The URL of the API.
@@ -302,6 +309,12 @@ impl Stack {
     #[must_use]
     pub const fn eventbridge(&self) -> &EventBridge {
         &self.eventbridge
+    }
+
+    /// The simulated Stripe account.
+    #[must_use]
+    pub const fn account(&self) -> &Simulated {
+        &self.account
     }
 
     /// Stops; open requests have two seconds to finish.

@@ -28,7 +28,9 @@ pub(crate) const PAGES: &str = "/dev/pay";
 pub fn account(app: &App, url: &str) -> Simulated {
     let clock = app.clock.clone();
     let now = move || clock.now().timestamp().as_second();
-    Simulated::new(Account::new(&format!("{url}{PAGES}")), now)
+    // A database on disk may have ids of an earlier run.
+    let first = usize::try_from(app.clock.now().timestamp().as_second()).unwrap_or(1);
+    Simulated::new(Account::new(&format!("{url}{PAGES}")).numbered_from(first), now)
 }
 
 /// The state of `purchase` with a simulated account. Customers return to `{url}/dev/pay`.

@@ -62,9 +62,10 @@ impl Account {
     fn effect(&self, intent: &str, method: &str) -> Effect {
         let Some(method) = self.methods.get(method) else { return Effect::Declines(&GENERIC) };
         let intent = self.intents.get(intent).filter(|_| method.customer.is_some());
-        match intent.and_then(|intent| intent.metadata.get("credits")).map(String::as_str) {
-            Some("402") => Effect::Declines(&GENERIC),
-            Some("202") => Effect::NeedsStep,
+        let credits = intent.and_then(|intent| intent.metadata.get("credits")?.parse().ok());
+        match credits {
+            Some(credits) if (self.declines)(credits) => Effect::Declines(&GENERIC),
+            Some(202) => Effect::NeedsStep,
             _ => method.card.effect,
         }
     }

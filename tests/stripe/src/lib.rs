@@ -92,6 +92,7 @@ pub struct Account {
     events_created: u64,
     answers: StoredAnswers,
     intents_process: bool,
+    declines: fn(u64) -> bool,
 }
 
 impl Account {
@@ -113,7 +114,26 @@ impl Account {
             events_created: 0,
             answers: StoredAnswers::default(),
             intents_process: false,
+            declines: |credits| credits == 402,
         }
+    }
+
+    /// The same account with ids from `first` on. It does not know the objects of an earlier one.
+    #[must_use]
+    pub fn numbered_from(self, first: usize) -> Self {
+        Self {
+            customers: self.customers.from(first),
+            methods: self.methods.from(first),
+            intents: self.intents.from(first),
+            sessions: self.sessions.from(first),
+            ..self
+        }
+    }
+
+    /// The same account; a stored card is declined for these amounts of `metadata[credits]`, in place of 402.
+    #[must_use]
+    pub fn declining(self, declines: fn(u64) -> bool) -> Self {
+        Self { declines, ..self }
     }
 
     /// Answers a request. `now` is in seconds since 1970.

@@ -9,17 +9,23 @@ pub(crate) trait Named {
 #[derive(Debug)]
 pub(crate) struct Numbered<T> {
     prefix: &'static str,
+    first: usize,
     all: Vec<T>,
 }
 
 impl<T: Named> Numbered<T> {
     pub(crate) fn new(prefix: &'static str) -> Self {
-        Self { prefix, all: Vec::new() }
+        Self { prefix, first: 1, all: Vec::new() }
+    }
+
+    /// The same objects with ids from `first` on.
+    pub(crate) fn from(self, first: usize) -> Self {
+        Self { first, ..self }
     }
 
     /// Adds the object that `make` returns for the next id. Returns the id.
     pub(crate) fn add(&mut self, make: impl FnOnce(String) -> T) -> String {
-        let id = format!("{}{}", self.prefix, self.all.len().saturating_add(1));
+        let id = format!("{}{}", self.prefix, self.all.len().saturating_add(self.first));
         self.all.push(make(id.clone()));
         id
     }
@@ -38,7 +44,7 @@ impl<T: Named> Numbered<T> {
     }
 
     fn position(&self, id: &str) -> Option<usize> {
-        id.strip_prefix(self.prefix)?.parse::<usize>().ok()?.checked_sub(1)
+        id.strip_prefix(self.prefix)?.parse::<usize>().ok()?.checked_sub(self.first)
     }
 }
 

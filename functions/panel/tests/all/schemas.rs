@@ -281,6 +281,9 @@ fn add_rules(schemas: &mut Components) {
     let kinds = json!([
         "charge", "capture", "hold", "release", "purchase", "gift", "grant", "expiry", "dispute"
     ]);
+    for name in ["WebhookMessage", "WebhookData", "WebhookObject"] {
+        schemas.get_mut(name).unwrap()["additionalProperties"] = json!(true);
+    }
     schemas.get_mut("HistoryQuery").unwrap()["properties"]["kind"] =
         json!({ "type": "string", "enum": kinds, "description": "Entries of this kind only." });
     let mut rule = |name: &str, field: &str, rules: Value| {

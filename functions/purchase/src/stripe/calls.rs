@@ -173,9 +173,9 @@ impl Stripe {
     /// # Errors
     /// Those of [`Stripe::send`].
     pub async fn intent_cancel(&self, id: &ProviderId) -> Result<Reply<Intent>, Error> {
-        let (path, key) = (format!("/v1/payment_intents/{id}/cancel"), format!("{id}-cancel"));
+        let path = format!("/v1/payment_intents/{id}/cancel");
         let fields = [("cancellation_reason", "abandoned")];
-        self.send(Call { method: "POST", path: &path, fields: &fields, key: Some(&key) }).await
+        self.send(Call { method: "POST", path: &path, fields: &fields, key: None }).await
     }
 
     /// Creates the page on which the customer pays a purchase. The card is stored for later purchases.
@@ -226,8 +226,8 @@ impl Stripe {
     /// # Errors
     /// Those of [`Stripe::send`].
     pub async fn session_expire(&self, id: &ProviderId) -> Result<Reply<Session>, Error> {
-        let (path, key) = (format!("/v1/checkout/sessions/{id}/expire"), format!("{id}-expire"));
-        self.send(Call { method: "POST", path: &path, fields: &[], key: Some(&key) }).await
+        let path = format!("/v1/checkout/sessions/{id}/expire");
+        self.send(Call { method: "POST", path: &path, fields: &[], key: None }).await
     }
 
     /// The URL of a page on which the customer stores a first card, or changes the stored ones.

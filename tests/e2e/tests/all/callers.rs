@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::api::{Answer, Api, admin, billing, member, pipeline, token};
 use crate::support::gateway::{Event, function_of};
-use crate::support::routes::{Caller, Route, routes, tokens};
+use crate::support::routes::{Caller, Route, WEBHOOK, routes, tokens};
 
 const FORBIDDEN: (u16, &str) = (403, "/problems/forbidden");
 const UNAUTHENTICATED: (u16, &str) = (401, "/problems/unauthenticated");
@@ -120,7 +120,9 @@ async fn rejects_requests_without_valid_claims() {
 
 #[track_caller]
 fn refuses_unauthenticated(answer: &Answer, is_public: bool, what: &str) {
-    if is_public {
+    if what.starts_with(WEBHOOK) {
+        answer.problem_of("Stripe-Signature");
+    } else if is_public {
         assert!(answer.status < 400, "{what}: {answer:?}");
     } else {
         answer.problem(UNAUTHENTICATED.0, UNAUTHENTICATED.1);

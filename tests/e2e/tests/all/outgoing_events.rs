@@ -55,6 +55,22 @@ impl Api {
         assert_eq!(self.buy(team, "order_3", 202).await.status, 202, "pending");
     }
 
+    /// Causes a chargeback, and a payment for an account that was closed meanwhile.
+    async fn cause_events_of_money(&self, team: &str) {
+        let paid = self.buy(team, "order_1", 5_000).await.ok()["purchase"]["id"].clone();
+        {
+            let mut stripe = self.stack.account().account();
+            let intent = stripe.intents().find(|intent| intent.metadata["purchase"] == paid);
+            let intent = intent.unwrap().id.clone();
+            assert!(stripe.dispute(&intent, 0));
+        }
+        self.events(0).await;
+        let page =
+            self.buy(team, "order_3", 202).await.ok()["purchase"]["next_action"]["url"].take();
+        self.delete(&billing(), &format!("/teams/{team}?confirm={team}")).await.ok();
+        assert_eq!(self.choose_on_page(&page, "confirm", "").await.0, 303);
+    }
+
     async fn charge_until_paused(&self, team: &str) {
         self.subscribe(team, &json!({ "plan": "multichannel_expert" })).await;
         let settings = json!({ "low_balance_threshold": 346, "auto_top_up": null });
@@ -145,6 +161,7 @@ fn names(object: &Value) -> BTreeSet<&String> {
 async fn each_kind_of_event_matches_its_schema_and_sample() {
     let api = Api::start().await;
     api.cause_events("acme").await;
+    api.cause_events_of_money("acme").await;
     let (schemas, samples) = (by_kind("schemas"), by_kind("outgoing"));
     let mut first = BTreeMap::new();
     for event in api.events(0).await.0 {

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use lambda_http::{Context, LambdaEvent};
-use purchase::PurchaseState;
-use purchase::payments::NotConnected;
+use local::purchase_state;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::http::serve;
@@ -47,10 +45,9 @@ async fn to_charge(api: &Api, name: &str) -> Value {
 }
 
 async fn to_purchase(app: &App, name: &str) -> Value {
-    let (app, payments) = (app.clone(), Arc::new(NotConnected));
     let payload = RawValue::from_string(event(name)).unwrap();
     let event = LambdaEvent::new(payload, Context::default());
-    let state = PurchaseState { app, payments };
+    let state = purchase_state(app.clone());
     let router = serve::with_middleware(purchase::routes(state.clone()));
     let answer = purchase::handle(&router, &state, event).await.unwrap();
     serde_json::from_str(answer.get()).unwrap()
@@ -95,7 +92,11 @@ async fn reads_and_purchases_are_answered(app: &App) {
     assert_eq!((status, body["entries"].as_array().unwrap().len()), (200, 7));
     assert_eq!(http(app, "prices").await.0, 200);
     let (status, body) = unpacked(&to_purchase(app, "purchase").await);
-    assert_eq!((status, &body["type"]), (402, &json!("/problems/payment-failed")));
+    assert_eq!((status, &body["purchase"]["status"]), (201, &json!("paid")));
+    let (status, body) = unpacked(&to_purchase(app, "payment-method").await);
+    assert_eq!(status, 201, "{body}");
+    let (status, body) = unpacked(&to_purchase(app, "webhook-stripe").await);
+    assert_eq!((status, &body["errors"][0]["field"]), (400, &json!("Stripe-Signature")));
     let not_wanted = json!({ "purchase": null });
     assert_eq!(
         to_purchase(app, "top-up-due").await,
@@ -152,8 +153,8 @@ async fn every_sample_event_is_answered() {
         refill::handle(app, LambdaEvent::new(schedule, Context::default())).await.unwrap();
     assert_eq!((summary.changed, summary.billed, summary.failed), (1, 1, 0));
     let pending = to_purchase(app, "purchase-schedule").await;
-    assert_eq!((&pending["failed"], &pending["errors"]), (&json!(1), &json!(0)), "{pending}");
-    assert_eq!(api.split("demo").await, (0, 50));
+    assert_eq!((&pending["failed"], &pending["errors"]), (&json!(0), &json!(0)), "{pending}");
+    assert_eq!(api.split("demo").await, (0, 5_050));
     assert_eq!(to_team(app, "account-closed").await["account"], "closed");
 }
 

@@ -12,7 +12,7 @@ use shared::store::keys;
 use tower::ServiceExt;
 
 use crate::support::api::Api;
-use crate::support::routes::routes;
+use crate::support::routes::{WEBHOOK, routes};
 use crate::support::template::{paths, router, template_routes};
 
 #[tokio::test]
@@ -68,7 +68,8 @@ fn no_route_with_an_authorizer_takes_options() {
         .filter(|route| !route.has_authorizer)
         .map(|route| route.path.as_str())
         .collect();
-    let anyone = ["/plans", "/prices", "/openapi.json", "/docs", "/problems/busy", "/health"];
+    let anyone =
+        ["/plans", "/prices", "/openapi.json", "/docs", "/problems/busy", "/health", WEBHOOK];
     assert_eq!(public, BTreeSet::from(anyone));
     let default = &properties("Panel")["Events"]["Unmatched"]["Properties"];
     assert_eq!((&default["Path"], &default["Method"]), (&Value::Null, &Value::Null));

@@ -120,7 +120,7 @@ async fn a_declined_card_is_charged_once_until_the_settings_change() {
     let [failed] = <[Value; 1]>::try_from(api.events_of("purchase.failed").await).unwrap();
     assert_eq!(
         (&failed["reason"], &failed["top_up"]),
-        (&json!("the card was declined"), &json!(true))
+        (&json!("the card was declined; use another card or contact the bank"), &json!(true))
     );
     assert_eq!((api.total().await, api.state().await), (499, json!("failed")));
 

@@ -171,6 +171,18 @@ impl Api {
         self.post(&admin(team), &format!("/teams/{team}/purchases"), key, &body).await
     }
 
+    /// What a customer chooses on a page of the simulated Stripe. Returns the status and the text of the answer, or the
+    /// place that it redirects to.
+    pub async fn choose_on_page(&self, page: &Value, choice: &str, card: &str) -> (u16, String) {
+        let form = format!("choice={choice}&card_number={card}");
+        let request = self.http.post(page.as_str().unwrap()).body(form);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.send().await.unwrap();
+        let place =
+            answer.headers().get("location").map(|place| place.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), place.unwrap_or(answer.text().await.unwrap()))
+    }
+
     pub async fn subscribe(&self, team: &str, body: &Value) -> Value {
         self.put(&billing(), &format!("/teams/{team}/subscription"), body).await.ok()
     }

@@ -43,6 +43,9 @@ fn route(
     Route { method, path, body, callers, is_public: false }
 }
 
+/// The route of Stripe's messages.
+pub const WEBHOOK: &str = "/webhooks/stripe";
+
 /// All routes of the functions.
 pub fn routes() -> Vec<Route> {
     let charge = json!({ "action": "sms" });
@@ -74,6 +77,10 @@ pub fn routes() -> Vec<Route> {
         route(Method::POST, "/teams/t/purchases", Some(json!({ "credits": 100 })), &[Admin]),
         route(Method::GET, "/teams/t/purchases", None, READERS),
         route(Method::POST, "/teams/t/purchases/recorded", Some(recorded), &[Manage]),
+        route(Method::GET, "/teams/t/payment-method", None, &[Admin]),
+        route(Method::POST, "/teams/t/payment-method", None, &[Admin]),
+        // Open to Stripe only, which signs the body.
+        Route { is_public: true, ..route(Method::POST, WEBHOOK, Some(json!({})), &[]) },
         route(Method::POST, "/teams/t/gifts", Some(json!({ "credits": 100 })), &[Manage]),
         route(Method::GET, "/teams/t/subscription", None, READERS),
         route(Method::PUT, "/teams/t/subscription", Some(json!({ "plan": "email" })), &[Manage]),

@@ -35,15 +35,10 @@ pub fn process(world: &World, account: &Simulated) -> PurchaseState {
 
 /// A process with the account, whose time is that of `app`.
 pub fn with_account(app: App, account: &Simulated) -> PurchaseState {
-    let secret = Secret {
-        api_key: "sk_test_1".to_owned(),
-        webhook_secrets: vec!["whsec_1".to_owned()],
-    };
+    let secret =
+        Secret { api_key: "sk_test_1".to_owned(), webhook_secrets: vec!["whsec_1".to_owned()] };
     let secrets = Secrets::Fixed(Arc::new(secret));
-    PurchaseState {
-        app,
-        stripe: Stripe::new(account.connector(), secrets, "https://app.example"),
-    }
+    PurchaseState { app, stripe: Stripe::new(account.connector(), secrets, "https://app.example") }
 }
 
 /// The number of times that money was requested from cards.

@@ -23,6 +23,7 @@ pub fn event_kind(entry: &Entry) -> Option<&'static str> {
         Kind::Gift => Some("credits.gifted"),
         Kind::Grant => Some("credits.refilled"),
         Kind::Expiry => Some("credits.expired"),
+        Kind::Dispute => Some("purchase.disputed"),
         Kind::Release => entry.key.is_none().then_some("hold.expired"),
         Kind::Hold | Kind::Order | Kind::Other(_) => None,
     }
