@@ -2,6 +2,7 @@
 
 pub mod domain_team;
 pub mod lanes;
+pub mod messages;
 pub mod operations;
 pub mod payments;
 pub mod process;
