@@ -56,7 +56,7 @@ pub fn routes(state: PurchaseState) -> Router {
             "/teams/{team}/payment-method",
             get(payment_method::read).post(payment_method::change),
         )
-        .route("/webhooks/stripe", post(webhook::receive))
+        .route("/webhooks/stripe", post(webhook::receive_message))
         .with_state(state)
 }
 

@@ -55,7 +55,7 @@ pub struct WebhookObject {
     payment_intent: Option<ProviderId>,
 }
 
-pub(crate) async fn receive(
+pub(crate) async fn receive_message(
     State(state): State<PurchaseState>,
     _: NoQuery,
     headers: HeaderMap,

@@ -56,6 +56,7 @@ struct Life {
     /// The payments of another system that name a purchase of ours.
     foreign: RefCell<BTreeSet<String>>,
     ordered: RefCell<Vec<Purchase>>,
+    closed: RefCell<Vec<TeamId>>,
 }
 
 /// A random time, mostly short.
@@ -214,6 +215,7 @@ impl Life {
 
     async fn close(&self, team: &TeamId) {
         pause().await;
+        self.closed.borrow_mut().push(team.clone());
         let at = self.world.now();
         loop {
             let store = self.world.store();
@@ -354,7 +356,10 @@ impl Life {
         }
         let is_foreign =
             of_purchase.iter().any(|it| foreign.contains(&it.id) && it.amount_received > 0);
-        assert!(!is_foreign || purchase.unassigned.is_some(), "seed {seed}: {purchase:?}");
+        let is_closed = self.closed.borrow().contains(&purchase.team);
+        let is_unassigned = purchase.unassigned.is_some();
+        assert!(!is_foreign || is_unassigned, "seed {seed}: {purchase:?}");
+        assert!(is_foreign || is_closed || !is_unassigned, "seed {seed}: {purchase:?}");
         let direct = purchase.payment.as_ref().map(|payment| &payment.object);
         if let Some(PaymentObject::Intent(id)) = direct {
             let intent = of_purchase.iter().find(|intent| intent.id == id.as_str()).unwrap();
@@ -407,6 +412,7 @@ async fn live(world: World, seed: u64) {
         teams,
         foreign: RefCell::default(),
         ordered: RefCell::default(),
+        closed: RefCell::default(),
     };
     life.run().await;
     life.settle().await;

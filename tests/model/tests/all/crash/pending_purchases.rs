@@ -7,6 +7,7 @@ use futures_util::future::join;
 use purchase::{PurchaseState, pending};
 use shared::domain::Error;
 use shared::domain::ledger::entry::Kind;
+use shared::domain::payment::{Decline, PaymentObject, RequestedPayment};
 use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::store::history::Selection;
 use simulator::{Faults, World};
@@ -94,4 +95,51 @@ fn nothing_stays_pending_after_a_stop_at_any_await() {
             }
         }
     }
+}
+
+/// The schedule has read a purchase without a payment. Meanwhile the request stores one.
+#[test]
+fn a_purchase_does_not_fail_after_another_process_requested_its_payment() {
+    simulator::run(1, Faults::NONE, now(), async |world| {
+        let store = world.store();
+        let team = team_with(&store, "t", 0).await;
+        let asked = order(&team, key_named("order"), CREDITS, now());
+        let (seen, _) = store.purchase_begin(&asked).await.unwrap();
+        let requested = store.purchase_put_payment(&seen, payment("pi_1")).await.unwrap();
+        let stored = store.purchase_fail(&seen, &Decline::because("abandoned")).await.unwrap();
+        assert_eq!((stored.status, &stored), (PurchaseStatus::Pending, &requested));
+
+        let other = store.purchase_put_payment(&seen, payment("pi_2")).await.unwrap();
+        assert_eq!(other.payment, Some(payment("pi_1")), "the first one");
+        let failed = store.purchase_fail(&requested, &Decline::because("declined")).await.unwrap();
+        assert_eq!(failed.status, PurchaseStatus::Failed);
+        let late = store.purchase_put_payment(&seen, payment("pi_2")).await.unwrap();
+        assert_eq!(late.status, PurchaseStatus::Failed, "no payment is stored");
+    })
+    .unwrap();
+}
+
+/// The money of a purchase that has failed was taken after all.
+#[test]
+fn money_after_a_failure_adds_the_credits_once() {
+    simulator::run(1, Faults::NONE, now(), async |world| {
+        let store = world.store();
+        let team = team_with(&store, "t", 0).await;
+        let asked = order(&team, key_named("order"), CREDITS, now());
+        let (begun, _) = store.purchase_begin(&asked).await.unwrap();
+        store.purchase_fail(&begun, &Decline::because("declined")).await.unwrap();
+        for _ in 0..2 {
+            let paid = store.purchase_settle(&begun, now()).await.unwrap();
+            assert_eq!((paid.status, &paid.reason), (PurchaseStatus::Paid, &None));
+            assert_eq!(store.purchase_read(&team, &begun.id).await.unwrap(), paid);
+        }
+        let pool = store.projection_read(&team, now()).await.unwrap().pool;
+        assert_eq!((pool.balance.purchased().get(), pool.pending_purchases), (CREDITS, 0));
+    })
+    .unwrap();
+}
+
+fn payment(id: &str) -> RequestedPayment {
+    let customer = "cus_1".parse().unwrap();
+    RequestedPayment { customer, object: PaymentObject::Intent(id.parse().unwrap()) }
 }
