@@ -114,39 +114,59 @@ impl PurchaseState {
     async fn request(
         &self,
         purchase: Purchase,
-        customer: Option<ProviderId>,
+        mut known: Option<ProviderId>,
     ) -> Result<(Purchase, Payment), Error> {
-        let customer = self.customer(&purchase.team, customer).await?;
+        loop {
+            let customer = self.customer(&purchase.team, known.as_ref()).await?;
+            let (object, page) = match self.create(&purchase, &customer).await? {
+                Ok(created) => created,
+                Err(decline) => return Ok((purchase, Payment::Failed(decline))),
+            };
+            let requested = RequestedPayment { customer: customer.id, object };
+            let store = &self.app.store;
+            let stored = store.purchase_put_payment(&purchase, requested.clone(), known.as_ref());
+            let Some(stored) = stored.await? else {
+                // Another process has given the team its customer.
+                known = store.customer_read(&purchase.team).await?;
+                continue;
+            };
+            let is_own = stored.payment.as_ref() == Some(&requested);
+            let payment = match (page, &requested.object) {
+                (Some(page), _) if is_own => Payment::Redirect(page),
+                (None, PaymentObject::Intent(id)) if is_own => self.confirm(&stored, id).await?,
+                _ => self.resume(&stored).await?,
+            };
+            return Ok((stored, payment));
+        }
+    }
+
+    /// Creates a payment that takes no money yet: by the stored card, else by a page, whose URL it returns. The inner
+    /// error is a final failure.
+    async fn create(
+        &self,
+        purchase: &Purchase,
+        customer: &Customer,
+    ) -> Result<Result<(PaymentObject, Option<String>), Decline>, Error> {
         let created = match &customer.card {
             None if purchase.top_up => {
-                let decline = Decline::because("no card is stored for automatic payments");
-                return Ok((purchase, Payment::Failed(decline)));
+                return Ok(Err(Decline::because("no card is stored for automatic payments")));
             }
             None => {
-                let created = self.stripe.session_create(&purchase, &customer.id).await?;
+                let created = self.stripe.session_create(purchase, &customer.id).await?;
                 created.map(|session| (PaymentObject::Session(session.id), session.url))
             }
             Some(card) => {
-                let created = self.stripe.intent_create(&purchase, &customer.id, card).await?;
+                let created = self.stripe.intent_create(purchase, &customer.id, card).await?;
                 created.map(|intent| (PaymentObject::Intent(intent.id), None))
             }
         };
-        let (object, page) = match created {
-            Reply::Accepted(created) => created,
+        Ok(match created {
+            Reply::Accepted(created) => Ok(created),
             Reply::Refused(refusal) => {
                 tracing::error!(purchase = %purchase.id, ?refusal, "Stripe refused a payment");
-                return Ok((purchase, Payment::Failed(of_refusal(refusal.code.as_deref()))));
+                Err(of_refusal(refusal.code.as_deref()))
             }
-        };
-        let requested = RequestedPayment { customer: customer.id, object };
-        let stored = self.app.store.purchase_put_payment(&purchase, requested.clone()).await?;
-        let is_own = stored.payment.as_ref() == Some(&requested);
-        let payment = match (page, &requested.object) {
-            (Some(page), _) if is_own => Payment::Redirect(page),
-            (None, PaymentObject::Intent(id)) if is_own => self.confirm(&stored, id).await?,
-            _ => self.resume(&stored).await?,
-        };
-        Ok((stored, payment))
+        })
     }
 
     /// The state of a requested payment. One that was not confirmed is confirmed.
@@ -294,25 +314,39 @@ impl PurchaseState {
         store.purchase_fail(&purchase, &decline).await
     }
 
-    /// The team's customer with its card. A team without one, or whose customer does not exist in the connected account,
-    /// gets one.
+    /// The team's customer with its card. Creates one for a team without a customer, or whose customer does not exist in
+    /// the connected account; the caller stores it.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn customer(
         &self,
         team: &TeamId,
-        stored: Option<ProviderId>,
+        known: Option<&ProviderId>,
     ) -> Result<Customer, Error> {
-        if let Some(id) = &stored
+        if let Some(id) = known
             && let Some(customer) = self.stripe.customer_read(id).await?
         {
             return Ok(customer);
         }
-        let new = self.stripe.customer_create(team).await?;
-        let id = self.app.store.customer_put(team, new, stored.as_ref()).await?;
+        let id = self.stripe.customer_create(team).await?;
         let customer = self.stripe.customer_read(&id).await?;
         customer.ok_or_else(|| Error::internal("Stripe does not find a customer it has created"))
+    }
+
+    /// As [`PurchaseState::customer`], and stores a new customer.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn stored_customer(&self, team: &TeamId) -> Result<Customer, Error> {
+        let store = &self.app.store;
+        let known = store.customer_read(team).await?;
+        let customer = self.customer(team, known.as_ref()).await?;
+        if known.as_ref() == Some(&customer.id) {
+            return Ok(customer);
+        }
+        let id = store.customer_put(team, customer.id.clone(), known.as_ref()).await?;
+        if id == customer.id { Ok(customer) } else { self.customer(team, Some(&id)).await }
     }
 }
 

@@ -47,8 +47,7 @@ pub(crate) async fn read(
     _: NoQuery,
 ) -> Result<Json<PaymentMethod>, Error> {
     state.app.store.team_check(&team).await?;
-    let stored = state.app.store.customer_read(&team).await?;
-    let card = state.customer(&team, stored).await?.card.map(|card| {
+    let card = state.stored_customer(&team).await?.card.map(|card| {
         let CardDetails { brand, last4, exp_month, exp_year } = card.card;
         CardView { brand, last4, exp_month, exp_year }
     });
@@ -62,8 +61,7 @@ pub(crate) async fn change(
     _: NoBody,
 ) -> Result<(StatusCode, Json<CardPage>), Error> {
     state.app.store.account_check_open(&team).await?;
-    let stored = state.app.store.customer_read(&team).await?;
-    let customer = state.customer(&team, stored).await?;
+    let customer = state.stored_customer(&team).await?;
     let url = state.stripe.card_page(&customer).await?;
     Ok((StatusCode::CREATED, Json(CardPage { url })))
 }

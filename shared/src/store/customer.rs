@@ -27,15 +27,24 @@ impl Store {
         new: ProviderId,
         seen: Option<&ProviderId>,
     ) -> Result<ProviderId, Error> {
-        let put = Expression::on(keys::customer(team)).set("customer = :new").value(":new", &new);
-        let put = match seen {
-            Some(seen) => put.when("customer = :seen").value(":seen", seen),
-            None => put.when("attribute_not_exists(customer)"),
-        };
+        let put = customer_replaced(team, &new, seen);
         Ok(match self.item_update(put, &mut self.retry_budget()).await? {
             Updated::Written(_) | Updated::Unmet(None) => new,
             Updated::Unmet(Some(stored)) => customer(&stored).unwrap_or(new),
         })
+    }
+}
+
+/// The update that stores a customer in place of the one that was seen.
+pub(super) fn customer_replaced(
+    team: &TeamId,
+    new: &ProviderId,
+    seen: Option<&ProviderId>,
+) -> Expression {
+    let put = Expression::on(keys::customer(team)).set("customer = :new").value(":new", new);
+    match seen {
+        Some(seen) => put.when("customer = :seen").value(":seen", seen),
+        None => put.when("attribute_not_exists(customer)"),
     }
 }
 

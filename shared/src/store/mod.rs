@@ -22,6 +22,7 @@ mod terms;
 
 pub mod upkeep;
 
+pub mod customer;
 pub mod history;
 
 pub mod gift;
@@ -42,7 +43,6 @@ pub mod enrichment;
 pub mod statement;
 pub mod stream;
 
-pub mod customer;
 pub mod pending_purchase;
 
 use std::sync::Arc;

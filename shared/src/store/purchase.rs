@@ -4,12 +4,13 @@
 //! the beginning; the entry of its credits is put when the money was taken.
 
 use super::Store;
+use super::customer::customer_replaced;
 use super::dynamo::expression::Expression;
 use super::dynamo::transaction::{Leg, Transaction};
 use super::dynamo::{from_item, keys};
 use super::entry::EntryResult;
 use super::history::Position;
-use crate::domain::ids::{Id, TeamId};
+use crate::domain::ids::{Id, ProviderId, TeamId};
 use crate::domain::ledger::entry::Entry;
 use crate::domain::limits::{POOL_CREDITS_MAX, check_room};
 use crate::domain::payment::{Decline, RequestedPayment, Unassigned};
@@ -164,7 +165,8 @@ impl Store {
     }
 
     /// Stores the payment that was requested for a pending purchase of an active account, before that payment can take
-    /// money. Returns the stored purchase: if another process was first, it has the payment of that process.
+    /// money, and its customer in place of the one that was seen. Returns the stored purchase: if another process was
+    /// first, it has the payment of that process. Returns `None` if another process has stored another customer.
     ///
     /// # Errors
     /// [`Error::AccountClosed`], [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
@@ -172,7 +174,8 @@ impl Store {
         &self,
         purchase: &Purchase,
         payment: RequestedPayment,
-    ) -> Result<Purchase, Error> {
+        seen: Option<&ProviderId>,
+    ) -> Result<Option<Purchase>, Error> {
         let Purchase { team, id, .. } = purchase;
         let requested = Expression::on(keys::purchase(team, id))
             .set("payment = :payment")
@@ -183,16 +186,22 @@ impl Store {
         let mut transaction = self.transaction();
         let order = transaction.update(requested)?;
         let pool = transaction.check(Expression::on(keys::pool(team)).when_active())?;
+        if seen != Some(&payment.customer) {
+            transaction.update(customer_replaced(team, &payment.customer, seen))?;
+        }
         let Some(cancelled) = self.transact(&transaction, &mut self.retry_budget()).await? else {
-            return Ok(Purchase { payment: Some(payment), ..purchase.clone() });
+            return Ok(Some(Purchase { payment: Some(payment), ..purchase.clone() }));
         };
         if cancelled.has_failed(order) {
             let stored = cancelled.image(order).ok_or(Error::NotFound(Resource::Purchase))?;
-            return from_item(stored);
+            return from_item(stored).map(Some);
         }
-        let pool = cancelled.image(pool).ok_or(Error::NotFound(Resource::Team))?;
-        from_item::<Pool>(pool)?.check_open()?;
-        Err(Error::Busy)
+        if cancelled.has_failed(pool) {
+            let pool = cancelled.image(pool).ok_or(Error::NotFound(Resource::Team))?;
+            from_item::<Pool>(pool)?.check_open()?;
+            return Err(Error::Busy);
+        }
+        Ok(None)
     }
 
     /// Adds the credits of a paid purchase and stores its receipt, once for any number of calls, also after it had

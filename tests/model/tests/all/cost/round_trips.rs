@@ -3,24 +3,28 @@
 use std::time::Duration;
 
 use engine::limits::longest_expressions;
-use engine::{Engine, Meter, Reading, prices};
+use engine::{Engine, Meter, Reading, catalogue, prices};
 use futures_util::future::join_all;
 use shared::domain::hold::HoldRequest;
 use shared::domain::ids::{Id, TeamId};
 use shared::domain::ledger::entry::Entry;
 use shared::domain::payment::Decline;
-use shared::domain::purchase::GiftRequest;
+use shared::domain::purchase::{GiftRequest, PurchaseStatus};
 use shared::domain::settings::Settings;
 use shared::domain::{Credits, Error};
+use shared::lambda::{App, Clock};
 use shared::store::Store;
 use shared::store::entry::EntryResult;
 use shared::store::hold::Release;
 use simulator::Faults;
+use stripe::{Account, Simulated};
 use tokio::time::sleep;
 
 use crate::support::operations::Size;
+use crate::support::payments::with_account;
 use crate::support::teams::{
-    capture, charge, charges_of_40_actions, hold_entry, key_named, now, team_with, with_quantity,
+    capture, charge, charges_of_40_actions, hold_entry, key_named, now, order, team_with,
+    with_quantity,
 };
 
 struct Setup {
@@ -234,6 +238,23 @@ fn a_thousand_refusals_per_second_cost_two_write_units() {
         assert!(tally.write_units <= u64::from(2 * SECONDS), "{tally:?}");
     })
     .unwrap();
+}
+
+/// An order and its customer are read and written at once. The payment and its credits follow.
+#[tokio::test]
+async fn a_purchase_is_three_sequential_round_trips() {
+    let setup = Setup::new(0).await;
+    let account = Account::new("https://pay.example");
+    let account = Simulated::new(account, || now().timestamp().as_second());
+    let app = App::new(setup.store.clone(), Clock::new(now), catalogue());
+    let process = with_account(app, &account);
+    for number in 0..2 {
+        let asked = order(&setup.team, key_named(&format!("order {number}")), 200, now());
+        let bought = process.buy(&asked, Ok(())).await.unwrap();
+        assert_eq!(bought.purchase.status, PurchaseStatus::Paid);
+        let reading = setup.meter.take();
+        assert_eq!((reading.round_trips, reading.writes), (4, 3), "one is beside another");
+    }
 }
 
 /// Credits from another process are found once the cached refusal is no longer fresh.

@@ -105,15 +105,19 @@ fn a_purchase_does_not_fail_after_another_process_requested_its_payment() {
         let team = team_with(&store, "t", 0).await;
         let asked = order(&team, key_named("order"), CREDITS, now());
         let (seen, _) = store.purchase_begin(&asked).await.unwrap();
-        let requested = store.purchase_put_payment(&seen, payment("pi_1")).await.unwrap();
+        let requested =
+            store.purchase_put_payment(&seen, payment("pi_1"), None).await.unwrap().unwrap();
         let stored = store.purchase_fail(&seen, &Decline::because("abandoned")).await.unwrap();
         assert_eq!((stored.status, &stored), (PurchaseStatus::Pending, &requested));
 
-        let other = store.purchase_put_payment(&seen, payment("pi_2")).await.unwrap();
+        let known = Some(&requested.payment.as_ref().unwrap().customer);
+        let other =
+            store.purchase_put_payment(&seen, payment("pi_2"), known).await.unwrap().unwrap();
         assert_eq!(other.payment, Some(payment("pi_1")), "the first one");
         let failed = store.purchase_fail(&requested, &Decline::because("declined")).await.unwrap();
         assert_eq!(failed.status, PurchaseStatus::Failed);
-        let late = store.purchase_put_payment(&seen, payment("pi_2")).await.unwrap();
+        let late =
+            store.purchase_put_payment(&seen, payment("pi_2"), known).await.unwrap().unwrap();
         assert_eq!(late.status, PurchaseStatus::Failed, "no payment is stored");
     })
     .unwrap();
