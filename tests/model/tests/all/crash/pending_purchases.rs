@@ -123,6 +123,30 @@ fn a_purchase_does_not_fail_after_another_process_requested_its_payment() {
     .unwrap();
 }
 
+/// Stripe is taking the money when the order is a day old.
+#[test]
+fn a_payment_that_is_processed_is_not_cancelled() {
+    simulator::run(1, Faults::NONE, now(), async |world| {
+        let store = world.store();
+        let team = team_with(&store, "t", 0).await;
+        let stripe = account(&world, |_| false);
+        stripe.account().set_processing(true);
+        let asked = order(&team, key_named("order"), CREDITS, now());
+        let process = process(&world, &stripe);
+        let bought = process.buy(&asked, Ok(())).await.unwrap();
+        assert_eq!(bought.purchase.status, PurchaseStatus::Pending);
+        sleep(Duration::from_hours(25)).await;
+        assert_eq!(pending::run(&process, TIME).await.waiting, 1);
+        let intent = stripe.account().intents().next().unwrap().id.clone();
+        stripe.account().finish_processing(&intent, true, world.now().timestamp().as_second());
+        sleep(Duration::from_hours(1)).await;
+        assert_eq!(pending::run(&process, TIME).await.paid, 1);
+        let paid = store.purchase_read(&team, &asked.id).await.unwrap();
+        assert_eq!(paid.receipt.unwrap().payment.as_str(), intent);
+    })
+    .unwrap();
+}
+
 /// The money of a purchase that has failed was taken after all.
 #[test]
 fn money_after_a_failure_adds_the_credits_once() {
