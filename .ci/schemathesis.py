@@ -29,6 +29,7 @@ RULES = {
     "putSettings": TOP_UP,
     "putSubscription": {"plan", "included_credits", "started_at", "account_created_at"},
     "readUsage": {"query"},
+    "receiveStripe": {"Stripe-Signature"},
     "recordPurchase": {"amount.currency"},
     "takeHold": {"actions", "credits"},
 }

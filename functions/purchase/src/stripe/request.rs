@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
@@ -202,19 +203,30 @@ impl Stripe {
     }
 }
 
-/// Sends one HTTP request and reads the whole answer.
+/// Sends one HTTP request and reads the whole answer. It is sent a second time if the connection breaks: the server may
+/// have closed it while the function was frozen. The idempotency key of the request is the same.
 async fn exchange(connector: &SharedHttpConnector, request: HttpRequest) -> Result<Answer, Error> {
-    let exchange = async {
-        let response: HttpResponse = connector.call(request).await.map_err(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a call of Stripe failed");
-            Error::Busy
-        })?;
-        let status = response.status().as_u16();
-        let is_replay = response.headers().get("idempotent-replayed") == Some("true");
-        let body = response.into_body().collect().await.map_err(|_| Error::Busy)?;
-        Ok(Answer { status, is_replay, body: body.to_bytes().to_vec() })
-    };
-    RetryBudget::lasting(CALL_TIME_MAX).timeout(exchange).await?
+    let budget = RetryBudget::lasting(CALL_TIME_MAX);
+    let again = request.try_clone();
+    match (budget.timeout(exchange_once(connector, request)).await?, again) {
+        (Err(_), Some(again)) => budget.timeout(exchange_once(connector, again)).await?,
+        (first, _) => first,
+    }
+    .map_err(|error| {
+        tracing::warn!(error = &*error as &dyn std::error::Error, "a call of Stripe failed");
+        Error::Busy
+    })
+}
+
+async fn exchange_once(
+    connector: &SharedHttpConnector,
+    request: HttpRequest,
+) -> Result<Answer, BoxError> {
+    let response: HttpResponse = connector.call(request).await?;
+    let status = response.status().as_u16();
+    let is_replay = response.headers().get("idempotent-replayed") == Some("true");
+    let body = response.into_body().collect().await?;
+    Ok(Answer { status, is_replay, body: body.to_bytes().to_vec() })
 }
 
 /// The body of a successful GET of another service, such as the secrets extension.
