@@ -53,11 +53,17 @@ pub enum Secrets {
 }
 
 /// A secret of Secrets Manager, or a parameter of Systems Manager, by the secrets extension.
-#[derive(Debug)]
 pub struct Extension {
     path: String,
     session_token: String,
     cached: Mutex<Option<(Instant, Arc<Secret>)>>,
+}
+
+impl fmt::Debug for Extension {
+    /// Leaves out the session token, which is a credential.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extension").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 #[derive(Deserialize)]

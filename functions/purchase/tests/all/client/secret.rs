@@ -164,10 +164,10 @@ async fn debug_output_contains_no_credential() {
     assert_eq!(format!("{secret:?}"), "Secret");
     let fixed = Secrets::Fixed(Arc::new(secret));
     let wire = Wire::scripted(|_| stored(&text("sk_hidden")));
-    let extension = Secrets::extension(ARN, "token".to_owned());
-    let client = Stripe::new(wire.connector(), extension, "https://app.example");
+    let extension = Secrets::extension(ARN, "hidden".to_owned());
+    let client = Stripe::new(wire.connector(), extension.clone(), "https://app.example");
     client.webhook_secrets().await.unwrap();
-    for output in [format!("{fixed:?}"), format!("{client:?}")] {
+    for output in [format!("{fixed:?}"), format!("{extension:?}"), format!("{client:?}")] {
         assert!(!output.contains("hidden"), "{output}");
         assert!(!output.contains("whsec"), "{output}");
     }
