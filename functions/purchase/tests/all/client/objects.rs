@@ -11,7 +11,7 @@ async fn read(object: &Value) -> Intent {
     client(&wire).intent_read(&id("pi_1")).await.unwrap().unwrap()
 }
 
-fn with(mut object: Value, more: Value) -> Value {
+fn with(mut object: Value, more: &Value) -> Value {
     object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     object
 }
@@ -33,7 +33,7 @@ async fn unknown_fields_and_states_are_tolerated() {
         "next_action": { "type": "display_qr_code", "display_qr_code": {} },
         "last_payment_error": { "type": "card_error", "advice": "new", "code": "card_declined" },
     });
-    let found = read(&with(intent("requires_capture"), more)).await;
+    let found = read(&with(intent("requires_capture"), &more)).await;
     assert_eq!(found.status, IntentStatus::Unknown);
     assert!(found.next_action.unwrap().redirect_to_url.is_none());
     assert_eq!(found.last_payment_error.unwrap().code.as_deref(), Some("card_declined"));
@@ -46,12 +46,12 @@ async fn unknown_fields_and_states_are_tolerated() {
 
 #[tokio::test(start_paused = true)]
 async fn a_charge_is_an_id_or_an_object() {
-    let found = read(&with(intent("succeeded"), json!({ "latest_charge": "ch_1" }))).await;
+    let found = read(&with(intent("succeeded"), &json!({ "latest_charge": "ch_1" }))).await;
     assert!(matches!(&found.latest_charge, Some(Expandable::Id(id)) if id == "ch_1"));
     assert!(found.latest_charge.unwrap().object().is_none());
 
     let charge = json!({ "latest_charge": { "id": "ch_1", "receipt_url": null, "new": {} } });
-    let found = read(&with(intent("succeeded"), charge)).await;
+    let found = read(&with(intent("succeeded"), &charge)).await;
     let charge = found.latest_charge.as_ref().and_then(Expandable::object).unwrap();
     assert_eq!((charge.id.as_str(), charge.receipt_url.as_deref()), ("ch_1", None));
     assert_eq!((charge.disputed, charge.amount_refunded), (false, 0));
