@@ -11,4 +11,5 @@
 
 mod client;
 mod flow;
+mod localstripe;
 mod support;

@@ -1,7 +1,7 @@
 //! The client of Stripe's API.
 
 mod failures;
-mod fixtures;
+pub mod fixtures;
 mod objects;
 mod requests;
 mod secret;
