@@ -1,15 +1,24 @@
 //! Automatic top-ups, for which no customer is present.
 
+use std::time::Duration;
+
+use purchase::pending;
 use serde_json::{Value, json};
-use shared::domain::Credits;
 use shared::domain::ids::Id;
 use shared::domain::settings::{AutoTopUp, Settings};
+use shared::domain::{Credits, Error};
 use stripe::IntentStatus;
+use tokio::time::sleep;
 
 use crate::support::{Act, Shop, TEAM, in_shop};
 
 /// Turns automatic top-ups of 5,000 credits on, and delivers an event that one is due.
 async fn top_up(shop: &Shop) -> Value {
+    turn_on(shop).await;
+    repeat(shop).await
+}
+
+async fn turn_on(shop: &Shop) {
     let auto_top_up = AutoTopUp {
         below: Credits::new(1_000),
         credits: Credits::new(5_000),
@@ -18,14 +27,17 @@ async fn top_up(shop: &Shop) -> Value {
     let settings = Settings { auto_top_up: Some(auto_top_up), ..Settings::default() };
     let store = shop.world.store();
     store.settings_change(&shop.team, &settings.into(), shop.world.now()).await.unwrap();
-    repeat(shop).await
 }
 
 /// Delivers the event again.
 async fn repeat(shop: &Shop) -> Value {
+    deliver(shop).await.unwrap()["purchase"].clone()
+}
+
+async fn deliver(shop: &Shop) -> Result<Value, Error> {
     let id = Id::of("ev", &shop.team, "1");
     let event = json!({ "detail-type": "top-up.due", "detail": { "id": id, "team": shop.team } });
-    purchase::top_up(&shop.state, event.to_string().as_bytes()).await.unwrap()["purchase"].clone()
+    purchase::top_up(&shop.state, event.to_string().as_bytes()).await
 }
 
 #[test]
@@ -112,5 +124,25 @@ fn a_declined_top_up_keeps_the_code_and_is_not_repeated() {
         let answer = purchase::top_up(&shop.state, event.to_string().as_bytes()).await.unwrap();
         assert_eq!(answer["purchase"], Value::Null, "until an admin puts the settings again");
         assert_eq!(shop.attempts(), 1);
+    });
+}
+
+/// The process of a top-up stops before its payment is confirmed. No customer sends the request again.
+#[test]
+fn the_schedule_continues_a_top_up() {
+    in_shop(TEAM, async |shop| {
+        turn_on(&shop).await;
+        shop.wire.play(
+            |seen| {
+                if seen.path().ends_with("/confirm") { Act::Break } else { Act::Pass }
+            },
+        );
+        let stopped = deliver(&shop).await;
+        assert!(matches!(stopped, Err(Error::Busy)), "{stopped:?}");
+        shop.wire.play(|_| Act::Pass);
+        sleep(Duration::from_mins(6)).await;
+        let done = pending::run(&shop.state, None).await;
+        assert_eq!((done.paid, done.errors), (1, 0), "{done:?}");
+        assert_eq!((shop.credits().await, shop.attempts()), (5_000, 1));
     });
 }

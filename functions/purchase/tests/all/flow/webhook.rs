@@ -127,6 +127,19 @@ fn a_message_is_refused_while_its_payment_cannot_be_read() {
     });
 }
 
+/// The cents of the entries about money that went back, in ascending order.
+async fn disputed(shop: &Shop) -> Vec<u64> {
+    let store = shop.world.store();
+    let history = store.history_list(&shop.team, &Selection::default(), None, 100).await.unwrap();
+    let cents = history.entries.iter().filter_map(|entry| match &entry.details {
+        Details::Dispute(disputed) => Some(disputed.amount.cents),
+        _ => None,
+    });
+    let mut cents: Vec<u64> = cents.collect();
+    cents.sort_unstable();
+    cents
+}
+
 /// Money that went back is recorded. The credits stay, and an operator decides on them.
 #[test]
 fn refunds_and_disputes_are_recorded_once() {
@@ -142,19 +155,53 @@ fn refunds_and_disputes_are_recorded_once() {
         for event in events.iter().chain(&events) {
             assert_eq!(post(&shop, &event.body).await, 200, "{}", event.body);
         }
-        let store = shop.world.store();
-        let history =
-            store.history_list(&shop.team, &Selection::default(), None, 100).await.unwrap();
-        let mut cents: Vec<u64> = history
-            .entries
-            .iter()
-            .filter_map(|entry| match &entry.details {
-                Details::Dispute(disputed) => Some(disputed.amount.cents),
-                _ => None,
-            })
-            .collect();
-        cents.sort_unstable();
+        let cents = disputed(&shop).await;
         assert_eq!(cents, [500, 1_000, 5_000]);
         assert_eq!(shop.credits().await, 10_000);
+    });
+}
+
+/// Each message is enough by itself.
+#[test]
+fn a_message_about_a_dispute_or_a_refund_names_the_payment() {
+    for kind in ["charge.dispute.created", "refund.created", "charge.refunded"] {
+        in_shop(TEAM, async |shop| {
+            shop.order("k").await;
+            shop.deliver().await;
+            let now = shop.second();
+            let is_dispute = kind == "charge.dispute.created";
+            let is_done = if is_dispute {
+                shop.account.account().dispute("pi_1", now)
+            } else {
+                shop.account.account().refund("pi_1", 5_000, now)
+            };
+            assert!(is_done);
+            let events = shop.account.account().take_events();
+            let event = events.iter().find(|event| event.kind == kind).unwrap();
+            assert_eq!(post(&shop, &event.body).await, 200);
+            assert_eq!(disputed(&shop).await, [5_000], "{kind}");
+        });
+    }
+}
+
+#[test]
+fn a_refund_that_failed_is_not_recorded() {
+    in_shop(TEAM, async |shop| {
+        shop.order("k").await;
+        shop.deliver().await;
+        let now = shop.second();
+        assert!(shop.account.account().refund("pi_1", 1_000, now));
+        shop.wire.play(|seen| {
+            if seen.path() != "/v1/refunds" {
+                return Act::Pass;
+            }
+            let refund = |id: &str, status: &str, amount: u64| {
+                json!({ "id": id, "status": status, "amount": amount })
+            };
+            let data = [refund("re_1", "failed", 700), refund("re_2", "pending", 300)];
+            Act::json(200, &json!({ "data": data }))
+        });
+        shop.deliver().await;
+        assert_eq!(disputed(&shop).await, [300]);
     });
 }
