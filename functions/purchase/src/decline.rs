@@ -49,28 +49,3 @@ fn reason(code: &str) -> &'static str {
         _ => "the card was declined; use another card or contact the bank",
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(code: &str, decline_code: Option<&str>) -> Decline {
-        let decline_code = decline_code.map(str::to_owned);
-        of_card(&CardError { code: Some(code.to_owned()), decline_code })
-    }
-
-    #[test]
-    fn a_reason_is_in_plain_words_and_the_code_is_kept() {
-        let decline = of("card_declined", Some("insufficient_funds"));
-        assert_eq!(decline.reason, "the card has insufficient funds");
-        assert_eq!(decline.code.as_deref(), Some("insufficient_funds"));
-        assert_eq!(of("expired_card", None).reason, "the card has expired");
-    }
-
-    #[test]
-    fn a_stolen_card_is_only_declined() {
-        let decline = of("card_declined", Some("stolen_card"));
-        assert_eq!(decline.reason, of("card_declined", Some("generic_decline")).reason);
-        assert_eq!(decline.code.as_deref(), Some("stolen_card"));
-    }
-}

@@ -53,11 +53,17 @@ pub enum Secrets {
 }
 
 /// A secret of Secrets Manager, or a parameter of Systems Manager, by the secrets extension.
-#[derive(Debug)]
 pub struct Extension {
     path: String,
     session_token: String,
     cached: Mutex<Option<(Instant, Arc<Secret>)>>,
+}
+
+impl fmt::Debug for Extension {
+    /// Leaves out the session token, which is a credential.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extension").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 #[derive(Deserialize)]
@@ -82,13 +88,19 @@ impl Secrets {
     pub fn from_env() -> Result<Self, serde_json::Error> {
         let set = |name| var(name).ok().filter(|value| !value.is_empty());
         if let Some(id) = set("STRIPE_SECRET_ID") {
-            let session_token = var("AWS_SESSION_TOKEN").unwrap_or_default();
-            return Ok(Self::Extension(Arc::new(Extension::new(&id, session_token))));
+            return Ok(Self::extension(&id, var("AWS_SESSION_TOKEN").unwrap_or_default()));
         }
         Ok(match set("STRIPE_SECRET") {
             Some(secret) => Self::Fixed(Arc::new(serde_json::from_str(&secret)?)),
             None => Self::None,
         })
+    }
+
+    /// The secret with this name or ARN, or the parameter with this name, which begins with `/`. The extension answers
+    /// requests with the session token of the function.
+    #[must_use]
+    pub fn extension(id: &str, session_token: String) -> Self {
+        Self::Extension(Arc::new(Extension::new(id, session_token)))
     }
 
     /// Checks that a Stripe account is connected.

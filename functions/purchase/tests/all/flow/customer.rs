@@ -1,0 +1,43 @@
+//! The team's customer at Stripe.
+
+use crate::support::{TEAM, in_shop};
+
+#[test]
+fn a_customer_that_the_account_does_not_have_is_made_anew() {
+    in_shop(TEAM, async |shop| {
+        assert_eq!(shop.order("first").await.0, 201);
+        let first = shop.world.store().customer_read(&shop.team).await.unwrap().unwrap();
+        let shop = shop.with_other_account();
+        let (status, body) = shop.order("second").await;
+        assert_eq!(status, 201, "{body}");
+        let second = shop.world.store().customer_read(&shop.team).await.unwrap().unwrap();
+        assert_eq!((first.as_str(), second.as_str()), ("cus_1", "cus_900"));
+        assert_eq!((shop.credits().await, shop.taken()), (10_000, 5_000));
+    });
+}
+
+/// A payment of the other account cannot be paid any more.
+#[test]
+fn a_pending_purchase_of_another_account_fails() {
+    in_shop("nocard-acme", async |shop| {
+        assert_eq!(shop.order("k").await.0, 202);
+        let shop = shop.with_other_account();
+        let (status, body) = shop.order("k").await;
+        assert_eq!(status, 402, "{body}");
+        assert_eq!(body["reason"], "the payment provider does not have the payment");
+        assert_eq!(shop.account.account().intents().count(), 0);
+    });
+}
+
+#[test]
+fn two_orders_at_once_have_one_customer() {
+    in_shop(TEAM, async |shop| {
+        let orders = futures_util::future::join(shop.order("a"), shop.order("b"));
+        let ((one, _), (other, _)) = orders.await;
+        assert_eq!((one, other), (201, 201));
+        let customer = shop.world.store().customer_read(&shop.team).await.unwrap().unwrap();
+        let account = shop.account.account();
+        let mut customers = account.intents().map(|intent| intent.customer.clone().unwrap());
+        assert!(customers.all(|used| used == customer.as_str()));
+    });
+}
