@@ -1,5 +1,7 @@
 //! The pages of the customer.
 
+use std::collections::BTreeMap;
+
 use crate::Account;
 use crate::intent::IntentStatus;
 use crate::session::Mode;
@@ -62,6 +64,22 @@ impl Account {
     #[must_use]
     pub fn page(&self, id: &str) -> Option<Page> {
         self.session_page(id).or_else(|| self.portal_page(id)).or_else(|| self.intent_page(id))
+    }
+
+    /// Returns the page on which the customer tries again after a message. After the step of a session's
+    /// payment it is the page of the session.
+    #[must_use]
+    pub fn page_after_decline(&self, id: &str) -> Option<Page> {
+        let session = self.intents.get(id).and_then(|intent| intent.session.as_deref());
+        session.and_then(|session| self.session_page(session)).or_else(|| self.page(id))
+    }
+
+    /// Returns the metadata of the payment or the session for which `name` has `value`.
+    #[must_use]
+    pub fn metadata_with(&self, name: &str, value: &str) -> Option<&BTreeMap<String, String>> {
+        let intents = self.intents.iter().map(|intent| &intent.metadata);
+        let sessions = self.sessions.iter().map(|session| &session.new.metadata);
+        intents.chain(sessions).find(|metadata| metadata.get(name).is_some_and(|it| it == value))
     }
 
     fn session_page(&self, id: &str) -> Option<Page> {
