@@ -6,6 +6,9 @@ use crate::Account;
 use crate::intent::IntentStatus;
 use crate::session::Mode;
 
+/// The description of a page on which a card is stored.
+const LATER_PAYMENTS: &str = "The card for later payments";
+
 /// What a page is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageKind {
@@ -97,7 +100,10 @@ impl Account {
             kind,
             id: session.id.clone(),
             amount: session.new.amount.zip(session.new.currency.clone()),
-            description: session.new.description.clone(),
+            description: match session.new.mode {
+                Mode::Payment => session.new.description.clone(),
+                Mode::Setup => LATER_PAYMENTS.to_owned(),
+            },
             status: session.status,
             return_url,
         })
@@ -111,7 +117,7 @@ impl Account {
             kind,
             id: portal.id.clone(),
             amount: None,
-            description: "The card for later payments".to_owned(),
+            description: LATER_PAYMENTS.to_owned(),
             status: PageStatus::Open,
             return_url: portal.return_url.clone(),
         })
