@@ -183,12 +183,18 @@ impl PurchaseState {
 
     /// Takes the money of a payment whose id is stored.
     async fn confirm(&self, purchase: &Purchase, id: &ProviderId) -> Result<Payment, Error> {
-        let payment = match self.stripe.intent_confirm(id, purchase).await {
-            Ok(Reply::Accepted(intent)) => Payment::from(intent),
-            // Another process has confirmed it, the card was declined, or the answer was lost.
-            Ok(Reply::Refused(_)) | Err(Error::Busy) => self.payment_state(purchase).await?,
+        let (payment, refusal) = match self.stripe.intent_confirm(id, purchase).await {
+            Ok(Reply::Accepted(intent)) => (Payment::from(intent), None),
+            // The card was declined, or another process has confirmed or cancelled it.
+            Ok(Reply::Refused(refusal)) => (self.payment_state(purchase).await?, Some(refusal)),
+            // The answer is lost.
+            Err(Error::Busy) => (self.payment_state(purchase).await?, None),
             Err(error) => return Err(error),
         };
+        if let (Payment::Unconfirmed, Some(refusal)) = (&payment, refusal) {
+            tracing::error!(purchase = %purchase.id, ?refusal, "Stripe refused to confirm a payment");
+            return self.cancel(purchase, of_refusal(refusal.code.as_deref())).await;
+        }
         match payment {
             Payment::Unconfirmed => Err(Error::Busy),
             Payment::Redirect(_) if purchase.top_up => {

@@ -11,5 +11,5 @@ pub use objects::{
     CardError, Charge, Expandable, Intent, IntentStatus, Refund, Refusal, Session, SessionStatus,
 };
 pub use request::{API_VERSION, Reply, Stripe};
-pub use secret::{Secret, Secrets};
+pub use secret::{InvalidSecret, Secret, Secrets};
 pub use signature::{SIGNATURE_SECONDS_MAX, is_signed};

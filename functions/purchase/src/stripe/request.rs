@@ -19,7 +19,7 @@ use shared::aws::retry::RetryBudget;
 use shared::domain::Error;
 
 use super::objects::Refusal;
-use super::secret::Secrets;
+use super::secret::{InvalidSecret, Secrets};
 
 /// The version of the API whose objects the client reads. Stripe answers in this version whatever the version of the
 /// account is.
@@ -113,7 +113,7 @@ impl Stripe {
     ///
     /// # Errors
     /// Those of [`Secrets::from_env`].
-    pub fn from_env() -> Result<Self, serde_json::Error> {
+    pub fn from_env() -> Result<Self, InvalidSecret> {
         let return_url = var("PAYMENT_RETURN_URL").unwrap_or_default();
         let stripe = Self::new(connector(), Secrets::from_env()?, &return_url);
         Ok(match var("STRIPE_API_URL") {
@@ -213,7 +213,7 @@ async fn exchange(connector: &SharedHttpConnector, request: HttpRequest) -> Resu
         (first, _) => first,
     }
     .map_err(|error| {
-        tracing::warn!(error = &*error as &dyn std::error::Error, "a call of Stripe failed");
+        tracing::warn!(error = &*error as &dyn std::error::Error, "the connection broke");
         Error::Busy
     })
 }

@@ -41,6 +41,11 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The variable `STRIPE_SECRET` is not the JSON that is documented. The error contains no part of it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("STRIPE_SECRET must be {{\"api_key\": …, \"webhook_secrets\": […]}}")]
+pub struct InvalidSecret;
+
 /// The source of the secret.
 #[derive(Clone, Debug)]
 pub enum Secrets {
@@ -84,14 +89,17 @@ impl Secrets {
     /// parameter, which begins with `/`. `STRIPE_SECRET` is the secret itself, for local use.
     ///
     /// # Errors
-    /// A `STRIPE_SECRET` that is not a [`Secret`].
-    pub fn from_env() -> Result<Self, serde_json::Error> {
+    /// [`InvalidSecret`].
+    pub fn from_env() -> Result<Self, InvalidSecret> {
         let set = |name| var(name).ok().filter(|value| !value.is_empty());
         if let Some(id) = set("STRIPE_SECRET_ID") {
             return Ok(Self::extension(&id, var("AWS_SESSION_TOKEN").unwrap_or_default()));
         }
         Ok(match set("STRIPE_SECRET") {
-            Some(secret) => Self::Fixed(Arc::new(serde_json::from_str(&secret)?)),
+            Some(secret) => {
+                let secret = serde_json::from_str(&secret).map_err(|_| InvalidSecret)?;
+                Self::Fixed(Arc::new(secret))
+            }
             None => Self::None,
         })
     }

@@ -11,5 +11,4 @@
 
 mod client;
 mod flow;
-mod localstripe;
 mod support;

@@ -103,13 +103,26 @@ async fn a_call_whose_result_is_unknown_is_busy() {
         Act::Answer(503, String::new()),
         Act::Break,
     ] {
-        let wire = Wire::answering([act.clone(), act.clone()]);
+        let again = act.clone();
+        let wire = Wire::scripted(move |_| again.clone());
         let client = client(&wire);
         let created = client.intent_create(&purchase(), &id("cus_1"), &card("pm_1")).await;
         assert!(matches!(created, Err(Error::Busy)), "{act:?}: {created:?}");
         let read = client.intent_read(&id("pi_1")).await;
         assert!(matches!(read, Err(Error::Busy)), "{act:?}: {read:?}");
     }
+}
+
+/// A server closes connections while a function is frozen.
+#[tokio::test(start_paused = true)]
+async fn a_request_is_sent_again_with_its_key_if_the_connection_breaks() {
+    let paid = Act::json(200, &intent("succeeded"));
+    let wire = Wire::answering([Act::Break, paid]);
+    let reply = client(&wire).intent_confirm(&id("pi_1"), &purchase()).await.unwrap();
+    assert!(matches!(reply, Reply::Accepted(_)), "{reply:?}");
+    let seen = wire.take();
+    let keys: Vec<_> = seen.iter().map(|seen| seen.header("idempotency-key")).collect();
+    assert_eq!(keys, [Some("pi_1-confirm"), Some("pi_1-confirm")]);
 }
 
 #[tokio::test(start_paused = true)]

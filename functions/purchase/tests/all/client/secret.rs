@@ -151,7 +151,7 @@ async fn the_error_of_an_invalid_secret_does_not_contain_it() {
 #[tokio::test(start_paused = true)]
 async fn an_extension_that_does_not_answer_is_named() {
     for act in [Act::Break, Act::Hang] {
-        let wire = Wire::answering([act]);
+        let wire = Wire::scripted(move |_| act.clone());
         let error = client_of(&wire, ARN).intent_read(&id("pi_1")).await.unwrap_err();
         assert!(matches!(error, Error::Internal(_)), "{error:?}");
         assert!(error.to_string().contains("extension"), "{error}");

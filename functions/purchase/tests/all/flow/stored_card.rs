@@ -196,3 +196,22 @@ fn a_step_that_is_not_taken_fails_the_purchase_after_a_day() {
         assert_eq!((shop.taken(), shop.credits().await), (0, 0));
     });
 }
+
+/// Stripe does not accept the request, such as for a return URL that is none. The payment can take no money afterwards.
+#[test]
+fn a_confirmation_that_is_refused_ends_the_purchase() {
+    in_shop(TEAM, async |shop| {
+        shop.wire.play(|seen| {
+            if seen.path().ends_with("/confirm") {
+                Act::error(400, "invalid_request_error")
+            } else {
+                Act::Pass
+            }
+        });
+        let (status, body) = shop.order("k").await;
+        assert_eq!(status, 402, "{body}");
+        assert!(body["reason"].as_str().unwrap().contains("contact support"), "{body}");
+        let status = shop.account.account().intents().next().unwrap().status;
+        assert_eq!((status, shop.taken()), (IntentStatus::Canceled, 0));
+    });
+}
