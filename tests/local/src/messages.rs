@@ -40,7 +40,13 @@ impl Messages {
     /// Delivers all messages so far in order. A refused one is delivered again by a later call.
     pub(crate) async fn deliver(&self) {
         let mut waiting = self.waiting.lock().await;
-        waiting.extend(self.account.account().take_events().into_iter().map(|event| (event, 1)));
+        let events = {
+            let mut account = self.account.account();
+            // A page that expires by itself causes a message.
+            account.advance(self.clock.now().timestamp().as_second());
+            account.take_events()
+        };
+        waiting.extend(events.into_iter().map(|event| (event, 1)));
         let mut refused = VecDeque::new();
         while let Some((event, attempts)) = waiting.pop_front() {
             match self.post(&event).await {

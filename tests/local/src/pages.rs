@@ -12,7 +12,7 @@ use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::domain::{Error, Resource};
 use shared::http::Query;
 use shared::lambda::App;
-use stripe::{Outcome, Simulated, html};
+use stripe::{Outcome, Simulated, amount, document, escaped, html};
 
 use crate::messages::Messages;
 
@@ -36,15 +36,13 @@ pub(crate) fn routes(state: PagesState) -> Router {
 }
 
 async fn page(
-    State(account): State<Simulated>,
+    State(PagesState { app, account, .. }): State<PagesState>,
     Path(id): Path<String>,
 ) -> Result<Html<String>, Error> {
-    show(&account, &id, None)
-}
-
-fn show(account: &Simulated, id: &str, message: Option<&str>) -> Result<Html<String>, Error> {
-    let page = account.account().page(id).ok_or(Error::NotFound(Resource::Route))?;
-    Ok(Html(html(&page, message)))
+    let mut account = account.account();
+    account.advance(app.clock.now().timestamp().as_second());
+    let page = account.page(&id).ok_or(Error::NotFound(Resource::Route))?;
+    Ok(Html(html(&page, None)))
 }
 
 /// The form of a page.
@@ -86,14 +84,17 @@ async fn act(
     match outcome {
         Outcome::Redirect(url) => Ok(Redirect::to(&url).into_response()),
         Outcome::Authenticate(id) => Ok(Redirect::to(&format!("/dev/pay/{id}")).into_response()),
-        Outcome::Declined(message) => Ok(show(&account, &id, Some(&message))?.into_response()),
+        Outcome::Declined(message) => {
+            let page = account.account().page_after_decline(&id);
+            let page = page.ok_or(Error::NotFound(Resource::Route))?;
+            Ok(Html(html(&page, Some(&message))).into_response())
+        }
         Outcome::Unknown => Err(Error::NotFound(Resource::Route)),
     }
 }
 
-/// The query of the page that customers return to.
+/// The query of the page that customers return to. Stripe adds further parameters after a step.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Returned {
     purchase: Option<String>,
 }
@@ -103,38 +104,47 @@ async fn returned(
     State(PagesState { app, account, .. }): State<PagesState>,
     Query(Returned { purchase }): Query<Returned>,
 ) -> Result<Html<String>, Error> {
-    let named = |name: &str, metadata: &std::collections::BTreeMap<String, String>| {
-        metadata.get(name).cloned().unwrap_or_default()
+    let text = match purchase {
+        None => "<p>You are back from the page for the card.</p>\n".to_owned(),
+        Some(purchase) => {
+            let named = account.account().metadata_with("purchase", &purchase).cloned();
+            let team = named.and_then(|mut metadata| metadata.remove("team")?.parse().ok());
+            match (team, purchase.parse()) {
+                (Some(team), Ok(id)) => state_of(&app.store.purchase_read(&team, &id).await?),
+                // The purchases of a real account are found by the team only.
+                _ => format!(
+                    "<p>You are back from the payment of the purchase {}.</p>\n\
+                     <p><code>GET /teams/{{team}}/purchases/{{id}}</code> answers its state.</p>\n",
+                    escaped(&purchase)
+                ),
+            }
+        }
     };
-    let found = account
-        .account()
-        .intents()
-        .find(|intent| Some(named("purchase", &intent.metadata)) == purchase)
-        .map(|intent| (named("team", &intent.metadata), named("purchase", &intent.metadata)));
-    let text = match found {
-        Some((team, id)) => match (team.parse(), id.parse()) {
-            (Ok(team), Ok(id)) => state_of(&app.store.purchase_read(&team, &id).await?),
-            _ => return Err(Error::NotFound(Resource::Purchase)),
-        },
-        None => "Nothing was paid.".to_owned(),
-    };
-    Ok(Html(format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Back at the product</title>\n\
-         <style>:root{{color-scheme:light dark}}body{{font:1rem/1.5 system-ui,sans-serif;\
-         max-width:26rem;margin:0 auto;padding:1.5rem 1rem}}h1{{font-size:1.25rem}}</style>\n\
-         <h1>Back at the product</h1>\n<p>{text}</p>\n</html>\n"
-    )))
+    let main = format!(
+        "<h1>Back at the product</h1>\n{text}\
+         <p class=\"note\">This page stands for the product's. It states what the API answers.</p>\n"
+    );
+    Ok(Html(document("Back at the product", &main)))
 }
 
 fn state_of(purchase: &Purchase) -> String {
     let Purchase { team, credits, status, .. } = purchase;
-    match status {
-        PurchaseStatus::Paid => format!("Team {team} has bought {credits} credits."),
-        PurchaseStatus::Pending => format!("The payment of {credits} credits is not complete."),
-        PurchaseStatus::Failed => format!("The payment of {credits} credits has failed."),
-    }
+    let paid = amount(purchase.amount.cents, &purchase.amount.currency.to_string());
+    let text = match status {
+        PurchaseStatus::Paid => format!("Team {team} has bought {credits} credits for {paid}."),
+        PurchaseStatus::Pending => {
+            format!("The payment of {credits} credits for {paid} is not complete.")
+        }
+        PurchaseStatus::Failed => {
+            let reason = purchase.reason.as_deref().unwrap_or_default();
+            format!("The payment of {credits} credits has failed: {}.", escaped(reason))
+        }
+    };
+    let receipt = match purchase.receipt.as_ref().and_then(|receipt| receipt.url.as_deref()) {
+        Some(url) => format!("<p><a href=\"{}\">Receipt</a></p>\n", escaped(url)),
+        None => String::new(),
+    };
+    format!("<p class=\"amount\">{credits} credits</p>\n<p>{text}</p>\n{receipt}")
 }
 
 /// Answers requests of Stripe's API, for functions in other processes.

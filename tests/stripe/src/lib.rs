@@ -52,7 +52,7 @@ pub use event::Event;
 pub use faults::Faults;
 pub use http::{Answer, Request};
 pub use intent::{Intent, IntentStatus};
-pub use page::html;
+pub use page::{amount, document, escaped, html};
 pub use page_acts::Outcome;
 pub use page_state::{Page, PageKind, PageStatus};
 pub use signature::signature;

@@ -1,8 +1,13 @@
 //! The pages of the customer.
 
+use std::collections::BTreeMap;
+
 use crate::Account;
 use crate::intent::IntentStatus;
 use crate::session::Mode;
+
+/// The description of a page on which a card is stored.
+const LATER_PAYMENTS: &str = "The card for later payments";
 
 /// What a page is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +69,22 @@ impl Account {
         self.session_page(id).or_else(|| self.portal_page(id)).or_else(|| self.intent_page(id))
     }
 
+    /// Returns the page on which the customer tries again after a message. After the step of a session's
+    /// payment it is the page of the session.
+    #[must_use]
+    pub fn page_after_decline(&self, id: &str) -> Option<Page> {
+        let session = self.intents.get(id).and_then(|intent| intent.session.as_deref());
+        session.and_then(|session| self.session_page(session)).or_else(|| self.page(id))
+    }
+
+    /// Returns the metadata of the payment or the session for which `name` has `value`.
+    #[must_use]
+    pub fn metadata_with(&self, name: &str, value: &str) -> Option<&BTreeMap<String, String>> {
+        let intents = self.intents.iter().map(|intent| &intent.metadata);
+        let sessions = self.sessions.iter().map(|session| &session.new.metadata);
+        intents.chain(sessions).find(|metadata| metadata.get(name).is_some_and(|it| it == value))
+    }
+
     fn session_page(&self, id: &str) -> Option<Page> {
         let session = self.sessions.get(id)?;
         let kind = match session.new.mode {
@@ -79,7 +100,10 @@ impl Account {
             kind,
             id: session.id.clone(),
             amount: session.new.amount.zip(session.new.currency.clone()),
-            description: session.new.description.clone(),
+            description: match session.new.mode {
+                Mode::Payment => session.new.description.clone(),
+                Mode::Setup => LATER_PAYMENTS.to_owned(),
+            },
             status: session.status,
             return_url,
         })
@@ -93,7 +117,7 @@ impl Account {
             kind,
             id: portal.id.clone(),
             amount: None,
-            description: "The card for later payments".to_owned(),
+            description: LATER_PAYMENTS.to_owned(),
             status: PageStatus::Open,
             return_url: portal.return_url.clone(),
         })
