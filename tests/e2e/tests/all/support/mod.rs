@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod contract;
 pub mod document;
 pub mod gateway;
+pub mod payments;
 pub mod random_json;
 pub mod random_request;
 pub mod routes;
