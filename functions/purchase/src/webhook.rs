@@ -118,6 +118,10 @@ impl PurchaseState {
         let Some(purchase) = self.purchase_of(&intent.metadata).await? else { return Ok(()) };
         if intent.status == IntentStatus::Succeeded {
             let purchase = self.settle(purchase, &intent).await?;
+            // A payment that added no credits is unassigned. An operator refunds it.
+            if purchase.receipt.as_ref().is_none_or(|receipt| receipt.payment != intent.id) {
+                return Ok(());
+            }
             self.record_disputes(&intent, &purchase).await
         } else {
             self.update(purchase).await
