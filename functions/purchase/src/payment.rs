@@ -202,10 +202,13 @@ impl PurchaseState {
                 };
                 match (status, url, payment_intent) {
                     (Some(SessionStatus::Open), Some(url), _) => Ok(Payment::Redirect(url)),
+                    (Some(SessionStatus::Expired), _, None) => Ok(expired()),
+                    // Stripe cancels the payment of an expired page.
+                    (Some(SessionStatus::Expired), _, Some(intent)) => {
+                        let state = self.intent_state(&intent).await?;
+                        Ok(if matches!(state, Payment::Failed(_)) { expired() } else { state })
+                    }
                     (_, _, Some(intent)) => self.intent_state(&intent).await,
-                    (Some(SessionStatus::Expired), _, None) => Ok(Payment::Failed(
-                        Decline::because("the payment page has expired without a payment"),
-                    )),
                     (_, _, None) => Ok(Payment::Processing),
                 }
             }
@@ -314,6 +317,11 @@ impl PurchaseState {
         let customer = self.stripe.customer_read(&id).await?;
         customer.ok_or_else(|| Error::internal("Stripe does not find a customer it has created"))
     }
+}
+
+/// A payment whose page has expired.
+fn expired() -> Payment {
+    Payment::Failed(Decline::because("the payment page has expired without a payment"))
 }
 
 /// A payment that the connected account does not have: the account was exchanged since.

@@ -124,7 +124,7 @@ async fn a_page_expires_by_itself() {
     assert!(text.contains("no longer open") && !text.contains("<form"), "{text}");
     let [event] = <[Value; 1]>::try_from(api.team_events(TEAM, "purchase.failed").await).unwrap();
     assert_eq!(event["purchase"], purchase);
-    failed(&api.purchase(TEAM, &purchase).await);
+    assert_eq!(failed(&api.purchase(TEAM, &purchase).await), (json!(EXPIRED), Value::Null));
     assert_eq!(api.run_schedule().await.ok()["purchases"]["failed"], 0);
     assert_eq!(api.split(TEAM).await, (0, 0));
 }
