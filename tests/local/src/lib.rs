@@ -351,6 +351,24 @@ mod tests {
     }
 
     #[test]
+    fn only_keys_of_the_test_mode_are_accepted() {
+        let key = |key: &str| {
+            let words = ["credits", "--stripe-key", key];
+            <Options as clap::Parser>::try_parse_from(words).map(|options| options.stripe_key)
+        };
+        for accepted in ["sk_test_123", "rk_test_123"] {
+            assert_eq!(key(accepted).unwrap().as_deref(), Some(accepted));
+        }
+        for refused in ["sk_live_123", "rk_live_123", "pk_test_123", "whsec_123", "xsk_test_1", ""]
+        {
+            let error = key(refused).unwrap_err().to_string();
+            assert!(error.contains("must be a key of the test mode"), "{error}");
+        }
+        let alone = ["credits", "--stripe-webhook-secret", "whsec_1"];
+        assert!(<Options as clap::Parser>::try_parse_from(alone).is_err());
+    }
+
+    #[test]
     fn the_clock_starts_at_a_time_or_a_day() {
         let time = |text| time_or_day(text).ok().map(|time| time.to_string());
         let midnight = Some("2026-01-31T00:00:00.000Z".to_owned());

@@ -214,6 +214,19 @@ fn help_names_the_command_and_shows_examples() {
     for text in ["Usage: credits [OPTIONS] [COMMAND]", "Examples:", "cargo run -- story"] {
         assert!(help.contains(text), "{text} is not in\n{help}");
     }
+    for text in ["--stripe-key <KEY>", "cargo run -- --stripe-key sk_test_123 "] {
+        assert!(help.contains(text), "{text} is not in\n{help}");
+    }
+}
+
+/// The local stack takes no real money.
+#[test]
+fn a_key_of_the_live_mode_is_refused_before_the_start() {
+    let ended = built_in(&["--port", "0", "--stripe-key", "sk_live_123"]).output().unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert_eq!(ended.stdout, b"");
+    let error = String::from_utf8(ended.stderr).unwrap();
+    assert!(error.contains("must be a key of the test mode: sk_test_… or rk_test_…"), "{error}");
 }
 
 /// Returns the one line that a stack prints which does not start.
