@@ -228,10 +228,13 @@ impl PurchaseState {
                 };
                 match (status, url, payment_intent) {
                     (Some(SessionStatus::Open), Some(url), _) => Ok(Payment::Redirect(url)),
+                    (Some(SessionStatus::Expired), _, None) => Ok(expired()),
+                    // Stripe cancels the payment of an expired page.
+                    (Some(SessionStatus::Expired), _, Some(intent)) => {
+                        let state = self.intent_state(&intent).await?;
+                        Ok(if matches!(state, Payment::Failed(_)) { expired() } else { state })
+                    }
                     (_, _, Some(intent)) => self.intent_state(&intent).await,
-                    (Some(SessionStatus::Expired), _, None) => Ok(Payment::Failed(
-                        Decline::because("the payment page has expired without a payment"),
-                    )),
                     (_, _, None) => Ok(Payment::Processing),
                 }
             }
@@ -354,6 +357,11 @@ impl PurchaseState {
         let id = store.customer_put(team, customer.id.clone(), known.as_ref()).await?;
         if id == customer.id { Ok(customer) } else { self.customer(team, Some(&id)).await }
     }
+}
+
+/// A payment whose page has expired.
+fn expired() -> Payment {
+    Payment::Failed(Decline::because("the payment page has expired without a payment"))
 }
 
 /// A payment that the connected account does not have: the account was exchanged since.

@@ -44,7 +44,7 @@ pub use clock::StackClock;
 pub use demo::{first_steps, requests};
 pub use eventbridge::EventBridge;
 use messages::{Messages, deliver_in_background};
-use payments::real_purchase_state;
+use payments::stack_purchase_state;
 pub use payments::{DECLINED, NEEDS_A_STEP, account, purchase_state, purchase_state_with};
 use relaying::Relaying;
 pub use story::story;
@@ -240,10 +240,7 @@ impl Stack {
         let url = format!("http://{}", listener.local_addr().map_err(port)?);
 
         let account = account(&app, &url);
-        let state = match &options.stripe_key {
-            Some(key) => real_purchase_state(app.clone(), key, options, &url),
-            None => purchase_state_with(app.clone(), &account, &url),
-        };
+        let state = stack_purchase_state(app.clone(), &account, options, &url);
         let functions = functions(&state);
         let relaying = Arc::new(Relaying::new(state.clone(), engine.records()?, &eventbridge)?);
         let webhook = serve::with_middleware(purchase::routes(state.clone()));

@@ -140,11 +140,11 @@ fn state_of(purchase: &Purchase) -> String {
             format!("The payment of {credits} credits has failed: {}.", escaped(reason))
         }
     };
-    let mut html = format!("<p class=\"amount\">{credits} credits</p>\n<p>{text}</p>\n");
-    if let Some(url) = purchase.receipt.as_ref().and_then(|receipt| receipt.url.as_deref()) {
-        html.push_str(&format!("<p><a href=\"{}\">Receipt</a></p>\n", escaped(url)));
-    }
-    html
+    let receipt = match purchase.receipt.as_ref().and_then(|receipt| receipt.url.as_deref()) {
+        Some(url) => format!("<p><a href=\"{}\">Receipt</a></p>\n", escaped(url)),
+        None => String::new(),
+    };
+    format!("<p class=\"amount\">{credits} credits</p>\n<p>{text}</p>\n{receipt}")
 }
 
 /// Answers requests of Stripe's API, for functions in other processes.

@@ -53,13 +53,21 @@ pub fn purchase_state(app: App) -> PurchaseState {
     purchase_state_with(app, &account, url)
 }
 
-/// The state of `purchase` with a real account in test mode.
-pub(crate) fn real_purchase_state(
+/// The state of `purchase` in a stack: with the real account of the options, else with a simulated one.
+pub(crate) fn stack_purchase_state(
     app: App,
-    key: &str,
+    account: &Simulated,
     options: &Options,
     url: &str,
 ) -> PurchaseState {
+    match &options.stripe_key {
+        Some(key) => real_purchase_state(app, key, options, url),
+        None => purchase_state_with(app, account, url),
+    }
+}
+
+/// The state of `purchase` with a real account in test mode.
+fn real_purchase_state(app: App, key: &str, options: &Options, url: &str) -> PurchaseState {
     let webhook_secrets = options.stripe_webhook_secret.iter().cloned().collect();
     let secret = Secret { api_key: key.to_owned(), webhook_secrets };
     let secrets = Secrets::Fixed(Arc::new(secret));

@@ -1,23 +1,19 @@
 //! Purchases that the customer pays on a page of Stripe.
 
-use axum::body::{Body, to_bytes};
-use axum::http::Request;
-use axum::middleware;
 use futures_util::future::join_all;
-use local::{authorize, purchase_state};
-use purchase::PurchaseState;
-use purchase::stripe::{Secrets, Stripe};
+use purchase::stripe::Secrets;
+use reqwest::Method;
 use serde_json::{Value, json};
-use shared::http::serve;
-use tower::ServiceExt;
 
-use crate::support::api::{Api, DAY, admin, billing, member};
+use crate::support::api::{Api, DAY, admin, answer, member};
 use crate::support::payments::{CARD, CARD_WITH_STEP, MASTERCARD, POOR_CARD, start};
 
 /// A team without a stored card.
 const TEAM: &str = "nocard_1";
 
 const TOMORROW: &str = "2027-02-01T10:00:00Z";
+
+const EXPIRED: &str = "the payment page has expired without a payment";
 
 async fn api() -> Api {
     let api = Api::start().await;
@@ -92,7 +88,7 @@ async fn a_left_page_takes_no_money_after_a_day() {
     let (status, place) = api.choose_on_page(&page, "leave", "").await;
     assert_eq!(status, 303);
     let text = api.page(&json!(place)).await;
-    assert!(text.contains("5000 credits is not complete"), "{text}");
+    assert!(text.contains("5000 credits for 50.00 USD is not complete"), "{text}");
     assert_eq!(api.purchase(TEAM, &purchase).await["status"], "pending");
     {
         let mut account = api.stack.account().account();
@@ -101,9 +97,7 @@ async fn a_left_page_takes_no_money_after_a_day() {
     }
     api.travel(TOMORROW).await;
     assert_eq!(api.run_schedule().await.ok()["purchases"]["failed"], 1);
-    let reason = "the payment page has expired without a payment";
-    let expected = (json!(reason), Value::Null);
-    assert_eq!(failed(&api.purchase(TEAM, &purchase).await), expected);
+    assert_eq!(failed(&api.purchase(TEAM, &purchase).await), (json!(EXPIRED), Value::Null));
     assert!(api.page(&page).await.contains("no longer open"));
     let (status, text) = api.choose_on_page(&page, "pay", CARD).await;
     assert_eq!(status, 200);
@@ -111,12 +105,12 @@ async fn a_left_page_takes_no_money_after_a_day() {
     assert_eq!(api.taken(&purchase).len(), 0);
     assert_eq!(api.split(TEAM).await, (0, 0));
     let refused = api.buy(TEAM, "order", 5_000).await.problem(402, "/problems/payment-failed");
-    assert_eq!(refused["reason"], reason);
+    assert_eq!(refused["reason"], EXPIRED);
     let (_, another) = api.order(TEAM, "another", 5_000).await;
     assert_ne!(another, page);
 }
 
-/// No schedule runs: Stripe ends the page and sends a message.
+/// No schedule runs: Stripe ends the page, whose card was declined, and sends a message.
 #[tokio::test]
 async fn a_page_expires_by_itself() {
     let api = api().await;
@@ -130,7 +124,7 @@ async fn a_page_expires_by_itself() {
     assert!(text.contains("no longer open") && !text.contains("<form"), "{text}");
     let [event] = <[Value; 1]>::try_from(api.team_events(TEAM, "purchase.failed").await).unwrap();
     assert_eq!(event["purchase"], purchase);
-    failed(&api.purchase(TEAM, &purchase).await);
+    assert_eq!(failed(&api.purchase(TEAM, &purchase).await), (json!(EXPIRED), Value::Null));
     assert_eq!(api.run_schedule().await.ok()["purchases"]["failed"], 0);
     assert_eq!(api.split(TEAM).await, (0, 0));
 }
@@ -252,27 +246,19 @@ async fn a_top_up_without_a_card_fails_and_an_admin_buys_in_person() {
 async fn without_a_provider_an_order_is_refused_and_not_stored() {
     let api = Api::start().await;
     api.team_with("t", 0).await;
-    let app = api.stack.app().clone();
-    let stripe = Stripe::new(api.stack.account().connector(), Secrets::None, "");
-    let router = purchase::routes(PurchaseState { stripe, ..purchase_state(app) });
-    let router = serve::with_middleware(router).layer(middleware::from_fn(authorize));
+    let url = api.serve_purchase(Secrets::None).await;
     for _ in 0..2 {
-        let request = Request::post("/teams/t/purchases")
-            .header("authorization", format!("Bearer {}", admin("t")))
-            .header("idempotency-key", "order")
-            .header("content-type", "application/json")
-            .body(Body::from(json!({ "credits": 5_000 }).to_string()))
-            .unwrap();
-        let response = router.clone().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), 402);
-        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let problem: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(problem["type"], "/problems/payment-failed");
+        let order = api.http.post(format!("{url}/teams/t/purchases")).bearer_auth(admin("t"));
+        let order = order.header("idempotency-key", "order").json(&json!({ "credits": 5_000 }));
+        let problem = answer(order).await.problem(402, "/problems/payment-failed");
         assert!(problem["reason"].as_str().unwrap().contains("provider"), "{problem}");
+    }
+    for method in [Method::GET, Method::POST] {
+        let card = api.http.request(method, format!("{url}/teams/t/payment-method"));
+        answer(card.bearer_auth(admin("t"))).await.problem(402, "/problems/payment-failed");
     }
     let listed = api.get(&member("t"), "/teams/t/purchases").await.ok();
     assert_eq!(listed["purchases"], json!([]));
     assert_eq!(api.stack.account().account().intents().count(), 0);
     assert_eq!(api.buy("t", "order", 5_000).await.status, 201, "the key is free");
-    api.delete(&billing(), "/teams/t?confirm=t").await.ok();
 }

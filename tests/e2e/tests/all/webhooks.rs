@@ -1,8 +1,12 @@
 //! Stripe's messages: signed and forged, repeated, and about money that is not expected.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
+use purchase::stripe::{Secret, Secrets};
 use serde_json::{Value, json};
-use stripe::signature;
+use shared::http::extractors::BODY_BYTES_MAX;
+use stripe::{Faults, signature};
 
 use crate::support::api::{Api, answer, billing, member};
 use crate::support::payments::{WEBHOOK_SECRET, start, succeeded};
@@ -71,13 +75,41 @@ async fn a_message_of_another_kind_is_accepted_and_ignored() {
         json!({ "type": "x" }).to_string(),
         "[]".to_owned(),
     ] {
-        let signed = signature(&body, &[WEBHOOK_SECRET], start());
-        let request = api.http.post(format!("{}/webhooks/stripe", api.stack.url()));
-        let request = request.header("content-type", "application/json").body(body);
-        let answer = request.header("stripe-signature", signed).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
+        let request = api.message_to(api.stack.url(), &body, Some(&api.signed(&body)));
+        assert_eq!(request.send().await.unwrap().status(), 200, "{body}");
     }
     assert_eq!(api.split("t").await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_message_of_another_type_or_size_is_refused() {
+    let api = Api::start().await;
+    let large = "x".repeat(BODY_BYTES_MAX + 1);
+    api.signed_message(&large).await.problem(413, "/problems/too-large");
+    let request = api.http.post(format!("{}/webhooks/stripe", api.stack.url()));
+    let text = request.header("content-type", "text/plain").body("{}");
+    answer(text).await.problem(415, "/problems/unsupported-media-type");
+}
+
+/// Stripe delivers a message again that was not answered with 200.
+#[tokio::test]
+async fn a_message_that_cannot_be_processed_is_delivered_again() {
+    let api = Api::start().await;
+    api.team_with("t", 0).await;
+    let (_, body) = held_back(&api).await;
+    let stripe = api.stack.account();
+    stripe.set_faults(Faults { lost_request_percent: 100, ..Faults::NONE });
+    api.signed_message(&body).await.problem(503, "/problems/busy");
+    stripe.set_faults(Faults::NONE);
+
+    let api_key = "pk_not_a_secret_key".to_owned();
+    let secret = Secret { api_key, webhook_secrets: vec![WEBHOOK_SECRET.to_owned()] };
+    let url = api.serve_purchase(Secrets::Fixed(Arc::new(secret))).await;
+    let refused = answer(api.message_to(&url, &body, Some(&api.signed(&body)))).await;
+    assert!(!refused.problem(500, "about:blank").to_string().contains("pk_"));
+    assert_eq!(api.split("t").await, (0, 0));
+    assert_eq!(api.signed_message(&body).await.status, 200);
+    assert_eq!(api.split("t").await, (0, 202));
 }
 
 #[tokio::test]
@@ -130,7 +162,7 @@ async fn a_payment_that_differs_from_its_purchase_is_unassigned() {
         ("d", "202", "usd", true, "the purchase has another payment"),
     ] {
         api.team_with(team, 0).await;
-        let (purchase, _) = api.order(team, "order", 202).await;
+        let (purchase, page) = api.order(team, "order", 202).await;
         let own = {
             let account = api.stack.account().account();
             let found = account.intents().find(|intent| intent.metadata["purchase"] == purchase);
@@ -164,6 +196,10 @@ async fn a_payment_that_differs_from_its_purchase_is_unassigned() {
         // An operator refunds it. It has added no credits, so that none are in question.
         assert!(api.stack.account().account().refund(id, 100, start()));
         assert_eq!(api.team_events(team, "purchase.disputed").await.len(), 0);
+        // The customer has not taken the step yet.
+        assert_eq!(api.choose_on_page(&page, "confirm", "").await.0, 303);
+        assert_eq!(api.purchase(team, &purchase).await["status"], "paid");
+        assert_eq!(api.split(team).await, (0, 202));
     }
 }
 

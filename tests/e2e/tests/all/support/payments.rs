@@ -1,8 +1,15 @@
 //! Payments and the simulated Stripe account.
 
-use reqwest::Method;
+use axum::middleware;
+use local::authorize;
+use purchase::PurchaseState;
+use purchase::stripe::{Secrets, Stripe};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use shared::http::serve;
 use stripe::{Answer as StripeAnswer, Intent, Request, signature};
+
+use tokio::net::TcpListener;
 
 use super::api::{Answer, Api, NOW, admin, answer, member};
 
@@ -27,6 +34,18 @@ pub fn start() -> i64 {
 }
 
 impl Api {
+    /// The function `purchase` on the stack's table and Stripe account, with other secrets. Returns its URL.
+    pub async fn serve_purchase(&self, secrets: Secrets) -> String {
+        let stripe = Stripe::new(self.stack.account().connector(), secrets, "");
+        let state = PurchaseState { app: self.stack.app().clone(), stripe };
+        let router = serve::with_middleware(purchase::routes(state));
+        let router = router.layer(middleware::from_fn(authorize));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, router).into_future());
+        url
+    }
+
     /// A purchase as a member reads it.
     pub async fn purchase(&self, team: &str, id: &Value) -> Value {
         let path = format!("/teams/{team}/purchases/{}", id.as_str().unwrap());
@@ -84,19 +103,28 @@ impl Api {
 
     /// Posts a message to the webhook.
     pub async fn message(&self, body: &str, signed: Option<&str>) -> Answer {
-        let request = self.http.post(format!("{}/webhooks/stripe", self.stack.url()));
-        let request = request.header("content-type", "application/json").body(body.to_owned());
-        answer(match signed {
+        answer(self.message_to(self.stack.url(), body, signed)).await
+    }
+
+    /// A message to the webhook of the function at `url`.
+    pub fn message_to(&self, url: &str, body: &str, signed: Option<&str>) -> RequestBuilder {
+        let request = self.http.post(format!("{url}/webhooks/stripe")).body(body.to_owned());
+        let request = request.header("content-type", "application/json");
+        match signed {
             Some(signed) => request.header("stripe-signature", signed),
             None => request,
-        })
-        .await
+        }
     }
 
     /// Posts a message that is signed now.
     pub async fn signed_message(&self, body: &str) -> Answer {
+        self.message(body, Some(&self.signed(body))).await
+    }
+
+    /// The signature of a message, made now.
+    pub fn signed(&self, body: &str) -> String {
         let now = self.stack.app().clock.now().timestamp().as_second();
-        self.message(body, Some(&signature(body, &[WEBHOOK_SECRET], now))).await
+        signature(body, &[WEBHOOK_SECRET], now)
     }
 
     /// Opens a page to store or change a card.
