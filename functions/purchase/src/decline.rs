@@ -5,7 +5,13 @@ use shared::domain::payment::Decline;
 use crate::stripe::CardError;
 
 /// The code of a payment that needs the customer, who is not present.
-pub(crate) const AUTHENTICATION_REQUIRED: &str = "authentication_required";
+const AUTHENTICATION_REQUIRED: &str = "authentication_required";
+
+/// The failure of a payment that needs the customer, who is not present.
+pub(crate) fn authentication_required() -> Decline {
+    let code = Some(AUTHENTICATION_REQUIRED.to_owned());
+    Decline { code, ..Decline::because(reason(AUTHENTICATION_REQUIRED)) }
+}
 
 /// The failure of a payment by an error of the card. The code of the bank is more precise than Stripe's.
 pub(crate) fn of_card(error: &CardError) -> Decline {

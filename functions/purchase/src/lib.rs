@@ -130,6 +130,9 @@ impl PurchaseState {
         };
         let begun = try_join(begun, store.customer_read(&asked.team)).await?;
         let ((purchase, is_replay), customer) = begun;
+        if is_replay && purchase.status == PurchaseStatus::Pending {
+            store.account_check_open(&purchase.team).await?;
+        }
         let (purchase, next_action) = self.pay(purchase, customer).await?;
         Ok(Bought { purchase, is_replay, next_action })
     }

@@ -13,7 +13,7 @@ use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::http::views::purchase::NextAction;
 
 use crate::PurchaseState;
-use crate::decline::{AUTHENTICATION_REQUIRED, of_card, of_refusal};
+use crate::decline::{authentication_required, of_card, of_refusal};
 use crate::stripe::{Customer, Expandable, Intent, IntentStatus, Reply, Session, SessionStatus};
 
 /// The state of a payment.
@@ -29,6 +29,8 @@ pub(crate) enum Payment {
     Processing,
     /// The money was not taken and will not be.
     Failed(Decline),
+    /// The connected account does not have it: another account was connected when it was requested.
+    Missing,
 }
 
 impl From<Intent> for Payment {
@@ -89,10 +91,10 @@ fn mismatch(intent: &Intent, purchase: &Purchase) -> Option<&'static str> {
 impl PurchaseState {
     /// Continues a pending purchase: requests its payment, or looks at the one that was requested, and stores the
     /// result. Returns the purchase, and the step that the payment needs from the customer. `customer` is the team's
-    /// stored customer.
+    /// stored customer. The caller has checked that the account is active.
     ///
     /// # Errors
-    /// [`Error::AccountClosed`]; [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::AccountClosed`] if it was closed since; [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn pay(
         &self,
         purchase: Purchase,
@@ -105,7 +107,6 @@ impl PurchaseState {
             let (purchase, payment) = Box::pin(self.request(purchase, customer)).await?;
             return self.conclude(purchase, payment).await;
         }
-        self.app.store.account_check_open(&purchase.team).await?;
         let payment = Box::pin(self.resume(&purchase)).await?;
         self.conclude(purchase, payment).await
     }
@@ -169,7 +170,8 @@ impl PurchaseState {
         })
     }
 
-    /// The state of a requested payment. One that was not confirmed is confirmed.
+    /// The state of a requested payment. One that was not confirmed is confirmed. An automatic top-up does not wait for a
+    /// step of the customer.
     async fn resume(&self, purchase: &Purchase) -> Result<Payment, Error> {
         let state = self.payment_state(purchase).await?;
         match (state, &purchase.payment) {
@@ -177,6 +179,9 @@ impl PurchaseState {
                 Payment::Unconfirmed,
                 Some(RequestedPayment { object: PaymentObject::Intent(id), .. }),
             ) => self.confirm(purchase, id).await,
+            (Payment::Redirect(_), _) if purchase.top_up => {
+                self.cancel(purchase, authentication_required()).await
+            }
             (state, _) => Ok(state),
         }
     }
@@ -198,16 +203,13 @@ impl PurchaseState {
         match payment {
             Payment::Unconfirmed => Err(Error::Busy),
             Payment::Redirect(_) if purchase.top_up => {
-                let decline = Decline {
-                    code: Some(AUTHENTICATION_REQUIRED.to_owned()),
-                    ..Decline::because("the bank requires the card holder to confirm the payment")
-                };
-                self.cancel(purchase, decline).await
+                self.cancel(purchase, authentication_required()).await
             }
             Payment::Succeeded(_)
             | Payment::Redirect(_)
             | Payment::Processing
-            | Payment::Failed(_) => Ok(payment),
+            | Payment::Failed(_)
+            | Payment::Missing => Ok(payment),
         }
     }
 
@@ -224,7 +226,7 @@ impl PurchaseState {
             PaymentObject::Session(id) => {
                 let session = self.stripe.session_read(id).await?;
                 let Some(Session { status, url, payment_intent, .. }) = session else {
-                    return Ok(missing());
+                    return Ok(Payment::Missing);
                 };
                 match (status, url, payment_intent) {
                     (Some(SessionStatus::Open), Some(url), _) => Ok(Payment::Redirect(url)),
@@ -242,7 +244,7 @@ impl PurchaseState {
     }
 
     async fn intent_state(&self, id: &ProviderId) -> Result<Payment, Error> {
-        Ok(self.stripe.intent_read(id).await?.map_or_else(missing, Payment::from))
+        Ok(self.stripe.intent_read(id).await?.map_or(Payment::Missing, Payment::from))
     }
 
     /// Ends the payment of a purchase. Returns its state after it: the money may have been taken before, or is just being
@@ -285,30 +287,62 @@ impl PurchaseState {
         match payment {
             Payment::Succeeded(intent) => Ok((self.settle(purchase, &intent).await?, None)),
             Payment::Failed(decline) => {
+                self.end_declined(&purchase).await;
                 Ok((self.app.store.purchase_fail(&purchase, &decline).await?, None))
+            }
+            Payment::Missing => {
+                let Purchase { team, id, .. } = &purchase;
+                let missing = "does not have the payment of";
+                Err(Error::internal(format!("the Stripe account {missing} {id} of {team}")))
             }
             Payment::Redirect(url) => Ok((purchase, Some(NextAction::redirect(url)))),
             Payment::Unconfirmed | Payment::Processing => Ok((purchase, None)),
         }
     }
 
-    /// Adds the credits of a purchase whose payment took the money. A payment that does not match it is unassigned.
+    /// Cancels the payment of a declined card, which a browser could confirm again with another card. If that fails, a
+    /// later success is reported by a message.
+    async fn end_declined(&self, purchase: &Purchase) {
+        let Some(RequestedPayment { object: PaymentObject::Intent(id), .. }) = &purchase.payment
+        else {
+            return;
+        };
+        if let Err(error) = self.stripe.intent_cancel(id).await {
+            tracing::warn!(purchase = %purchase.id, %error, "a declined payment was not cancelled");
+        }
+    }
+
+    /// Adds the credits of a purchase whose own payment took the money. If it does not match, it is unassigned and the
+    /// purchase fails.
+    async fn settle(&self, purchase: Purchase, intent: &Intent) -> Result<Purchase, Error> {
+        let purchase = self.add_payment(purchase, intent).await?;
+        if purchase.status != PurchaseStatus::Pending {
+            return Ok(purchase);
+        }
+        let decline = Decline::because("the payment does not match the purchase");
+        self.app.store.purchase_fail(&purchase, &decline).await
+    }
+
+    /// Adds the credits of a purchase if a payment that took money is its payment. Another payment is unassigned, and the
+    /// purchase waits for its own.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn settle(
+    pub(crate) async fn add_payment(
         &self,
         purchase: Purchase,
         intent: &Intent,
     ) -> Result<Purchase, Error> {
         let store = &self.app.store;
-        let Some(reason) = mismatch(intent, &purchase) else {
-            if purchase.status == PurchaseStatus::Paid {
-                return Ok(purchase);
-            }
-            let purchase = Purchase { receipt: Some(receipt(intent)), ..purchase };
-            return store.purchase_settle(&purchase, self.app.clock.now()).await;
-        };
+        let mut purchase = purchase;
+        let mut mismatch = mismatch(intent, &purchase);
+        if mismatch.is_none() && purchase.status != PurchaseStatus::Paid {
+            let paid = Purchase { receipt: Some(receipt(intent)), ..purchase };
+            purchase = store.purchase_settle(&paid, self.app.clock.now()).await?;
+            // Another payment may have been first.
+            mismatch = self::mismatch(intent, &purchase);
+        }
+        let Some(reason) = mismatch else { return Ok(purchase) };
         let (team, id, payment) = (&purchase.team, &purchase.id, &intent.id);
         tracing::error!(%team, purchase = %id, %payment, reason, "money is unassigned");
         let currency = Currency::try_from(intent.currency.clone()).map_err(Error::internal)?;
@@ -316,15 +350,11 @@ impl PurchaseState {
         let (payment, reason) = (intent.id.clone(), reason.to_owned());
         let unassigned = Unassigned { payment, amount, reason };
         store.purchase_put_unassigned(&purchase, &unassigned).await?;
-        if purchase.status != PurchaseStatus::Pending {
-            return Ok(purchase);
-        }
-        let decline = Decline::because("the payment does not match the purchase");
-        store.purchase_fail(&purchase, &decline).await
+        Ok(purchase)
     }
 
-    /// The team's customer with its card. Creates one for a team without a customer, or whose customer does not exist in
-    /// the connected account; the caller stores it.
+    /// The team's customer with its card. Creates one for a team without a customer, or whose customer was deleted; the
+    /// caller stores it.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -362,9 +392,4 @@ impl PurchaseState {
 /// A payment whose page has expired.
 fn expired() -> Payment {
     Payment::Failed(Decline::because("the payment page has expired without a payment"))
-}
-
-/// A payment that the connected account does not have: the account was exchanged since.
-fn missing() -> Payment {
-    Payment::Failed(Decline::because("the payment provider does not have the payment"))
 }

@@ -20,6 +20,9 @@ use crate::payment::Payment;
 /// The detail type of an invocation by the schedule.
 pub(crate) const SCHEDULED: &str = "Scheduled Event";
 
+/// The number of shards that are processed concurrently. Stripe limits the requests of an account.
+const CONCURRENT_SHARDS_MAX: usize = 4;
+
 /// The number of purchases of a shard that are processed concurrently.
 const CONCURRENT_PURCHASES_MAX: usize = 2;
 
@@ -57,7 +60,7 @@ impl Summary {
 pub async fn run(state: &PurchaseState, time: Option<Duration>) -> Summary {
     let stop = time.and_then(|time| Instant::now().checked_add(time.saturating_sub(TIME_RESERVED)));
     let shards = stream::iter(SHARDS).map(|shard| run_shard(state, shard, stop));
-    let all = shards.buffer_unordered(SHARDS.len());
+    let all = shards.buffer_unordered(CONCURRENT_SHARDS_MAX);
     with_deadline(time, all.fold(Summary::default(), async |sum, more| sum.and(more))).await
 }
 
@@ -117,6 +120,10 @@ impl PurchaseState {
         let state = self.payment_state(&purchase).await?;
         let payment = match state {
             payment @ (Payment::Succeeded(_) | Payment::Failed(_)) => payment,
+            Payment::Missing if purchase.is_abandoned(now) => {
+                Payment::Failed(Decline::because("the payment provider does not have the payment"))
+            }
+            Payment::Missing => Payment::Missing,
             _ if is_closed => {
                 self.cancel(&purchase, Decline::because("the account was closed")).await?
             }
@@ -124,8 +131,8 @@ impl PurchaseState {
                 let reason = "the payment was not completed within a day";
                 self.cancel(&purchase, Decline::because(reason)).await?
             }
-            // The process of an automatic top-up stopped before the payment was confirmed.
-            Payment::Unconfirmed if purchase.top_up => {
+            // The process of an automatic top-up stopped before the payment was confirmed, or before it was cancelled.
+            Payment::Unconfirmed | Payment::Redirect(_) if purchase.top_up => {
                 let customer = store.customer_read(&purchase.team).await?;
                 return self.pay(purchase, customer).await.map(|(paid, _)| Some(paid.status));
             }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::event::TOP_UP_DUE;
 use shared::domain::ids::{Id, TeamId};
+use shared::domain::purchase::PurchaseStatus;
 use shared::http::views::purchase::PurchaseView;
 use shared::lambda::EventBridgeEvent;
 
@@ -35,6 +36,9 @@ pub async fn top_up(state: &PurchaseState, event: &[u8]) -> Result<Value, Error>
     let store = &state.app.store;
     let purchase = match store.top_up_begin(&team, &id, list, now).await? {
         Some(purchase) => {
+            if purchase.status == PurchaseStatus::Pending {
+                store.account_check_open(&team).await?;
+            }
             let customer = store.customer_read(&team).await?;
             let (purchase, next_action) = state.pay(purchase, customer).await?;
             Some(PurchaseView::new(purchase, next_action))

@@ -17,7 +17,7 @@ use shared::domain::purchase::{Purchase, PurchaseStatus};
 use shared::http::{Body, NoQuery};
 
 use crate::PurchaseState;
-use crate::stripe::{Expandable, Intent, IntentStatus, is_signed};
+use crate::stripe::{Expandable, Intent, IntentStatus, Returned, is_signed};
 
 /// A message of Stripe. Further fields are ignored.
 #[derive(Debug, Deserialize)]
@@ -26,7 +26,7 @@ pub struct WebhookMessage {
     /// The kind of the change, such as `payment_intent.succeeded`.
     #[serde(rename = "type")]
     kind: String,
-    data: WebhookData,
+    data: Option<WebhookData>,
 }
 
 /// The data of a message.
@@ -67,15 +67,13 @@ pub(crate) async fn receive_message(
     if !is_signed(signature.unwrap_or_default(), body.bytes(), &secrets, now) {
         return Err(Error::invalid("Stripe-Signature", "must be a recent signature of the body"));
     }
-    let received = Json(Received { received: true });
-    let Ok(WebhookMessage { kind, data: WebhookData { object } }) =
-        serde_json::from_slice(body.bytes())
-    else {
-        tracing::warn!("a message of Stripe has no object and is ignored");
-        return Ok(received);
-    };
+    let message: WebhookMessage = serde_json::from_slice(body.bytes())
+        .map_err(|error| Error::invalid("body", error.to_string()))?;
+    let WebhookMessage { kind, data } = message;
     tracing::info!(kind, "a message of Stripe was received");
-    let WebhookObject { id, of, payment_intent } = object;
+    let Some(WebhookData { object: WebhookObject { id, of, payment_intent } }) = data else {
+        return Ok(Json(Received { received: true }));
+    };
     let found = match of.as_str() {
         "payment_intent" => id,
         "charge" | "dispute" | "refund" => payment_intent,
@@ -88,13 +86,13 @@ pub(crate) async fn receive_message(
     if let Some(id) = found {
         Box::pin(state.intent_changed(&id)).await?;
     }
-    Ok(received)
+    Ok(Json(Received { received: true }))
 }
 
 impl PurchaseState {
     /// Handles a change of a page. Returns its payment, if the customer has entered a card.
     async fn session_changed(&self, id: &ProviderId) -> Result<Option<ProviderId>, Error> {
-        let Some(session) = self.stripe.session_read(id).await? else { return Ok(None) };
+        let session = self.stripe.session_read(id).await?.ok_or_else(|| unknown(id))?;
         if session.payment_intent.is_some() {
             return Ok(session.payment_intent);
         }
@@ -114,10 +112,10 @@ impl PurchaseState {
 
     /// Handles a change of a payment: settles or fails its purchase, and records money that went back.
     async fn intent_changed(&self, id: &ProviderId) -> Result<(), Error> {
-        let Some(intent) = self.stripe.intent_read(id).await? else { return Ok(()) };
+        let intent = self.stripe.intent_read(id).await?.ok_or_else(|| unknown(id))?;
         let Some(purchase) = self.purchase_of(&intent.metadata).await? else { return Ok(()) };
         if intent.status == IntentStatus::Succeeded {
-            let purchase = self.settle(purchase, &intent).await?;
+            let purchase = self.add_payment(purchase, &intent).await?;
             // A payment that added no credits is unassigned. An operator refunds it.
             if purchase.receipt.as_ref().is_none_or(|receipt| receipt.payment != intent.id) {
                 return Ok(());
@@ -137,22 +135,23 @@ impl PurchaseState {
         self.conclude(purchase, payment).await.map(drop)
     }
 
-    /// Records a chargeback and refunds of a payment.
+    /// Records the chargebacks and the refunds of a payment.
     async fn record_disputes(&self, intent: &Intent, purchase: &Purchase) -> Result<(), Error> {
         let charge = intent.latest_charge.as_ref().and_then(Expandable::object);
         let Some(charge) = charge else { return Ok(()) };
-        let mut disputes = Vec::new();
+        let mut returned = Vec::new();
         if charge.disputed {
-            let cents = intent.amount_received;
-            disputes.push((charge.id.clone(), cents, DisputeCause::Chargeback));
+            let disputes = self.stripe.disputes_list(&intent.id).await?.into_iter();
+            let disputes = disputes.filter(|dispute| !dispute.is_inquiry());
+            returned.extend(disputes.map(|dispute| (dispute, DisputeCause::Chargeback)));
         }
         if charge.amount_refunded > 0 {
             let refunds = self.stripe.refunds_list(&intent.id).await?.into_iter();
-            let made = refunds.filter(|refund| refund.status.as_deref() != Some("failed"));
-            disputes.extend(made.map(|refund| (refund.id, refund.amount, DisputeCause::Refund)));
+            let refunds = refunds.filter(|refund| refund.has_status("succeeded"));
+            returned.extend(refunds.map(|refund| (refund, DisputeCause::Refund)));
         }
-        for (object, cents, cause) in disputes {
-            let entry = purchase.dispute(object, cents, cause, self.app.clock.now());
+        for (Returned { id, amount, .. }, cause) in returned {
+            let entry = purchase.dispute(id, amount, cause, self.app.clock.now());
             self.app.store.dispute_put(&entry).await?;
         }
         Ok(())
@@ -177,4 +176,10 @@ impl PurchaseState {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The error of a message about an object that the connected account does not have. Stripe sends the message again, so
+/// that it is not lost while the secret of another account is stored.
+fn unknown(id: &ProviderId) -> Error {
+    Error::internal(format!("the Stripe account does not have {id}, of which it sent a message"))
 }

@@ -1,5 +1,7 @@
 //! The middleware of every router.
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -39,9 +41,13 @@ pub(super) async fn forbid_caching(request: Request, next: Next) -> Response {
     response
 }
 
-/// Runs the handler with the deadline of its invocation.
+/// API Gateway waits 30 seconds for an answer. No work is begun for a client that has none.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(28);
+
+/// Runs the handler with the deadline of its invocation, or of API Gateway.
 pub(super) async fn set_deadline(request: Request, next: Next) -> Response {
     let time = request.extensions().get::<Context>().and_then(time_left);
+    let time = time.map(|time| time.min(ANSWER_TIME_MAX));
     with_deadline(time, next.run(request)).await
 }
 

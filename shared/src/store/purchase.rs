@@ -270,11 +270,13 @@ impl Store {
             let mut transaction = self.transaction();
             transaction.update(failed)?;
             transaction.update(declined(purchase, decline))?;
-            let cancelled = self.transact(&transaction, &mut budget).await?;
+            if self.transact(&transaction, &mut budget).await?.is_none() {
+                let Decline { reason, code } = decline.clone();
+                let (status, reason) = (PurchaseStatus::Failed, Some(reason));
+                return Ok(Purchase { status, reason, code, ..purchase.clone() });
+            }
             let stored = self.purchase_read(team, id).await?;
-            let has_changed =
-                stored.status != PurchaseStatus::Pending || stored.payment != purchase.payment;
-            if cancelled.is_none() || has_changed {
+            if stored.status != PurchaseStatus::Pending || stored.payment != purchase.payment {
                 return Ok(stored);
             }
             budget.back_off().await?;
@@ -304,8 +306,11 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn dispute_put(&self, entry: &Entry) -> Result<(), Error> {
         let mut transaction = self.transaction();
-        transaction.put_entry(entry)?;
-        self.transact(&transaction, &mut self.retry_budget()).await.map(drop)
+        let put = transaction.put_entry(entry)?;
+        match self.transact(&transaction, &mut self.retry_budget()).await? {
+            Some(cancelled) if !cancelled.has_failed(put) => Err(Error::Busy),
+            None | Some(_) => Ok(()),
+        }
     }
 }
 

@@ -113,6 +113,9 @@ impl Account {
     }
 
     fn customer_json(&self, id: &str, is_expanded: bool) -> Result<Value, Refusal> {
+        if self.customers.is_earlier(id) {
+            return Ok(json!({ "id": id, "object": "customer", "deleted": true }));
+        }
         let customer = self.customers.get(id).ok_or_else(|| Refusal::unknown("customer", id))?;
         let default_method = match &customer.default_method {
             Some(method) if is_expanded => self.method_json(method),

@@ -26,6 +26,8 @@ impl Named for Refund {
 #[derive(Debug)]
 pub(crate) struct Dispute {
     id: String,
+    intent: String,
+    object: Value,
 }
 
 impl Named for Dispute {
@@ -63,6 +65,13 @@ impl Account {
     /// The customer disputes a payment. Returns `false` if the payment is not successful, or is
     /// disputed or refunded in full.
     pub fn dispute(&mut self, intent: &str, now: i64) -> bool {
+        let cents = self.intents.get(intent).map_or(0, |intent| intent.amount);
+        self.dispute_part(intent, cents, "needs_response", now)
+    }
+
+    /// The customer disputes a part of a payment, or the bank only asks (`warning_needs_response`). Returns `false` if the
+    /// payment is not successful, or is disputed or refunded in full.
+    pub fn dispute_part(&mut self, intent: &str, cents: u64, status: &str, now: i64) -> bool {
         self.advance(now);
         let Some(found) = self.intents.get_mut(intent) else { return false };
         let is_refunded = found.refunded == found.amount_received;
@@ -70,24 +79,40 @@ impl Account {
             return false;
         }
         found.disputed = true;
-        let id = self.disputes.add(|id| Dispute { id });
-        let dispute = json!({
-            "id": id,
-            "object": "dispute",
-            "amount": found.amount,
-            "balance_transactions": [],
-            "charge": found.charge,
-            "created": now,
-            "currency": found.currency,
-            "is_charge_refundable": false,
-            "livemode": false,
-            "metadata": {},
-            "payment_intent": found.id,
-            "reason": "fraudulent",
-            "status": "needs_response",
+        let (charge, currency) = (found.charge.clone(), found.currency.clone());
+        let object = |id: &str| {
+            json!({
+                "id": id,
+                "object": "dispute",
+                "amount": cents,
+                "balance_transactions": [],
+                "charge": charge,
+                "created": now,
+                "currency": currency,
+                "is_charge_refundable": false,
+                "livemode": false,
+                "metadata": {},
+                "payment_intent": intent,
+                "reason": "fraudulent",
+                "status": status,
+            })
+        };
+        let id = self.disputes.add(|id| {
+            let object = object(&id);
+            Dispute { id, intent: intent.to_owned(), object }
         });
+        let dispute = self.disputes.get(&id).map_or(Value::Null, |it| it.object.clone());
         self.emit("charge.dispute.created", &dispute, now);
         true
+    }
+
+    pub(crate) fn list_disputes(&self, form: Form<'_>) -> Result<Value, Refusal> {
+        form.check(&["payment_intent", "limit"])?;
+        let (limit, intent) = (limit(form)?, form.get("payment_intent"));
+        let is_listed = |dispute: &&Dispute| intent.is_none_or(|intent| dispute.intent == intent);
+        let disputes = self.disputes.iter().rev().filter(is_listed);
+        let disputes = disputes.map(|dispute| dispute.object.clone()).collect();
+        Ok(list(disputes, limit, "/v1/disputes"))
     }
 
     pub(crate) fn list_refunds(&self, form: Form<'_>) -> Result<Value, Refusal> {

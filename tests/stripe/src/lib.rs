@@ -118,14 +118,18 @@ impl Account {
         }
     }
 
-    /// The same account with ids from `first` on. It does not know the objects of an earlier one.
+    /// The same account with ids from `first` on. It does not know the objects of an earlier one, whose customers it
+    /// answers as deleted.
     #[must_use]
     pub fn numbered_from(self, first: usize) -> Self {
         Self {
             customers: self.customers.from(first),
             methods: self.methods.from(first),
             intents: self.intents.from(first),
+            charges: self.charges.from(first),
             sessions: self.sessions.from(first),
+            refunds: self.refunds.from(first),
+            disputes: self.disputes.from(first),
             ..self
         }
     }

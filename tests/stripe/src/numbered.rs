@@ -30,6 +30,12 @@ impl<T: Named> Numbered<T> {
         id
     }
 
+    /// Whether an id is of an earlier account.
+    pub(crate) fn is_earlier(&self, id: &str) -> bool {
+        let number = id.strip_prefix(self.prefix).and_then(|number| number.parse::<usize>().ok());
+        number.is_some_and(|number| number < self.first)
+    }
+
     pub(crate) fn get(&self, id: &str) -> Option<&T> {
         self.all.get(self.position(id)?).filter(|object| object.id() == id)
     }

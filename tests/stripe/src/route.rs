@@ -28,6 +28,7 @@ impl Account {
             }
             ("POST", ["billing_portal", "sessions"]) => self.create_portal(form, now),
             ("GET", ["refunds"]) => self.list_refunds(form),
+            ("GET", ["disputes"]) => self.list_disputes(form),
             (method, _) => {
                 let message = format!("Unrecognized request URL ({method}: {path}).");
                 Err(Refusal::invalid(message).with_status(404))

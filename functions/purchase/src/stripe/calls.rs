@@ -6,7 +6,7 @@ use shared::domain::Error;
 use shared::domain::ids::{ProviderId, TeamId};
 use shared::domain::purchase::Purchase;
 
-use super::objects::{Expandable, Intent, Refund, Refusal, Session};
+use super::objects::{Expandable, Intent, Refusal, Returned, Session};
 use super::request::{Call, Fields, Reply, Stripe};
 
 /// The charge of a payment is stated as an object.
@@ -85,22 +85,23 @@ impl Stripe {
     /// Those of [`Stripe::send`].
     pub async fn customer_create(&self, team: &TeamId) -> Result<ProviderId, Error> {
         let fields = [("name", team.as_str()), ("metadata[team]", team.as_str())];
-        let call = Call { method: "POST", path: "/v1/customers", fields: &fields, key: None };
+        // A request that is sent again makes no second customer.
+        let key = format!("{team}-{:016x}", fastrand::u64(..));
+        let call = Call { method: "POST", path: "/v1/customers", fields: &fields, key: Some(&key) };
         Ok(accepted(self.send::<Created>(call).await?)?.id)
     }
 
-    /// A customer with the card that is charged: the one chosen as default, else the newest. `None` if the customer does
-    /// not exist.
+    /// A customer with the card that is charged: the one chosen as default, else the newest. `None` if the customer was
+    /// deleted.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// Those of [`Stripe::send`]; [`Error::Internal`] for a customer of another account.
     pub async fn customer_read(&self, id: &ProviderId) -> Result<Option<Customer>, Error> {
         let path = format!("/v1/customers/{id}");
         let fields = [("expand[]", "invoice_settings.default_payment_method")];
         let found = match self.get::<StoredCustomer>(&path, &fields).await? {
             Reply::Accepted(found) if !found.deleted => found,
             Reply::Accepted(_) => return Ok(None),
-            Reply::Refused(refusal) if refusal.is_missing() => return Ok(None),
             Reply::Refused(refusal) => return Err(unexpected(&refusal)),
         };
         let default = found.invoice_settings.and_then(|settings| settings.default_payment_method);
@@ -258,9 +259,21 @@ impl Stripe {
     ///
     /// # Errors
     /// Those of [`Stripe::send`].
-    pub async fn refunds_list(&self, intent: &ProviderId) -> Result<Vec<Refund>, Error> {
+    pub async fn refunds_list(&self, intent: &ProviderId) -> Result<Vec<Returned>, Error> {
+        self.returned_list("/v1/refunds", intent).await
+    }
+
+    /// The disputes of a payment, at most 100.
+    ///
+    /// # Errors
+    /// Those of [`Stripe::send`].
+    pub async fn disputes_list(&self, intent: &ProviderId) -> Result<Vec<Returned>, Error> {
+        self.returned_list("/v1/disputes", intent).await
+    }
+
+    async fn returned_list(&self, path: &str, intent: &ProviderId) -> Result<Vec<Returned>, Error> {
         let fields = [("payment_intent", intent.as_str()), ("limit", "100")];
-        let found: Reply<List<Refund>> = self.get("/v1/refunds", &fields).await?;
+        let found: Reply<List<Returned>> = self.get(path, &fields).await?;
         Ok(accepted(found)?.data)
     }
 

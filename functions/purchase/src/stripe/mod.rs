@@ -8,7 +8,7 @@ mod signature;
 
 pub use calls::{Card, CardDetails, Customer};
 pub use objects::{
-    CardError, Charge, Expandable, Intent, IntentStatus, Refund, Refusal, Session, SessionStatus,
+    CardError, Charge, Expandable, Intent, IntentStatus, Refusal, Returned, Session, SessionStatus,
 };
 pub use request::{API_VERSION, Reply, Stripe};
 pub use secret::{InvalidSecret, Secret, Secrets};

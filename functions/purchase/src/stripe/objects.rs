@@ -111,15 +111,29 @@ pub struct Charge {
     pub amount_refunded: u64,
 }
 
-/// A refund.
+/// A refund or a dispute: money of a payment that went back.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Refund {
-    /// The id, `re_…`.
+pub struct Returned {
+    /// The id, `re_…` or `dp_…`.
     pub id: ProviderId,
     /// The money.
     pub amount: u64,
     /// The status, such as `succeeded`.
     pub status: Option<String>,
+}
+
+impl Returned {
+    /// Whether it has this status.
+    #[must_use]
+    pub fn has_status(&self, status: &str) -> bool {
+        self.status.as_deref() == Some(status)
+    }
+
+    /// Whether a dispute is only a question of the bank: no money has moved.
+    #[must_use]
+    pub fn is_inquiry(&self) -> bool {
+        self.status.as_deref().is_some_and(|status| status.starts_with("warning_"))
+    }
 }
 
 /// A page on which the customer pays: a session of Stripe's Checkout.

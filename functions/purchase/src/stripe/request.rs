@@ -251,9 +251,12 @@ fn read<T: DeserializeOwned>(call: Call<'_>, answer: &Answer) -> Result<Reply<T>
             tracing::warn!(status = answer.status, method, path, "Stripe is busy");
             Err(Error::Busy)
         }
-        401 | 403 => {
-            let status = answer.status;
-            Err(Error::internal(format!("Stripe refused the key for {method} {path}: {status}")))
+        401 => Err(Error::internal(format!("Stripe refused the key for {method} {path}"))),
+        // The message names a permission that the key lacks.
+        403 => {
+            let failure = serde_json::from_slice::<Failure>(&answer.body);
+            let message = failure.map(|failure| failure.error.message).unwrap_or_default();
+            Err(Error::internal(format!("Stripe refused {method} {path}: {message}")))
         }
         _ => {
             let Failure { error } =

@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use form_urlencoded::Serializer;
+use lambda_http::tracing;
 use serde::Deserialize;
 use shared::domain::Error;
 use tokio::sync::Mutex;
@@ -171,10 +172,18 @@ impl Extension {
             HttpRequest::get(format!("{EXTENSION_URL}{}", self.path)).map_err(Error::internal)?;
         let token = self.session_token.clone();
         request.headers_mut().insert("x-aws-parameters-secrets-token", token);
-        let answer = get(connector, request).await.map_err(|error| {
+        let read = get(connector, request).await.map_err(|error| {
             Error::internal(format!("the secrets extension did not answer: {error}"))
-        })?;
-        let secret = Arc::new(parsed(&answer)?);
+        });
+        let secret = match (read.and_then(|answer| parsed(&answer)), &*cached) {
+            (Ok(secret), _) => Arc::new(secret),
+            // An outage of the extension does not stop payments.
+            (Err(error), Some((_, known))) => {
+                tracing::error!(%error, "the secret was not read again");
+                return Ok(Arc::clone(known));
+            }
+            (Err(error), None) => return Err(error),
+        };
         *cached = Some((Instant::now(), Arc::clone(&secret)));
         Ok(secret)
     }
@@ -186,5 +195,9 @@ fn parsed(answer: &[u8]) -> Result<Secret, Error> {
     let Stored { secret_string, parameter } =
         serde_json::from_slice(answer).map_err(|_| invalid())?;
     let text = secret_string.or(parameter.map(|parameter| parameter.value)).ok_or_else(invalid)?;
-    serde_json::from_str(&text).map_err(|_| invalid())
+    let secret: Secret = serde_json::from_str(&text).map_err(|_| invalid())?;
+    // White space would be an invalid header, or refuse every message.
+    let keys = || secret.webhook_secrets.iter().chain([&secret.api_key]);
+    let is_valid = keys().all(|key| key.bytes().all(|byte| byte.is_ascii_graphic()));
+    if is_valid { Ok(secret) } else { Err(invalid()) }
 }

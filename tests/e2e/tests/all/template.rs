@@ -125,6 +125,19 @@ fn the_table_and_its_indexes_have_the_same_throughput() {
     }
 }
 
+/// The conditions of a transaction need a permission of their own.
+#[test]
+fn only_purchase_may_check_conditions() {
+    let template = engine::template().unwrap();
+    let functions = template["Resources"].as_object().unwrap().iter();
+    let functions = functions.filter(|(_, it)| it["Type"] == "AWS::Serverless::Function");
+    let may_check = functions.filter(|(_, function)| {
+        let statements = &function["Properties"]["Policies"][0]["Statement"];
+        statements.to_string().contains("dynamodb:ConditionCheckItem")
+    });
+    assert_eq!(may_check.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["Purchase"]);
+}
+
 /// No function may update or delete entries of the ledger.
 #[test]
 fn no_function_may_change_the_ledger() {

@@ -150,7 +150,9 @@ async fn a_missing_object_is_none_and_another_refusal_an_error() {
     let client_of_none = client(&wire);
     assert!(client_of_none.intent_read(&id("pi_1")).await.unwrap().is_none());
     assert!(client_of_none.session_read(&id("cs_1")).await.unwrap().is_none());
-    assert!(client_of_none.customer_read(&id("cus_1")).await.unwrap().is_none());
+    // A customer of another account is not replaced.
+    let customer = client_of_none.customer_read(&id("cus_1")).await;
+    assert!(matches!(customer, Err(Error::Internal(_))), "{customer:?}");
 
     let wire = Wire::scripted(|_| Act::error(400, "invalid_request_error"));
     let read = client(&wire).intent_read(&id("pi_1")).await.unwrap_err();

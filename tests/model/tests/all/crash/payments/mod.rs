@@ -153,7 +153,8 @@ impl Life {
         let new = [("metadata[team]", team.as_str())];
         let other = self.request("/v1/customers", &new);
         let own = self.world.store().customer_read(&team).await.unwrap();
-        let (cents, currency, customer) = match (fastrand::u8(0..3), own) {
+        let (cents, currency, customer) = match (fastrand::u8(0..4), own) {
+            (2, Some(own)) => (amount.cents, "usd", own.to_string()),
             (0, Some(own)) => (amount.cents + 100, "usd", own.to_string()),
             (1, Some(own)) => (amount.cents, "eur", own.to_string()),
             _ => (amount.cents, "usd", other["id"].as_str().unwrap().to_owned()),
