@@ -1,6 +1,7 @@
 //! The simulated Stripe account of the local stack.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use purchase::PurchaseState;
 use purchase::stripe::{Secret, Secrets, Stripe};
@@ -26,10 +27,14 @@ pub(crate) const PAGES: &str = "/dev/pay";
 /// A simulated account whose pages are below `url`, in the time of `app`.
 #[must_use]
 pub fn account(app: &App, url: &str) -> Simulated {
-    let clock = app.clock.clone();
-    let now = move || clock.now().timestamp().as_second();
     // A database on disk may have ids of an earlier run.
     let first = usize::try_from(app.clock.now().timestamp().as_second()).unwrap_or(1);
+    numbered_account(app, url, first)
+}
+
+fn numbered_account(app: &App, url: &str, first: usize) -> Simulated {
+    let clock = app.clock.clone();
+    let now = move || clock.now().timestamp().as_second();
     Simulated::new(Account::new(&format!("{url}{PAGES}")).numbered_from(first), now)
 }
 
@@ -45,11 +50,15 @@ pub fn purchase_state_with(app: App, account: &Simulated, url: &str) -> Purchase
     PurchaseState { app, stripe }
 }
 
-/// The state of `purchase` with a simulated account of its own.
+/// The ids of the next account that [`purchase_state`] makes. They are above those of [`account`].
+static NEXT_ID: AtomicUsize = AtomicUsize::new(1_000_000_000_000);
+
+/// The state of `purchase` with a simulated account of its own, in which the customers of earlier ones are deleted.
 #[must_use]
 pub fn purchase_state(app: App) -> PurchaseState {
     let url = "http://127.0.0.1";
-    let account = account(&app, url);
+    let first = NEXT_ID.fetch_add(1_000_000, Ordering::Relaxed);
+    let account = numbered_account(&app, url, first);
     purchase_state_with(app, &account, url)
 }
 

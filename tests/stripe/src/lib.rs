@@ -140,6 +140,11 @@ impl Account {
         Self { declines, ..self }
     }
 
+    /// Declines no stored card from now on.
+    pub fn accept_all(&mut self) {
+        self.declines = |_| false;
+    }
+
     /// Answers a request. `now` is in seconds since 1970.
     pub fn answer(&mut self, request: &Request, now: i64) -> Answer {
         self.execute(request, now, Execution::Whole)

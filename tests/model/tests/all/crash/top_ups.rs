@@ -162,7 +162,8 @@ fn a_declined_card_stops_top_ups() {
             assert_eq!(failed.top_ups.unwrap().bought, Credits::ZERO, "seed {seed}");
 
             choose(&world.store(), &team, Some((10_000, 2_000))).await;
-            deliver(&process(&world, &account(&world, NONE)), &due(&team, 20).1).await;
+            payments.account().accept_all();
+            deliver(&process(&world, &payments), &due(&team, 20).1).await;
             assert_eq!(bought(&world, &team).await, [200], "seed {seed}");
         })
         .unwrap();
