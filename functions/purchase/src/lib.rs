@@ -48,7 +48,7 @@ pub struct PurchaseState {
 /// The routes of the function.
 pub fn routes(state: PurchaseState) -> Router {
     Router::new()
-        .route("/teams/{team}/purchases", post(buy).get(list))
+        .route("/teams/{team}/purchases", post(create).get(list))
         .route("/teams/{team}/purchases/recorded", post(record))
         .route("/teams/{team}/purchases/{id}", get(read))
         .route("/teams/{team}/purchases/{id}/refund", post(refund))
@@ -74,7 +74,7 @@ pub struct PurchaseRequest {
     credits: Credits,
 }
 
-async fn buy(
+async fn create(
     State(state): State<PurchaseState>,
     Permitted { caller, team, .. }: Permitted<Administer>,
     _: NoQuery,

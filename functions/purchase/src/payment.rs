@@ -170,8 +170,8 @@ impl PurchaseState {
         })
     }
 
-    /// The state of a requested payment. One that was not confirmed is confirmed. An automatic top-up does not wait for a
-    /// step of the customer.
+    /// The state of a requested payment. One that was not confirmed is confirmed. An automatic top-up does not wait
+    /// for a step of the customer.
     async fn resume(&self, purchase: &Purchase) -> Result<Payment, Error> {
         let state = self.payment_state(purchase).await?;
         match (state, &purchase.payment) {
@@ -247,8 +247,8 @@ impl PurchaseState {
         Ok(self.stripe.intent_read(id).await?.map_or(Payment::Missing, Payment::from))
     }
 
-    /// Ends the payment of a purchase. Returns its state after it: the money may have been taken before, or is just being
-    /// taken. A payment that was never requested has ended if nobody requests it before the failure is stored.
+    /// Ends the payment of a purchase. Returns its state after it: the money may have been taken before, or is just
+    /// being taken. A payment that was never requested has ended if nobody requests it before the failure is stored.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -323,8 +323,8 @@ impl PurchaseState {
         self.app.store.purchase_fail(&purchase, &decline).await
     }
 
-    /// Adds the credits of a purchase if a payment that took money is its payment. Another payment is unassigned, and the
-    /// purchase waits for its own.
+    /// Adds the credits of a purchase if a payment that took money is its payment. Another payment is unassigned, and
+    /// the purchase waits for its own.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].

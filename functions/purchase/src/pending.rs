@@ -103,8 +103,8 @@ impl PurchaseState {
         }
     }
 
-    /// Settles or ends a due purchase as its payment requires. Returns its status; `None` if another run or a request was
-    /// first.
+    /// Settles or ends a due purchase as its payment requires. Returns its status; `None` if another run or a request
+    /// was first.
     async fn check(&self, mut due: DuePurchase) -> Result<Option<PurchaseStatus>, Error> {
         let (store, now) = (&self.app.store, self.app.clock.now());
         // No other run takes it meanwhile, and a later one repeats a run that is stopped or fails.

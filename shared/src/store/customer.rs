@@ -16,8 +16,8 @@ impl Store {
         Ok(self.item_get(keys::customer(team)).await?.as_ref().and_then(customer))
     }
 
-    /// Stores a new customer of a team in place of the one that was seen. Returns the stored one: if another process was
-    /// first, that of the other process.
+    /// Stores a new customer of a team in place of the one that was seen. Returns the stored one: if another process
+    /// was first, that of the other process.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].

@@ -52,7 +52,7 @@ static PROCESSING_ERROR: Decline = Decline::new(
     "An error occurred while processing your card. Try again in a little bit.",
 );
 
-/// What happens when a card is stored or charged.
+/// The effect of storing or charging a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Pays,

@@ -69,8 +69,8 @@ impl Account {
         self.dispute_part(intent, cents, "needs_response", now)
     }
 
-    /// The customer disputes a part of a payment, or the bank only asks (`warning_needs_response`). Returns `false` if the
-    /// payment is not successful, or is disputed or refunded in full.
+    /// The customer disputes a part of a payment, or the bank only asks (`warning_needs_response`). Returns `false`
+    /// if the payment is not successful, or is disputed or refunded in full.
     pub fn dispute_part(&mut self, intent: &str, cents: u64, status: &str, now: i64) -> bool {
         self.advance(now);
         let Some(found) = self.intents.get_mut(intent) else { return false };

@@ -9,7 +9,7 @@ use crate::session::Mode;
 /// The description of a page on which a card is stored.
 const LATER_PAYMENTS: &str = "The card for later payments";
 
-/// What a page is for.
+/// The purpose of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageKind {
     /// The payment of a Checkout session.
@@ -48,7 +48,7 @@ impl PageStatus {
 /// A page as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// What the page is for.
+    /// The purpose of the page.
     pub kind: PageKind,
     /// The id of the session, of the portal session or of the intent.
     pub id: String,

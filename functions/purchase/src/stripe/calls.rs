@@ -82,7 +82,7 @@ impl Stripe {
     /// Creates the customer of a team.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn customer_create(&self, team: &TeamId) -> Result<ProviderId, Error> {
         let fields = [("name", team.as_str()), ("metadata[team]", team.as_str())];
         // A request that is sent again makes no second customer.
@@ -95,7 +95,8 @@ impl Stripe {
     /// deleted.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`]; [`Error::Internal`] for a customer of another account.
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`], also for a customer of
+    /// another account.
     pub async fn customer_read(&self, id: &ProviderId) -> Result<Option<Customer>, Error> {
         let path = format!("/v1/customers/{id}");
         let fields = [("expand[]", "invoice_settings.default_payment_method")];
@@ -117,7 +118,7 @@ impl Stripe {
     /// Creates the payment of a purchase. It takes no money until it is confirmed.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn intent_create(
         &self,
         purchase: &Purchase,
@@ -144,7 +145,7 @@ impl Stripe {
     /// Takes the money of a payment. An automatic top-up has no customer present.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn intent_confirm(
         &self,
         id: &ProviderId,
@@ -164,7 +165,7 @@ impl Stripe {
     /// A payment; `None` if it does not exist.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn intent_read(&self, id: &ProviderId) -> Result<Option<Intent>, Error> {
         existing(self.get(&format!("/v1/payment_intents/{id}"), &[WITH_CHARGE]).await?)
     }
@@ -172,7 +173,7 @@ impl Stripe {
     /// Cancels a payment. It is refused if the money was taken or is being taken.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn intent_cancel(&self, id: &ProviderId) -> Result<Reply<Intent>, Error> {
         let path = format!("/v1/payment_intents/{id}/cancel");
         let fields = [("cancellation_reason", "abandoned")];
@@ -182,7 +183,7 @@ impl Stripe {
     /// Creates the page on which the customer pays a purchase. The card is stored for later purchases.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn session_create(
         &self,
         purchase: &Purchase,
@@ -217,7 +218,7 @@ impl Stripe {
     /// A page; `None` if it does not exist.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn session_read(&self, id: &ProviderId) -> Result<Option<Session>, Error> {
         existing(self.get(&format!("/v1/checkout/sessions/{id}"), &[]).await?)
     }
@@ -225,7 +226,7 @@ impl Stripe {
     /// Ends a page, so that the customer cannot pay. It is refused if the page is not open.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn session_expire(&self, id: &ProviderId) -> Result<Reply<Session>, Error> {
         let path = format!("/v1/checkout/sessions/{id}/expire");
         self.send(Call { method: "POST", path: &path, fields: &[], key: None }).await
@@ -234,7 +235,7 @@ impl Stripe {
     /// The URL of a page on which the customer stores a first card, or changes the stored ones.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn card_page(&self, customer: &Customer) -> Result<String, Error> {
         let (id, url) = (customer.id.as_str(), &*self.return_url);
         let page = if customer.card.is_some() {
@@ -258,7 +259,7 @@ impl Stripe {
     /// The refunds of a payment, at most 100.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn refunds_list(&self, intent: &ProviderId) -> Result<Vec<Returned>, Error> {
         self.returned_list("/v1/refunds", intent).await
     }
@@ -266,7 +267,7 @@ impl Stripe {
     /// The disputes of a payment, at most 100.
     ///
     /// # Errors
-    /// Those of [`Stripe::send`].
+    /// [`Error::Busy`], [`Error::PaymentFailed`] without an account, [`Error::Internal`].
     pub async fn disputes_list(&self, intent: &ProviderId) -> Result<Vec<Returned>, Error> {
         self.returned_list("/v1/disputes", intent).await
     }

@@ -148,9 +148,9 @@ impl Stripe {
         }
     }
 
-    /// Sends a request. A POST is sent a second time, under another idempotency key, if Stripe repeats a stored internal
-    /// error, which it does for a day, or if the key was used with other fields. That takes no money twice: a created
-    /// payment takes none, and a payment can be confirmed only once.
+    /// Sends a request. A POST is sent a second time, under another idempotency key, if Stripe repeats a stored
+    /// internal error, which it does for a day, or if the key was used with other fields. That takes no money twice:
+    /// a created payment takes none, and a payment can be confirmed only once.
     ///
     /// # Errors
     /// [`Error::Busy`] if the call failed or its result is unknown; [`Error::PaymentFailed`] if no provider is connected;

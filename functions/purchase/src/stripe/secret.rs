@@ -1,7 +1,7 @@
 //! The secret of the Stripe account: the API key and the secrets of the webhook.
 //!
-//! It is read when it is first needed, through the secrets extension of Lambda, and read anew after some minutes, so that
-//! a rotation needs no deployment.
+//! It is read when it is first needed, through the secrets extension of Lambda, and read anew after some minutes, so
+//! that a rotation needs no deployment.
 
 use std::env::var;
 use std::fmt;

@@ -8,8 +8,8 @@ pub const SIGNATURE_SECONDS_MAX: u64 = 300;
 /// Further signatures are ignored. Stripe sends one for each secret of the endpoint.
 const SIGNATURES_MAX: usize = 8;
 
-/// Whether the header `Stripe-Signature` has a signature of the body by one of the secrets, made at about `now` (seconds
-/// since 1970). The header has the time `t` and any number of signatures `v1`; other schemes are ignored.
+/// Whether the header `Stripe-Signature` has a signature of the body by one of the secrets, made at about `now`
+/// (seconds since 1970). The header has the time `t` and any number of signatures `v1`; other schemes are ignored.
 #[must_use]
 pub fn is_signed(header: &str, body: &[u8], secrets: &[String], now: i64) -> bool {
     let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));

@@ -272,8 +272,9 @@ impl Details {
     }
 
     /// The source of an entry, unique within the team: a caller's key in its key space, the month of a monitored
-    /// account, an automatic top-up, a paid purchase, money that went back, the change of an epoch, or the end of a hold. All operations
-    /// share a caller's keys, so a key stands for one operation. No caller's key is the key of a month or of a top-up.
+    /// account, an automatic top-up, a paid purchase, money that went back, the change of an epoch, or the end of a
+    /// hold. All operations share a caller's keys, so a key stands for one operation. No caller's key is the key of a
+    /// month or of a top-up.
     #[must_use]
     pub fn source_for(&self, key: Option<&CallerKey>) -> String {
         let kind = self.kind();

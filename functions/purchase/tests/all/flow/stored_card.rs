@@ -63,7 +63,7 @@ fn a_second_purchase_makes_no_second_customer() {
     });
 }
 
-/// Every later process finds the payment by its id, so none is confirmed that nobody knows.
+/// Every later process finds the payment by its id, so no payment is confirmed before its id is stored.
 #[test]
 fn the_id_of_a_payment_is_stored_before_it_is_confirmed() {
     in_shop(TEAM, async |shop| {
@@ -176,7 +176,7 @@ fn a_refused_step_fails_the_purchase() {
     });
 }
 
-/// The payment is cancelled, so that nobody takes the step later.
+/// The payment is cancelled, so the step is not possible later.
 #[test]
 fn a_step_that_is_not_taken_fails_the_purchase_after_a_day() {
     in_shop(TEAM, async |shop| {

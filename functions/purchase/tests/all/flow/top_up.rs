@@ -76,7 +76,7 @@ fn a_top_up_that_needs_a_step_fails() {
     });
 }
 
-/// Stripe answers with a page although no customer is present. The payment is cancelled, so nobody pays it later.
+/// Stripe answers with a page although no customer is present. The payment is cancelled, so it takes no money later.
 #[test]
 fn a_top_up_that_is_redirected_is_cancelled() {
     in_shop(TEAM, async |shop| {

@@ -21,7 +21,7 @@ pub struct Seen {
     pub body: String,
 }
 
-/// What becomes of a request.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub enum Act {
     /// The account behind the connection answers.

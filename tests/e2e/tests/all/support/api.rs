@@ -171,8 +171,8 @@ impl Api {
         self.post(&admin(team), &format!("/teams/{team}/purchases"), key, &body).await
     }
 
-    /// What a customer chooses on a page of the simulated Stripe. Returns the status and the text of the answer, or the
-    /// place that it redirects to.
+    /// Sends the choice of a customer on a page of the simulated Stripe. Returns the status and the text of the
+    /// answer, or the place that it redirects to.
     pub async fn choose_on_page(&self, page: &Value, choice: &str, card: &str) -> (u16, String) {
         let form = format!("choice={choice}&card_number={card}");
         let request = self.http.post(page.as_str().unwrap()).body(form);

@@ -1,4 +1,4 @@
-//! What holds after all payments have ended.
+//! The invariants after all payments have ended.
 
 use shared::domain::ids::TeamId;
 use shared::domain::ledger::entry::{Details, Entry, Kind};

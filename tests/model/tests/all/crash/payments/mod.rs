@@ -1,6 +1,7 @@
-//! Payments from seeds: three teams buy in simulated time with a simulated Stripe account, with and without a stored card.
-//! Processes stop at any await, calls of DynamoDB and of Stripe fail, customers pay late, twice or never, and messages
-//! come late, several times, in any order, or for other payments. In the end the money taken equals the credits added.
+//! Payments from seeds: three teams buy in simulated time with a simulated Stripe account, with and without a stored
+//! card. Processes stop at any await, calls of DynamoDB and of Stripe fail, customers pay late, twice or never, and
+//! messages come late, several times, in any order, or for other payments. In the end the money taken equals the
+//! credits added.
 //!
 //! `SEEDS=10000 cargo test -p model seeds` runs more seeds, `SEEDS=17..18` repeats one.
 
