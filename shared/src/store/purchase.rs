@@ -211,6 +211,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`], [`Error::Internal`].
     pub async fn purchase_settle(&self, purchase: &Purchase, now: Time) -> Result<Purchase, Error> {
+        if purchase.status == PurchaseStatus::Paid {
+            return Ok(purchase.clone());
+        }
         let (mut paid, mut is_closed) = (purchase.clone(), false);
         let mut budget = self.retry_budget().with_short_pauses();
         loop {

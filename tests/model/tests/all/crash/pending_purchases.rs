@@ -160,6 +160,7 @@ fn money_after_a_failure_adds_the_credits_once() {
             let paid = store.purchase_settle(&begun, now()).await.unwrap();
             assert_eq!((paid.status, &paid.reason), (PurchaseStatus::Paid, &None));
             assert_eq!(store.purchase_read(&team, &begun.id).await.unwrap(), paid);
+            assert_eq!(store.purchase_settle(&paid, now()).await.unwrap(), paid);
         }
         let pool = store.projection_read(&team, now()).await.unwrap().pool;
         assert_eq!((pool.balance.purchased().get(), pool.pending_purchases), (CREDITS, 0));
