@@ -4,10 +4,10 @@ use shared::domain::payment::Decline;
 
 use crate::stripe::CardError;
 
-/// The code of a payment that needs the customer, who is not present.
+/// The code of a payment that needs a step of the absent customer.
 const AUTHENTICATION_REQUIRED: &str = "authentication_required";
 
-/// The failure of a payment that needs the customer, who is not present.
+/// The failure of a payment that needs a step of the absent customer.
 pub(crate) fn authentication_required() -> Decline {
     let code = Some(AUTHENTICATION_REQUIRED.to_owned());
     Decline { code, ..Decline::because(reason(AUTHENTICATION_REQUIRED)) }

@@ -27,6 +27,8 @@ pub(crate) enum Payment {
     Redirect(String),
     /// The money is being taken.
     Processing,
+    /// The card was declined. A browser could confirm it with another card until it is cancelled.
+    Declined(Decline),
     /// The money was not taken and will not be.
     Failed(Decline),
     /// The connected account does not have it: another account was connected when it was requested.
@@ -40,7 +42,7 @@ impl From<Intent> for Payment {
             IntentStatus::RequiresConfirmation => Self::Unconfirmed,
             IntentStatus::Canceled => Self::Failed(Decline::because("the payment was cancelled")),
             IntentStatus::RequiresPaymentMethod => {
-                Self::Failed(of_card(&intent.last_payment_error.unwrap_or_default()))
+                Self::Declined(of_card(&intent.last_payment_error.unwrap_or_default()))
             }
             IntentStatus::RequiresAction => {
                 let url = intent.next_action.and_then(|step| step.redirect_to_url?.url);
@@ -48,6 +50,13 @@ impl From<Intent> for Payment {
             }
             IntentStatus::Processing | IntentStatus::Unknown => Self::Processing,
         }
+    }
+}
+
+impl Payment {
+    /// Whether the money was not taken.
+    const fn has_failed(&self) -> bool {
+        matches!(self, Self::Declined(_) | Self::Failed(_))
     }
 }
 
@@ -208,6 +217,7 @@ impl PurchaseState {
             Payment::Succeeded(_)
             | Payment::Redirect(_)
             | Payment::Processing
+            | Payment::Declined(_)
             | Payment::Failed(_)
             | Payment::Missing => Ok(payment),
         }
@@ -234,7 +244,7 @@ impl PurchaseState {
                     // Stripe cancels the payment of an expired page.
                     (Some(SessionStatus::Expired), _, Some(intent)) => {
                         let state = self.intent_state(&intent).await?;
-                        Ok(if matches!(state, Payment::Failed(_)) { expired() } else { state })
+                        Ok(if state.has_failed() { expired() } else { state })
                     }
                     (_, _, Some(intent)) => self.intent_state(&intent).await,
                     (_, _, None) => Ok(Payment::Processing),
@@ -248,7 +258,7 @@ impl PurchaseState {
     }
 
     /// Ends the payment of a purchase. Returns its state after it: the money may have been taken before, or is just
-    /// being taken. A payment that was never requested has ended if nobody requests it before the failure is stored.
+    /// being taken. A payment that was never requested has ended if no process requests it before the failure is stored.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -271,7 +281,7 @@ impl PurchaseState {
             let _ = self.stripe.intent_cancel(&id).await?;
         }
         let state = self.payment_state(purchase).await?;
-        Ok(if matches!(state, Payment::Failed(_)) { Payment::Failed(decline) } else { state })
+        Ok(if state.has_failed() { Payment::Failed(decline) } else { state })
     }
 
     /// Stores the result of a payment. Returns the purchase after it, and the step that the payment needs from the
@@ -286,8 +296,11 @@ impl PurchaseState {
     ) -> Result<(Purchase, Option<NextAction>), Error> {
         match payment {
             Payment::Succeeded(intent) => Ok((self.settle(purchase, &intent).await?, None)),
-            Payment::Failed(decline) => {
+            Payment::Declined(decline) => {
                 self.end_declined(&purchase).await;
+                Ok((self.app.store.purchase_fail(&purchase, &decline).await?, None))
+            }
+            Payment::Failed(decline) => {
                 Ok((self.app.store.purchase_fail(&purchase, &decline).await?, None))
             }
             Payment::Missing => {
@@ -300,8 +313,7 @@ impl PurchaseState {
         }
     }
 
-    /// Cancels the payment of a declined card, which a browser could confirm again with another card. If that fails, a
-    /// later success is reported by a message.
+    /// Cancels the payment of a declined card. If that fails, a later success is reported by a message.
     async fn end_declined(&self, purchase: &Purchase) {
         let Some(RequestedPayment { object: PaymentObject::Intent(id), .. }) = &purchase.payment
         else {

@@ -119,7 +119,9 @@ impl PurchaseState {
         };
         let state = self.payment_state(&purchase).await?;
         let payment = match state {
-            payment @ (Payment::Succeeded(_) | Payment::Failed(_)) => payment,
+            payment @ (Payment::Succeeded(_) | Payment::Declined(_) | Payment::Failed(_)) => {
+                payment
+            }
             Payment::Missing if purchase.is_abandoned(now) => {
                 Payment::Failed(Decline::because("the payment provider does not have the payment"))
             }

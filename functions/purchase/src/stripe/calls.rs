@@ -26,11 +26,11 @@ pub struct Customer {
 pub struct Card {
     /// The id, `pm_…`.
     pub id: ProviderId,
-    /// What is printed on it.
+    /// The details printed on it.
     pub card: CardDetails,
 }
 
-/// What is printed on a card.
+/// The details printed on a card.
 #[derive(Clone, Debug, Deserialize)]
 pub struct CardDetails {
     /// The brand, such as `visa`.

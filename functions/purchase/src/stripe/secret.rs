@@ -180,7 +180,7 @@ impl Extension {
             // An outage of the extension does not stop payments.
             (Err(error), Some((_, known))) => {
                 tracing::error!(%error, "the secret was not read again");
-                return Ok(Arc::clone(known));
+                Arc::clone(known)
             }
             (Err(error), None) => return Err(error),
         };

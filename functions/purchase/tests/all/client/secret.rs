@@ -182,3 +182,27 @@ async fn without_a_secret_a_call_is_refused_and_no_webhook_is_accepted() {
     assert!(matches!(read, Err(Error::PaymentFailed(_))), "{read:?}");
     assert_eq!(client.webhook_secrets().await.unwrap(), [""; 0]);
 }
+
+/// The extension is asked again after five minutes, not by every request.
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_extension_does_not_stop_payments() {
+    let wire = Wire::answering([stored(&text("sk_1"))]);
+    let client = client_of(&wire, ARN);
+    client.webhook_secrets().await.unwrap();
+    wire.take();
+    wire.play(|_| Act::Answer(500, String::new()));
+    for (seconds, asked) in [(301, 1), (200, 0)] {
+        sleep(Duration::from_secs(seconds)).await;
+        assert_eq!(client.webhook_secrets().await.unwrap(), ["whsec_a", "whsec_b"]);
+        assert_eq!(wire.take().len(), asked);
+    }
+}
+
+/// White space would make an invalid header, or refuse every message.
+#[tokio::test(start_paused = true)]
+async fn a_secret_with_white_space_is_an_error() {
+    let wire = Wire::scripted(|_| stored(&text("sk_1\n")));
+    let error = client_of(&wire, ARN).webhook_secrets().await.unwrap_err();
+    assert!(matches!(error, Error::Internal(_)), "{error:?}");
+    assert!(!error.to_string().contains("sk_1"), "{error}");
+}

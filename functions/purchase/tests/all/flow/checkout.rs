@@ -132,7 +132,7 @@ fn a_page_that_expires_fails_the_purchase() {
     });
 }
 
-/// The schedule ends the page, so that nobody pays later.
+/// The schedule ends the page, so it takes no money later.
 #[test]
 fn the_page_of_a_closed_account_is_ended() {
     in_shop(NO_CARD, async |shop| {

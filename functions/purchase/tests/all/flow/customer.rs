@@ -22,7 +22,7 @@ fn a_customer_that_was_deleted_is_made_anew() {
     });
 }
 
-/// The secret may be that of another account for a while. After a day nobody can pay.
+/// The secret may be that of another account for a while. After a day the purchase fails.
 #[test]
 fn a_purchase_waits_for_the_account_that_has_its_payment() {
     in_shop("nocard-acme", async |shop| {

@@ -1,6 +1,7 @@
 //! Payments that the bank or Stripe refuses, in plain words and with the raw code.
 
 use serde_json::{Value, json};
+use stripe::IntentStatus;
 
 use crate::support::{Act, Shop, TEAM, in_shop};
 
@@ -40,6 +41,17 @@ fn a_decline_of_a_test_card_has_a_reason() {
             assert_eq!((shop.attempts(), shop.taken()), (1, 0));
         });
     }
+}
+
+/// A browser with the return URL could confirm the payment with another card.
+#[test]
+fn a_declined_payment_is_cancelled() {
+    in_shop(TEAM, async |shop| {
+        shop.store_card("4000000000009995").await;
+        refused(&shop, "k").await;
+        let declined = shop.account.account().intents().next().unwrap().status;
+        assert_eq!(declined, IntentStatus::Canceled);
+    });
 }
 
 /// The same key is the same purchase. A new order with another card has another key.
